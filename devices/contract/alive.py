@@ -1,0 +1,29 @@
+"""How every device of ours shows that it is alive.
+
+`up/status` is retained and is also the last will; `up/heartbeat` comes every HEARTBEAT_SECONDS. The hub
+believes the heartbeat: a last will alone is no proof of life (research: brokers and radios lie).
+"""
+
+from pydantic import AwareDatetime, Field
+
+from devices.contract.messages import Message
+
+HEARTBEAT_SECONDS = 15
+DEADLINE_SECONDS = 40
+"""Without a heartbeat for this long a device is away."""
+
+
+class Status(Message):
+    """`up/status`, QoS 1, retained; `online: false` is the last will."""
+
+    online: bool
+
+
+class Heartbeat(Message):
+    """`up/heartbeat`, QoS 0."""
+
+    sent_at: AwareDatetime
+    version: str = Field(max_length=40)
+    uptime_seconds: int = Field(ge=0)
+    outbox: int = Field(default=0, ge=0, description="events that wait for the hub's receipt")
+    problem: str | None = Field(default=None, max_length=200, description="what a caretaker should know, in English")

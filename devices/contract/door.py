@@ -1,0 +1,123 @@
+"""What a door controller and the hub say to each other (kind `door`). QoS 1, never retained.
+
+    up/state           Signed(State)             at every change and every STATE_SECONDS
+    down/challenge     ChallengeRequest          the hub has committed an intent and asks for a challenge
+    up/challenge       Signed(Challenge)         a fresh nonce; the door remembers one
+    down/command       Signed(Command)           signed by the hub, good once, for COMMAND_SECONDS
+    up/outcome         Signed(Outcome)           what the door did
+    up/event           Signed(Event)             what happened at the door; sent again until the receipt comes
+    down/receipt       EventReceipt              after the durable commit
+
+A signature covers the exact bytes that travel in `content`; nobody serialises JSON again to check it.
+The door measures a challenge's age by its own monotonic clock (D2), so no clock or disk can be turned back on it.
+"""
+
+from base64 import b64encode
+from typing import Annotated, Literal, TypeVar
+
+from nacl.exceptions import BadSignatureError
+from nacl.signing import SigningKey, VerifyKey
+from pydantic import AwareDatetime, Base64Bytes, Field, StringConstraints, ValidationError
+
+from devices.contract.messages import Id, Message
+
+M = TypeVar("M", bound=Message)
+Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+KIND = "door"
+COMMAND_SECONDS = 5.0
+STATE_SECONDS = 10
+CONFIRMED_SECONDS = 30
+"""A state older than this is shown as unknown (I9)."""
+MOST_PULSE_MS = 30_000
+
+Lock = Literal["locked", "unlocked", "unknown"]
+Contact = Literal["open", "closed", "unknown"]
+Refusal = Literal[
+    "bad_signature", "other_door", "retained", "no_challenge", "replayed", "late", "unknown_verb", "malformed"
+]
+
+
+class ForgedError(ValueError):
+    """A signed message whose signature, key or content is not what it must be."""
+
+
+class Signed(Message):
+    """`content` and `signature` are Base64 in JSON; `key` names the key that signed."""
+
+    content: Base64Bytes
+    signature: Base64Bytes
+    key: str = Field(max_length=40)
+
+    @classmethod
+    def sign(cls, message: Message, key: SigningKey, key_id: str) -> "Signed":
+        content = message.payload()
+        return cls.carrying(content, key.sign(content).signature, key_id)
+
+    @classmethod
+    def carrying(cls, content: bytes, signature: bytes, key_id: str) -> "Signed":
+        """From raw bytes: the model itself takes Base64, as it stands in JSON."""
+        return cls(content=b64encode(content), signature=b64encode(signature), key=key_id)
+
+    def opened(self, key: VerifyKey, model: type[M]) -> M:
+        """The message inside. Raises ForgedError when the signature is not by `key` or the content is malformed."""
+        try:
+            key.verify(self.content, self.signature)
+            return model.model_validate_json(self.content)
+        except (BadSignatureError, ValidationError, ValueError) as error:
+            raise ForgedError(type(error).__name__) from error
+
+
+class State(Message):
+    """(`boot`, `seq`) only grows, so that an old state cannot be played again."""
+
+    door: Id
+    boot: int = Field(ge=0, description="counts the controller's starts")
+    seq: int = Field(ge=0)
+    lock: Lock
+    contact: Contact
+    sent_at: AwareDatetime
+
+
+class ChallengeRequest(Message):
+    command: Id
+
+
+class Challenge(Message):
+    door: Id
+    command: Id
+    nonce: Nonce
+
+
+class Command(Message):
+    door: Id
+    command: Id
+    verb: Literal["pulse"]
+    pulse_ms: int = Field(gt=0, le=MOST_PULSE_MS)
+    nonce: Nonce
+    audit: int = Field(ge=1, description="the audit entry of the committed intent")
+
+
+class Outcome(Message):
+    door: Id
+    command: Id
+    result: Literal["done", "refused"]
+    reason: Refusal | None = None
+    boot: int
+    seq: int
+    lock: Lock
+    contact: Contact
+
+
+class Event(Message):
+    """What happened without a command that the hub waits for. `id` is boot and sequence, made by the door."""
+
+    id: Id
+    door: Id
+    kind: Literal["command_refused", "forced_open", "exit_button", "started"]
+    reason: Refusal | None = None
+    happened_at: AwareDatetime
+
+
+class EventReceipt(Message):
+    of: Id

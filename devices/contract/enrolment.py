@@ -1,0 +1,30 @@
+"""What a device is given when it is enrolled: its account, where the broker is, and for a door the keys.
+
+A controller reads it as a JSON file; a tablet gets the same as the fragment of a link
+(`/kiosk#device=kiosk-1&secret=…&site=…&root=…`), which browsers never send to a server.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from devices.contract.messages import Id, Message
+
+
+class Enrolment(Message):
+    root: str = "kommunevert"
+    site: Id
+    kind: Id
+    device: Id = Field(description="the broker account and client id too (D5)")
+    secret: str = Field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 1883
+    ca_file: Path | None = Field(default=None, description="TLS with this CA; none: no TLS")
+    hub_key: str | None = Field(default=None, description="doors: the hub's Ed25519 verify key, hexadecimal")
+    hub_key_id: str | None = None
+    device_key: str | None = Field(default=None, repr=False, description="doors: the door's Ed25519 seed, hexadecimal")
+
+    @classmethod
+    def read(cls, path: Path) -> "Enrolment":
+        """Raises FileNotFoundError, or pydantic.ValidationError that names the field."""
+        return cls.model_validate_json(path.read_text())

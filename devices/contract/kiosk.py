@@ -1,0 +1,96 @@
+"""What a kiosk and the hub say to each other (kind `kiosk`). All QoS 1; only `offer` is retained.
+
+    up/search      Search      three letters of a host's name
+    down/found     Found       at most five people who can be visited
+    up/visit       Visit       a visitor registers; sent again until the receipt comes
+    up/checkout    CheckOut    a visitor leaves; sent again until the receipt comes
+    down/receipt   Receipt     after the durable commit: the event counts
+    down/answer    HostAnswer  what the host said
+    down/offer     Offer       what the first page offers: signposts, languages, names
+
+A tap on a signpost is no message: it sends, stores and logs nothing (D7).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from devices.contract.messages import Id, Language, Message, Name, Text, Translated
+
+KIND = "kiosk"
+MOST_HOSTS = 5
+LEAST_LETTERS = 3
+
+Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
+"""The visit's number, which the visitor keeps to check out with."""
+
+
+class Search(Message):
+    id: Id
+    text: Text
+
+
+class Host(Message):
+    """A person who can be visited, as far as a visitor may know."""
+
+    id: Id
+    name: str
+    unit: str
+
+
+class Found(Message):
+    search: Id
+    hosts: list[Host] = Field(max_length=MOST_HOSTS)
+    wait_seconds: int = Field(default=0, ge=0, description="above 0: too many searches, ask again after this time")
+
+
+class Visit(Message):
+    id: Id
+    host: Id
+    visitor: Name
+    company: Name | None = None
+    language: Language = "nn"
+    arrived_at: AwareDatetime = Field(description="when the visitor tapped, by the kiosk's clock")
+
+
+class CheckOut(Message):
+    id: Id
+    number: Number
+    left_at: AwareDatetime
+
+
+Refusal = Literal["unknown_host", "unknown_number", "malformed"]
+
+
+class Receipt(Message):
+    """`of` is the id of the Visit or CheckOut. `refused` is final too: the kiosk sends the visitor to the desk."""
+
+    of: Id
+    result: Literal["registered", "checked_out", "refused"]
+    reason: Refusal | None = None
+    number: Number | None = None
+    host_is_told: bool = Field(default=True, description="false: no channel reaches the host, the desk tells them")
+
+
+class HostAnswer(Message):
+    visit: Id
+    answer: Literal["coming", "five_minutes", "ask_desk"]
+
+
+class Signpost(Message):
+    """Where a visitor can go without telling anybody."""
+
+    id: Id
+    icon: Literal["doctor", "nav", "child", "mind", "desk", "stairs", "library", "toilet", "meeting", "info"] = "info"
+    name: Translated
+    floor: Translated
+    directions: Translated
+
+
+class Offer(Message):
+    """`down/offer`, retained."""
+
+    site_name: str
+    languages: list[Language] = Field(min_length=1)
+    signposts: list[Signpost] = Field(default_factory=list, max_length=12)
+    registers_visits: bool = True

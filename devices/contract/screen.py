@@ -1,0 +1,46 @@
+"""What the hub shows on a screen (kind `screen`). Retained, QoS 1.
+
+    down/programme   Programme   all that the player needs, whole, at every change
+
+Nothing here says why somebody is out, where, or with whom; nothing here is about a visitor.
+"""
+
+from typing import Literal
+
+from pydantic import AwareDatetime, Field
+
+from devices.contract.messages import Id, Language, Message, Translated
+
+KIND = "screen"
+
+
+class OpeningDay(Message):
+    """One weekday: 0 is Monday. No spans: closed. A span is ("09:00", "15:30") by the site's clock."""
+
+    weekday: int = Field(ge=0, le=6)
+    spans: list[tuple[str, str]] = Field(default_factory=list)
+
+
+class BoardRow(Message):
+    name: str
+    unit: str
+    is_in: bool
+
+
+class Notice(Message):
+    id: Id
+    severity: Literal["info", "warning", "danger"] = "info"
+    title: Translated
+    text: Translated
+    until: AwareDatetime | None = Field(default=None, description="the player drops it then by itself, also offline")
+
+
+class Programme(Message):
+    revision: str = Field(description="changes when, and only when, the content does")
+    site_name: str
+    time_zone: str
+    languages: list[Language] = Field(min_length=1, description="shown in turn")
+    hours: list[OpeningDay] = Field(default_factory=list)
+    board: list[BoardRow] = Field(default_factory=list)
+    notices: list[Notice] = Field(default_factory=list)
+    made_at: AwareDatetime
