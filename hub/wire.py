@@ -1,0 +1,395 @@
+"""MQTT 5 on the asyncio loop: paho-mqtt without its thread. Public: hub and devices share it.
+
+Three things make it quick (measured; see docs/decisions/0002-mqtt-wiring.md): one read of 64 KiB serves
+many packets, all packets written in one turn of the loop leave in one send, and TCP_NODELAY is set —
+without it a QoS 1 round trip costs 44 ms.
+"""
+
+import asyncio
+import random
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+log = structlog.get_logger("wire")
+
+READ_BYTES = 65_536
+BACKLOG_BYTES = 1_048_576
+TURN_SECONDS = 0.01
+"""How long one wake-up may hand out messages before the rest of the loop gets its turn."""
+CONNECT_SECONDS = 10
+LONGEST_WAIT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a broker is and who we are there. The client id is the account's name (D5)."""
+
+    host: str
+    port: int
+    account: str
+    secret: str
+    tls: ssl.SSLContext | None = None
+
+
+@dataclass(frozen=True)
+class Will:
+    """Published, retained and with QoS 1, by the broker when the connection is lost."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message. A QoS 1 message stays the broker's until `Wire.acknowledge` is called with it."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retained: bool
+    number: int
+    connection: int
+
+
+class BufferedSocket:
+    """What paho takes for a socket: reads come from memory, writes wait for `flush`."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._incoming = b""
+        self._position = 0
+        self._outgoing = bytearray()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def pending(self) -> int:
+        """Bytes that have arrived and that the selector does not know of."""
+        inside_tls = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+        return len(self._incoming) - self._position + inside_tls
+
+    def recv(self, size: int) -> bytes:
+        if self._position >= len(self._incoming):
+            self._incoming = self._sock.recv(READ_BYTES)
+            self._position = 0
+        end = self._position + size
+        taken = self._incoming[self._position : end]
+        self._position += len(taken)
+        return taken
+
+    def send(self, data: bytes | bytearray) -> int:
+        if len(self._outgoing) > BACKLOG_BYTES:
+            raise BlockingIOError
+        self._outgoing += data
+        return len(data)
+
+    def flush(self) -> bool:
+        """Hand to the kernel what it takes; True when nothing is left. Raises OSError when the line is dead."""
+        while self._outgoing:
+            try:
+                sent = self._sock.send(self._outgoing)
+            except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                return False
+            del self._outgoing[:sent]
+        return True
+
+
+class _Client(Client):
+    """paho, but over a socket that was connected on the loop."""
+
+    prepared: BufferedSocket
+
+    def _create_socket(self) -> Any:
+        return self.prepared
+
+
+class Wire:
+    """One connection that comes back by itself.
+
+    `on_message` and `on_ready` are plain functions called on the loop; they must not block. `on_ready` runs
+    after every (re)connect: subscriptions are made again before it, projections are its business.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        on_message: Callable[[Received], None],
+        on_ready: Callable[[], None] = lambda: None,
+        on_lost: Callable[[], None] = lambda: None,
+        will: Will | None = None,
+        keep_session_seconds: int = 0,
+        keepalive_seconds: int = 15,
+    ) -> None:
+        self.address = address
+        self.problem: str | None = "not connected yet"
+        self._on_message = on_message
+        self._on_ready = on_ready
+        self._on_lost = on_lost
+        self._keep_session_seconds = keep_session_seconds
+        self._keepalive_seconds = keepalive_seconds
+        self._filters: dict[str, int] = {}
+        self._connection = 0
+        self._ready = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._flushing = False
+        self._client = self._make_client(will)
+        self._socket: BufferedSocket | None = None
+
+    # -- what its owner does -------------------------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        return self._ready.is_set()
+
+    async def until_connected(self) -> None:
+        await self._ready.wait()
+
+    def subscribe(self, topic_filter: str, qos: int = 1) -> None:
+        """Now and after every reconnect."""
+        self._filters[topic_filter] = qos
+        if self.connected:
+            self._client.subscribe(topic_filter, options=SubscribeOptions(qos=qos))
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        expiry_seconds: int | None = None,
+    ) -> bool:
+        """Queue one message; False, and nothing queued, while there is no connection.
+
+        Nobody may rely on delivery: the store is the truth, and what must arrive has a receipt of its own.
+        """
+        if not self.connected:
+            return False
+        properties = None
+        if expiry_seconds is not None:
+            properties = Properties(PacketTypes.PUBLISH)
+            properties.MessageExpiryInterval = expiry_seconds
+        self._client.publish(topic, payload, qos, retain, properties)
+        return True
+
+    def acknowledge(self, message: Received) -> None:
+        """Call it when the message's work is durable. A message of a former connection is the broker's again."""
+        if message.qos and message.connection == self._connection and self._socket is not None:
+            self._client.ack(message.number, message.qos)
+
+    async def run(self) -> None:
+        """Connect, serve, and connect again with growing, jittered waits, until cancelled."""
+        wait = 0.2
+        while True:
+            try:
+                async with self._connected():
+                    await asyncio.wait_for(self._ready.wait(), CONNECT_SECONDS)
+                    wait = 0.2
+                    await self._closed.wait()
+                    self.problem = "connection lost"
+            except (OSError, TimeoutError) as error:
+                self.problem = f"{self.address.host}:{self.address.port}: {error or type(error).__name__}"
+            log.warning("mqtt_disconnected", problem=self.problem, retry_seconds=round(wait, 1))
+            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 (spreads devices, is no secret)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+    # -- the connection --------------------------------------------------------------------------------------
+
+    def _make_client(self, will: Will | None) -> _Client:
+        client = _Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self.address.account,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            manual_ack=True,
+        )
+        client.username_pw_set(self.address.account, self.address.secret)
+        client.max_inflight_messages_set(1000)
+        client.suppress_exceptions = True
+        if will:
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+        client.on_connect = self._connack
+        client.on_message = self._message
+        client.on_socket_register_write = lambda *_: self._flush_soon()
+        client.on_socket_unregister_write = lambda *_: None
+        client.on_socket_close = self._socket_closing
+        return client
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            sock = await _open(self.address)
+        self._connection += 1
+        self._closed.clear()
+        self._socket = self._client.prepared = BufferedSocket(sock)
+        properties = Properties(PacketTypes.CONNECT)
+        properties.SessionExpiryInterval = self._keep_session_seconds
+        properties.ReceiveMaximum = 2000
+        self._client.connect_async(
+            self.address.host,
+            self.address.port,
+            self._keepalive_seconds,
+            clean_start=self._keep_session_seconds == 0,
+            properties=properties,
+        )
+        self._client.reconnect()
+        asyncio.get_running_loop().add_reader(sock, self._read)
+        ticking = asyncio.create_task(self._tick(), name="mqtt keepalive")
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+            self._close()
+
+    def _close(self) -> None:
+        if self._socket is None:
+            return
+        if self.connected:
+            self._client.disconnect()
+            self._flush()
+        if self._socket is not None:
+            self._client._sock_close()  # noqa: SLF001 (paho has no public way to drop a line at once)
+
+    def _socket_closing(self, _client: object, _userdata: object, sock: BufferedSocket) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sock.fileno())
+        loop.remove_writer(sock.fileno())
+        self._socket = None
+        was_ready = self._ready.is_set()
+        self._ready.clear()
+        self._closed.set()
+        if was_ready:
+            self._on_lost()
+
+    async def _tick(self) -> None:
+        while self._client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            await asyncio.sleep(1)
+        self._drop()
+
+    def _connack(self, _c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
+        if reason.is_failure:
+            self.problem = f"{self.address.host}:{self.address.port} refuses {self.address.account}: {reason}"
+            log.warning("mqtt_refused", reason=str(reason), account=self.address.account)
+            return
+        self.problem = None
+        for topic_filter, qos in self._filters.items():
+            self._client.subscribe(topic_filter, options=SubscribeOptions(qos=qos))
+        self._ready.set()
+        self._on_ready()
+
+    def _message(self, _client: object, _userdata: object, message: MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            self._client.ack(message.mid, message.qos)
+            return
+        self._on_message(
+            Received(topic, message.payload, message.qos, message.retain, message.mid, self._connection)
+        )
+
+    # -- reading and writing -----------------------------------------------------------------------------------
+
+    def _read(self) -> None:
+        sock = self._socket
+        end = time.monotonic() + TURN_SECONDS
+        while sock is not None and sock is self._socket:
+            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return self._drop()
+            if not sock.pending():
+                return None
+            if time.monotonic() > end:
+                asyncio.get_running_loop().call_soon(self._read_on, sock)
+                return None
+        return None
+
+    def _read_on(self, sock: BufferedSocket) -> None:
+        if sock is self._socket and sock.pending():
+            self._read()
+
+    def _flush_soon(self) -> None:
+        """Once a turn, after everybody who writes in this turn has written."""
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        sock = self._socket
+        if sock is None:
+            return
+        loop = asyncio.get_running_loop()
+        if self._client.loop_write() not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN):
+            return self._drop()
+        try:
+            empty = sock.flush()
+        except OSError:
+            return self._drop()
+        if not empty or self._client.want_write():
+            loop.add_writer(sock.fileno(), self._flush)
+        else:
+            loop.remove_writer(sock.fileno())
+        return None
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._client._sock_close()  # noqa: SLF001
+
+
+async def _open(address: Address) -> socket.socket:
+    """A connected, non-blocking socket with TCP_NODELAY; the TLS handshake is done. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    error: OSError = OSError(f"no address for {address.host}")
+    for family, kind, protocol, _, target in found:
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(sock, target)
+            return await _secured(sock, address)
+        except OSError as failure:
+            sock.close()
+            error = failure
+        except BaseException:
+            sock.close()
+            raise
+    raise error
+
+
+async def _secured(sock: socket.socket, address: Address) -> socket.socket:
+    if address.tls is None:
+        return sock
+    secure = address.tls.wrap_socket(sock, server_hostname=address.host, do_handshake_on_connect=False)
+    while True:
+        try:
+            secure.do_handshake()
+        except ssl.SSLWantReadError:
+            await _selected(secure, asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader)
+        except ssl.SSLWantWriteError:
+            await _selected(secure, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
+        else:
+            return secure
+
+
+async def _selected(sock: socket.socket, add: Callable[..., Any], remove: Callable[..., Any]) -> None:
+    ready = asyncio.Event()
+    add(sock.fileno(), ready.set)
+    try:
+        await ready.wait()
+    finally:
+        remove(sock.fileno())
