@@ -149,7 +149,7 @@ class Wire:
         self._client = self._make_client(will)
         self._socket: BufferedSocket | None = None
 
-    # -- what its owner does -------------------------------------------------------------------------------
+    # -- what its owner does
 
     @property
     def connected(self) -> bool:
@@ -181,7 +181,7 @@ class Wire:
             return False
         properties = None
         if expiry_seconds is not None:
-            properties = Properties(PacketTypes.PUBLISH)
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.MessageExpiryInterval = expiry_seconds
         self._client.publish(topic, payload, qos, retain, properties)
         return True
@@ -207,7 +207,7 @@ class Wire:
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 (spreads devices, is no secret)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
-    # -- the connection --------------------------------------------------------------------------------------
+    # -- the connection
 
     def _make_client(self, will: Will | None) -> _Client:
         client = _Client(
@@ -235,7 +235,7 @@ class Wire:
         self._connection += 1
         self._closed.clear()
         self._socket = self._client.prepared = BufferedSocket(sock)
-        properties = Properties(PacketTypes.CONNECT)
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._keep_session_seconds
         properties.ReceiveMaximum = 2000
         self._client.connect_async(
@@ -265,7 +265,7 @@ class Wire:
         if self._socket is not None:
             self._client._sock_close()  # noqa: SLF001 (paho has no public way to drop a line at once)
 
-    def _socket_closing(self, _client: object, _userdata: object, sock: BufferedSocket) -> None:
+    def _socket_closing(self, _client: object, _userdata: object, sock: Any) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(sock.fileno())
         loop.remove_writer(sock.fileno())
@@ -299,10 +299,10 @@ class Wire:
             self._client.ack(message.mid, message.qos)
             return
         self._on_message(
-            Received(topic, message.payload, message.qos, message.retain, message.mid, self._connection)
+            Received(topic, bytes(message.payload), message.qos, message.retain, message.mid, self._connection)
         )
 
-    # -- reading and writing -----------------------------------------------------------------------------------
+    # -- reading and writing
 
     def _read(self) -> None:
         sock = self._socket
@@ -331,7 +331,7 @@ class Wire:
         self._flushing = False
         sock = self._socket
         if sock is None:
-            return
+            return None
         loop = asyncio.get_running_loop()
         if self._client.loop_write() not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN):
             return self._drop()

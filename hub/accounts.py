@@ -1,0 +1,143 @@
+"""Who may use the console: local accounts (argon2id), a directory's accounts (hook `authenticate`), sessions."""
+
+import asyncio
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar, TypeVarTuple, Unpack, cast, get_args
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Connection, delete, insert, select, update
+
+from hub import audit
+from hub.hooks import Hooks
+from hub.hookspecs import Login, Role, authenticate
+from hub.store import Store, now
+from hub.tables import account as account_table
+from hub.tables import session as session_table
+
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+LEAST_PASSWORD = 10
+IDLE = timedelta(minutes=30)
+LONGEST = timedelta(hours=12)
+SEEN_EVERY = timedelta(minutes=1)
+HASHES_AT_ONCE = 2
+"""argon2id takes 19 MiB and 40 ms each: a flood of logins must not take the machine."""
+
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+@dataclass(frozen=True)
+class Session:
+    account: str
+    roles: frozenset[Role]
+    source: str
+
+    def may(self, roles: frozenset[Role]) -> bool:
+        return not roles or bool(self.roles & roles)
+
+
+class WeakPasswordError(ValueError):
+    """Too short to be a password."""
+
+
+class Accounts:
+    def __init__(self, store: Store, hooks: Hooks) -> None:
+        self._store = store
+        self._hooks = hooks
+        self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+        self._turns = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._nobody = self._hasher.hash(secrets.token_hex())
+
+    async def put(self, name: str, password: str, roles: frozenset[Role], actor: str) -> None:
+        """Make the local account, or give it a new password and roles. Raises WeakPasswordError."""
+        if len(password) < LEAST_PASSWORD:
+            raise WeakPasswordError(f"a password has at least {LEAST_PASSWORD} characters")
+        digest = await self._in_turn(self._hasher.hash, password)
+        row = {"name": name, "password_hash": digest, "roles": sorted(roles), "made_at": now()}
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(account_table).where(account_table.c.name == name))
+            connection.execute(insert(account_table), row)
+            audit.record(connection, actor, "account.put", name, {"roles": sorted(roles)})
+
+        await self._store.write(write)
+
+    async def exist(self) -> bool:
+        return await self._store.read(
+            lambda connection: connection.execute(select(account_table.c.name)).first() is not None
+        )
+
+    async def check(self, name: str, password: str) -> Login | None:
+        """The login, or None. Takes the same time for a name that does not exist."""
+        if not password:
+            return None  # RFC 4513 § 5.1.2: a directory takes an empty password for an anonymous bind
+        row = await self._store.read(
+            lambda connection: connection.execute(select(account_table).where(account_table.c.name == name)).first()
+        )
+        matches = await self._in_turn(self._verify, row.password_hash if row else self._nobody, password)
+        if row is not None:
+            return Login(name, frozenset(row.roles), "local") if matches else None
+        return await self._hooks.first(authenticate, name=name, password=password)
+
+    # -- sessions
+
+    async def begin(self, login: Login) -> str:
+        """The session's secret, for a cookie; the store keeps only its hash."""
+        token = secrets.token_urlsafe(32)
+        row = {
+            "id": _digest(token),
+            "account": login.name,
+            "roles": sorted(login.roles),
+            "source": login.source,
+            "began_at": now(),
+            "seen_at": now(),
+        }
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(session_table).where(session_table.c.seen_at < now() - IDLE))
+            connection.execute(insert(session_table), row)
+            audit.record(connection, login.name, "session.began", login.source)
+
+        await self._store.write(write)
+        return token
+
+    async def session(self, token: str) -> Session | None:
+        """The living session, which this use keeps alive."""
+        digest, at = _digest(token), now()
+        row = await self._store.read(
+            lambda connection: connection.execute(select(session_table).where(session_table.c.id == digest)).first()
+        )
+        if row is None or at - row.seen_at > IDLE or at - row.began_at > LONGEST:
+            return None
+        if at - row.seen_at > SEEN_EVERY:
+            await self._store.write(
+                lambda connection: connection.execute(
+                    update(session_table).where(session_table.c.id == digest).values(seen_at=at)
+                )
+            )
+        return Session(row.account, frozenset(cast("list[Role]", row.roles)), row.source)
+
+    async def end(self, token: str) -> None:
+        await self._store.write(
+            lambda connection: connection.execute(delete(session_table).where(session_table.c.id == _digest(token)))
+        )
+
+    async def _in_turn(self, work: Callable[[Unpack[Ts]], R], *arguments: Unpack[Ts]) -> R:
+        async with self._turns:
+            return await asyncio.to_thread(work, *arguments)
+
+    def _verify(self, digest: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(digest, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,218 @@
+"""Mosquitto as a child process: its configuration, its accounts, and its life.
+
+Each device may write below its own `up` and read below its own `down`; the client id is the account's name, so that
+nobody can take over another's connection (D5). Accounts change by rewriting two files and SIGHUP.
+"""
+
+import asyncio
+import os
+import secrets
+import shutil
+import signal
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from devices.contract.topics import branch
+from hub.devices import Device, mosquitto_hash
+from hub.settings import OwnBroker
+from hub.wire import Address
+
+log = structlog.get_logger("broker")
+
+HUB_ACCOUNT = "hub"
+START_SECONDS = 10
+STOP_SECONDS = 5
+LONGEST_WAIT_SECONDS = 30
+
+
+class BrokerError(Exception):
+    """Mosquitto is missing or does not start; the text says what to do."""
+
+
+def write_accounts(folder: Path, hub_hash: str, root: str, site: str, devices: Iterable[Device]) -> None:
+    """`passwords` and `acl`, each replaced whole. Raises OSError."""
+    passwords = [f"{HUB_ACCOUNT}:{hub_hash}"]
+    acl = [f"user {HUB_ACCOUNT}", "topic readwrite #", "topic read $SYS/#"]
+    for device in devices:
+        mine = branch(root, site, device.kind, device.id)
+        passwords.append(f"{device.id}:{device.secret_hash}")
+        acl += ["", f"user {device.id}", f"topic write {mine}/up/#", f"topic read {mine}/down/#"]
+    for name, lines in (("passwords", passwords), ("acl", acl)):
+        fresh = folder / f"{name}.new"
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write("\n".join(lines) + "\n")
+        fresh.replace(folder / name)
+
+
+class Broker:
+    """Start it with `start`, then `watch` it for ever; `stop` ends it."""
+
+    def __init__(self, settings: OwnBroker, folder: Path, root: str, site: str) -> None:
+        self.problem: str | None = None
+        self.restarts = 0
+        self._settings = settings
+        self._folder = folder
+        self._root = root
+        self._site = site
+        self._secret = secrets.token_urlsafe(32)
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def address(self) -> Address:
+        return Address("127.0.0.1", self._settings.port, HUB_ACCOUNT, self._secret)
+
+    async def start(self, devices: Iterable[Device]) -> None:
+        """Returns once it takes connections. Raises BrokerError."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.set_accounts(devices)
+        await self._end_leftover()
+        self._write_configuration()
+        await self._launch()
+
+    async def watch(self) -> None:
+        """Start it again whenever it ends, with growing waits."""
+        wait = 0.2
+        while True:
+            assert self._process is not None  # noqa: S101 (start comes before watch)
+            began = asyncio.get_running_loop().time()
+            code = await self._process.wait()
+            self.problem = f"mosquitto ended with code {code}"
+            log.error("broker_ended", code=code, retry_seconds=wait)
+            if asyncio.get_running_loop().time() - began > 60:  # noqa: PLR2004
+                wait = 0.2
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+            try:
+                await self._launch()
+                self.restarts += 1
+            except BrokerError as error:
+                self.problem = str(error)
+                log.error("broker_not_started", problem=self.problem)  # noqa: TRY400 (the text says all)
+
+    def set_accounts(self, devices: Iterable[Device]) -> None:
+        """Takes effect at once: new accounts can connect, removed ones are cut."""
+        write_accounts(self._folder, mosquitto_hash(self._secret), self._root, self._site, devices)
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
+
+    async def stop(self) -> None:
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), STOP_SECONDS)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+
+    # -- the child
+
+    async def _launch(self) -> None:
+        program = shutil.which(self._settings.program) or shutil.which(f"/usr/sbin/{self._settings.program}")
+        if program is None:
+            raise BrokerError(
+                f"there is no program {self._settings.program}: install Debian's package `mosquitto`, "
+                "or name an external broker in the configuration (docs/configuration.md, broker)"
+            )
+        log_file = self._folder / "mosquitto.log"
+        with log_file.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                program,
+                "-c",
+                str(self._folder / "mosquitto.conf"),
+                stdout=output,
+                stderr=output,
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        (self._folder / "mosquitto.pid").write_text(str(self._process.pid))
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                while not await _answers(self._settings.port):
+                    if self._process.returncode is not None:
+                        raise BrokerError(f"mosquitto does not start: {_last_line(log_file)}")
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            self._process.kill()
+            raise BrokerError(f"mosquitto does not answer on port {self._settings.port}") from None
+        self.problem = None
+        log.info("broker_started", port=self._settings.port, websocket_port=self._settings.websocket_port)
+
+    async def _end_leftover(self) -> None:
+        """A hub that was killed leaves its broker behind; end it, so that its ports and files are ours."""
+        try:
+            pid = int((self._folder / "mosquitto.pid").read_text())
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return
+        if str(self._folder / "mosquitto.conf").encode() not in command:
+            return
+        log.warning("broker_leftover_ended", pid=pid)
+        with suppress(ProcessLookupError, TimeoutError):
+            os.kill(pid, signal.SIGTERM)
+            async with asyncio.timeout(STOP_SECONDS):
+                while Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
+                    await asyncio.sleep(0.02)
+
+    def _write_configuration(self) -> None:
+        settings, folder = self._settings, self._folder
+        lines = [
+            "# Written by Kommunevert at every start; changes here are lost.",
+            "per_listener_settings false",
+            "allow_anonymous false",
+            f"password_file {folder / 'passwords'}",
+            f"acl_file {folder / 'acl'}",
+            "use_username_as_clientid true",
+            "set_tcp_nodelay true",
+            "max_packet_size 65536",
+            "max_inflight_messages 2000",
+            "max_queued_messages 100000",
+            "persistence true",
+            f"persistence_location {folder}/",
+            "autosave_interval 60",
+            "log_dest stderr",
+            "log_type error",
+            "log_type warning",
+        ]
+        if os.geteuid() == 0:
+            lines.append("user root")  # else it gives up root and cannot read the folder
+        binds = ["127.0.0.1"] if settings.bind == "127.0.0.1" else ["127.0.0.1", settings.bind]
+        if settings.bind in ("0.0.0.0", "::"):
+            binds = [settings.bind]
+        lines += [f"listener {settings.port} {bind}" for bind in binds]
+        if settings.tls:
+            lines += [
+                f"listener {settings.port + 1} {settings.bind}",
+                f"certfile {settings.tls.certificate}",
+                f"keyfile {settings.tls.key}",
+            ]
+        lines += [
+            # Without socket_domain, Mosquitto 2.0 binds WebSockets to every interface (its issue 2085).
+            f"listener {settings.websocket_port} 127.0.0.1",
+            "socket_domain ipv4",
+            "protocol websockets",
+        ]
+        (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _last_line(path: Path) -> str:
+    lines = path.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it says nothing"

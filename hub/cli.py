@@ -1,0 +1,231 @@
+"""The command line: `kommunevert`."""
+
+import asyncio
+import getpass
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy.exc import SQLAlchemyError
+
+from hub import logs
+from hub.accounts import ROLES, WeakPasswordError
+from hub.broker import BrokerError, write_accounts
+from hub.demo import Demo, Ports, demo_configuration, free_ports
+from hub.devices import mosquitto_hash
+from hub.hub import Hub
+from hub.migrating import NewerSchemaError
+from hub.settings import Configuration, ConfigurationError, ExternalBroker
+from hub.tls import make_certificates
+from hub.web.assets import MissingAssetsError
+from hub.web.system_pages import link_of
+
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The configuration file."
+)
+
+
+@click.group(context_settings={"max_content_width": 100})
+@click.version_option(package_name="kommunevert")
+def main() -> None:
+    """The open hub of a municipality's front desk."""
+
+
+@main.command()
+@CONFIG
+def run(config: Path) -> None:
+    """Run the hub of this configuration, until Ctrl-C or SIGTERM."""
+    logs.set_up(as_json=not sys.stderr.isatty())
+    hub = _hub(Configuration.read, config)
+
+    async def serve() -> None:
+        async with hub.running():
+            click.echo(f"Kommunevert is ready: {hub.settings.web.address}")
+            if not await hub.accounts.exist():
+                click.echo(f"Nobody can log in yet: kommunevert user add NAME --role it --config {config}")
+            await _until_stopped(hub)
+
+    _run(serve)
+
+
+@main.command()
+@click.option("--port", type=int, help="Console, kiosk and screen.  [default: 8420, or a free one]")
+@click.option("--mqtt-port", type=int, help="MQTT over TCP.  [default: 8421, or a free one]")
+@click.option("--ws-port", type=int, help="MQTT over WebSockets.  [default: 8422, or a free one]")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=Path(".demo"), show_default=True)
+def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Path) -> None:
+    """Run a town hall with invented people, kiosks, screens and simulated doors."""
+    logs.set_up(as_json=not sys.stderr.isatty(), level=30)
+    try:
+        ports = _demo_ports(port, mqtt_port, ws_port)
+    except OSError as error:
+        raise click.ClickException(str(error)) from None
+    hub = _hub(lambda folder: demo_configuration(folder.resolve(), ports), data)
+
+    async def serve() -> None:
+        async with hub.running():
+            town = Demo(hub, ports)
+            await town.prepare()
+            async with town.companions():
+                _greet(hub, town, ports)
+                await _until_stopped(hub)
+
+    _run(serve)
+
+
+@main.command("check")
+@CONFIG
+def check_configuration(config: Path) -> None:
+    """Check a configuration file and start nothing."""
+    _hub(Configuration.read, config)
+    click.echo(f"{config}: good")
+
+
+@main.group()
+def user() -> None:
+    """Local accounts for the console."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", "roles", type=click.Choice(ROLES), multiple=True, required=True)
+@CONFIG
+def user_add(name: str, roles: tuple[Any, ...], config: Path) -> None:
+    """Make a local account, or give it a new password and roles. Asks for the password."""
+    hub = _hub(Configuration.read, config)
+    password = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
+
+    async def put() -> None:
+        async with hub.store_only():
+            await hub.accounts.put(name, password, frozenset(roles), "command line")
+
+    _run(put)
+    click.echo(f"{name} can log in.")
+
+
+@main.group()
+def device() -> None:
+    """Accounts of tablets, screens and controllers."""
+
+
+@device.command("add")
+@click.argument("device_id")
+@click.option("--kind", required=True, help="kiosk, screen, door …")
+@click.option("--name", help="What people call it.")
+@click.option("--place", default="")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the enrolment file for a controller."
+)
+@CONFIG
+def device_add(device_id: str, kind: str, name: str | None, place: str, out: Path | None, config: Path) -> None:
+    """Enrol a device: prints its link, or writes its enrolment file. The hub must be stopped; the console can do it live."""
+    hub = _hub(Configuration.read, config)
+
+    async def add() -> None:
+        async with hub.store_only():
+            enrolment = await hub.enrol(device_id, kind, name or device_id, place, "command line")
+            if kind in hub.tablet_kinds:
+                click.echo(link_of(hub.settings.web.address, hub.tablet_kinds[kind], enrolment))
+            elif out is not None:
+                out.touch(mode=0o600)
+                out.write_bytes(enrolment.payload())
+                click.echo(f"Give {out} to the controller: kommunevert-door {out}")
+            else:
+                click.echo(enrolment.payload().decode())
+
+    _run(add)
+
+
+@main.group()
+def broker() -> None:
+    """For a broker that the hub does not start itself."""
+
+
+@broker.command("accounts")
+@CONFIG
+def broker_accounts(config: Path) -> None:
+    """Write the Mosquitto password and ACL files of an external broker; then send that broker SIGHUP."""
+    hub = _hub(Configuration.read, config)
+    settings = hub.settings.broker
+    if not isinstance(settings, ExternalBroker) or settings.accounts_dir is None:
+        raise click.ClickException("the configuration names no external broker with `accounts_dir`")
+    folder, secret = settings.accounts_dir, settings.secret_file.read_text().strip()
+
+    async def write() -> None:
+        async with hub.store_only():
+            folder.mkdir(parents=True, exist_ok=True)
+            write_accounts(folder, mosquitto_hash(secret), hub.settings.root, hub.settings.site.id, hub.devices)
+
+    _run(write)
+    click.echo(f"Written: {folder / 'passwords'} and {folder / 'acl'}")
+
+
+@main.group()
+def tls() -> None:
+    """Certificates."""
+
+
+@tls.command("init")
+@click.argument("names", nargs=-1, required=True)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("tls"), show_default=True)
+def tls_init(names: tuple[str, ...], out: Path) -> None:
+    """Make a local authority and a server certificate for NAMES (host names and addresses)."""
+    paths = make_certificates(out, list(names))
+    click.echo(f"Tablets must trust {paths['ca']} once. In the configuration:\n")
+    click.echo(f"web:\n  tls:\n    certificate: {paths['server'].resolve()}\n    key: {paths['server-key'].resolve()}")
+
+
+def _hub(read: Callable[[Path], Configuration], path: Path) -> Hub:
+    try:
+        return Hub(read(path))
+    except ConfigurationError as error:
+        raise click.ClickException(f"the configuration is wrong, nothing was started\n{error}") from None
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        asyncio.run(work())
+    except (BrokerError, MissingAssetsError, NewerSchemaError, WeakPasswordError, SQLAlchemyError, OSError) as error:
+        raise click.ClickException(str(getattr(error, "orig", None) or error)) from None
+
+
+async def _until_stopped(hub: Hub) -> None:
+    """Ctrl-C, SIGTERM, or a part of the kernel that has failed."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    waits = [asyncio.create_task(stopped.wait()), asyncio.create_task(hub.until_broken())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    if not stopped.is_set():
+        raise click.ClickException("a part of the hub has failed; the log says which")
+
+
+def _demo_ports(port: int | None, mqtt_port: int | None, ws_port: int | None) -> Ports:
+    wished = {"port": (port, 8420), "mqtt-port": (mqtt_port, 8421), "ws-port": (ws_port, 8422)}
+    wished |= {"smtp-port": (None, 8423), "mailbox-port": (None, 8424)}
+    found: dict[str, int] = {}
+    for name, (asked, usual) in wished.items():
+        try:
+            found |= free_ports({name: asked or usual})
+        except OSError:
+            if asked:
+                raise
+            found |= free_ports({name: None})
+    return Ports(*(found[name] for name in wished))
+
+
+def _greet(hub: Hub, town: Demo, ports: Ports) -> None:
+    click.echo(f"\n{hub.settings.site.name} is open. Ctrl-C closes it.\n")
+    click.echo(f"  Console   {hub.settings.web.address}/")
+    for account in town.accounts:
+        click.echo(f"            log in as {account.name:<12} {', '.join(account.roles)}")
+    click.echo(f"            password  {town.password}\n")
+    for name, link in town.links():
+        click.echo(f"  {name}\n            {link}")
+    click.echo(f"\n  Mailbox   http://localhost:{ports.mailbox}/   every mail of the demo ends here")
+    click.echo(f"  MQTT      localhost:{ports.mqtt}, WebSockets localhost:{ports.websocket}\n")

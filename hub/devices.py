@@ -1,0 +1,163 @@
+"""The device registry: which devices there are, their accounts, and whether they are alive."""
+
+import hashlib
+import secrets
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from devices.contract.alive import DEADLINE_SECONDS, Heartbeat
+from hub import audit
+from hub.live import Live
+from hub.store import Store, now
+from hub.tables import device as device_table
+
+HASH_ROUNDS = 101
+"""Mosquitto's own; our secrets are 256 random bits, so more would only slow the broker."""
+
+
+@dataclass(frozen=True)
+class Device:
+    id: str
+    kind: str
+    name: str
+    place: str
+    secret_hash: str = field(repr=False)
+    enrolled_at: datetime
+
+
+@dataclass
+class Vitals:
+    """What the hub has seen of a device since it started. Times are of the monotonic clock."""
+
+    heard_at: float | None = None
+    heard_time: datetime | None = None
+    said_goodbye: bool = False
+    heartbeat: Heartbeat | None = None
+    refused: int = 0
+    last_refusal: str | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return (
+            self.heard_at is not None and not self.said_goodbye and time.monotonic() - self.heard_at < DEADLINE_SECONDS
+        )
+
+    @property
+    def age_seconds(self) -> float | None:
+        return None if self.heard_at is None else time.monotonic() - self.heard_at
+
+
+class UnknownDeviceError(LookupError):
+    """There is no such device, or it has been revoked."""
+
+
+class Devices:
+    """In memory for speed, in the store for truth. `changed` is called after accounts change."""
+
+    def __init__(self, store: Store, live: Live) -> None:
+        self._store = store
+        self._live = live
+        self._known: dict[str, Device] = {}
+        self._vitals: dict[str, Vitals] = {}
+        self._alive: set[str] = set()
+
+    async def load(self) -> None:
+        self._known = {device.id: device for device in await self._store.read(_all)}
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(sorted(self._known.values(), key=lambda device: (device.kind, device.id)))
+
+    def of_kind(self, kind: str) -> list[Device]:
+        return [device for device in self if device.kind == kind]
+
+    def get(self, device_id: str) -> Device | None:
+        return self._known.get(device_id)
+
+    def vitals(self, device_id: str) -> Vitals:
+        return self._vitals.setdefault(device_id, Vitals())
+
+    async def enrol(self, device_id: str, kind: str, name: str, place: str, actor: str) -> str:
+        """Add the device, or give it a new secret (the old one is dead then). Returns the secret, known only now."""
+        secret = secrets.token_urlsafe(32)
+        row = {
+            "id": device_id,
+            "kind": kind,
+            "name": name,
+            "place": place,
+            "secret_hash": mosquitto_hash(secret),
+            "enrolled_at": now(),
+            "revoked": False,
+        }
+
+        def write(connection: Connection) -> None:
+            changed = connection.execute(update(device_table).where(device_table.c.id == device_id).values(**row))
+            if changed.rowcount == 0:
+                connection.execute(insert(device_table), row)
+            audit.record(connection, actor, "device.enrolled", device_id, {"kind": kind, "name": name})
+
+        await self._store.write(write)
+        await self.load()
+        self._live.touch("devices")
+        return secret
+
+    async def revoke(self, device_id: str, actor: str) -> None:
+        """Raises UnknownDeviceError."""
+        if device_id not in self._known:
+            raise UnknownDeviceError(device_id)
+
+        def write(connection: Connection) -> None:
+            connection.execute(update(device_table).where(device_table.c.id == device_id).values(revoked=True))
+            audit.record(connection, actor, "device.revoked", device_id)
+
+        await self._store.write(write)
+        await self.load()
+        self._vitals.pop(device_id, None)
+        self._live.touch("devices")
+
+    # -- signs of life
+
+    def heard(self, device: Device, heartbeat: Heartbeat | None = None) -> None:
+        vitals = self.vitals(device.id)
+        vitals.heard_at = time.monotonic()
+        vitals.heard_time = now()
+        vitals.said_goodbye = False
+        if heartbeat is not None:
+            vitals.heartbeat = heartbeat
+        if device.id not in self._alive:
+            self._alive.add(device.id)
+            self._live.touch("devices")
+
+    def goodbye(self, device: Device) -> None:
+        """Its last will, or its own word that it stops."""
+        self.vitals(device.id).said_goodbye = True
+        self.notice_absences()
+
+    def refused(self, device_id: str, what: str) -> None:
+        vitals = self.vitals(device_id)
+        vitals.refused += 1
+        vitals.last_refusal = what
+        self._live.touch("devices")
+
+    def notice_absences(self) -> None:
+        """Call it now and then: a silent device sends no event."""
+        gone = {device_id for device_id in self._alive if not self.vitals(device_id).is_alive}
+        if gone:
+            self._alive -= gone
+            self._live.touch("devices")
+
+
+def mosquitto_hash(secret: str) -> str:
+    """The form of `mosquitto_passwd`: PBKDF2-HMAC-SHA512, salt and hash in Base64."""
+    salt = secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, HASH_ROUNDS)
+    return f"$7${HASH_ROUNDS}${b64encode(salt).decode()}${b64encode(digest).decode()}"
+
+
+def _all(connection: Connection) -> list[Device]:
+    rows = connection.execute(select(device_table).where(device_table.c.revoked.is_(False)))
+    return [Device(row.id, row.kind, row.name, row.place, row.secret_hash, row.enrolled_at) for row in rows]

@@ -1,0 +1,200 @@
+"""The hub's questions. Every plugin that knows an answer gives one; nobody needs to know who.
+
+All hooks are coroutines. Each implementation runs alone, with the time limit that `@question` names; one that
+raises or is late is left out of the answers and counted against its plugin. docs/plugins.md describes each hook,
+and a test keeps that page complete.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeVar
+
+import pluggy
+
+from devices.contract.enrolment import Enrolment
+
+hookspec = pluggy.HookspecMarker("kommunevert")
+hookimpl = pluggy.HookimplMarker("kommunevert")
+
+Role = Literal["front_line", "caretaker", "it"]
+Answer = Literal["coming", "five_minutes", "ask_desk"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def question(*, within_seconds: float = 5.0) -> Callable[[F], F]:
+    """Mark a hook specification and say how long an answer may take."""
+
+    def marked(function: F) -> F:
+        function.within_seconds = within_seconds  # type: ignore[attr-defined]
+        return hookspec(function)
+
+    return marked
+
+
+@dataclass(frozen=True)
+class Person:
+    """An employee, as other plugins may know them."""
+
+    id: str
+    name: str
+    unit: str
+    title: str = ""
+    mail: str | None = None
+    phone: str | None = None
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Presence:
+    """In or out, and never why."""
+
+    person: Person
+    is_in: bool
+
+
+@dataclass(frozen=True)
+class Present:
+    """Somebody who is in the building, for the evacuation list."""
+
+    name: str
+    belongs_to: str
+    since: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What a person is told. The same id twice is one message.
+
+    `answers` are offered as a signed, single-use link; the one chosen comes back in `message_answered`.
+    """
+
+    id: str
+    to: Person
+    subject: str
+    body: str
+    language: str
+    answers: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a plugin is: `problem` is a sentence for IT, in English; None when all is well."""
+
+    problem: str | None = None
+    figures: dict[str, str | int | float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HeldData:
+    """One kind of personal data that a plugin holds: what, how many, and how long after which event."""
+
+    what: str
+    count: int
+    kept_for: str
+    oldest: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Login:
+    """Somebody whose password has been checked."""
+
+    name: str
+    roles: frozenset[Role]
+    source: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """A link in the console's menu."""
+
+    path: str
+    title: str
+    roles: frozenset[Role]
+    order: int = 50
+
+
+@question(within_seconds=2)
+async def find_hosts(text: str, limit: int) -> list[Person]:
+    """Who can be visited today and has a name that begins with `text` (three letters or more). At most `limit`.
+
+    People of protected units, and people who take no visits, are never among the answers.
+    """
+    raise NotImplementedError
+
+
+@question(within_seconds=2)
+async def host(person_id: str) -> Person | None:
+    """The person with this id if they can be visited; None otherwise, also for people of protected units."""
+    raise NotImplementedError
+
+
+@question(within_seconds=2)
+async def presences() -> list[Presence]:
+    """Who stands on the public board, in or out."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
+async def present() -> list[Present]:
+    """Who is in the building by what this plugin knows; the evacuation list is made of all answers."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
+async def deliver(message: Message) -> bool:
+    """Take responsibility for telling a person something: True once it is durable in an outbox.
+
+    False: no channel reaches this person. Raising: try again later.
+    """
+    raise NotImplementedError
+
+
+@question(within_seconds=2)
+async def can_reach(person: Person) -> bool:
+    """Whether a message to this person would have a channel to go by."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
+async def message_answered(message_id: str, answer: Answer) -> None:
+    """The person has chosen an answer to the message with this id. May be called twice for one choice."""
+    raise NotImplementedError
+
+
+@question(within_seconds=10)
+async def authenticate(name: str, password: str) -> Login | None:
+    """Check a password that the hub itself does not know (a directory's); None when it is not yours or not right."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
+async def enrolled(enrolment: Enrolment) -> Enrolment | None:
+    """A device has got its account: add what your kind of device needs besides (a door: keys); None otherwise."""
+    raise NotImplementedError
+
+
+@question(within_seconds=2)
+async def health() -> Health:
+    """How the plugin is, for the console and `/readyz`."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
+async def held_data() -> list[HeldData]:
+    """Which personal data the plugin holds, and until when."""
+    raise NotImplementedError
+
+
+@question(within_seconds=2)
+async def pages() -> list[Page]:
+    """The plugin's pages in the console's menu. Titles are English; the plugin's catalogue translates them."""
+    raise NotImplementedError
+
+
+@question(within_seconds=10)
+async def project() -> None:
+    """Publish all your retained topics anew from the store: the hub has just started or the broker came back."""
+    raise NotImplementedError

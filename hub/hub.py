@@ -1,0 +1,298 @@
+"""The hub, from top to bottom: store, accounts, broker, plugins, pages, ready."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from devices.contract.enrolment import Enrolment
+from hub.accounts import Accounts
+from hub.broker import Broker
+from hub.devices import Devices
+from hub.events import Events
+from hub.hooks import Hooks
+from hub.hookspecs import enrolled, project
+from hub.live import Live
+from hub.migrating import migrate
+from hub.mqtt import Mqtt, receive_signs_of_life
+from hub.plugin import Context
+from hub.plugin_host import Loaded, PluginHost
+from hub.settings import Configuration, ExternalBroker, OwnBroker
+from hub.store import Store
+from hub.watchdog import Watchdog
+from hub.web.assets import Assets
+from hub.web.health import health_routes
+from hub.web.live_stream import live_stream
+from hub.web.login import login_pages
+from hub.web.mqtt_proxy import proxy
+from hub.web.pages import Pages, Serve, Shell
+from hub.web.security import middlewares
+from hub.web.system_pages import SystemPages
+from hub.wire import Address, Wire
+
+log = structlog.get_logger("hub")
+
+FOLDER = Path(__file__).resolve().parent
+SESSION_SECONDS = 3600
+"""How long the broker keeps what devices say while the hub is away. A belt: devices keep it until the receipt."""
+STOP_SECONDS = 5
+
+
+class Hub:
+    """One municipality's hub. `async with hub.running():` starts it and stops it again."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        """Imports the plugins and checks all settings. Raises ConfigurationError before anything is started."""
+        self.configuration = configuration
+        self.settings = configuration.hub
+        self.live = Live()
+        self.host = PluginHost(changed=lambda: self.live.touch("plugins"))
+        self.host.find(configuration)
+        self.settings.data.mkdir(parents=True, exist_ok=True)
+        self.store = Store(self.settings.store_url)
+        self.hooks = Hooks(self.host)
+        self.events = Events(self.store)
+        self.devices = Devices(self.store, self.live)
+        self.accounts = Accounts(self.store, self.hooks)
+        self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host)
+        self.broker = self._own_broker()
+        self.tablet_kinds: dict[str, str] = {}
+        self.plugins_started = False
+        self._to_project = asyncio.Event()
+        self._broken = asyncio.Event()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["Hub"]:
+        """Ready inside. Raises OperationalError, BrokerError, NewerSchemaError or MissingAssetsError."""
+        async with AsyncExitStack() as stack:
+            shell = Shell(self.settings.site, self.hooks, Assets(), FOLDER)
+
+            await self._open_store(stack)
+
+            if self.broker is not None:
+                await self.broker.start(self.devices)
+                stack.push_async_callback(self.broker.stop)
+                await self._beside(stack, "broker", self.broker.watch)
+
+            stack.push_async_callback(self.mqtt.close)
+            address = self._broker_address()
+            wire = Wire(
+                address,
+                on_message=self.mqtt.take,
+                on_ready=self._came_back,
+                on_lost=lambda: self.live.touch("plugins"),
+                keep_session_seconds=SESSION_SECONDS,
+            )
+            await self._beside(stack, "watchdog", Watchdog(self.host.folders, self.host.blocked).run)
+
+            routes = await self._start_plugins(shell)
+            stack.push_async_callback(self.host.stop)
+            receive_signs_of_life(self.mqtt, self.devices, self._kinds())
+            self.mqtt.attach(wire)
+            await self._beside(stack, "mqtt", wire.run)
+            await self._beside(stack, "projections", self._project)
+            await self._beside(stack, "absences", self._notice_absences)
+
+            await self._serve(stack, shell, routes, address)
+            self.plugins_started = True
+            log.info("hub_ready", address=self.settings.web.address)
+            yield self
+
+    @asynccontextmanager
+    async def store_only(self) -> AsyncIterator["Hub"]:
+        """Store and plugins without broker and pages, for commands."""
+        async with AsyncExitStack() as stack:
+            await self._open_store(stack)
+            await self._start_plugins(Shell(self.settings.site, self.hooks, Assets(), FOLDER))
+            stack.push_async_callback(self.host.stop)
+            yield self
+
+    async def until_broken(self) -> None:
+        """Returns when a part of the kernel has failed: the hub must stop then, and be started anew."""
+        await self._broken.wait()
+
+    # -- accounts of devices
+
+    async def enrol(self, device: str, kind: str, name: str, place: str, actor: str) -> Enrolment:
+        """Make or renew the device's account; the broker knows it at once. What is returned is known only now."""
+        secret = await self.devices.enrol(device, kind, name, place, actor)
+        self.accounts_changed()
+        settings = self.settings
+        broker = settings.broker
+        enrolment = Enrolment(
+            root=settings.root,
+            site=settings.site.id,
+            kind=kind,
+            device=device,
+            secret=secret,
+            host=broker.host if isinstance(broker, ExternalBroker) else "127.0.0.1",
+            port=broker.port,
+            ca_file=broker.ca_file if isinstance(broker, ExternalBroker) else None,
+        )
+        for complete in await self.hooks.every(enrolled, enrolment=enrolment):
+            enrolment = complete or enrolment
+        return enrolment
+
+    async def revoke(self, device: str, actor: str) -> None:
+        """As Devices.revoke, and the device is cut at once."""
+        await self.devices.revoke(device, actor)
+        self.accounts_changed()
+
+    def accounts_changed(self) -> None:
+        if self.broker is not None:
+            self.broker.set_accounts(self.devices)
+
+    def problems(self) -> dict[str, str | None]:
+        """Each part of the hub and what is wrong with it."""
+        wire = self.mqtt.wire
+        found = {
+            "store": self.store.problem,
+            "broker": self.broker.problem if self.broker else None,
+            "mqtt": None if wire and wire.connected else (wire.problem if wire else None) or "not connected",
+            "plugins": None if self.plugins_started else "starting",
+        }
+        for plugin in self.host.plugins.values():
+            if plugin.state in ("failed", "quarantined"):
+                found[f"plugin {plugin.name}"] = plugin.reason
+        return found
+
+    # -- parts
+
+    async def _open_store(self, stack: AsyncExitStack) -> None:
+        await self.store.open()
+        stack.push_async_callback(self.store.close)
+        await self.store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
+        await self.devices.load()
+
+    def _own_broker(self) -> Broker | None:
+        settings = self.settings
+        if isinstance(settings.broker, OwnBroker):
+            return Broker(settings.broker, settings.data / "broker", settings.root, settings.site.id)
+        return None
+
+    def _broker_address(self) -> Address:
+        if self.broker is not None:
+            return self.broker.address
+        settings = self.settings.broker
+        assert isinstance(settings, ExternalBroker)  # noqa: S101 (the only other kind)
+        tls = ssl.create_default_context(cafile=str(settings.ca_file)) if settings.ca_file else None
+        secret = settings.secret_file.read_text().strip()
+        return Address(settings.host, settings.port, settings.account, secret, tls)
+
+    async def _start_plugins(self, shell: Shell) -> list[web.RouteDef]:
+        """One after the other, in the order of the entry points; their routes."""
+        routes: list[web.RouteDef] = []
+
+        async def make(plugin: Loaded) -> Any:
+            assert plugin.module and plugin.folder and plugin.settings is not None  # noqa: S101, PT018 (it was imported)
+            folder, name = plugin.folder, plugin.name
+            if (folder / "migrations").is_dir():
+                await self.store.write(lambda connection: migrate(connection, name, folder / "migrations"))
+            pages = Pages(name, folder, shell, self._guard)
+            context = self._context(plugin, pages)
+            instance = plugin.module.Plugin(context, plugin.settings)
+            if specifications := getattr(plugin.module, "hookspecs", None):
+                self.hooks.add_specifications(specifications)
+            self.hooks.register(name, instance)
+            await instance.start()
+            self.tablet_kinds |= context.tablet_kinds
+            routes.extend(pages.routes)
+            return instance
+
+        for name, plugin in self.host.plugins.items():
+            if plugin.module is not None:
+                await self.host.start(name, make)
+        return routes
+
+    def _context(self, plugin: Loaded, pages: Pages) -> Context:
+        assert plugin.folder is not None  # noqa: S101
+        return Context(
+            name=plugin.name,
+            folder=plugin.folder,
+            data=self.settings.data,
+            site=self.settings.site,
+            web_address=self.settings.web.address,
+            store=self.store,
+            hooks=self.hooks,
+            events=self.events,
+            live=self.live,
+            devices=self.devices,
+            mqtt=self.mqtt,
+            pages=pages,
+            translator=pages.translator,
+            run=self.host.run,
+        )
+
+    def _guard(self, plugin: str, path: str, serve: Serve) -> Serve:
+        """A plugin's page that fails is the plugin's failure."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if self.host.is_quarantined(plugin):
+                raise web.HTTPServiceUnavailable(text=f"The plugin {plugin} is out of order.")
+            try:
+                return await serve(request)
+            except web.HTTPException:
+                raise
+            except Exception as error:
+                self.host.failed(plugin, f"page {path}", error)
+                raise
+
+        return guarded
+
+    async def _serve(self, stack: AsyncExitStack, shell: Shell, routes: list[web.RouteDef], broker: Address) -> None:
+        secure = self.settings.web.tls is not None
+        kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
+        login_pages(kernel, self.accounts, is_secure=secure)
+        SystemPages(kernel, self)
+        app = web.Application(middlewares=middlewares(self.accounts, is_secure=secure), client_max_size=1_048_576)
+        app.add_routes([*kernel.routes, *routes, *health_routes(self.problems), live_stream(self.live), proxy(broker)])
+        app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        tls = None
+        if self.settings.web.tls is not None:
+            tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            tls.load_cert_chain(self.settings.web.tls.certificate, self.settings.web.tls.key)
+        await web.TCPSite(runner, self.settings.web.host, self.settings.web.port, ssl_context=tls).start()
+
+    def _kinds(self) -> set[str]:
+        return self.mqtt.kinds | set(self.tablet_kinds)
+
+    def _came_back(self) -> None:
+        self.live.touch("plugins")
+        self._to_project.set()
+
+    async def _project(self) -> None:
+        """Retained topics are projections of the store: publish them again whenever the connection is new."""
+        while True:
+            await self._to_project.wait()
+            self._to_project.clear()
+            await self.hooks.every(project)
+
+    async def _notice_absences(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self.devices.notice_absences()
+
+    async def _beside(self, stack: AsyncExitStack, name: str, work: Callable[[], Any]) -> None:
+        """Run until the stack unwinds. The hub's own parts do not end by themselves; one that does breaks the hub."""
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            if not task.cancelled():
+                log.error("part_failed", part=name, exc_info=task.exception())
+                self._broken.set()
+
+        task = asyncio.create_task(work(), name=name)
+        task.add_done_callback(ended)
+
+        async def stop() -> None:
+            task.cancel()
+            await asyncio.wait({task}, timeout=STOP_SECONDS)
+
+        stack.push_async_callback(stop)

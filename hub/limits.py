@@ -1,0 +1,33 @@
+"""Rate limits: a bucket for each key that fills again with time."""
+
+import time
+from collections.abc import Callable
+
+
+class Limiter:
+    """`burst` at once, refilled evenly over `per_seconds`. In memory: a restart forgives."""
+
+    def __init__(self, burst: int, per_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._burst = burst
+        self._rate = burst / per_seconds
+        self._clock = clock
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def wait_seconds(self, key: str) -> float:
+        """0 and one taken, or how long until the next one is free."""
+        now = self._clock()
+        left, at = self._buckets.get(key, (float(self._burst), now))
+        left = min(self._burst, left + (now - at) * self._rate)
+        if left < 1:
+            self._buckets[key] = (left, now)
+            return (1 - left) / self._rate
+        self._buckets[key] = (left - 1, now)
+        self._forget(now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Full buckets need not be kept."""
+        if len(self._buckets) > 1000:  # noqa: PLR2004
+            full = [key for key, (left, at) in self._buckets.items() if left + (now - at) * self._rate >= self._burst]
+            for key in full:
+                del self._buckets[key]

@@ -1,0 +1,161 @@
+"""All that a plugin imports: `from hub.plugin import Context, PluginSettings, hookimpl`.
+
+A plugin is a package with a class `Plugin`: its settings model as `Settings`, a constructor that takes a Context,
+`async start()`, and hook implementations as methods. docs/plugins.md walks through one.
+"""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from devices.contract.messages import Message
+from hub import audit
+from hub.devices import Device, Devices
+from hub.events import Event, Events
+from hub.hooks import Hooks
+from hub.hookspecs import hookimpl
+from hub.live import Live
+from hub.mqtt import Incoming, Mqtt
+from hub.settings import Section as PluginSettings
+from hub.settings import SiteSettings
+from hub.store import Store, after_commit
+from hub.translation import Translator
+from hub.web.pages import Pages
+
+__all__ = [
+    "Context",
+    "Device",
+    "Event",
+    "Incoming",
+    "Plugin",
+    "PluginSettings",
+    "after_commit",
+    "audit",
+    "hookimpl",
+]
+
+M = TypeVar("M", bound=Message)
+
+
+class Plugin(Protocol):
+    """What the hub expects of a plugin's class."""
+
+    Settings: ClassVar[type[PluginSettings]]
+
+    def __init__(self, context: "Context", settings: Any) -> None: ...
+
+    async def start(self) -> None:
+        """Subscribe, serve, follow. Tables are migrated already; the broker may still be away."""
+
+
+class Context:
+    """What one plugin may touch, in its own name, so that what it touches is known and shown."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        folder: Path,
+        data: Path,
+        site: SiteSettings,
+        web_address: str,
+        store: Store,
+        hooks: Hooks,
+        events: Events,
+        live: Live,
+        devices: Devices,
+        mqtt: Mqtt,
+        pages: Pages,
+        translator: Translator,
+        run: Callable[[str, str, Callable[[], Awaitable[None]]], None],
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self.data = data
+        self.site = site
+        self.web_address = web_address
+        self.store = store
+        self.hooks = hooks
+        self.live = live
+        self.devices = devices
+        self.pages = pages
+        self.translator = translator
+        self.handled: list[str] = []
+        self.tablet_kinds: dict[str, str] = {}
+        self._events = events
+        self._mqtt = mqtt
+        self._run = run
+
+    # -- devices
+
+    def receive(
+        self,
+        kind: str,
+        what: str,
+        model: type[M],
+        take: Callable[[Incoming[M]], Awaitable[None]],
+        on_malformed: Callable[[Device, str], None] | None = None,
+    ) -> None:
+        """Have `take` called with each valid message at `<kind>/+/up/<what>` from a known device.
+
+        Messages of one device come one after the other. The broker gets its acknowledgement when `take` has
+        returned, so return after the commit. A retained message is refused: it is old by nature.
+        `on_malformed` gets the device and the id of a message that is wrong but for its id.
+        """
+        self.handled.append(f"{kind}/+/up/{what}")
+        self._mqtt.receive(self.name, kind, what, model, take, on_malformed=on_malformed)
+
+    def opens(self, kind: str, path: str) -> None:
+        """Devices of this kind are browsers on the page `path`; they are enrolled by a link to it."""
+        self.tablet_kinds[kind] = path
+
+    def send(
+        self,
+        device: Device,
+        what: str,
+        message: Message | None,
+        *,
+        retain: bool = False,
+        expiry_seconds: int | None = None,
+    ) -> bool:
+        """Publish below the device's `down`; None clears what was retained. False while the broker is away."""
+        return self._mqtt.send(device, what, message, retain=retain, expiry_seconds=expiry_seconds)
+
+    # -- what happens
+
+    def emit(self, connection: Connection, what: str, subject: str, **data: Any) -> None:
+        """Write `<plugin>.<what>` to the event log in this transaction. Ids only, nothing personal."""
+        self._events.emit(connection, f"{self.name}.{what}", subject, **data)
+
+    async def follow(self, what: str, take: Callable[[Event], Awaitable[None]]) -> None:
+        """Hand each of this plugin's own events of that kind to `take`, at least once, also across a crash."""
+        follower = f"{self.name}:{what}"
+        last = await self._events.join(follower)
+        self.run(f"follow {what}", lambda: self._events.follow(follower, last, {f"{self.name}.{what}"}, take))
+
+    def run(self, job: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run in the background until the hub stops; started again with growing waits when it raises."""
+        self._run(self.name, job, work)
+
+    def touch(self, connection: Connection, subject: str) -> None:
+        """Tell the pages that show `subject`, once this transaction is durable."""
+        after_commit(connection, _Touch(self.live, subject))
+
+
+class _Touch:
+    """Equal for equal subjects, so that a burst tells once."""
+
+    def __init__(self, live: Live, subject: str) -> None:
+        self._live = live
+        self._subject = subject
+
+    def __call__(self) -> None:
+        self._live.touch(self._subject)
+
+    def __hash__(self) -> int:
+        return hash(self._subject)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Touch) and other._subject == self._subject

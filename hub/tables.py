@@ -1,0 +1,72 @@
+"""The kernel's own tables."""
+
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+from hub.store import Utc
+
+metadata = MetaData()
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("happened_at", Utc, nullable=False),
+    Column("kind", String(60), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("data", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+follower = Table(
+    "follower",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("last_event", Integer, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("happened_at", Utc, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("action", String(80), nullable=False),
+    Column("subject", String(120), nullable=False),
+    Column("details", Text),
+    Column("salt", LargeBinary),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+device = Table(
+    "device",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("place", String(80), nullable=False),
+    Column("secret_hash", String(200), nullable=False),
+    Column("enrolled_at", Utc, nullable=False),
+    Column("revoked", Boolean, nullable=False),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("password_hash", String(200), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("made_at", Utc, nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("account", String(120), nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("source", String(20), nullable=False),
+    Column("began_at", Utc, nullable=False),
+    Column("seen_at", Utc, nullable=False),
+    Index("session_seen", "seen_at"),
+)

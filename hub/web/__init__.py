@@ -1,0 +1,1 @@
+"""The web shell: login, menu, live events, health; plugins add their pages to it."""

@@ -1,0 +1,40 @@
+"""The browser code that the build made: `hub/static/dist`, found by the names in its manifest."""
+
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+DIST = Path(__file__).resolve().parents[1] / "static" / "dist"
+FOREVER = "public, max-age=31536000, immutable"
+
+
+class MissingAssetsError(Exception):
+    """The browser code was not built."""
+
+
+class Assets:
+    def __init__(self, folder: Path = DIST) -> None:
+        """Raises MissingAssetsError."""
+        try:
+            self._names: dict[str, str] = json.loads((folder / "manifest.json").read_text())
+        except FileNotFoundError:
+            raise MissingAssetsError(
+                "the browser code is not built: run `make install` (or `pip install -e .`), see docs/architecture.md"
+            ) from None
+        self.folder = folder
+
+    def url(self, name: str) -> str:
+        """`console.js` → `/static/dist/console-AB12.js`. Raises KeyError."""
+        return f"/static/dist/{self._names[name]}"
+
+    def file(self, name: str) -> web.FileResponse:
+        """A page or service worker that the build wrote; asked for again each time."""
+        return web.FileResponse(self.folder / name, headers={"Cache-Control": "no-cache"})
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """Hashed files, which never change. Nothing outside the folder."""
+        path = (self.folder / request.match_info["name"]).resolve()
+        if self.folder.resolve() not in path.parents or not path.is_file():
+            raise web.HTTPNotFound(text="There is no such file.")
+        return web.FileResponse(path, headers={"Cache-Control": FOREVER})

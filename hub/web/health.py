@@ -1,0 +1,38 @@
+"""`/livez`: the loop turns. `/readyz`: the hub can do its work, part by part. `/metrics`: Prometheus."""
+
+import json
+from collections.abc import Callable
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from hub.web.security import SESSION
+
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+def health_routes(problems: Callable[[], dict[str, str | None]]) -> list[web.RouteDef]:
+    """`problems` names each part and what is wrong with it, None when nothing is."""
+
+    async def livez(_request: web.Request) -> web.Response:
+        return web.Response(text="alive\n")
+
+    async def readyz(request: web.Request) -> web.Response:
+        found = problems()
+        ready = not any(found.values())
+        shown: dict[str, str] = {part: "ok" if problem is None else "not ready" for part, problem in found.items()}
+        if request[SESSION] is not None:
+            shown = {part: problem or "ok" for part, problem in found.items()}
+        return web.Response(
+            status=200 if ready else 503,
+            text=json.dumps({"ready": ready, "parts": shown}) + "\n",
+            content_type="application/json",
+        )
+
+    async def metrics(request: web.Request) -> web.Response:
+        session = request[SESSION]
+        if request.remote not in LOOPBACK and (session is None or "it" not in session.roles):
+            raise web.HTTPForbidden(text="Metrics are for this machine and for IT.")
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)]

@@ -1,0 +1,66 @@
+"""Login, logout and the page's language."""
+
+from aiohttp import web
+
+from hub.accounts import Accounts
+from hub.limits import Limiter
+from hub.web.pages import LANGUAGE_COOKIE, Pages, see
+from hub.web.security import SESSION, cookie_name
+
+TRIES = 10
+TRIES_SECONDS = 60.0
+
+
+def login_pages(pages: Pages, accounts: Accounts, *, is_secure: bool) -> None:
+    by_name = Limiter(TRIES, TRIES_SECONDS)
+    by_address = Limiter(TRIES * 3, TRIES_SECONDS)
+    cookie = cookie_name(is_secure=is_secure)
+
+    async def form(request: web.Request) -> web.StreamResponse:
+        return await pages.render(request, "login.html", problem=None, name="", to=_ours(request.query.get("to", "/")))
+
+    async def login(request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        name, password = str(sent.get("name", "")).strip(), str(sent.get("password", ""))
+        to = _ours(str(sent.get("to", "/")))
+        wait = max(by_name.wait_seconds(name.lower()), by_address.wait_seconds(request.remote or "?"))
+        if wait:
+            return await pages.render(request, "login.html", status=429, problem="slow", name=name, to=to)
+        found = await accounts.check(name, password)
+        if found is None:
+            return await pages.render(request, "login.html", status=403, problem="wrong", name=name, to=to)
+        answer = see(to)
+        answer.set_cookie(
+            cookie, await accounts.begin(found), httponly=True, secure=is_secure, samesite="Lax", path="/"
+        )
+        return answer
+
+    async def logout(request: web.Request) -> web.StreamResponse:
+        if token := request.cookies.get(cookie):
+            await accounts.end(token)
+        answer = see("/login")
+        answer.del_cookie(cookie, path="/", secure=is_secure)
+        return answer
+
+    async def language(request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        answer = see(_ours(str(sent.get("to", "/"))))
+        answer.set_cookie(LANGUAGE_COOKIE, str(sent.get("language", "")), samesite="Lax", max_age=31_536_000)
+        return answer
+
+    async def first(request: web.Request) -> web.StreamResponse:
+        if request[SESSION] is None:
+            return see("/login")
+        menu = await pages.menu(request)
+        return see(menu[0][0].path if menu else "/login")
+
+    pages.public("GET", "/login", form)
+    pages.public("POST", "/login", login)
+    pages.public("POST", "/logout", logout)
+    pages.public("POST", "/language", language)
+    pages.public("GET", "/", first)
+
+
+def _ours(path: str) -> str:
+    """A path on this site, never another's address (`//evil.example`)."""
+    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"

@@ -1,0 +1,168 @@
+"""How the kernel and plugins serve pages: templates, roles, translations, menu."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from babel.dates import format_date, format_datetime, format_time
+from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from hub.hooks import Hooks
+from hub.hookspecs import Page, Role, pages
+from hub.settings import SiteSettings
+from hub.translation import Translator
+from hub.web.assets import Assets
+from hub.web.security import SESSION
+
+Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
+LANGUAGE_COOKIE = "kommunevert_language"
+
+
+class Shell:
+    """What all pages share: the template engine, the assets, the menu."""
+
+    def __init__(self, site: SiteSettings, hooks: Hooks, assets: Assets, kernel_folder: Path) -> None:
+        self.site = site
+        self.hooks = hooks
+        self.assets = assets
+        self.kernel_folder = kernel_folder
+        self.translators: dict[str, Translator] = {}
+        self._folders: dict[str, FileSystemLoader] = {}
+        self.templates = Environment(
+            loader=PrefixLoader(self._folders),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+
+    def add(self, owner: str, folder: Path) -> Translator:
+        self._folders[owner] = FileSystemLoader(folder / "templates")
+        translator = Translator(dict.fromkeys((folder, self.kernel_folder)), self.site.languages)
+        self.translators[owner] = translator
+        return translator
+
+    def language(self, request: web.Request) -> str:
+        chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+        return chosen if chosen in self.site.languages else self.site.languages[0]
+
+    async def menu(self, request: web.Request) -> list[tuple[Page, str]]:
+        """The pages this session may see, each with its title in the page's language."""
+        session = request[SESSION]
+        if session is None:
+            return []
+        found = [
+            (page, self.translators[owner].text(self.language(request), page.title))
+            for owner, offered in [("hub", KERNEL_PAGES), *await self.hooks.named(pages)]
+            for page in offered
+            if session.may(page.roles)
+        ]
+        return sorted(found, key=lambda each: each[0].order)
+
+
+KERNEL_PAGES = [
+    Page("/devices", "Devices", frozenset({"it", "caretaker"}), 80),
+    Page("/plugins", "Plugins", frozenset({"it"}), 90),
+    Page("/audit", "Audit log", frozenset({"it"}), 95),
+]
+
+
+class Pages:
+    """One owner's routes. A handler gets the request; `render` fills one of the owner's templates."""
+
+    def __init__(self, owner: str, folder: Path, shell: Shell, guard: Callable[[str, str, Serve], Serve]) -> None:
+        self.owner = owner
+        self.routes: list[web.RouteDef] = []
+        self._shell = shell
+        self._guard = guard
+        self.translator = shell.add(owner, folder)
+
+    def page(self, path: str, roles: set[Role], serve: Serve) -> None:
+        """A page for these roles; others are sent to the login, or told that it is not theirs."""
+        self._add("GET", path, _for_roles(frozenset(roles), serve))
+
+    def action(self, path: str, roles: set[Role], serve: Serve) -> None:
+        """A form's POST for these roles."""
+        self._add("POST", path, _for_roles(frozenset(roles), serve))
+
+    def public(self, method: str, path: str, serve: Serve) -> None:
+        """For anybody, without login."""
+        self._add(method, path, serve)
+
+    def language(self, request: web.Request) -> str:
+        return self._shell.language(request)
+
+    async def menu(self, request: web.Request) -> list[tuple[Page, str]]:
+        return await self._shell.menu(request)
+
+    def words(self, language: str) -> Callable[..., str]:
+        return partial(self.translator.text, language)
+
+    async def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        shell, language = self._shell, self.language(request)
+        translations = self.translator.translations(language)
+        text = shell.templates.get_template(f"{self.owner}/{template}").render(
+            {
+                "_": partial(_translated, translations.gettext),
+                "language": language,
+                "languages": shell.site.languages,
+                "site": shell.site,
+                "session": request[SESSION],
+                "menu": await shell.menu(request),
+                "path": request.path,
+                "asset": shell.assets.url,
+                "clock": partial(_clock, shell.site, language),
+                "day": partial(_day, shell.site, language),
+                "moment": partial(_moment, shell.site, language),
+                **values,
+            }
+        )
+        return web.Response(text=text, content_type="text/html", status=status, headers={"Cache-Control": "no-store"})
+
+    def _add(self, method: str, path: str, serve: Serve) -> None:
+        self.routes.append(web.route(method, path, self._guard(self.owner, path, serve)))
+
+
+def see(path: str) -> web.Response:
+    """After a form: the browser asks for this page, so that reloading does not act again."""
+    return web.Response(status=303, headers={"Location": path})
+
+
+def _for_roles(roles: frozenset[Role], serve: Serve) -> Serve:
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        session = request[SESSION]
+        if session is None:
+            if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+                raise web.HTTPSeeOther(f"/login?to={request.path}")
+            raise web.HTTPUnauthorized(text="Log in first.")
+        if not session.may(roles):
+            raise web.HTTPForbidden(text=f"This page is for {', '.join(sorted(roles))}.")
+        return await serve(request)
+
+    return guarded
+
+
+def _translated(gettext: Callable[[str], str], message: str, **values: object) -> Markup | str:
+    """Catalogues are ours and may hold markup; the values put into them are escaped."""
+    found = gettext(message)
+    return Markup(found) % values if values else found  # noqa: S704
+
+
+def _clock(site: SiteSettings, language: str, at: datetime | None) -> str:
+    return "" if at is None else format_time(at.astimezone(site.zone), "HH:mm", locale=_locale(language))
+
+
+def _day(site: SiteSettings, language: str, at: datetime | None) -> str:
+    return "" if at is None else format_date(at.astimezone(site.zone), "EEEE d. MMMM", locale=_locale(language))
+
+
+def _moment(site: SiteSettings, language: str, at: datetime | None) -> str:
+    return "" if at is None else format_datetime(at.astimezone(site.zone), "d. MMM HH:mm:ss", locale=_locale(language))
+
+
+def _locale(language: str) -> str:
+    return {"nn": "nn_NO", "nb": "nb_NO"}.get(language, language)

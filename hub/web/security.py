@@ -1,0 +1,124 @@
+"""What every answer and every request goes through: headers, origin check, session, roles, errors."""
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiohttp import hdrs, web
+
+from hub.accounts import Accounts, Session
+
+log = structlog.get_logger("web")
+
+Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+SESSION: web.RequestKey[Session | None] = web.RequestKey("session", Session | None)  # type: ignore[arg-type]
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'; connect-src 'self' ws: wss:"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+}
+
+
+def cookie_name(*, is_secure: bool) -> str:
+    return "__Host-kommunevert" if is_secure else "kommunevert"
+
+
+def session_of(request: web.Request) -> Session:
+    """The session of a page that has roles. Raises KeyError on a public one."""
+    session = request[SESSION]
+    if session is None:
+        raise KeyError("session")
+    return session
+
+
+def middlewares(accounts: Accounts, *, is_secure: bool) -> list[Any]:
+    """In the order in which a request meets them."""
+
+    @web.middleware
+    async def errors(request: web.Request, serve: Serve) -> web.StreamResponse:
+        request[REQUEST_ID] = secrets.token_hex(8)
+        try:
+            answer = await serve(request)
+        except web.HTTPException as error:
+            if error.status < 400 or _wants_page(request):  # noqa: PLR2004
+                error.headers.update(_headers(is_secure=is_secure))
+                raise
+            answer = problem(request, error.status, error.reason, error.text)
+        except Exception as error:
+            log.exception(
+                "request_failed",
+                path=_route(request),
+                request=request[REQUEST_ID],
+                error=type(error).__name__,
+            )
+            answer = problem(
+                request, 500, "Internal error", "Something went wrong in the hub. The log has the details."
+            )
+        if not answer.prepared:
+            for name, value in _headers(is_secure=is_secure).items():
+                answer.headers.setdefault(name, value)
+        return answer
+
+    @web.middleware
+    async def same_origin(request: web.Request, serve: Serve) -> web.StreamResponse:
+        """Nobody else's page may act in our user's name (T12)."""
+        if request.method not in SAFE and not _is_ours(request):
+            raise web.HTTPForbidden(text="This request came from another site.")
+        return await serve(request)
+
+    @web.middleware
+    async def session(request: web.Request, serve: Serve) -> web.StreamResponse:
+        token = request.cookies.get(cookie_name(is_secure=is_secure))
+        request[SESSION] = await accounts.session(token) if token else None
+        return await serve(request)
+
+    return [errors, same_origin, session]
+
+
+def problem(request: web.Request, status: int, title: str, detail: str | None) -> web.Response:
+    """RFC 9457."""
+    body = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail or title,
+        "instance": request[REQUEST_ID],
+    }
+    return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json")
+
+
+def _headers(*, is_secure: bool) -> dict[str, str]:
+    return HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if is_secure else {})
+
+
+def _is_ours(request: web.Request) -> bool:
+    """By Sec-Fetch-Site, which all browsers send; else by Origin; a program sends neither, and no cookie."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None:
+        return origin.split("://", 1)[-1] == request.host
+    return not request.cookies
+
+
+def _wants_page(request: web.Request) -> bool:
+    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
+
+
+def _route(request: web.Request) -> str:
+    """The route's pattern, never the path: a path may hold a token."""
+    resource = request.match_info.route.resource
+    return resource.canonical if resource else "?"
