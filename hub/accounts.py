@@ -128,7 +128,7 @@ class Accounts:
             lambda connection: connection.execute(delete(session_table).where(session_table.c.id == _digest(token)))
         )
 
-    async def _in_turn(self, work: Callable[[Unpack[Ts]], R], *arguments: Unpack[Ts]) -> R:
+    async def _in_turn(self, work: Callable[[Unpack[Ts]], R], *arguments: *Ts) -> R:
         async with self._turns:
             return await asyncio.to_thread(work, *arguments)
 

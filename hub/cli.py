@@ -121,7 +121,7 @@ def device() -> None:
 )
 @CONFIG
 def device_add(device_id: str, kind: str, name: str | None, place: str, out: Path | None, config: Path) -> None:
-    """Enrol a device: prints its link, or writes its enrolment file. The hub must be stopped; the console can do it live."""
+    """Enrol a device: prints its link, or writes its enrolment file. Stop the hub first, or use the console."""
     hub = _hub(Configuration.read, config)
 
     async def add() -> None:

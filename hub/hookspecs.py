@@ -138,6 +138,12 @@ async def presences() -> list[Presence]:
 
 
 @question(within_seconds=5)
+async def presence_changed() -> None:
+    """Somebody on the board has come or gone, or the board has other people: whoever shows it asks `presences`."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
 async def present() -> list[Present]:
     """Who is in the building by what this plugin knows; the evacuation list is made of all answers."""
     raise NotImplementedError

@@ -1,6 +1,6 @@
 """All that a plugin imports: `from hub.plugin import Context, PluginSettings, hookimpl`.
 
-A plugin is a package with a class `Plugin`: its settings model as `Settings`, a constructor that takes a Context,
+A plugin is a package with a class `Plugin`: its settings as `settings_model`, a constructor that takes a Context,
 `async start()`, and hook implementations as methods. docs/plugins.md walks through one.
 """
 
@@ -42,7 +42,7 @@ M = TypeVar("M", bound=Message)
 class Plugin(Protocol):
     """What the hub expects of a plugin's class."""
 
-    Settings: ClassVar[type[PluginSettings]]
+    settings_model: ClassVar[type[PluginSettings]]
 
     def __init__(self, context: "Context", settings: Any) -> None: ...
 

@@ -82,7 +82,7 @@ class PluginHost:
             if plugin.module is None:
                 continue
             try:
-                plugin.settings = configuration.plugin_settings(name, plugin.module.Plugin.Settings)
+                plugin.settings = configuration.plugin_settings(name, plugin.module.Plugin.settings_model)
             except ConfigurationError as error:
                 mistakes += error.mistakes
         if mistakes:

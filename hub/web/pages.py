@@ -93,6 +93,16 @@ class Pages:
         """For anybody, without login."""
         self._add(method, path, serve)
 
+    def built(self, path: str, name: str, headers: dict[str, str] | None = None) -> None:
+        """A page or service worker that the front-end build wrote."""
+
+        async def serve(_request: web.Request) -> web.StreamResponse:
+            answer = self._shell.assets.file(name)
+            answer.headers.update(headers or {})
+            return answer
+
+        self.public("GET", path, serve)
+
     def language(self, request: web.Request) -> str:
         return self._shell.language(request)
 

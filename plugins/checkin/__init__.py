@@ -1,0 +1,57 @@
+"""Visitors: they find their host at the kiosk, register, are received, and leave. Or are just shown the way."""
+
+from devices.contract import kiosk
+from devices.contract.enrolment import Enrolment
+from hub.hookspecs import Answer, Health, HeldData, Page, Present
+from hub.plugin import Context, hookimpl
+from plugins.checkin.config import Settings
+from plugins.checkin.mqtt import Kiosks
+from plugins.checkin.service import Visits
+from plugins.checkin.web import VisitPages
+
+__all__ = ["Plugin"]
+
+
+class Plugin:
+    settings_model = Settings
+
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self.context = context
+        self.visits = Visits(context, settings)
+        self.kiosks = Kiosks(context, settings, self.visits)
+
+    async def start(self) -> None:
+        self.context.opens(kiosk.KIND, "/kiosk")
+        VisitPages(self.context, self.visits)
+        self.kiosks.listen()
+        await self.context.follow("arrived", self.visits.tell_host)
+        await self.context.follow("answered", self.kiosks.show_answer)
+        self.context.run("end the day", self.visits.end_days)
+
+    @hookimpl
+    async def message_answered(self, message_id: str, answer: Answer) -> None:
+        await self.visits.answered(message_id, answer)
+
+    @hookimpl
+    async def present(self) -> list[Present]:
+        return await self.visits.present()
+
+    @hookimpl
+    async def project(self) -> None:
+        self.kiosks.offer_all()
+
+    @hookimpl
+    async def enrolled(self, enrolment: Enrolment) -> None:
+        self.kiosks.offer_to(enrolment.device)
+
+    @hookimpl
+    async def health(self) -> Health:
+        return Health(figures={"visitors_in_the_building": await self.visits.count_inside()})
+
+    @hookimpl
+    async def held_data(self) -> list[HeldData]:
+        return [await self.visits.held()]
+
+    @hookimpl
+    async def pages(self) -> list[Page]:
+        return [Page("/visits", "Visits", frozenset({"front_line"}), 10)]

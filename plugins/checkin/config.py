@@ -1,0 +1,20 @@
+"""What the kiosk offers, and how long visits are kept."""
+
+from pydantic import Field
+
+from devices.contract.kiosk import Signpost
+from hub.plugin import PluginSettings
+
+
+class Settings(PluginSettings):
+    signposts: list[Signpost] = Field(
+        default_factory=list, max_length=12, description="where visitors go by themselves"
+    )
+    keep_hours: float = Field(
+        default=24, gt=0, le=720, description="personal data are deleted this long after a visitor has left"
+    )
+    day_ends_at_hour: int = Field(
+        default=22, ge=0, le=23, description="who has not checked out by then has left, by the site's clock"
+    )
+    searches_per_minute: int = Field(default=20, ge=1, description="for each kiosk")
+    check_outs_per_minute: int = Field(default=10, ge=1, description="for each kiosk; the rest waits in its outbox")

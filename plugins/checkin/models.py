@@ -1,0 +1,41 @@
+"""A visit: one stay of one visitor."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from hub.hookspecs import Answer
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Personal fields are None once the visit has been forgotten."""
+
+    id: str
+    kiosk: str
+    host: str | None
+    host_name: str | None
+    host_unit: str | None
+    visitor: str | None
+    company: str | None
+    language: str
+    number: str | None
+    arrived_at: datetime
+    registered_at: datetime
+    told: bool | None
+    """None: not known yet; False: no channel reaches the host, the desk tells them."""
+    answer: Answer | None
+    answered_at: datetime | None
+    left_at: datetime | None
+    left_by: str | None
+
+    @property
+    def is_inside(self) -> bool:
+        return self.left_at is None
+
+
+class UnknownHostError(LookupError):
+    """Nobody of that id can be visited."""
+
+
+class UnknownNumberError(LookupError):
+    """No visitor inside has that number."""

@@ -1,0 +1,83 @@
+"""The kiosks: searches, visits and check-outs in; what was found, receipts and answers out."""
+
+import structlog
+
+from devices.contract import kiosk
+from hub.limits import Limiter
+from hub.plugin import Context, Device, Event, Incoming
+from plugins.checkin.config import Settings
+from plugins.checkin.models import UnknownHostError, UnknownNumberError
+from plugins.checkin.service import Visits
+
+log = structlog.get_logger("checkin")
+
+ANSWER_SECONDS = 300
+
+
+class Kiosks:
+    def __init__(self, context: Context, settings: Settings, visits: Visits) -> None:
+        self._context = context
+        self._visits = visits
+        self._searches = Limiter(settings.searches_per_minute, 60)
+        self._check_outs = Limiter(settings.check_outs_per_minute, 60)
+        self._offer = kiosk.Offer(
+            site_name=context.site.name, languages=list(context.site.languages), signposts=settings.signposts
+        )
+
+    def listen(self) -> None:
+        self._context.receive(kiosk.KIND, "search", kiosk.Search, self.search)
+        self._context.receive(kiosk.KIND, "visit", kiosk.Visit, self.visit, self.malformed)
+        self._context.receive(kiosk.KIND, "checkout", kiosk.CheckOut, self.check_out, self.malformed)
+
+    async def search(self, incoming: Incoming[kiosk.Search]) -> None:
+        wait = self._searches.wait_seconds(incoming.device.id)
+        hosts = [] if wait else await self._visits.find_hosts(incoming.message.text)
+        found = [kiosk.Host(id=host.id, name=host.name, unit=host.unit) for host in hosts]
+        answer = kiosk.Found(search=incoming.message.id, hosts=found, wait_seconds=int(wait) + 1 if wait else 0)
+        self._context.send(incoming.device, "found", answer, expiry_seconds=30)
+
+    async def visit(self, incoming: Incoming[kiosk.Visit]) -> None:
+        """The receipt goes out after the commit, and only then may the kiosk say "registered" (D1)."""
+        message = incoming.message
+        try:
+            number, host_is_told = await self._visits.register(message, incoming.device.id)
+        except UnknownHostError:
+            return self._refuse(incoming.device, message.id, "unknown_host")
+        receipt = kiosk.Receipt(of=message.id, result="registered", number=number, host_is_told=host_is_told)
+        self._context.send(incoming.device, "receipt", receipt)
+        return None
+
+    async def check_out(self, incoming: Incoming[kiosk.CheckOut]) -> None:
+        message = incoming.message
+        if self._check_outs.wait_seconds(incoming.device.id):
+            return None  # without receipt: the kiosk sends it again
+        try:
+            await self._visits.check_out_by_number(message, incoming.device.id)
+        except UnknownNumberError:
+            return self._refuse(incoming.device, message.id, "unknown_number")
+        self._context.send(incoming.device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"))
+        return None
+
+    def malformed(self, device: Device, message_id: str) -> None:
+        self._refuse(device, message_id, "malformed")
+
+    async def show_answer(self, event: Event) -> None:
+        visit = await self._visits.get(event.subject)
+        device = self._context.devices.get(visit.kiosk) if visit else None
+        if visit is None or device is None or visit.answer is None:
+            return
+        answer = kiosk.HostAnswer(visit=visit.id, answer=visit.answer)
+        self._context.send(device, "answer", answer, expiry_seconds=ANSWER_SECONDS)
+
+    def offer_all(self) -> None:
+        for device in self._context.devices.of_kind(kiosk.KIND):
+            self._context.send(device, "offer", self._offer, retain=True)
+
+    def offer_to(self, device_id: str) -> None:
+        device = self._context.devices.get(device_id)
+        if device is not None and device.kind == kiosk.KIND:
+            self._context.send(device, "offer", self._offer, retain=True)
+
+    def _refuse(self, device: Device, message_id: str, reason: kiosk.Refusal) -> None:
+        log.info("refused", device=device.id, reason=reason)
+        self._context.send(device, "receipt", kiosk.Receipt(of=message_id, result="refused", reason=reason))

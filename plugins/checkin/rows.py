@@ -1,0 +1,150 @@
+"""Visits in and out of their table. Plain functions on a connection: they run in the store's threads."""
+
+import random
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from devices.contract import kiosk
+from hub.hookspecs import Answer, Person
+from plugins.checkin.models import UnknownNumberError, Visit
+from plugins.checkin.tables import visit
+
+NUMBERS = 10_000
+DRAWS = 8
+
+
+def add(
+    connection: Connection, message: kiosk.Visit, device: str, host: Person, at: datetime
+) -> tuple[str | None, bool]:
+    """The visit's number, and whether it is new: the same id twice is one visit (I2)."""
+    known = connection.execute(select(visit.c.number).where(visit.c.id == message.id)).first()
+    if known is not None:
+        return known.number, False
+    number = _free_number(connection)
+    row = {
+        "id": message.id,
+        "kiosk": device,
+        "host": host.id,
+        "host_name": host.name,
+        "host_unit": host.unit,
+        "visitor": message.visitor,
+        "company": message.company,
+        "language": message.language,
+        "number": number,
+        "arrived_at": min(message.arrived_at, at),
+        "registered_at": at,
+    }
+    connection.execute(insert(visit), row)
+    return number, True
+
+
+def check_out_by_number(connection: Connection, message: kiosk.CheckOut, device: str, at: datetime) -> str | None:
+    """The visit's id; None when this very check-out was done before. Raises UnknownNumberError."""
+    if connection.execute(select(visit.c.id).where(visit.c.check_out == message.id)).first():
+        return None
+    found = connection.execute(
+        select(visit.c.id).where(visit.c.left_at.is_(None), visit.c.number == message.number)
+    ).scalar()
+    if found is None:
+        raise UnknownNumberError(message.id)
+    connection.execute(
+        update(visit)
+        .where(visit.c.id == found)
+        .values(left_at=min(message.left_at, at), left_by=device, check_out=message.id)
+    )
+    return str(found)
+
+
+def check_out(connection: Connection, visit_id: str, actor: str, at: datetime) -> bool:
+    """False when they had left already."""
+    done = connection.execute(
+        update(visit).where(visit.c.id == visit_id, visit.c.left_at.is_(None)).values(left_at=at, left_by=actor)
+    )
+    return done.rowcount == 1
+
+
+def undo_check_out(connection: Connection, visit_id: str) -> bool:
+    done = connection.execute(
+        update(visit)
+        .where(visit.c.id == visit_id, visit.c.left_at.is_not(None), visit.c.visitor.is_not(None))
+        .values(left_at=None, left_by=None, check_out=None)
+    )
+    return done.rowcount == 1
+
+
+def answer(connection: Connection, visit_id: str, chosen: Answer, at: datetime) -> bool:
+    done = connection.execute(update(visit).where(visit.c.id == visit_id).values(answer=chosen, answered_at=at))
+    return done.rowcount == 1
+
+
+def set_told(connection: Connection, visit_id: str, *, told: bool) -> None:
+    connection.execute(update(visit).where(visit.c.id == visit_id).values(told=told))
+
+
+def get(connection: Connection, visit_id: str) -> Visit | None:
+    row = connection.execute(select(visit).where(visit.c.id == visit_id)).first()
+    return _visit(row) if row else None
+
+
+def inside(connection: Connection) -> list[Visit]:
+    rows = connection.execute(select(visit).where(visit.c.left_at.is_(None)).order_by(visit.c.arrived_at))
+    return [_visit(row) for row in rows]
+
+
+def since(connection: Connection, start: datetime) -> list[Visit]:
+    """Those who arrived since then, or are inside still; newest first."""
+    rows = connection.execute(
+        select(visit)
+        .where((visit.c.arrived_at >= start) | visit.c.left_at.is_(None))
+        .order_by(visit.c.arrived_at.desc())
+        .limit(500)
+    )
+    return [_visit(row) for row in rows]
+
+
+def count_inside(connection: Connection) -> int:
+    return connection.execute(select(func.count()).where(visit.c.left_at.is_(None))).scalar_one()
+
+
+def count_remembered(connection: Connection) -> tuple[int, datetime | None]:
+    row = connection.execute(
+        select(func.count(), func.min(visit.c.arrived_at)).where(visit.c.visitor.is_not(None))
+    ).one()
+    return row[0], row[1]
+
+
+def end_day(connection: Connection, arrived_before: datetime, at: datetime) -> int:
+    """Whoever arrived before and is inside still has left; how many."""
+    done = connection.execute(
+        update(visit)
+        .where(visit.c.left_at.is_(None), visit.c.arrived_at < arrived_before)
+        .values(left_at=at, left_by="night")
+    )
+    return done.rowcount
+
+
+def forget(connection: Connection, left_before: datetime) -> int:
+    """Empty the personal fields of those who left before; how many."""
+    done = connection.execute(
+        update(visit)
+        .where(visit.c.left_at < left_before, visit.c.visitor.is_not(None))
+        .values(visitor=None, company=None, host=None, host_name=None, host_unit=None, number=None)
+    )
+    return done.rowcount
+
+
+def _free_number(connection: Connection) -> str | None:
+    """A number that nobody inside has; None, in a very full house: the desk checks out then."""
+    drawn = [f"{number:04}" for number in random.sample(range(NUMBERS), DRAWS)]  # unguessable it need not be
+    taken = set(
+        connection.execute(select(visit.c.number).where(visit.c.left_at.is_(None), visit.c.number.in_(drawn))).scalars()
+    )
+    return next((number for number in drawn if number not in taken), None)
+
+
+def _visit(row: Row[Any]) -> Visit:
+    fields = row._asdict()
+    del fields["check_out"]
+    return Visit(**fields)

@@ -1,0 +1,176 @@
+"""What happens to visits. No MQTT and no pages here."""
+
+import asyncio
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from devices.contract import kiosk
+from hub.hookspecs import Answer, HeldData, Message, Person, Present, can_reach, deliver, find_hosts
+from hub.hookspecs import host as host_question
+from hub.plugin import Context, Event, audit
+from hub.store import now
+from plugins.checkin import rows
+from plugins.checkin.config import Settings
+from plugins.checkin.models import UnknownHostError, Visit
+
+log = structlog.get_logger("checkin")
+
+ANSWERS: tuple[Answer, ...] = ("coming", "five_minutes", "ask_desk")
+SWEEP_SECONDS = 60
+
+
+class Visits:
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self._context = context
+        self._settings = settings
+
+    async def find_hosts(self, text: str) -> list[Person]:
+        found = await self._context.hooks.every(find_hosts, text=text, limit=kiosk.MOST_HOSTS)
+        return [person for people in found for person in people][: kiosk.MOST_HOSTS]
+
+    async def register(self, message: kiosk.Visit, device: str) -> tuple[str | None, bool]:
+        """The visit's number, and whether a channel reaches the host; durable when it returns.
+
+        Raises UnknownHostError; a visit that is in the store already is accepted again without its host.
+        """
+        host = await self._context.hooks.first(host_question, person_id=message.host)
+        if host is None:
+            known = await self._context.store.read(lambda connection: rows.get(connection, message.id))
+            if known is None:
+                raise UnknownHostError(message.id)
+            return known.number, known.told is not False
+
+        def write(connection: Connection) -> str | None:
+            number, is_new = rows.add(connection, message, device, host, now())
+            if is_new:
+                self._context.emit(connection, "arrived", message.id)
+                self._context.touch(connection, "visits")
+            return number
+
+        number = await self._context.store.write(write)
+        return number, any(await self._context.hooks.every(can_reach, person=host))
+
+    async def check_out_by_number(self, message: kiosk.CheckOut, device: str) -> None:
+        """Raises UnknownNumberError."""
+
+        def write(connection: Connection) -> None:
+            left = rows.check_out_by_number(connection, message, device, now())
+            if left is not None:
+                self._left(connection, left)
+
+        await self._context.store.write(write)
+
+    async def check_out(self, visit_id: str, actor: str) -> None:
+        def write(connection: Connection) -> None:
+            if rows.check_out(connection, visit_id, actor, now()):
+                audit.record(connection, actor, "visit.checked_out", visit_id)
+                self._left(connection, visit_id)
+
+        await self._context.store.write(write)
+
+    async def undo_check_out(self, visit_id: str, actor: str) -> None:
+        def write(connection: Connection) -> None:
+            if rows.undo_check_out(connection, visit_id):
+                audit.record(connection, actor, "visit.check_out_undone", visit_id)
+                self._context.touch(connection, "visits")
+
+        await self._context.store.write(write)
+
+    async def answered(self, message_id: str, answer: Answer) -> None:
+        """The host has answered our message."""
+        if not message_id.startswith(MESSAGE):
+            return
+        visit_id = message_id.removeprefix(MESSAGE)
+
+        def write(connection: Connection) -> None:
+            if rows.answer(connection, visit_id, answer, now()):
+                self._context.emit(connection, "answered", visit_id)
+                self._context.touch(connection, "visits")
+
+        await self._context.store.write(write)
+
+    async def tell_host(self, event: Event) -> None:
+        """Raises what `deliver` raises: the event is handed over again then, and the message's id makes it one."""
+        visit = await self.get(event.subject)
+        if visit is None or visit.visitor is None or visit.host is None or not visit.is_inside:
+            return
+        host = await self._context.hooks.first(host_question, person_id=visit.host)
+        told = host is not None and any(await self._context.hooks.must(deliver, message=self._message(visit, host)))
+
+        def write(connection: Connection) -> None:
+            rows.set_told(connection, visit.id, told=told)
+            self._context.touch(connection, "visits")
+
+        await self._context.store.write(write)
+
+    async def get(self, visit_id: str) -> Visit | None:
+        return await self._context.store.read(lambda connection: rows.get(connection, visit_id))
+
+    async def today(self) -> list[Visit]:
+        start = now().astimezone(self._context.site.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+        return await self._context.store.read(lambda connection: rows.since(connection, start))
+
+    async def present(self) -> list[Present]:
+        visits = await self._context.store.read(rows.inside)
+        return [
+            Present(
+                name=f"{one.visitor} ({one.company})" if one.company else one.visitor or "?",
+                belongs_to=one.host_name or "",
+                since=one.arrived_at,
+                note=one.host_unit or "",
+            )
+            for one in visits
+        ]
+
+    async def count_inside(self) -> int:
+        return await self._context.store.read(rows.count_inside)
+
+    async def held(self) -> HeldData:
+        count, oldest = await self._context.store.read(rows.count_remembered)
+        return HeldData("visitors", count, f"{self._settings.keep_hours:g} hours after they left", oldest)
+
+    async def end_days(self) -> None:
+        """Check out at the end of the day who forgot to, and forget who left long enough ago."""
+        while True:
+            at = now()
+            ended = self._last_day_end(at)
+            forget_before = at - timedelta(hours=self._settings.keep_hours)
+
+            def write(
+                connection: Connection, ended: datetime = ended, at: datetime = at, before: datetime = forget_before
+            ) -> int:
+                left, forgotten = rows.end_day(connection, ended, at), rows.forget(connection, before)
+                if left or forgotten:
+                    self._context.touch(connection, "visits")
+                return left + forgotten
+
+            await self._context.store.write(write)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def _last_day_end(self, at: datetime) -> datetime:
+        here = at.astimezone(self._context.site.zone)
+        end = here.replace(hour=self._settings.day_ends_at_hour, minute=0, second=0, microsecond=0)
+        return end if end <= here else end - timedelta(days=1)
+
+    def _left(self, connection: Connection, visit_id: str) -> None:
+        self._context.emit(connection, "left", visit_id)
+        self._context.touch(connection, "visits")
+
+    def _message(self, visit: Visit, host: Person) -> Message:
+        language = self._context.site.languages[0]
+        words = self._context.translator
+        who = f"{visit.visitor} ({visit.company})" if visit.company else str(visit.visitor)
+        return Message(
+            id=MESSAGE + visit.id,
+            to=host,
+            subject=words.text(language, "Your visitor is here"),
+            body=words.text(language, "%(who)s is waiting for you at %(site)s.", who=who, site=self._context.site.name),
+            language=language,
+            answers=ANSWERS,
+        )
+
+
+MESSAGE = "visit-"
+"""What our messages' ids begin with."""

@@ -1,0 +1,58 @@
+"""Who works here: people, units, phones and tasks from the municipality's directory, and whether they are in."""
+
+from hub.hookspecs import Health, HeldData, Login, Page, Person, Presence, presence_changed
+from hub.plugin import Context, hookimpl
+from plugins.directory.config import Settings
+from plugins.directory.people import People
+from plugins.directory.service import Directory
+from plugins.directory.source import source_for
+from plugins.directory.web import PeoplePages
+
+__all__ = ["Plugin"]
+
+
+class Plugin:
+    settings_model = Settings
+
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self.context = context
+        self.settings = settings
+        self.people = People(settings)
+        self.directory = Directory(context, settings, self.people, source_for(settings))
+
+    async def start(self) -> None:
+        await self.directory.load()
+        self.context.run("read the directory", self.directory.read_again_and_again)
+        PeoplePages(self.context, self.directory, self.people)
+
+    @hookimpl
+    async def find_hosts(self, text: str, limit: int) -> list[Person]:
+        return self.people.hosts(text, limit)
+
+    @hookimpl
+    async def host(self, person_id: str) -> Person | None:
+        return self.people.host(person_id)
+
+    @hookimpl
+    async def presences(self) -> list[Presence]:
+        return self.people.board()
+
+    @hookimpl
+    async def authenticate(self, name: str, password: str) -> Login | None:
+        return await self.directory.authenticate(name, password)
+
+    @hookimpl
+    async def project(self) -> None:
+        await self.context.hooks.every(presence_changed)
+
+    @hookimpl
+    async def health(self) -> Health:
+        return self.directory.health()
+
+    @hookimpl
+    async def held_data(self) -> list[HeldData]:
+        return [HeldData("employees", len(self.people), "as long as they stand in the directory")]
+
+    @hookimpl
+    async def pages(self) -> list[Page]:
+        return [Page("/people", "People", frozenset({"front_line", "it"}), 20)]

@@ -1,0 +1,36 @@
+"""An employee as this plugin knows them."""
+
+import hashlib
+import unicodedata
+from dataclasses import dataclass, field
+
+from hub.hookspecs import Person
+
+
+@dataclass(frozen=True)
+class Employee:
+    id: str
+    name: str
+    unit: str
+    title: str = ""
+    mail: str | None = None
+    phone: str | None = None
+    mobile: str | None = None
+    tasks: tuple[str, ...] = ()
+    words: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """The folded words of the name, for searching."""
+
+    @property
+    def public(self) -> Person:
+        return Person(self.id, self.name, self.unit, self.title, self.mail, self.phone or self.mobile, self.tasks)
+
+
+def public_id(key: str) -> str:
+    """A stable id that says nothing: a user name would travel to kiosks and into topics' payloads."""
+    return hashlib.sha256(b"kommunevert person " + key.encode()).hexdigest()[:20]
+
+
+def folded(text: str) -> tuple[str, ...]:
+    """Words without case and accents: `Bjørn-Åge` → bjørn, age. Letters of their own (ø, đ) stay."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+    return tuple("".join(c if c.isalnum() else " " for c in plain).split())

@@ -1,0 +1,78 @@
+"""The people in memory: searching them is what visitors wait for."""
+
+from collections.abc import Iterable, Iterator
+
+from hub.hookspecs import Person, Presence
+from plugins.directory.config import Settings
+from plugins.directory.models import Employee, folded
+
+LEAST_LETTERS = 3
+
+
+class People:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._employees: dict[str, Employee] = {}
+        self._presence: dict[str, bool] = {}
+
+    def __len__(self) -> int:
+        return len(self._employees)
+
+    def __iter__(self) -> Iterator[Employee]:
+        return iter(self._employees.values())
+
+    def replace(self, employees: Iterable[Employee], presence: dict[str, bool]) -> None:
+        ordered = sorted(employees, key=lambda employee: (folded(employee.name), employee.id))
+        self._employees = {employee.id: employee for employee in ordered}
+        self._presence = presence
+
+    def get(self, person_id: str) -> Employee | None:
+        return self._employees.get(person_id)
+
+    def set_presence(self, person_id: str, *, is_in: bool) -> None:
+        self._presence[person_id] = is_in
+
+    def is_in(self, employee: Employee) -> bool:
+        return self._presence.get(employee.id, self._settings.presence_default == "in")
+
+    def hosts(self, text: str, limit: int) -> list[Person]:
+        """Those who can be visited and of whose name each word of `text` begins a word."""
+        wanted = folded(text)
+        if sum(map(len, wanted)) < LEAST_LETTERS:
+            return []
+        found: list[Person] = []
+        for employee in self._employees.values():
+            if _begins(wanted, employee.words) and self._can_be_visited(employee):
+                found.append(employee.public)
+                if len(found) == limit:
+                    break
+        return found
+
+    def host(self, person_id: str) -> Person | None:
+        employee = self._employees.get(person_id)
+        return employee.public if employee and self._can_be_visited(employee) else None
+
+    def search(self, text: str) -> list[Employee]:
+        """For employees: name, unit, title and tasks; all of them for an empty text."""
+        wanted = folded(text)
+        return [employee for employee in self._employees.values() if _begins(wanted, _all_words(employee))]
+
+    def board(self) -> list[Presence]:
+        """People of the units that the configuration names, in its order; protected units never."""
+        return [
+            Presence(employee.public, self.is_in(employee))
+            for unit in self._settings.board_units
+            for employee in self._employees.values()
+            if employee.unit == unit and unit not in self._settings.protected_units
+        ]
+
+    def _can_be_visited(self, employee: Employee) -> bool:
+        return employee.unit not in self._settings.protected_units and employee.id not in self._settings.no_visits
+
+
+def _begins(wanted: tuple[str, ...], words: tuple[str, ...]) -> bool:
+    return all(any(word.startswith(start) for word in words) for start in wanted)
+
+
+def _all_words(employee: Employee) -> tuple[str, ...]:
+    return employee.words + folded(f"{employee.unit} {employee.title} {' '.join(employee.tasks)}")

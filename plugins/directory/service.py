@@ -1,0 +1,165 @@
+"""Keeping the people current: read, compare, believe or not, keep; go on with what there is when the source is down."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Connection, delete, insert, select
+
+from hub import audit
+from hub.hookspecs import Health, Login, presence_changed
+from hub.plugin import Context
+from hub.store import now
+from plugins.directory.config import Settings
+from plugins.directory.models import Employee, folded
+from plugins.directory.people import People
+from plugins.directory.source import DirectoryError, Source, employee_of
+from plugins.directory.tables import person, presence, reading
+
+log = structlog.get_logger("directory")
+
+FIRST_RETRY_SECONDS = 5.0
+FEW = 10
+"""Below this many people a large part may well leave at once."""
+
+
+class Directory:
+    def __init__(self, context: Context, settings: Settings, people: People, source: Source) -> None:
+        self.read_at: datetime | None = None
+        self.problem: str | None = None
+        self._context = context
+        self._settings = settings
+        self._people = people
+        self._source = source
+        self._asked = asyncio.Event()
+        self._accept_loss = False
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="directory")
+        self._logins = ThreadPoolExecutor(2, thread_name_prefix="directory-login")
+
+    async def load(self) -> None:
+        """What the store has."""
+        employees, present, self.read_at = await self._context.store.read(_kept)
+        self._people.replace(employees, present)
+
+    async def read_again_and_again(self) -> None:
+        wait = FIRST_RETRY_SECONDS
+        try:
+            while True:
+                try:
+                    await self.read_now()
+                    wait = self._settings.every_minutes * 60
+                except DirectoryError as error:
+                    self._failed(str(error))
+                    wait = min(wait * 2, self._settings.every_minutes * 60)
+                self._asked.clear()
+                try:
+                    await asyncio.wait_for(self._asked.wait(), wait)
+                except TimeoutError:
+                    continue
+        finally:
+            self._reader.shutdown(wait=False, cancel_futures=True)
+            self._logins.shutdown(wait=False, cancel_futures=True)
+
+    def read_soon(self, *, accept_loss: bool) -> None:
+        """Somebody asks for a new reading; `accept_loss` believes it even if many are gone."""
+        self._accept_loss = accept_loss
+        self._asked.set()
+
+    async def read_now(self) -> None:
+        """Raises DirectoryError; what we have stays then."""
+        found = await asyncio.get_running_loop().run_in_executor(self._reader, self._read)
+        before, after = {one.id for one in self._people}, {one.id for one in found}
+        lost = len(before - after)
+        if lost > FEW and lost > len(before) * self._settings.most_removed and not self._accept_loss:
+            raise DirectoryError(
+                f"{lost} of {len(before)} people are gone at once. That looks like a fault of the directory, so "
+                "nobody was removed; if it is right, accept it on the page People"
+            )
+        self._accept_loss = False
+        read_at = now()
+        if before != after or set(self._people) != set(found):
+            await self._context.store.write(lambda connection: _keep(connection, found, read_at))
+        else:
+            await self._context.store.write(lambda connection: _keep_time(connection, read_at))
+        await self.load()
+        self.problem = None
+        self._context.live.touch("people")
+        await self._context.hooks.every(presence_changed)
+
+    async def set_presence(self, employee: Employee, *, is_in: bool, actor: str) -> None:
+        def write(connection: Connection) -> None:
+            connection.execute(delete(presence).where(presence.c.person == employee.id))
+            connection.execute(insert(presence), {"person": employee.id, "is_in": is_in, "since": now()})
+            audit.record(connection, actor, "presence.set", employee.id, {"is_in": is_in})
+            self._context.touch(connection, "people")
+
+        await self._context.store.write(write)
+        self._people.set_presence(employee.id, is_in=is_in)
+        await self._context.hooks.every(presence_changed)
+
+    async def authenticate(self, name: str, password: str) -> Login | None:
+        loop = asyncio.get_running_loop()
+        try:
+            roles = await loop.run_in_executor(self._logins, self._source.roles, name, password)
+        except DirectoryError as error:
+            self._failed(str(error))
+            return None
+        return Login(name, roles, "directory") if roles else None
+
+    def health(self) -> Health:
+        figures: dict[str, str | int | float] = {"people": len(self._people)}
+        if self.read_at is not None:
+            figures["read_minutes_ago"] = round((now() - self.read_at).total_seconds() / 60)
+        return Health(self.problem, figures)
+
+    def _read(self) -> list[Employee]:
+        """In the reader's thread."""
+        found = (employee_of(entry, self._settings) for entry in self._source.entries())
+        return list({employee.id: employee for employee in found if employee is not None}.values())
+
+    def _failed(self, problem: str) -> None:
+        self.problem = problem
+        log.warning("directory_not_read", people_kept=len(self._people))
+        self._context.live.touch("people")
+        self._context.live.touch("plugins")
+
+
+def _kept(connection: Connection) -> tuple[list[Employee], dict[str, bool], datetime | None]:
+    employees = [
+        Employee(
+            row.id, row.name, row.unit, row.title, row.mail, row.phone, row.mobile, tuple(row.tasks), folded(row.name)
+        )
+        for row in connection.execute(select(person))
+    ]
+    present = {row.person: row.is_in for row in connection.execute(select(presence))}
+    return employees, present, connection.execute(select(reading.c.read_at)).scalar()
+
+
+def _keep(connection: Connection, employees: list[Employee], read_at: datetime) -> None:
+    """All of them anew: a few thousand rows, and no half-changed directory."""
+    connection.execute(delete(person))
+    if employees:
+        connection.execute(
+            insert(person),
+            [
+                {
+                    "id": one.id,
+                    "name": one.name,
+                    "unit": one.unit,
+                    "title": one.title,
+                    "mail": one.mail,
+                    "phone": one.phone,
+                    "mobile": one.mobile,
+                    "tasks": list(one.tasks),
+                }
+                for one in employees
+            ],
+        )
+    connection.execute(delete(presence).where(presence.c.person.not_in(select(person.c.id))))
+    _keep_time(connection, read_at)
+
+
+def _keep_time(connection: Connection, read_at: datetime) -> None:
+    connection.execute(delete(reading))
+    connection.execute(insert(reading), {"id": 1, "read_at": read_at})

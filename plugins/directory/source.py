@@ -1,0 +1,216 @@
+"""Reading the directory: LDAP by ldap3, or an LDIF file. Blocking; the service calls it in a thread of its own.
+
+ldap3 2.9.1 is hardly maintained, so that nothing of it shows outside this file.
+"""
+
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import ldif
+from ldap3 import BASE, NONE, SAFE_SYNC, SUBTREE, Connection, Server, Tls
+from ldap3.core.exceptions import LDAPException
+from ldap3.utils.conv import escape_filter_chars
+
+from hub.hookspecs import Role
+from plugins.directory.config import Attributes, DisabledWhen, Ldap, Ldif, Settings
+from plugins.directory.models import Employee, folded, public_id
+
+PAGED_RESULTS = "1.2.840.113556.1.4.319"
+INVALID_CREDENTIALS = 49
+
+Entry = Mapping[str, list[str]]
+
+
+class DirectoryError(Exception):
+    """The directory cannot be read; the text says what it said."""
+
+
+class Source(Protocol):
+    """Where people come from. Both methods block and raise DirectoryError."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Attribute names, in lower case, to values."""
+
+    def roles(self, name: str, password: str) -> frozenset[Role] | None:
+        """The roles of somebody whose password is right; None when it is not, or there is nobody of that name."""
+
+
+def source_for(settings: Settings) -> Source:
+    if isinstance(settings.source, Ldif):
+        return LdifSource(settings.source)
+    return LdapSource(settings.source, settings.attributes, settings.disabled_when)
+
+
+def employee_of(entry: Entry, settings: Settings) -> Employee | None:
+    """None for a disabled account, and for one without id or name."""
+    names = settings.attributes
+    if is_disabled(entry, settings.disabled_when):
+        return None
+    key, name = _one(entry, names.id), _one(entry, names.name)
+    if not key or not name:
+        return None
+    return Employee(
+        id=public_id(key),
+        name=name[:200],
+        unit=(_one(entry, names.unit) or "")[:200],
+        title=(_one(entry, names.title) or "")[:300],
+        mail=_one(entry, names.mail),
+        phone=_one(entry, names.phone),
+        mobile=_one(entry, names.mobile),
+        tasks=tuple(entry.get(names.tasks.lower(), [])),
+        words=folded(name),
+    )
+
+
+def is_disabled(entry: Entry, rule: DisabledWhen) -> bool:
+    values = entry.get(rule.attribute.lower(), [])
+    if rule.bit is not None:
+        return any(value.isdecimal() and int(value) & rule.bit for value in values)
+    return rule.equals is not None and any(value.casefold() == rule.equals.casefold() for value in values)
+
+
+class LdifSource:
+    def __init__(self, settings: Ldif) -> None:
+        self._settings = settings
+
+    def entries(self) -> Iterator[Entry]:
+        wanted = self._settings.object_class.casefold()
+        try:
+            with self._settings.file.open("rb") as file:
+                for _, record in ldif.LDIFParser(file).parse():
+                    entry = {name.lower(): [_text(value) for value in values] for name, values in record.items()}
+                    if wanted in (value.casefold() for value in entry.get("objectclass", [])):
+                        yield entry
+        except (OSError, ValueError) as error:
+            raise DirectoryError(f"{self._settings.file}: {error}") from error
+
+    def roles(self, name: str, password: str) -> frozenset[Role] | None:
+        """A file checks no passwords."""
+        del name, password
+        return None
+
+
+class LdapSource:
+    def __init__(self, settings: Ldap, attributes: Attributes, disabled: DisabledWhen) -> None:
+        self._settings = settings
+        self._attributes = attributes
+        self._disabled = disabled
+        parts = urlsplit(settings.url)
+        self._is_ldaps = parts.scheme == "ldaps"
+        # Without a Tls object ldap3 verifies nothing. The version is named, else Python 3.13 refuses home-made CAs.
+        tls = Tls(
+            validate=ssl.CERT_REQUIRED,
+            ca_certs_file=str(settings.ca_file) if settings.ca_file else None,
+            version=ssl.PROTOCOL_TLS_CLIENT,
+        )
+        self._server = Server(
+            parts.hostname or "",
+            port=parts.port or (636 if self._is_ldaps else 389),
+            use_ssl=self._is_ldaps,
+            tls=tls,
+            get_info=NONE,
+            connect_timeout=settings.timeout_seconds,
+        )
+
+    def entries(self) -> Iterator[Entry]:
+        attributes = sorted({*self._attributes.model_dump().values(), self._disabled.attribute})
+        with self._bound() as connection:
+            cookie: bytes | None = None
+            while True:
+                good, result, found, _ = connection.search(
+                    self._settings.base,
+                    f"(objectClass={escape_filter_chars(self._settings.object_class)})",
+                    SUBTREE,
+                    attributes=attributes,
+                    paged_size=self._settings.page_size,
+                    paged_cookie=cookie,
+                )
+                if not good and result["result"] != 0:
+                    raise DirectoryError(f"the search was refused: {result['description']} {result['message']}".strip())
+                yield from (_entry(one) for one in found if one["type"] == "searchResEntry")
+                cookie = result.get("controls", {}).get(PAGED_RESULTS, {}).get("value", {}).get("cookie")
+                if not cookie:
+                    return
+
+    def roles(self, name: str, password: str) -> frozenset[Role] | None:
+        if not password:
+            return None  # RFC 4513 § 5.1.2: an empty password binds as nobody and "succeeds"
+        with self._bound() as connection:
+            dn = self._dn(connection, name)
+            if dn is None:
+                return None
+            roles = frozenset(
+                role for role, group in self._settings.login.groups.items() if self._is_member(connection, group, dn)
+            )
+        return roles if self._password_is_right(dn, password) else None
+
+    def _dn(self, connection: Connection, name: str) -> str | None:
+        _, _, found, _ = connection.search(
+            self._settings.base,
+            f"(&(objectClass={escape_filter_chars(self._settings.object_class)})"
+            f"({self._attributes.login}={escape_filter_chars(name)}))",
+            SUBTREE,
+            attributes=[self._disabled.attribute],
+            size_limit=2,
+        )
+        entries = [one for one in found or [] if one["type"] == "searchResEntry"]
+        if len(entries) != 1 or is_disabled(_entry(entries[0]), self._disabled):
+            return None
+        return str(entries[0]["dn"])
+
+    def _is_member(self, connection: Connection, group: str, dn: str) -> bool:
+        _, _, found, _ = connection.search(group, f"(member={escape_filter_chars(dn)})", BASE, attributes=["1.1"])
+        return any(one["type"] == "searchResEntry" for one in found or [])
+
+    def _password_is_right(self, dn: str, password: str) -> bool:
+        try:
+            with self._bound(dn, password):
+                return True
+        except WrongPasswordError:
+            return False
+
+    @contextmanager
+    def _bound(self, dn: str | None = None, password: str | None = None) -> Iterator[Connection]:
+        settings = self._settings
+        try:
+            connection = Connection(
+                self._server,
+                user=dn or settings.bind_dn,
+                password=password or settings.secret_file.read_text().strip(),
+                client_strategy=SAFE_SYNC,
+                receive_timeout=settings.timeout_seconds,
+                read_only=True,
+            )
+            connection.open()
+            try:
+                if not self._is_ldaps:
+                    connection.start_tls()
+                good, result, _, _ = connection.bind()
+                if not good:
+                    failure = WrongPasswordError if result["result"] == INVALID_CREDENTIALS else DirectoryError
+                    raise failure(f"{settings.url} refuses the login: {result['description']}")
+                yield connection
+            finally:
+                connection.unbind()
+        except (LDAPException, OSError) as error:
+            raise DirectoryError(f"{settings.url}: {error}") from error
+
+
+class WrongPasswordError(DirectoryError):
+    """The directory answered: not this password."""
+
+
+def _entry(found: Mapping[str, Mapping[str, list[bytes]]]) -> Entry:
+    return {name.lower(): [_text(value) for value in values] for name, values in found["raw_attributes"].items()}
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def _one(entry: Entry, attribute: str) -> str | None:
+    values = entry.get(attribute.lower(), [])
+    return values[0].strip() or None if values else None
