@@ -1,0 +1,43 @@
+"""Telling people: mail and Teams, from a durable outbox, with a signed link to answer by."""
+
+from hub.hookspecs import Health, HeldData, Message, Person
+from hub.plugin import Context, hookimpl
+from plugins.notify.config import Settings
+from plugins.notify.sending import Sender
+from plugins.notify.service import Notices
+from plugins.notify.tokens import Tokens
+from plugins.notify.web import AnswerPages
+
+__all__ = ["Plugin"]
+
+
+class Plugin:
+    settings_model = Settings
+
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self.context = context
+        tokens = Tokens(context.data / "keys" / "notify.key")
+        self.sender = Sender(context, settings)
+        self.notices = Notices(context, settings, tokens, self.sender.wake)
+        self.pages = AnswerPages(context, self.notices, tokens)
+
+    async def start(self) -> None:
+        await self.context.follow("answered", self.notices.pass_on)
+        self.context.run("send", self.sender.send_again_and_again)
+        self.context.run("forget", self.notices.forget_again_and_again)
+
+    @hookimpl
+    async def can_reach(self, person: Person) -> bool:
+        return self.notices.can_reach(person)
+
+    @hookimpl
+    async def deliver(self, message: Message) -> bool:
+        return await self.notices.deliver(message)
+
+    @hookimpl
+    async def health(self) -> Health:
+        return await self.sender.health()
+
+    @hookimpl
+    async def held_data(self) -> list[HeldData]:
+        return [await self.notices.held()]

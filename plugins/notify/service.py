@@ -1,0 +1,141 @@
+"""Messages: taken into the outbox once, answered once."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from hub.hookspecs import Answer, HeldData, Message, Person, message_answered
+from hub.plugin import Context, Event, after_commit
+from hub.store import now
+from plugins.notify.config import Settings
+from plugins.notify.sending import MAIL
+from plugins.notify.tables import message as message_table
+from plugins.notify.tables import outbox
+from plugins.notify.tokens import Tokens
+
+SWEEP_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A message as the person who answers sees it."""
+
+    id: str
+    subject: str | None
+    body: str | None
+    answers: list[Answer]
+    answer: Answer | None
+    made_at: datetime
+    is_open: bool
+
+
+class Notices:
+    def __init__(self, context: Context, settings: Settings, tokens: Tokens, wake: Callable[[], None]) -> None:
+        """`wake` is called when there is something new in the outbox."""
+        self._context = context
+        self._wake = wake
+        self._settings = settings
+        self._tokens = tokens
+
+    def can_reach(self, person: Person) -> bool:
+        return bool(self._settings.webhooks) or (self._settings.mail is not None and person.mail is not None)
+
+    async def deliver(self, message: Message) -> bool:
+        """True once it is durable; the same id again changes nothing."""
+        if not self.can_reach(message.to):
+            return False
+        at = now()
+        rows = self._outbox_rows(message, at)
+        row = {
+            "id": message.id,
+            "person": message.to.id,
+            "subject": message.subject,
+            "body": message.body,
+            "language": message.language,
+            "answers": list(message.answers),
+            "made_at": at,
+        }
+
+        def write(connection: Connection) -> None:
+            if connection.execute(select(message_table.c.id).where(message_table.c.id == message.id)).first():
+                return
+            connection.execute(insert(message_table), row)
+            connection.execute(insert(outbox), rows)
+            after_commit(connection, self._wake)
+
+        await self._context.store.write(write)
+        return True
+
+    async def notice(self, message_id: str) -> Notice | None:
+        row = await self._context.store.read(
+            lambda connection: connection.execute(select(message_table).where(message_table.c.id == message_id)).first()
+        )
+        if row is None:
+            return None
+        is_open = row.answer is None and now() < row.made_at + timedelta(hours=self._settings.answer_hours)
+        return Notice(row.id, row.subject, row.body, row.answers, row.answer, row.made_at, is_open)
+
+    async def answer(self, message_id: str, chosen: Answer) -> bool:
+        """False when it was answered before: a link is good once."""
+
+        def write(connection: Connection) -> bool:
+            done = connection.execute(
+                update(message_table)
+                .where(message_table.c.id == message_id, message_table.c.answer.is_(None))
+                .values(answer=chosen, answered_at=now(), subject=None, body=None)
+            )
+            if done.rowcount:
+                self._context.emit(connection, "answered", message_id, answer=chosen)
+            return done.rowcount == 1
+
+        return await self._context.store.write(write)
+
+    async def pass_on(self, event: Event) -> None:
+        """To whoever asked. Raises what they raise, and is handed over again then."""
+        await self._context.hooks.must(message_answered, message_id=event.subject, answer=event.data["answer"])
+
+    async def forget_again_and_again(self) -> None:
+        """What can neither be sent nor answered any more."""
+        keep = timedelta(hours=max(self._settings.answer_hours, self._settings.give_up_hours))
+        while True:
+            await self._context.store.write(lambda connection: _forget(connection, now() - keep))
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    async def held(self) -> HeldData:
+        count, oldest = await self._context.store.read(_held)
+        return HeldData("messages with a visitor's name", count, f"{self._settings.answer_hours:g} hours", oldest)
+
+    def _outbox_rows(self, message: Message, at: datetime) -> list[dict[str, object]]:
+        """Mail has the whole text; a webhook's channel has many readers and gets no visitor's name."""
+        text = self._context.translator.text
+        link = f"{self._context.web_address}/answer/{self._tokens.make(message.id)}"
+        ask = f"\n\n{text(message.language, 'Answer here:')} {link}\n" if message.answers else "\n"
+        rest = {"message": message.id, "made_at": at, "next_at": at, "tries": 0}
+        rows: list[dict[str, object]] = []
+        if self._settings.mail is not None and message.to.mail is not None:
+            rows += [
+                rest
+                | {"channel": MAIL, "address": message.to.mail, "title": message.subject, "text": message.body + ask}
+            ]
+        for number in range(len(self._settings.webhooks)):
+            short = f"{message.to.name}: {message.subject}"
+            rows += [
+                rest | {"channel": f"webhook-{number}", "address": None, "title": message.subject, "text": short + ask}
+            ]
+        return rows
+
+
+def _forget(connection: Connection, before: datetime) -> None:
+    """Messages and outbox rows made before."""
+    connection.execute(delete(outbox).where(outbox.c.made_at < before))
+    connection.execute(delete(message_table).where(message_table.c.made_at < before))
+
+
+def _held(connection: Connection) -> tuple[int, datetime | None]:
+    row = connection.execute(
+        select(func.count(), func.min(message_table.c.made_at)).where(message_table.c.body.is_not(None))
+    ).one()
+    return row[0], row[1]

@@ -1,0 +1,44 @@
+"""The screens: opening hours, who is in, and notices, published as one retained programme for each screen."""
+
+from devices.contract import screen
+from devices.contract.enrolment import Enrolment
+from hub.hookspecs import Health, Page
+from hub.plugin import Context, hookimpl
+from plugins.signage.config import Settings
+from plugins.signage.service import Signage
+from plugins.signage.web import ScreenPages
+
+__all__ = ["Plugin"]
+
+
+class Plugin:
+    settings_model = Settings
+
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self.context = context
+        self.signage = Signage(context, settings)
+
+    async def start(self) -> None:
+        self.context.opens(screen.KIND, "/screen")
+        ScreenPages(self.context, self.signage)
+
+    @hookimpl
+    async def project(self) -> None:
+        await self.signage.publish()
+
+    @hookimpl
+    async def presence_changed(self) -> None:
+        await self.signage.publish()
+
+    @hookimpl
+    async def enrolled(self, enrolment: Enrolment) -> None:
+        if enrolment.kind == screen.KIND:
+            await self.signage.publish()
+
+    @hookimpl
+    async def health(self) -> Health:
+        return Health(self.signage.problem)
+
+    @hookimpl
+    async def pages(self) -> list[Page]:
+        return [Page("/screens", "Screens", frozenset({"front_line", "it"}), 40)]

@@ -1,0 +1,95 @@
+"""What stands on the screens."""
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select
+
+from devices.contract import screen
+from devices.contract.messages import MAX_PAYLOAD_BYTES, new_id
+from hub import audit
+from hub.hookspecs import presences
+from hub.plugin import Context
+from hub.store import now
+from plugins.signage.config import Settings
+from plugins.signage.tables import notice
+
+MOST_ROWS = 60
+"""More people than a wall can show; also keeps the programme well below what a payload may have."""
+
+
+class Signage:
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self.problem: str | None = None
+        self._context = context
+        self._settings = settings
+
+    async def publish(self) -> None:
+        """The programme, retained, to every screen."""
+        programme = await self.programme()
+        if len(programme.payload()) > MAX_PAYLOAD_BYTES:
+            self.problem = "the notices are longer than a screen's message can be: shorten or remove some"
+            return
+        self.problem = None
+        for device in self._context.devices.of_kind(screen.KIND):
+            self._context.send(device, "programme", programme, retain=True)
+        self._context.live.touch("screens")
+
+    async def programme(self) -> screen.Programme:
+        """All that a screen shows. Who is in or out, never why; never a visitor."""
+        site = self._context.site
+        found = await self._context.hooks.every(presences)
+        board = [
+            screen.BoardRow(name=one.person.name, unit=one.person.unit, is_in=one.is_in)
+            for some in found
+            for one in some
+        ][:MOST_ROWS]
+        programme = screen.Programme(
+            revision="",
+            site_name=site.name,
+            time_zone=site.time_zone,
+            languages=list(site.languages),
+            hours=self._settings.opening_days(),
+            board=board,
+            notices=await self.notices(),
+            made_at=now(),
+        )
+        content = programme.model_dump_json(exclude={"revision", "made_at"}).encode()
+        return programme.model_copy(update={"revision": hashlib.sha256(content).hexdigest()[:16]})
+
+    async def notices(self) -> list[screen.Notice]:
+        return await self._context.store.read(lambda connection: _current(connection, now()))
+
+    async def put_up(self, one: screen.Notice, actor: str) -> None:
+        row = one.model_dump() | {"made_at": now(), "made_by": actor}
+
+        def write(connection: Connection) -> None:
+            connection.execute(insert(notice), row)
+            audit.record(connection, actor, "notice.put_up", one.id)
+
+        await self._context.store.write(write)
+        await self.publish()
+
+    async def take_down(self, notice_id: str, actor: str) -> None:
+        def write(connection: Connection) -> None:
+            if connection.execute(delete(notice).where(notice.c.id == notice_id)).rowcount:
+                audit.record(connection, actor, "notice.taken_down", notice_id)
+
+        await self._context.store.write(write)
+        await self.publish()
+
+
+def make_notice(severity: str, title: dict[str, str], text: dict[str, str], until: datetime | None) -> screen.Notice:
+    """Raises pydantic.ValidationError."""
+    return screen.Notice.model_validate(
+        {"id": new_id(), "severity": severity, "title": title, "text": text, "until": until}
+    )
+
+
+def _current(connection: Connection, at: datetime) -> list[screen.Notice]:
+    rows = connection.execute(
+        select(notice).where(notice.c.until.is_(None) | (notice.c.until > at)).order_by(notice.c.made_at.desc())
+    )
+    return [
+        screen.Notice(id=row.id, severity=row.severity, title=row.title, text=row.text, until=row.until) for row in rows
+    ]

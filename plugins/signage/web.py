@@ -1,0 +1,69 @@
+"""The page Screens: which screens play, and the notices on them; and the player's own page."""
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from devices.contract import screen
+from devices.contract.messages import clean
+from hub.plugin import Context
+from hub.web.pages import see
+from hub.web.security import session_of
+from plugins.signage.service import Signage, make_notice
+
+SEVERITIES = ("info", "warning", "danger")
+MOST_TITLE, MOST_TEXT = 80, 400
+
+
+class ScreenPages:
+    def __init__(self, context: Context, signage: Signage) -> None:
+        self._context = context
+        self._signage = signage
+        pages = context.pages
+        pages.page("/screens", {"front_line", "it"}, self.screens)
+        pages.action("/screens/notices", {"front_line"}, self.put_up)
+        pages.action("/screens/notices/{notice}/take-down", {"front_line"}, self.take_down)
+        pages.built("/screen", "screen/index.html")
+        pages.built("/screen/sw.js", "screen/sw.js", {"Service-Worker-Allowed": "/screen"})
+
+    async def screens(self, request: web.Request) -> web.StreamResponse:
+        devices = self._context.devices
+        return await self._context.pages.render(
+            request,
+            "screens.html",
+            screens=[(device, devices.vitals(device.id)) for device in devices.of_kind(screen.KIND)],
+            programme=await self._signage.programme(),
+            problem=self._signage.problem,
+            severities=SEVERITIES,
+            site_languages=self._context.site.languages,
+        )
+
+    async def put_up(self, request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        titles = self._translated(sent, "title", MOST_TITLE)
+        texts = self._translated(sent, "text", MOST_TEXT)
+        severity = str(sent.get("severity", "info"))
+        if not titles or severity not in SEVERITIES:
+            raise web.HTTPBadRequest(text="A notice needs a title in one language at least.")
+        await self._signage.put_up(
+            make_notice(severity, titles, texts, self._until(str(sent.get("until", "")))), session_of(request).account
+        )
+        return see("/screens")
+
+    async def take_down(self, request: web.Request) -> web.StreamResponse:
+        await self._signage.take_down(request.match_info["notice"], session_of(request).account)
+        return see("/screens")
+
+    def _translated(self, sent: object, field: str, most: int) -> dict[str, str]:
+        get = sent.get  # type: ignore[attr-defined]
+        cleaned = {one: str(clean(str(get(f"{field}_{one}", ""))))[:most] for one in self._context.site.languages}
+        return {language: text for language, text in cleaned.items() if text}
+
+    def _until(self, text: str) -> datetime | None:
+        """A browser's local date and time, by the site's clock. Raises HTTPBadRequest."""
+        if not text:
+            return None
+        try:
+            return datetime.fromisoformat(text).replace(tzinfo=self._context.site.zone).astimezone(UTC)
+        except ValueError:
+            raise web.HTTPBadRequest(text="Until: expected a date and a time.") from None
