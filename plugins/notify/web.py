@@ -2,11 +2,8 @@
 scanners open links too; pressing a button does.
 """
 
-from typing import cast
-
 from aiohttp import web
 
-from hub.hookspecs import Answer
 from hub.plugin import Context
 from hub.web.pages import see
 from plugins.notify.service import Notices
@@ -34,7 +31,7 @@ class AnswerPages:
         if notice is None or chosen not in notice.answers:
             raise web.HTTPBadRequest(text="That is no answer to this message.")
         if notice.is_open:
-            await self._notices.answer(message_id, cast("Answer", chosen))
+            await self._notices.answer(message_id, chosen)
         return see(request.path)
 
     def _message_id(self, request: web.Request) -> str:

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 from devices.contract.screen import OpeningDay
 from hub.plugin import PluginSettings
@@ -23,8 +23,7 @@ Span = Annotated[str, AfterValidator(_span)]
 
 
 class Settings(PluginSettings):
-    hours: dict[Weekday, list[Span]] = {}
-    """A day that is not named is closed."""
+    hours: dict[Weekday, list[Span]] = Field(default_factory=dict, description="a day that is not named is closed")
 
     def opening_days(self) -> list[OpeningDay]:
         return [

@@ -1,0 +1,54 @@
+"""Doors: their state and its age, and opening one by the full exchange (docs/mqtt.md, doors)."""
+
+from devices.contract import door
+from devices.contract.enrolment import Enrolment
+from hub.hookspecs import Health, HeldData, Page
+from hub.plugin import Context, hookimpl
+from plugins.locks.config import Settings
+from plugins.locks.enrolling import enrol_door
+from plugins.locks.mqtt import Doors
+from plugins.locks.service import Locks
+from plugins.locks.signing import Signer
+from plugins.locks.web import DoorPages
+
+__all__ = ["Plugin"]
+
+
+class Plugin:
+    settings_model = Settings
+
+    def __init__(self, context: Context, settings: Settings) -> None:
+        self.context = context
+        self.signer = Signer(context.data / "keys", str(context.store.engine.url.render_as_string(hide_password=False)))
+        self.doors = Doors(context)
+        self.locks = Locks(context, settings, self.signer, self.doors)
+        self.pages = DoorPages(context, settings, self.locks)
+
+    async def start(self) -> None:
+        await self.locks.load()
+        self.context.run("signer", self.signer.run)
+        self.doors.listen(self.locks)
+
+    @hookimpl
+    async def enrolled(self, enrolment: Enrolment) -> Enrolment | None:
+        if enrolment.kind != door.KIND:
+            return None
+        complete = await enrol_door(self.context, self.signer, enrolment)
+        await self.locks.load()
+        return complete
+
+    @hookimpl
+    async def project(self) -> None:
+        self.doors.clear_retained()
+
+    @hookimpl
+    async def health(self) -> Health:
+        return Health(self.signer.problem, {"doors": len(self.context.devices.of_kind(door.KIND))})
+
+    @hookimpl
+    async def held_data(self) -> list[HeldData]:
+        return [HeldData("who opened which door", await self.locks.count_commands(), "90 days")]
+
+    @hookimpl
+    async def pages(self) -> list[Page]:
+        return [Page("/doors", "Doors", frozenset({"caretaker", "front_line", "it"}), 30)]

@@ -1,0 +1,104 @@
+"""The doors' topics. Every signed message is opened with its own door's key here, and nowhere else."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from nacl.signing import VerifyKey
+
+from devices.contract import door
+from devices.contract.messages import Message
+from hub.plugin import Context, Device, Incoming
+
+M = TypeVar("M", door.State, door.Challenge, door.Outcome, door.Event)
+
+
+class Takes(Protocol):
+    """Who handles what doors say, once it is known to be theirs."""
+
+    def key(self, door_id: str) -> VerifyKey | None: ...
+
+    async def state(self, state: door.State) -> None: ...
+
+    async def outcome(self, outcome: door.Outcome) -> None: ...
+
+    async def event(self, event: door.Event) -> None: ...
+
+
+class NoContactError(Exception):
+    """There is no connection to the broker: nothing was sent."""
+
+
+class Doors:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._challenges: dict[str, asyncio.Future[door.Challenge]] = {}
+        self._takes: Takes | None = None
+
+    def listen(self, takes: Takes) -> None:
+        self._takes = takes
+        self._receive("state", door.State, takes.state)
+        self._receive("challenge", door.Challenge, self._challenge)
+        self._receive("outcome", door.Outcome, self._outcome)
+        self._receive("event", door.Event, self._event)
+
+    async def challenge(self, device: Device, command: str) -> door.Challenge:
+        """Ask the door for a challenge. Raises NoContactError, or TimeoutError when it gives none."""
+        future: asyncio.Future[door.Challenge] = asyncio.get_running_loop().create_future()
+        self._challenges[command] = future
+        try:
+            self._send(device, "challenge", door.ChallengeRequest(command=command))
+            return await asyncio.wait_for(future, door.COMMAND_SECONDS)
+        finally:
+            del self._challenges[command]
+
+    def command(self, device: Device, signed: door.Signed) -> None:
+        """Raises NoContactError."""
+        self._send(device, "command", signed)
+
+    def clear_retained(self) -> None:
+        """Nobody may leave a command lying in the broker (T7); an ACL cannot forbid it, so it is swept away."""
+        for device in self._context.devices.of_kind(door.KIND):
+            self._context.send(device, "command", None, retain=True)
+
+    def _send(self, device: Device, what: str, message: Message) -> None:
+        if not self._context.send(device, what, message, expiry_seconds=int(door.COMMAND_SECONDS)):
+            raise NoContactError
+
+    def _receive(self, what: str, model: type[M], take: Callable[[M], Awaitable[None]]) -> None:
+        async def opened(incoming: Incoming[door.Signed]) -> None:
+            device = incoming.device
+            key = self._takes.key(device.id) if self._takes else None
+            try:
+                if key is None:
+                    raise door.ForgedError("no key")
+                message = incoming.message.opened(key, model)
+                if message.door != device.id:
+                    raise door.ForgedError("other door")
+            except door.ForgedError as error:
+                self._context.devices.refused(device.id, f"{what}: forged: {error}")
+                return
+            await take(message)
+
+        self._context.receive(door.KIND, what, door.Signed, opened)
+
+    async def _challenge(self, challenge: door.Challenge) -> None:
+        future = self._challenges.get(challenge.command)
+        if future is not None and not future.done():
+            future.set_result(challenge)
+
+    async def _outcome(self, outcome: door.Outcome) -> None:
+        assert self._takes  # noqa: S101 (listen set it)
+        await self._takes.outcome(outcome)
+        self._receipt(outcome.door, outcome.command)
+
+    async def _event(self, event: door.Event) -> None:
+        assert self._takes  # noqa: S101
+        await self._takes.event(event)
+        self._receipt(event.door, event.id)
+
+    def _receipt(self, door_id: str, of: str) -> None:
+        """After the commit; the door sends again until it comes."""
+        device = self._context.devices.get(door_id)
+        if device is not None:
+            self._context.send(device, "receipt", door.EventReceipt(of=of))

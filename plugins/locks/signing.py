@@ -1,0 +1,87 @@
+"""The hub's side of the signer process."""
+
+import asyncio
+import sys
+from base64 import b64decode
+from pathlib import Path
+
+import orjson
+
+from devices.contract.door import Command, Signed
+
+SIGN_SECONDS = 2.0
+START_SECONDS = 10.0
+KEY_ID = "hub-1"
+
+
+class SigningError(Exception):
+    """The signer refused or does not answer; nothing was signed."""
+
+
+class Signer:
+    def __init__(self, folder: Path, store_url: str) -> None:
+        self.problem: str | None = "the signer has not started yet"
+        self._key_file = folder / "door-signing.key"
+        self._store_url = store_url
+        self._process: asyncio.subprocess.Process | None = None
+        self._waiting: dict[str, asyncio.Future[dict[str, str]]] = {}
+        self._verify_key = ""
+        self._ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Start the process and read its answers. Raises SigningError when it ends; the job starts it again then."""
+        self._process = process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "plugins.locks.signer", str(self._key_file),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        assert process.stdin and process.stdout  # noqa: S101, PT018 (both are pipes)
+        try:
+            process.stdin.write(self._store_url.encode() + b"\n")  # not in the arguments: it may hold a password
+            while line := await process.stdout.readline():
+                self._answered(orjson.loads(line))
+            raise SigningError("the signer has ended")
+        finally:
+            self._ready.clear()
+            self.problem = "the signer has ended; doors cannot be opened from here"
+            process.stdin.close()
+            try:
+                await asyncio.wait_for(process.wait(), SIGN_SECONDS)
+            except TimeoutError:
+                process.kill()
+
+    async def verify_key(self) -> str:
+        """Hexadecimal, for doors. Raises SigningError."""
+        await self._until_ready(START_SECONDS)
+        return self._verify_key
+
+    async def sign(self, command: Command) -> Signed:
+        """Raises SigningError."""
+        await self._until_ready(SIGN_SECONDS)
+        content = command.payload()
+        answer: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
+        self._waiting[command.command] = answer
+        assert self._process and self._process.stdin  # noqa: S101, PT018 (it is ready)
+        self._process.stdin.write(orjson.dumps({"id": command.command, "content": content.decode()}) + b"\n")
+        try:
+            found = await asyncio.wait_for(answer, SIGN_SECONDS)
+        except TimeoutError:
+            raise SigningError("the signer does not answer") from None
+        finally:
+            self._waiting.pop(command.command, None)
+        if "error" in found:
+            raise SigningError(found["error"])
+        return Signed.carrying(content, b64decode(found["signature"]), KEY_ID)
+
+    async def _until_ready(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._ready.wait(), seconds)
+        except TimeoutError:
+            raise SigningError("the signer does not run") from None
+
+    def _answered(self, answer: dict[str, str]) -> None:
+        if "verify_key" in answer:
+            self._verify_key = answer["verify_key"]
+            self.problem = None
+            self._ready.set()
+        elif (waiting := self._waiting.get(answer["id"])) and not waiting.done():
+            waiting.set_result(answer)
