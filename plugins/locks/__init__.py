@@ -19,15 +19,16 @@ class Plugin:
 
     def __init__(self, context: Context, settings: Settings) -> None:
         self.context = context
+        self.settings = settings
         self.signer = Signer(context.data / "keys", str(context.store.engine.url.render_as_string(hide_password=False)))
         self.doors = Doors(context)
         self.locks = Locks(context, settings, self.signer, self.doors)
-        self.pages = DoorPages(context, settings, self.locks)
 
     async def start(self) -> None:
         await self.locks.load()
         self.context.run("signer", self.signer.run)
         self.doors.listen(self.locks)
+        DoorPages(self.context, self.settings, self.locks)
 
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> Enrolment | None:

@@ -67,20 +67,25 @@ class Doors:
 
     def _receive(self, what: str, model: type[M], take: Callable[[M], Awaitable[None]]) -> None:
         async def opened(incoming: Incoming[door.Signed]) -> None:
-            device = incoming.device
-            key = self._takes.key(device.id) if self._takes else None
+            device_id = incoming.device.id
             try:
-                if key is None:
-                    raise door.ForgedError("no key")
-                message = incoming.message.opened(key, model)
-                if message.door != device.id:
-                    raise door.ForgedError("other door")
+                message = self._opened(device_id, incoming.message, model)
             except door.ForgedError as error:
-                self._context.devices.refused(device.id, f"{what}: forged: {error}")
+                self._context.devices.refused(device_id, f"{what}: forged: {error}")
                 return
             await take(message)
 
         self._context.receive(door.KIND, what, door.Signed, opened)
+
+    def _opened(self, device_id: str, signed: door.Signed, model: type[M]) -> M:
+        """Raises ForgedError."""
+        key = self._takes.key(device_id) if self._takes else None
+        if key is None:
+            raise door.ForgedError("no key")
+        message = signed.opened(key, model)
+        if message.door != device_id:
+            raise door.ForgedError("other door")
+        return message
 
     async def _challenge(self, challenge: door.Challenge) -> None:
         future = self._challenges.get(challenge.command)

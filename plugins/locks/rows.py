@@ -26,9 +26,8 @@ def intend(connection: Connection, row: dict[str, Any]) -> int:
 
 def end(connection: Connection, command_id: str, result: Result, reason: str | None, at: datetime) -> bool:
     """The outcome, once. A door's own late word replaces "unknown", nothing else is ever replaced."""
-    replaceable = command.c.outcome.is_(None)
-    if result != "unknown":
-        replaceable |= command.c.outcome == "unknown"
+    is_open = command.c.outcome.is_(None)
+    replaceable = is_open if result == "unknown" else is_open | (command.c.outcome == "unknown")
     done = connection.execute(
         update(command)
         .where(command.c.id == command_id, replaceable)

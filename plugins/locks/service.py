@@ -35,6 +35,15 @@ class _Known:
     heard: float | None = None
 
 
+class _NoOutcomeError(Exception):
+    """The door has said nothing; how the command ends without its word."""
+
+    def __init__(self, result: Result, reason: str) -> None:
+        super().__init__(result, reason)
+        self.result = result
+        self.reason = reason
+
+
 class Locks:
     def __init__(self, context: Context, settings: Settings, signer: Signer, doors: Doors) -> None:
         self._context = context
@@ -72,30 +81,43 @@ class Locks:
         if self._limit.wait_seconds(door_id):
             raise TooManyCommandsError(door_id)
         command = new_id()
+        pulse_ms = round(self._settings.pulse_seconds * 1000)
         row = {
             "id": command,
             "door": door_id,
             "verb": "pulse",
-            "pulse_ms": round(self._settings.pulse_seconds * 1000),
+            "pulse_ms": pulse_ms,
             "actor": actor,
             "reason": reason,
             "asked_at": now(),
         }
         audit_number = await self._context.store.write(lambda connection: rows.intend(connection, row))
         self._context.live.touch("doors")
-        result, why = await self._exchange(device, command, row["pulse_ms"], audit_number)
-        await self._end(command, result, why)
-        return result
+        try:
+            outcome = await self._exchange(device, command, pulse_ms, audit_number)
+        except _NoOutcomeError as ending:
+            await self._end(command, ending.result, ending.reason)
+            return ending.result
+        return outcome.result  # committed when it came in
 
-    async def _exchange(
-        self, device: Device, command: str, pulse_ms: int, audit_number: int
-    ) -> tuple[Result, str | None]:
+    async def _exchange(self, device: Device, command: str, pulse_ms: int, audit_number: int) -> door.Outcome:
         """Until a signature has left, nothing can have opened: "refused". After that, only the door knows."""
         outcome: asyncio.Future[door.Outcome] = asyncio.get_running_loop().create_future()
         self._outcomes[command] = outcome
         try:
+            self._doors.command(device, await self._signed(device, command, pulse_ms, audit_number))
+            return await asyncio.wait_for(outcome, OUTCOME_SECONDS)
+        except NoContactError:
+            raise _NoOutcomeError("refused", "no_contact") from None
+        except TimeoutError:
+            raise _NoOutcomeError("unknown", "no_answer") from None
+        finally:
+            del self._outcomes[command]
+
+    async def _signed(self, device: Device, command: str, pulse_ms: int, audit_number: int) -> door.Signed:
+        try:
             challenge = await self._doors.challenge(device, command)
-            signed = await self._signer.sign(
+            return await self._signer.sign(
                 door.Command(
                     door=device.id,
                     command=command,
@@ -105,25 +127,11 @@ class Locks:
                     audit=audit_number,
                 )
             )
-            self._doors.command(device, signed)
-        except NoContactError:
-            return "refused", "no_contact"
         except TimeoutError:
-            return "refused", "no_challenge"
+            raise _NoOutcomeError("refused", "no_challenge") from None
         except SigningError as error:
             log.error("not_signed", door=device.id, problem=str(error))  # noqa: TRY400 (the text says all)
-            return "refused", "not_signed"
-        else:
-            return await self._answer(outcome)
-        finally:
-            del self._outcomes[command]
-
-    async def _answer(self, outcome: asyncio.Future[door.Outcome]) -> tuple[Result, str | None]:
-        try:
-            found = await asyncio.wait_for(outcome, OUTCOME_SECONDS)
-        except TimeoutError:
-            return "unknown", "no_answer"
-        return found.result, found.reason
+            raise _NoOutcomeError("refused", "not_signed") from None
 
     async def _end(self, command: str, result: Result, reason: str | None) -> None:
         at = now()

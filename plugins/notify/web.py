@@ -1,5 +1,6 @@
-"""The page behind the link in a message: three large buttons, no login. Opening it answers nothing, as mail
-scanners open links too; pressing a button does.
+"""The page behind the link in a message: large buttons, no login.
+
+Opening it answers nothing, as mail scanners open links too; pressing a button does.
 """
 
 from aiohttp import web
