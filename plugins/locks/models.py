@@ -51,4 +51,4 @@ class UnknownDoorError(LookupError):
 
 
 class TooManyCommandsError(Exception):
-    """This door has been commanded too often within a minute."""
+    """A door has been commanded too often within a minute."""
