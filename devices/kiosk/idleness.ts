@@ -1,0 +1,88 @@
+/** Notices that the visitor has left: warns, counts down where everybody sees it, and then says so. */
+
+import { element } from "../web/element.ts";
+import { gettext } from "../web/tongue.ts";
+
+const QUIET_MS = 30_000;
+const WARNING_SECONDS = 20;
+
+export class Idleness {
+  private readonly dialog = element("dialog", { class: "still-there", "aria-labelledby": "still-there" });
+  private readonly count = element("p", { class: "countdown", "aria-hidden": "true" });
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private isWatching = false;
+
+  constructor(private readonly left: () => void) {
+    document.body.append(this.dialog);
+    for (const sign of ["pointerdown", "keydown", "input", "wheel"]) {
+      document.addEventListener(sign, () => !this.dialog.open && this.restart(), { passive: true });
+    }
+    this.dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      this.stays();
+    });
+  }
+
+  /** Watches from now on, or rests while there is nobody to forget. */
+  watch(isWatching: boolean): void {
+    this.isWatching = isWatching;
+    this.close();
+    this.restart();
+  }
+
+  /** Something new for the visitor to read counts as a touch. */
+  restart(): void {
+    if (this.dialog.open) return;
+    clearTimeout(this.timer);
+    if (this.isWatching) this.timer = setTimeout(() => this.warn(), QUIET_MS);
+  }
+
+  private warn(): void {
+    const question = gettext("Are you still there?");
+    const explanation = gettext("If not, we soon start over, so that nobody else sees what you have written.");
+    const more = element(
+      "button",
+      { class: "ds-button", type: "button", "data-action": "more-time", onclick: () => this.stays() },
+      gettext("Yes, I need more time"),
+    );
+    this.dialog.replaceChildren(
+      element("h2", { id: "still-there", class: "ds-heading" }, question),
+      this.count,
+      element("p", {}, explanation),
+      more,
+      element(
+        "button",
+        { class: "ds-button", type: "button", "data-variant": "secondary", onclick: () => this.gone() },
+        gettext("No, start over"),
+      ),
+    );
+    this.dialog.showModal();
+    more.focus();
+    this.tick(WARNING_SECONDS);
+  }
+
+  private tick(seconds: number): void {
+    if (seconds === 0) {
+      this.gone();
+      return;
+    }
+    this.count.textContent = String(seconds);
+    this.count.style.setProperty("--left", String(seconds / WARNING_SECONDS));
+    this.timer = setTimeout(() => this.tick(seconds - 1), 1_000);
+  }
+
+  private stays(): void {
+    this.close();
+    this.restart();
+  }
+
+  private gone(): void {
+    this.close();
+    this.left();
+  }
+
+  private close(): void {
+    clearTimeout(this.timer);
+    if (this.dialog.open) this.dialog.close();
+  }
+}

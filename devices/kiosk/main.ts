@@ -1,0 +1,40 @@
+/** Starts the kiosk: who am I, what did I know when I was switched off, and then the line to the hub. */
+
+import { openDatabase } from "../web/database.ts";
+import { ENROLMENT_STORE, enrolledDevice, restartOnNewLink } from "../web/enrolment.ts";
+import { connect, type Link } from "../web/link.ts";
+import { keepOffline, startsOffline } from "../web/offline.ts";
+import { read } from "../web/reading.ts";
+import { shelved } from "../web/shelf.ts";
+import { stayAwake } from "../web/wakefulness.ts";
+import { Kiosk, OFFER_SHELF } from "./kiosk.ts";
+import { OUTBOX_STORE } from "./outbox.ts";
+
+const database = await openDatabase("kommunevert-kiosk", [ENROLMENT_STORE, OUTBOX_STORE]).catch(() => null);
+const enrolment = await enrolledDevice(database);
+const offer = read("Offer", (await shelved(OFFER_SHELF)) ?? "");
+const root = document.getElementById("app");
+if (root === null) throw new Error("index.html has no #app");
+
+let link: Link | null = null;
+const kiosk = new Kiosk(root, database, () => link, enrolment === null ? null : offer, enrolment !== null);
+restartOnNewLink();
+stayAwake();
+kiosk.startOver();
+
+if (enrolment !== null) {
+  await kiosk.outbox.open();
+  link = connect("kiosk", enrolment, {
+    connected: () => kiosk.connected(),
+    disconnected: () => {},
+    arrived: (what, payload) => kiosk.arrived(what, payload),
+    condition: () => ({ outbox: kiosk.outbox.size, ...problem() }),
+  });
+}
+void keepOffline("/kiosk", () => kiosk.isFree);
+
+function problem(): { problem?: string } {
+  if (database === null) return { problem: "no storage: visits that wait for the network are lost at a restart" };
+  if (!startsOffline()) return { problem: "does not start without its network (is the page served over https?)" };
+  return {};
+}

@@ -1,0 +1,86 @@
+/**
+ * Visits and check-outs that the hub has not confirmed yet. They stand on the device's disk until the hub's
+ * receipt comes, and are sent again with the same id as often as it takes (D1, I2).
+ *
+ * The only place on the device where a visitor's name is ever stored: a receipt deletes it at once.
+ */
+
+import { answered, written } from "../web/database.ts";
+import type { CheckOut, Visit } from "../web/contract.ts";
+
+export const OUTBOX_STORE = "outbox";
+const SHORTEST_WAIT_MS = 5_000;
+const LONGEST_WAIT_MS = 60_000;
+
+export interface Item {
+  id: string;
+  what: "visit" | "checkout";
+  message: Visit | CheckOut;
+}
+
+export class Outbox {
+  private readonly waiting = new Map<string, Item>();
+  private readonly undurable = new Set<string>();
+  private wait = SHORTEST_WAIT_MS;
+  private timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** `send` gives false when the line is down. Without a database nothing outlives the page. */
+  constructor(
+    private readonly database: IDBDatabase | null,
+    private readonly send: (item: Item) => boolean,
+  ) {}
+
+  /** Takes up again what an earlier run of the page left. */
+  async open(): Promise<void> {
+    if (this.database === null) return;
+    const records = this.database.transaction(OUTBOX_STORE).objectStore(OUTBOX_STORE);
+    for (const item of (await answered(records.getAll())) as Item[]) this.waiting.set(item.id, item);
+    this.sendAgainLater();
+  }
+
+  get size(): number {
+    return this.waiting.size;
+  }
+
+  /** Sends, after it has been written to the disk. False: it could not be written and lives as long as the page. */
+  async post(item: Item): Promise<boolean> {
+    this.waiting.set(item.id, item);
+    const isDurable = await this.write((records) => records.put(item));
+    if (!isDurable) this.undurable.add(item.id);
+    this.send(item);
+    this.wait = SHORTEST_WAIT_MS;
+    this.sendAgainLater();
+    return isDurable;
+  }
+
+  /** The hub has given its receipt. Receipts of what is not here (any more) change nothing. */
+  settle(id: string): void {
+    if (!this.waiting.delete(id)) return;
+    if (!this.undurable.delete(id)) void this.write((records) => records.delete(id));
+  }
+
+  /** At every new connection, and by itself with growing pauses. */
+  sendAll(): void {
+    for (const item of this.waiting.values()) this.send(item);
+    this.sendAgainLater();
+  }
+
+  private sendAgainLater(): void {
+    clearTimeout(this.timer);
+    if (this.waiting.size === 0) return;
+    this.timer = setTimeout(() => {
+      this.wait = Math.min(this.wait * 2, LONGEST_WAIT_MS);
+      this.sendAll();
+    }, this.wait);
+  }
+
+  private async write(change: (records: IDBObjectStore) => void): Promise<boolean> {
+    if (this.database === null) return false;
+    try {
+      await written(this.database, OUTBOX_STORE, change);
+      return true;
+    } catch {
+      return false; // the caller tells the visitor; the heartbeat tells the hub
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/** One question on the kiosk, and how it is laid out: question above, what to touch below, ways out at the foot. */
+
+import { element } from "../web/element.ts";
+import { icon, type IconName } from "../web/icon.ts";
+import { gettext, nameOf } from "../web/tongue.ts";
+
+export interface Page {
+  question: string;
+  lead?: string | Node;
+  picture?: IconName;
+  body: Node[];
+  /** Where "Back" leads; without it there is no such button. */
+  back?: () => void;
+  /** Gets the keyboard when the page comes up; else the question does, so that it is read aloud. */
+  first?: HTMLElement;
+}
+
+/** What stands on every page. */
+export interface Frame {
+  siteName: string;
+  startOver: (() => void) | null;
+}
+
+export function layOut(root: HTMLElement, page: Page, frame: Frame): void {
+  const question = element("h1", { class: "ds-heading", tabindex: "-1" }, page.question);
+  root.replaceChildren(
+    element(
+      "header",
+      { class: "site" },
+      element("span", { class: "mark", "aria-hidden": "true" }),
+      element("span", { class: "site-name" }, nameOf(frame.siteName)),
+    ),
+    element(
+      "main",
+      { class: "page" },
+      element(
+        "div",
+        { class: "question" },
+        page.picture ? element("div", { class: "picture" }, icon(page.picture)) : null,
+        question,
+        page.lead ? element("p", { class: "lead" }, page.lead) : null,
+      ),
+      element("div", { class: "body" }, ...page.body),
+    ),
+    foot(page, frame),
+  );
+  scrollTo(0, 0);
+  (page.first ?? question).focus({ preventScroll: page.first === undefined });
+}
+
+function foot(page: Page, frame: Frame): HTMLElement {
+  const waysOut = [
+    page.back ? wayOut("back", gettext("Back"), page.back) : null,
+    frame.startOver ? wayOut("start_over", gettext("Start over"), frame.startOver) : null,
+  ];
+  return element(
+    "footer",
+    { class: "foot" },
+    waysOut.some(Boolean)
+      ? element("nav", { class: "ways-out", "aria-label": gettext("Back or start over") }, ...waysOut)
+      : null,
+    element(
+      "p",
+      { class: "person", "data-help": true },
+      icon("person"),
+      element("span", {}, gettext("Would you rather talk to a person? Come to the desk.")),
+    ),
+  );
+}
+
+function wayOut(name: "back" | "start_over", text: string, onclick: () => void): HTMLElement {
+  return element(
+    "button",
+    { class: "ds-button", type: "button", "data-variant": "secondary", "data-action": name, onclick },
+    icon(name),
+    text,
+  );
+}

@@ -1,0 +1,96 @@
+import { element } from "../../web/element.ts";
+import { icon } from "../../web/icon.ts";
+import { gettext } from "../../web/tongue.ts";
+import type { Kiosk } from "../kiosk.ts";
+import type { Page } from "../page.ts";
+
+const DIGITS = 4;
+
+/** A number pad of our own; a keyboard writes into the same field. */
+export function checkOutPage(kiosk: Kiosk): Page {
+  kiosk.visitor.sent = null;
+  const number = element("input", {
+    class: "ds-input digits",
+    id: "number",
+    type: "text",
+    inputmode: "none",
+    maxlength: DIGITS,
+    autocomplete: "off",
+    dir: "ltr",
+    "aria-describedby": "number-hint number-error",
+  });
+  const error = element("p", { class: "error", id: "number-error", role: "alert" });
+  const changed = () => {
+    number.value = number.value.replace(/\D/g, "").slice(0, DIGITS);
+    error.replaceChildren();
+  };
+  number.addEventListener("input", changed);
+  const key = (name: string, content: string | Node, press: () => void) =>
+    element(
+      "button",
+      {
+        class: "key",
+        type: "button",
+        "data-key": name,
+        onclick: () => {
+          press();
+          changed();
+        },
+      },
+      content,
+    );
+  const digit = (one: string) => key(one, one, () => (number.value += one));
+  const erase = key("erase", icon("erase"), () => (number.value = number.value.slice(0, -1)));
+  erase.setAttribute("aria-label", gettext("Erase the last digit"));
+  const submit = (event: Event) => {
+    event.preventDefault();
+    if (number.value.length === DIGITS) kiosk.checkOut(number.value);
+    else error.replaceChildren(icon("warning"), gettext("The number has four digits."));
+  };
+  return {
+    question: gettext("What is your number?"),
+    lead: element("span", { id: "number-hint" }, gettext("You got four digits when you came.")),
+    body: [
+      element(
+        "form",
+        { class: "form checkout", novalidate: true, autocomplete: "off", onsubmit: submit },
+        element(
+          "div",
+          { class: "field" },
+          element("label", { class: "ds-label", for: "number" }, gettext("Your number")),
+          number,
+          error,
+        ),
+        element(
+          "div",
+          { class: "pad", dir: "ltr" },
+          ...["1", "2", "3", "4", "5", "6", "7", "8", "9"].map(digit),
+          erase,
+          digit("0"),
+        ),
+        element(
+          "button",
+          { class: "ds-button main-action", type: "submit", "data-action": "check-out" },
+          gettext("Check me out"),
+        ),
+      ),
+    ],
+    back: () => kiosk.go("start"),
+    first: number,
+  };
+}
+
+export function checkedOutPage(kiosk: Kiosk): Page {
+  return {
+    question: gettext("Thank you for coming"),
+    picture: "check",
+    lead: gettext("You are checked out. Have a nice day!"),
+    body: [
+      element(
+        "button",
+        { class: "ds-button main-action", type: "button", "data-action": "done", onclick: () => kiosk.startOver() },
+        gettext("Done"),
+      ),
+    ],
+  };
+}

@@ -1,0 +1,82 @@
+import { element } from "../../web/element.ts";
+import { icon } from "../../web/icon.ts";
+import { gettext } from "../../web/tongue.ts";
+import type { Kiosk } from "../kiosk.ts";
+import type { Page } from "../page.ts";
+
+const MOST_LETTERS = 80;
+
+/** As little as the host and the evacuation list need: a name, and a company if the visitor wants. */
+export function detailsPage(kiosk: Kiosk): Page {
+  const { visitor } = kiosk;
+  const name = field("visitor", visitor.name, "name-error", (text) => (visitor.name = text));
+  const company = field("company", visitor.company, null, (text) => (visitor.company = text));
+  const error = element("p", { class: "error", id: "name-error", role: "alert" });
+  const submit = (event: Event) => {
+    event.preventDefault();
+    const written = name.value.trim();
+    if (/\p{L}/u.test(written)) {
+      kiosk.register(written, /\p{L}/u.test(company.value) ? company.value.trim() : "");
+      return;
+    }
+    name.setAttribute("aria-invalid", "true");
+    error.replaceChildren(icon("warning"), gettext("Please write your name."));
+    name.focus();
+  };
+  return {
+    question: gettext("What is your name?"),
+    lead: gettext("You are meeting {name}.", { name: visitor.host?.name ?? "" }),
+    body: [
+      element(
+        "form",
+        { class: "form", novalidate: true, autocomplete: "off", onsubmit: submit },
+        element(
+          "div",
+          { class: "field" },
+          element("label", { class: "ds-label", for: "visitor" }, gettext("Your name")),
+          name,
+          error,
+        ),
+        element(
+          "div",
+          { class: "field" },
+          element("label", { class: "ds-label", for: "company" }, gettext("Company, if you come from one")),
+          company,
+        ),
+        element(
+          "p",
+          { class: "hint" },
+          gettext("Those you meet, and those who keep the building safe, see your name. Then it is deleted."),
+        ),
+        element(
+          "button",
+          { class: "ds-button main-action", type: "submit", "data-action": "register" },
+          gettext("Tell them that I am here"),
+        ),
+      ),
+    ],
+    back: () => kiosk.go("search"),
+    first: name,
+  };
+}
+
+function field(id: string, text: string, error: string | null, changed: (text: string) => void): HTMLInputElement {
+  const made = element("input", {
+    class: "ds-input",
+    id,
+    name: id,
+    type: "text",
+    maxlength: MOST_LETTERS,
+    autocomplete: "off",
+    autocorrect: "off",
+    autocapitalize: "words",
+    spellcheck: "false",
+    "aria-describedby": error,
+  });
+  made.value = text;
+  made.addEventListener("input", () => {
+    made.removeAttribute("aria-invalid");
+    changed(made.value);
+  });
+  return made;
+}

@@ -1,0 +1,39 @@
+/** When there is nothing to offer. Nobody has chosen a language here, so the words stand in two. */
+
+import { element } from "../../web/element.ts";
+import { directionOf, gettext, gettextIn } from "../../web/tongue.ts";
+import type { Page } from "../page.ts";
+
+const SECOND_LANGUAGE = "en";
+
+export function unpairedPage(): Page {
+  return {
+    question: gettext("This screen is not set up yet"),
+    picture: "pairing",
+    lead: gettext("Are you visiting us? Please come to the desk."),
+    body: [
+      inSecondLanguage("Are you visiting us? Please come to the desk."),
+      element(
+        "p",
+        { class: "caretaker" },
+        gettext("Do you look after this screen? Make a link for it in the console, and open the link here."),
+      ),
+    ],
+  };
+}
+
+export function outOfOrderPage(): Page {
+  return {
+    question: gettext("This screen is taking a break"),
+    picture: "resting",
+    lead: gettext("Please come to the desk, and we will help you there. The screen comes back by itself."),
+    body: [
+      inSecondLanguage("Please come to the desk, and we will help you there. The screen comes back by itself."),
+    ],
+  };
+}
+
+function inSecondLanguage(message: string): HTMLElement {
+  const attributes = { class: "second-language", lang: SECOND_LANGUAGE, dir: directionOf(SECOND_LANGUAGE) };
+  return element("p", attributes, gettextIn(SECOND_LANGUAGE, message));
+}

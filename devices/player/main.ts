@@ -1,0 +1,31 @@
+/** Starts the player: the stored programme is read before anything else, so that the wall is never empty for long. */
+
+import { openDatabase } from "../web/database.ts";
+import { ENROLMENT_STORE, enrolledDevice, restartOnNewLink } from "../web/enrolment.ts";
+import { connect } from "../web/link.ts";
+import { keepOffline, startsOffline } from "../web/offline.ts";
+import { read } from "../web/reading.ts";
+import { shelved } from "../web/shelf.ts";
+import { stayAwake } from "../web/wakefulness.ts";
+import { Player, PROGRAMME_SHELF } from "./player.ts";
+
+const programme = read("Programme", (await shelved(PROGRAMME_SHELF)) ?? "");
+const database = await openDatabase("kommunevert-screen", [ENROLMENT_STORE]).catch(() => null);
+const enrolment = await enrolledDevice(database);
+const root = document.getElementById("app");
+if (root === null) throw new Error("index.html has no #app");
+
+const player = new Player(root, enrolment !== null, programme);
+restartOnNewLink();
+stayAwake();
+player.play();
+
+if (enrolment !== null) {
+  connect("screen", enrolment, {
+    connected: () => player.lineChanged(true),
+    disconnected: () => player.lineChanged(false),
+    arrived: (what, payload) => void (what === "programme" && player.take(payload)),
+    condition: () => (startsOffline() ? {} : { problem: "does not start without its network (is the page served over https?)" }),
+  });
+}
+void keepOffline("/screen", () => true);

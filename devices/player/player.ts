@@ -1,0 +1,135 @@
+/** Plays the programme, whether or not anybody is there to send a new one. */
+
+import type { Programme } from "../web/contract.ts";
+import { element } from "../web/element.ts";
+import { icon, type IconName } from "../web/icon.ts";
+import { read } from "../web/reading.ts";
+import { shelve } from "../web/shelf.ts";
+import { catalogueOf, directionOf, gettext, gettextIn, speak, speakable, spokenLanguage } from "../web/tongue.ts";
+import { boardSection, pagesOf, roomIn } from "./board.ts";
+import { ageSection, headSection, hoursSection, noticeSection } from "./sections.ts";
+import { siteTime } from "./site_clock.ts";
+import { currentNotices, turnAt } from "./turns.ts";
+
+export const PROGRAMME_SHELF = "/screen/programme";
+const FRAME_MS = 1_000;
+const AWAY_MS = 5_000;
+const SECOND_LANGUAGE = "en";
+
+export class Player {
+  private readonly began = Date.now();
+  private heardAt: number | null = null;
+  private isConnected = false;
+
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly isPaired: boolean,
+    private programme: Programme | null,
+  ) {}
+
+  play(): void {
+    this.draw();
+    setInterval(() => this.draw(), FRAME_MS);
+    addEventListener("resize", () => this.draw());
+  }
+
+  lineChanged(isConnected: boolean): void {
+    if (isConnected || this.isConnected) this.heardAt = Date.now();
+    this.isConnected = isConnected;
+  }
+
+  /** A new programme is stored before it is shown; one that is not a programme changes nothing. */
+  async take(payload: string): Promise<void> {
+    const programme = read("Programme", payload);
+    if (programme === null) return;
+    await shelve(PROGRAMME_SHELF, programme).catch(() => {}); // a full disk: play it all the same
+    this.programme = programme;
+    this.draw();
+  }
+
+  private draw(): void {
+    if (!this.isPaired || this.programme === null) this.drawWaiting();
+    else this.drawProgramme(this.programme);
+  }
+
+  private drawProgramme(programme: Programme): void {
+    const now = new Date();
+    const here = siteTime(now, programme.time_zone);
+    const notices = currentNotices(programme.notices ?? [], now);
+    const board = programme.board ?? [];
+    const languages = speakable(programme.languages);
+    const room = roomIn(this.root.querySelector(".board ul"), unitOf(this.root), board.length);
+    const turn = turnAt(now.getTime() - this.began, notices.length, pagesOf(board.length, room), languages.length);
+    speak(languages[turn.language] ?? "nn");
+    document.body.dataset["state"] = "playing";
+    this.root.dataset["parts"] = [
+      notices.length > 0 ? "notice" : "",
+      (programme.hours ?? []).length > 0 ? "hours" : "",
+      board.length > 0 ? "board" : "",
+    ]
+      .filter(Boolean)
+      .join(" ");
+    this.replace([
+      headSection(programme.site_name, here),
+      noticeSection(notices, turn.notice),
+      hoursSection(programme, here),
+      boardSection(board, turn.boardPage, room),
+      ageSection(this.asOf(programme)),
+    ]);
+  }
+
+  /** null while the line is up, or has only just gone. */
+  private asOf(programme: Programme): string | null {
+    const heardAt = this.heardAt ?? Date.parse(programme.made_at);
+    if (this.isConnected || Date.now() - Math.max(heardAt, this.began) < AWAY_MS) return null;
+    const then = siteTime(new Date(heardAt), programme.time_zone);
+    const today = siteTime(new Date(), programme.time_zone);
+    if (then.day === today.day && then.month === today.month) return then.time;
+    return `${catalogueOf(spokenLanguage()).days[then.weekday] ?? ""} ${then.time}`;
+  }
+
+  private drawWaiting(): void {
+    document.body.dataset["state"] = this.isPaired ? "waiting" : "unpaired";
+    delete this.root.dataset["parts"];
+    if (this.isPaired) {
+      this.replace([waitingSection("resting", gettext("One moment."), "One moment.", "")]);
+      return;
+    }
+    const help = gettext(
+      "Do you look after this screen? Make a link for it in the console, and open the link here.",
+    );
+    const question = gettext("This screen is not set up yet");
+    this.replace([waitingSection("pairing", question, "This screen is not set up yet", help)]);
+  }
+
+  /** Only what has changed, so that the rest stays still. */
+  private replace(sections: (HTMLElement | null)[]): void {
+    const wanted = sections.filter((section) => section !== null);
+    const names = new Set(wanted.map(nameOfSection));
+    for (const old of [...this.root.children]) if (!names.has(nameOfSection(old))) old.remove();
+    wanted.forEach((section, at) => {
+      const old = [...this.root.children].find((child) => nameOfSection(child) === nameOfSection(section));
+      if (old === undefined) this.root.insertBefore(section, this.root.children[at] ?? null);
+      else if (!old.isEqualNode(section)) old.replaceWith(section);
+    });
+  }
+}
+
+function nameOfSection(section: Element): string {
+  return section.getAttribute("data-section") ?? "";
+}
+
+function unitOf(root: HTMLElement): number {
+  return Number.parseFloat(getComputedStyle(root).fontSize); // the stylesheet gives the root one unit of type
+}
+
+function waitingSection(name: IconName, text: string, second: string, help: string): HTMLElement {
+  return element(
+    "main",
+    { class: "waiting", "data-section": "waiting" },
+    icon(name),
+    element("h1", {}, text),
+    element("p", { lang: SECOND_LANGUAGE, dir: directionOf(SECOND_LANGUAGE) }, gettextIn(SECOND_LANGUAGE, second)),
+    help === "" ? null : element("p", { class: "caretaker" }, help),
+  );
+}

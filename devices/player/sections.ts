@@ -1,0 +1,113 @@
+/** The parts of the picture that are not the board: each a pure function of what is on. */
+
+import type { Notice, Programme } from "../web/contract.ts";
+import { element } from "../web/element.ts";
+import { icon } from "../web/icon.ts";
+import { catalogueOf, gettext, nameOf, spokenLanguage, translated } from "../web/tongue.ts";
+import { openingAt, spansOf, type Opening } from "./opening.ts";
+import type { SiteTime } from "./site_clock.ts";
+
+const LONG_TEXT = 240;
+const WEEK = [0, 1, 2, 3, 4, 5, 6];
+
+export function headSection(siteName: string, now: SiteTime): HTMLElement {
+  const { days, months } = catalogueOf(spokenLanguage());
+  const date = gettext("{weekday} {day} {month}", {
+    weekday: days[now.weekday] ?? "",
+    day: String(now.day),
+    month: months[now.month] ?? "",
+  });
+  return element(
+    "header",
+    { class: "head", "data-section": "head" },
+    element("span", { class: "mark", "aria-hidden": "true" }),
+    element("h1", {}, nameOf(siteName)),
+    element(
+      "div",
+      { class: "clock" },
+      element("p", { class: "time", dir: "ltr" }, now.time),
+      element("p", { class: "date" }, capitalised(date)),
+    ),
+  );
+}
+
+export function noticeSection(notices: Notice[], shown: number): HTMLElement | null {
+  const notice = notices[shown];
+  if (notice === undefined) return null;
+  const severity = notice.severity ?? "info";
+  const text = translated(notice.text);
+  return element(
+    "section",
+    {
+      class: "notice",
+      "data-section": "notice",
+      "data-notice": notice.id,
+      "data-severity": severity,
+      "data-long": (text.textContent ?? "").length > LONG_TEXT,
+    },
+    element("p", { class: "kind" }, icon(severity === "info" ? "info" : "warning"), kindOf(severity)),
+    element("h2", {}, translated(notice.title)),
+    element("p", { class: "text" }, text),
+    notices.length > 1
+      ? element("p", { class: "dots", "aria-hidden": "true" }, ...notices.map((_, at) => dot(at === shown)))
+      : null,
+  );
+}
+
+export function hoursSection(programme: Programme, now: SiteTime): HTMLElement | null {
+  const hours = programme.hours ?? [];
+  if (hours.length === 0) return null;
+  const { days } = catalogueOf(spokenLanguage());
+  const opening = openingAt(now, hours);
+  const rows = WEEK.map((weekday) => {
+    const spans = spansOf(hours, weekday).map(([from, to]) => `${from}–${to}`);
+    const today = weekday === now.weekday;
+    return element(
+      "li",
+      { "data-today": today, "aria-current": today ? "date" : null },
+      element("span", {}, capitalised(days[weekday] ?? "")),
+      spans.length > 0
+        ? element("span", { class: "spans", dir: "ltr" }, spans.join(", "))
+        : element("span", { class: "spans" }, gettext("Closed")),
+    );
+  });
+  return element(
+    "section",
+    { class: "hours", "data-section": "hours" },
+    element(
+      "div",
+      { class: "opening", "data-open": String(opening.isOpen) },
+      element("h2", {}, opening.isOpen ? gettext("Open now") : gettext("Closed now")),
+      element("p", {}, openingWords(opening, days)),
+    ),
+    element("ul", { "aria-label": gettext("Opening hours") }, ...rows),
+  );
+}
+
+function openingWords(opening: Opening, days: string[]): string {
+  if (opening.isOpen) return gettext("Closes at {time}", { time: opening.closes });
+  if (opening.opens === null) return "";
+  const { inDays, weekday, at } = opening.opens;
+  if (inDays === 0) return gettext("Opens today at {time}", { time: at });
+  if (inDays === 1) return gettext("Opens tomorrow at {time}", { time: at });
+  return gettext("Opens {weekday} at {time}", { weekday: days[weekday] ?? "", time: at });
+}
+
+function kindOf(severity: NonNullable<Notice["severity"]>): string {
+  if (severity === "danger") return gettext("Important");
+  return severity === "warning" ? gettext("Please note") : gettext("News");
+}
+
+/** Only when the hub is out of reach: how fresh the rest is. */
+export function ageSection(asOf: string | null): HTMLElement | null {
+  if (asOf === null) return null;
+  return element("p", { class: "age", "data-section": "age" }, gettext("Shown as of {time}", { time: asOf }));
+}
+
+function dot(isOn: boolean): HTMLElement {
+  return element("i", { "data-on": isOn });
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
+}

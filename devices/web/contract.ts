@@ -1,0 +1,527 @@
+/* Made by `python -m devices.contract.typescript` from devices/contract/*.py. Do not edit: change the models. */
+
+export interface Contract {
+  BoardRow: BoardRow;
+  CheckOut: CheckOut;
+  Found: Found;
+  Heartbeat: Heartbeat;
+  Host: Host;
+  HostAnswer: HostAnswer;
+  Notice: Notice;
+  Offer: Offer;
+  OpeningDay: OpeningDay;
+  Programme: Programme;
+  Receipt: Receipt;
+  Search: Search;
+  Signpost: Signpost;
+  Status: Status;
+  Visit: Visit;
+}
+export interface BoardRow {
+  name: string;
+  unit: string;
+  is_in: boolean;
+}
+export interface CheckOut {
+  id: string;
+  number: string;
+  left_at: string;
+}
+export interface Found {
+  search: string;
+  hosts: Host[];
+  /**
+   * above 0: too many searches, ask again after this time
+   */
+  wait_seconds?: number;
+}
+/**
+ * A person who can be visited, as far as a visitor may know.
+ */
+export interface Host {
+  id: string;
+  name: string;
+  unit: string;
+}
+/**
+ * `up/heartbeat`, QoS 0.
+ */
+export interface Heartbeat {
+  sent_at: string;
+  version: string;
+  uptime_seconds: number;
+  /**
+   * events that wait for the hub's receipt
+   */
+  outbox?: number;
+  /**
+   * what a caretaker should know, in English
+   */
+  problem?: string | null;
+}
+export interface HostAnswer {
+  visit: string;
+  answer: "coming" | "five_minutes" | "ask_desk";
+}
+export interface Notice {
+  id: string;
+  severity?: "info" | "warning" | "danger";
+  title: {
+    [k: string]: string;
+  };
+  text: {
+    [k: string]: string;
+  };
+  /**
+   * the player drops it then by itself, also offline
+   */
+  until?: string | null;
+}
+/**
+ * `down/offer`, retained.
+ */
+export interface Offer {
+  site_name: string;
+  languages: string[];
+  signposts?: Signpost[];
+  registers_visits?: boolean;
+}
+/**
+ * Where a visitor can go without telling anybody.
+ */
+export interface Signpost {
+  id: string;
+  icon?: "doctor" | "nav" | "child" | "mind" | "desk" | "stairs" | "library" | "toilet" | "meeting" | "info";
+  name: {
+    [k: string]: string;
+  };
+  floor: {
+    [k: string]: string;
+  };
+  directions: {
+    [k: string]: string;
+  };
+}
+/**
+ * One weekday: 0 is Monday. No spans: closed. A span is ("09:00", "15:30") by the site's clock.
+ */
+export interface OpeningDay {
+  weekday: number;
+  spans?: [string, string][];
+}
+export interface Programme {
+  /**
+   * changes when, and only when, the content does
+   */
+  revision: string;
+  site_name: string;
+  time_zone: string;
+  /**
+   * shown in turn
+   */
+  languages: string[];
+  hours?: OpeningDay[];
+  board?: BoardRow[];
+  notices?: Notice[];
+  made_at: string;
+}
+/**
+ * `of` is the id of the Visit or CheckOut. `refused` is final too: the kiosk sends the visitor to the desk.
+ */
+export interface Receipt {
+  of: string;
+  result: "registered" | "checked_out" | "refused";
+  reason?: ("unknown_host" | "unknown_number" | "malformed") | null;
+  number?: string | null;
+  /**
+   * false: no channel reaches the host, the desk tells them
+   */
+  host_is_told?: boolean;
+}
+export interface Search {
+  id: string;
+  text: string;
+}
+/**
+ * `up/status`, QoS 1, retained; `online: false` is the last will.
+ */
+export interface Status {
+  online: boolean;
+}
+export interface Visit {
+  id: string;
+  host: string;
+  visitor: string;
+  company?: string | null;
+  language?: string;
+  /**
+   * when the visitor tapped, by the kiosk's clock
+   */
+  arrived_at: string;
+}
+
+export const HEARTBEAT_SECONDS = 15;
+export const LEAST_LETTERS = 3;
+export const MOST_HOSTS = 5;
+
+/** What a device receives. */
+export type Received = "Found" | "Receipt" | "HostAnswer" | "Offer" | "Programme";
+
+/** The schemas of what a device receives, and of their parts. */
+export const definitions = {
+  "BoardRow": {
+    "properties": {
+      "name": {
+        "type": "string"
+      },
+      "unit": {
+        "type": "string"
+      },
+      "is_in": {
+        "type": "boolean"
+      }
+    },
+    "required": [
+      "name",
+      "unit",
+      "is_in"
+    ],
+    "type": "object"
+  },
+  "Found": {
+    "properties": {
+      "search": {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "hosts": {
+        "items": {
+          "$ref": "#/$defs/Host"
+        },
+        "maxItems": 5,
+        "type": "array"
+      },
+      "wait_seconds": {
+        "default": 0,
+        "description": "above 0: too many searches, ask again after this time",
+        "minimum": 0,
+        "type": "integer"
+      }
+    },
+    "required": [
+      "search",
+      "hosts"
+    ],
+    "type": "object"
+  },
+  "Host": {
+    "description": "A person who can be visited, as far as a visitor may know.",
+    "properties": {
+      "id": {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "name": {
+        "type": "string"
+      },
+      "unit": {
+        "type": "string"
+      }
+    },
+    "required": [
+      "id",
+      "name",
+      "unit"
+    ],
+    "type": "object"
+  },
+  "HostAnswer": {
+    "properties": {
+      "visit": {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "answer": {
+        "enum": [
+          "coming",
+          "five_minutes",
+          "ask_desk"
+        ],
+        "type": "string"
+      }
+    },
+    "required": [
+      "visit",
+      "answer"
+    ],
+    "type": "object"
+  },
+  "Notice": {
+    "properties": {
+      "id": {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "severity": {
+        "default": "info",
+        "enum": [
+          "info",
+          "warning",
+          "danger"
+        ],
+        "type": "string"
+      },
+      "title": {
+        "additionalProperties": {
+          "type": "string"
+        },
+        "type": "object"
+      },
+      "text": {
+        "additionalProperties": {
+          "type": "string"
+        },
+        "type": "object"
+      },
+      "until": {
+        "anyOf": [
+          {
+            "format": "date-time",
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null,
+        "description": "the player drops it then by itself, also offline"
+      }
+    },
+    "required": [
+      "id",
+      "title",
+      "text"
+    ],
+    "type": "object"
+  },
+  "Offer": {
+    "description": "`down/offer`, retained.",
+    "properties": {
+      "site_name": {
+        "type": "string"
+      },
+      "languages": {
+        "items": {
+          "pattern": "^[a-z]{2,3}$",
+          "type": "string"
+        },
+        "minItems": 1,
+        "type": "array"
+      },
+      "signposts": {
+        "items": {
+          "$ref": "#/$defs/Signpost"
+        },
+        "maxItems": 12,
+        "type": "array"
+      },
+      "registers_visits": {
+        "default": true,
+        "type": "boolean"
+      }
+    },
+    "required": [
+      "site_name",
+      "languages"
+    ],
+    "type": "object"
+  },
+  "OpeningDay": {
+    "description": "One weekday: 0 is Monday. No spans: closed. A span is (\"09:00\", \"15:30\") by the site's clock.",
+    "properties": {
+      "weekday": {
+        "maximum": 6,
+        "minimum": 0,
+        "type": "integer"
+      },
+      "spans": {
+        "items": {
+          "maxItems": 2,
+          "minItems": 2,
+          "prefixItems": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "string"
+            }
+          ],
+          "type": "array"
+        },
+        "type": "array"
+      }
+    },
+    "required": [
+      "weekday"
+    ],
+    "type": "object"
+  },
+  "Programme": {
+    "properties": {
+      "revision": {
+        "description": "changes when, and only when, the content does",
+        "type": "string"
+      },
+      "site_name": {
+        "type": "string"
+      },
+      "time_zone": {
+        "type": "string"
+      },
+      "languages": {
+        "description": "shown in turn",
+        "items": {
+          "pattern": "^[a-z]{2,3}$",
+          "type": "string"
+        },
+        "minItems": 1,
+        "type": "array"
+      },
+      "hours": {
+        "items": {
+          "$ref": "#/$defs/OpeningDay"
+        },
+        "type": "array"
+      },
+      "board": {
+        "items": {
+          "$ref": "#/$defs/BoardRow"
+        },
+        "type": "array"
+      },
+      "notices": {
+        "items": {
+          "$ref": "#/$defs/Notice"
+        },
+        "type": "array"
+      },
+      "made_at": {
+        "format": "date-time",
+        "type": "string"
+      }
+    },
+    "required": [
+      "revision",
+      "site_name",
+      "time_zone",
+      "languages",
+      "made_at"
+    ],
+    "type": "object"
+  },
+  "Receipt": {
+    "description": "`of` is the id of the Visit or CheckOut. `refused` is final too: the kiosk sends the visitor to the desk.",
+    "properties": {
+      "of": {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "result": {
+        "enum": [
+          "registered",
+          "checked_out",
+          "refused"
+        ],
+        "type": "string"
+      },
+      "reason": {
+        "anyOf": [
+          {
+            "enum": [
+              "unknown_host",
+              "unknown_number",
+              "malformed"
+            ],
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null
+      },
+      "number": {
+        "anyOf": [
+          {
+            "pattern": "^[0-9]{4}$",
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null
+      },
+      "host_is_told": {
+        "default": true,
+        "description": "false: no channel reaches the host, the desk tells them",
+        "type": "boolean"
+      }
+    },
+    "required": [
+      "of",
+      "result"
+    ],
+    "type": "object"
+  },
+  "Signpost": {
+    "description": "Where a visitor can go without telling anybody.",
+    "properties": {
+      "id": {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "icon": {
+        "default": "info",
+        "enum": [
+          "doctor",
+          "nav",
+          "child",
+          "mind",
+          "desk",
+          "stairs",
+          "library",
+          "toilet",
+          "meeting",
+          "info"
+        ],
+        "type": "string"
+      },
+      "name": {
+        "additionalProperties": {
+          "type": "string"
+        },
+        "type": "object"
+      },
+      "floor": {
+        "additionalProperties": {
+          "type": "string"
+        },
+        "type": "object"
+      },
+      "directions": {
+        "additionalProperties": {
+          "type": "string"
+        },
+        "type": "object"
+      }
+    },
+    "required": [
+      "id",
+      "name",
+      "floor",
+      "directions"
+    ],
+    "type": "object"
+  }
+};

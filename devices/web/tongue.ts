@@ -1,0 +1,65 @@
+/** The language of the page: our own words from the catalogues, and the hub's words where they come translated. */
+
+import catalogues, { type Catalogue } from "catalogues";
+
+import { element } from "./element.ts";
+
+const DEFAULT = "nn";
+const ISOLATE = "\u2068";
+const END_ISOLATE = "\u2069";
+
+let spoken = DEFAULT;
+
+export function speak(language: string): void {
+  spoken = language in catalogues ? language : DEFAULT;
+  document.documentElement.lang = spoken;
+  document.documentElement.dir = directionOf(spoken);
+}
+
+export function spokenLanguage(): string {
+  return spoken;
+}
+
+/** Those of `languages` that we have words for; never none. */
+export function speakable(languages: string[]): string[] {
+  const known = languages.filter((language) => language in catalogues);
+  return known.length > 0 ? known : [DEFAULT];
+}
+
+export function catalogueOf(language: string): Catalogue {
+  const found = catalogues[language] ?? catalogues[DEFAULT];
+  if (found === undefined) throw new Error("the build has no catalogue for its default language");
+  return found;
+}
+
+export function directionOf(language: string): "ltr" | "rtl" {
+  return catalogueOf(language).direction;
+}
+
+/** `message` in the language of the page, with `{name}` filled in from `values`. */
+export function gettext(message: string, values: Record<string, string> = {}): string {
+  return gettextIn(spoken, message, values);
+}
+
+export function gettextIn(language: string, message: string, values: Record<string, string> = {}): string {
+  const catalogue = catalogueOf(language);
+  const text = catalogue.messages[message] ?? message;
+  return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
+    const value = values[name];
+    if (value === undefined) return whole;
+    return catalogue.direction === "rtl" ? ISOLATE + value + END_ISOLATE : value;
+  });
+}
+
+/** What the hub wrote in several languages, marked with the language that it is really in. */
+export function translated(text: Record<string, string>): HTMLElement {
+  const language = [spoken, DEFAULT, "nb", "en"].find((one) => text[one]) ?? Object.keys(text)[0] ?? DEFAULT;
+  const words = text[language] ?? "";
+  if (language === spoken) return element("span", {}, words);
+  return element("span", { lang: language, dir: directionOf(language) }, words);
+}
+
+/** A name of a person or a place: no language, and a direction of its own. */
+export function nameOf(text: string): HTMLElement {
+  return element("bdi", {}, text);
+}
