@@ -126,6 +126,7 @@ class Broker:
                 stdout=output,
                 stderr=output,
                 stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the hub
             )
         (self._folder / "mosquitto.pid").write_text(str(self._process.pid))
         try:

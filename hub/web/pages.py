@@ -31,6 +31,7 @@ class Shell:
         self.assets = assets
         self.kernel_folder = kernel_folder
         self.translators: dict[str, Translator] = {}
+        self.languages = tuple(one for one in site.languages if (kernel_folder / "locale" / one).is_dir()) or ("en",)
         self._folders: dict[str, FileSystemLoader] = {}
         self.templates = Environment(
             loader=PrefixLoader(self._folders),
@@ -48,7 +49,7 @@ class Shell:
 
     def language(self, request: web.Request) -> str:
         chosen = request.cookies.get(LANGUAGE_COOKIE, "")
-        return chosen if chosen in self.site.languages else self.site.languages[0]
+        return chosen if chosen in self.languages else self.languages[0]
 
     async def menu(self, request: web.Request) -> list[tuple[Page, str]]:
         """The pages this session may see, each with its title in the page's language."""
@@ -119,7 +120,7 @@ class Pages:
             {
                 "_": partial(_translated, translations.gettext),
                 "language": language,
-                "languages": shell.site.languages,
+                "languages": shell.languages,
                 "site": shell.site,
                 "session": request[SESSION],
                 "menu": await shell.menu(request),

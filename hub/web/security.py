@@ -47,10 +47,10 @@ def middlewares(accounts: Accounts, *, is_secure: bool) -> list[Any]:
     """In the order in which a request meets them."""
 
     @web.middleware
-    async def errors(request: web.Request, serve: Serve) -> web.StreamResponse:
+    async def errors(request: web.Request, handler: Serve) -> web.StreamResponse:
         request[REQUEST_ID] = secrets.token_hex(8)
         try:
-            answer = await serve(request)
+            answer = await handler(request)
         except web.HTTPException as error:
             if error.status < 400 or _wants_page(request):  # noqa: PLR2004
                 error.headers.update(_headers(is_secure=is_secure))
@@ -72,17 +72,17 @@ def middlewares(accounts: Accounts, *, is_secure: bool) -> list[Any]:
         return answer
 
     @web.middleware
-    async def same_origin(request: web.Request, serve: Serve) -> web.StreamResponse:
+    async def same_origin(request: web.Request, handler: Serve) -> web.StreamResponse:
         """Nobody else's page may act in our user's name (T12)."""
         if request.method not in SAFE and not _is_ours(request):
             raise web.HTTPForbidden(text="This request came from another site.")
-        return await serve(request)
+        return await handler(request)
 
     @web.middleware
-    async def session(request: web.Request, serve: Serve) -> web.StreamResponse:
+    async def session(request: web.Request, handler: Serve) -> web.StreamResponse:
         token = request.cookies.get(cookie_name(is_secure=is_secure))
         request[SESSION] = await accounts.session(token) if token else None
-        return await serve(request)
+        return await handler(request)
 
     return [errors, same_origin, session]
 

@@ -1,0 +1,63 @@
+# The two commands of a newcomer are `make run` and `make test`; the rest is for who changes things.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: run test check bench contract lock install install-test install-check broker
+
+run: install broker
+	@$(BIN)/kommunevert demo
+
+test: install-test
+	@$(BIN)/pytest $(ARGS)
+
+check: install-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m devices.locale.catalogues --check
+	$(BIN)/python -m hub.catalogues --check
+	$(BIN)/python -m devices.contract.typescript --check
+	PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
+
+bench: install-test
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+contract: install-check
+	$(BIN)/python -m devices.contract.typescript
+
+lock: install-check
+	for set in run test check; do \
+	  $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras --allow-unsafe \
+	    --extra demo $$([ $$set = run ] || echo "--extra test") $$([ $$set = check ] && echo "--extra check") \
+	    --output-file requirements/$$set.txt pyproject.toml; done
+
+install: $(VENV)/.installed
+install-test: $(VENV)/.installed-test
+install-check: $(VENV)/.installed-check
+
+SOURCES := pyproject.toml hatch_build.py package-lock.json build.mjs
+
+$(VENV)/.installed: requirements/run.txt $(SOURCES) $(shell find devices hub/web -name '*.ts' -o -name '*.css' -o -name '*.po' -o -name '*.html' 2>/dev/null)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) …"
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/run.txt
+	@$(BIN)/pip install --quiet --no-deps -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed requirements/test.txt
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/test.txt
+	@touch $@
+
+$(VENV)/.installed-check: $(VENV)/.installed-test requirements/check.txt
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/check.txt
+	@touch $@
+
+broker:
+	@command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || { \
+	  echo "Kommunevert needs the MQTT broker Mosquitto; installing Debian's package (once)."; \
+	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mosquitto >/dev/null && \
+	  { $$SUDO systemctl disable --now mosquitto >/dev/null 2>&1 || true; } || \
+	  { echo "That did not work. Install it yourself: apt-get install mosquitto"; exit 1; }; }
