@@ -131,7 +131,7 @@ class Broker:
         (self._folder / "mosquitto.pid").write_text(str(self._process.pid))
         try:
             async with asyncio.timeout(START_SECONDS):
-                while not await _answers(self._settings.port):
+                while not await self._takes_connections():
                     if self._process.returncode is not None:
                         raise BrokerError(f"mosquitto does not start: {_last_line(log_file)}")
                     await asyncio.sleep(0.02)
@@ -140,6 +140,12 @@ class Broker:
             raise BrokerError(f"mosquitto does not answer on port {self._settings.port}") from None
         self.problem = None
         log.info("broker_started", port=self._settings.port, websocket_port=self._settings.websocket_port)
+
+    async def _takes_connections(self) -> bool:
+        """On both ports, and it is ours: another program on the port makes ours end."""
+        ports = (self._settings.port, self._settings.websocket_port)
+        answers = [await _answers(port) for port in ports]
+        return all(answers) and self._process is not None and self._process.returncode is None
 
     async def _end_leftover(self) -> None:
         """A hub that was killed leaves its broker behind; end it, so that its ports and files are ours."""

@@ -193,7 +193,10 @@ class Configuration:
         return f"{self.name}:{self._line(where)}: {'.'.join(map(str, where))}: {text}"
 
     def _mistake(self, where: tuple[str | int, ...], item: dict[str, Any], model: type[BaseModel]) -> str:
-        location = where + tuple(part for part in item["loc"] if part not in ("own", "external"))
+        location = self._written(where + tuple(item["loc"]))
+        if item["type"] == "union_tag_invalid":
+            kind = item["ctx"]["discriminator"].strip("'")
+            return self.mistake((*location, kind), f"expected {item['ctx']['expected_tags']}, found {item['ctx']['tag']!r}")
         if item["type"] == "extra_forbidden":
             known = _keys_at(model, item["loc"][:-1])
             near = difflib.get_close_matches(str(location[-1]), known, 1)
@@ -201,6 +204,20 @@ class Configuration:
             return self.mistake(location, f"there is no such setting{hint}")
         found = "" if item["type"] == "missing" else f", found {_shown(item['input'])}"
         return self.mistake(location, f"{item['msg'].removeprefix('Value error, ')}{found}")
+
+    def _written(self, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
+        """Without the names of union members that pydantic puts between (`source.ldap.url`): nobody wrote them."""
+        node, written = self._tree, []
+        for number, part in enumerate(location):
+            is_last = number == len(location) - 1
+            if isinstance(node, Mapping) and part not in node and not is_last:
+                continue
+            written.append(part)
+            try:
+                node = node[part]
+            except (KeyError, IndexError, TypeError):
+                node = None
+        return tuple(written)
 
     def _line(self, where: tuple[str | int, ...]) -> int:
         """The line of the deepest part of `where` that stands in the file."""

@@ -1,0 +1,1 @@
+"""What crosses plugins: contract, end to end, faults, browsers."""

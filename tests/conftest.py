@@ -1,0 +1,214 @@
+"""What all tests share: a real hub on real servers, each test with its own ports and folders.
+
+`hub` runs in the test's own loop, on SQLite and on PostgreSQL; `hub_process` is the program itself, to be killed.
+A server that is not installed skips its tests by name; with KOMMUNEVERT_NO_SKIPS=1 that is a failure.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from ruamel.yaml import YAML
+
+from hub.hub import Hub
+from hub.settings import Configuration
+from tests.kiosk_client import KioskClient
+from tests.postgres import Postgres
+
+pytest_plugins = ["tests.mail_server"]
+
+PEOPLE = """\
+dn: uid=kari,dc=test
+objectClass: inetOrgPerson
+uid: kari
+cn: Kari Nordmann
+sn: Nordmann
+ou: Innbyggjarservice
+title: Rådgjevar
+mail: kari@fjordvik.example
+telephoneNumber: +47 00 00 00 01
+businessCategory: parkeringsløyve
+employeeType: active
+
+dn: uid=karl,dc=test
+objectClass: inetOrgPerson
+uid: karl
+cn: Karl-Åge Bjørnstad
+sn: Bjørnstad
+ou: Plan og byggesak
+mail: karl@fjordvik.example
+employeeType: active
+
+dn: uid=karen,dc=test
+objectClass: inetOrgPerson
+uid: karen
+cn: Karen Lege
+sn: Lege
+ou: Legekontoret
+mail: karen@fjordvik.example
+employeeType: active
+
+dn: uid=karsten,dc=test
+objectClass: inetOrgPerson
+uid: karsten
+cn: Karsten Slutta
+sn: Slutta
+ou: Plan og byggesak
+employeeType: disabled
+
+dn: uid=nina,dc=test
+objectClass: inetOrgPerson
+uid: nina
+cn: Nina Utan Epost
+sn: Epost
+ou: Stab
+employeeType: active
+"""
+
+Missing = Callable[[str], None]
+
+
+def needs(program: str) -> str:
+    """The program's path; the test is skipped, or fails in CI, where it is missing."""
+    found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+    if found is None:
+        if os.environ.get("KOMMUNEVERT_NO_SKIPS"):
+            pytest.fail(f"{program} is not installed, and skips are forbidden")
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def free_port() -> int:
+    """Below the range that the kernel takes for outgoing connections: those would come in between."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    initdb = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None)
+    if initdb is None:
+        needs("initdb")
+    server = Postgres(initdb.parent, tmp_path_factory.mktemp("postgres"), free_port())
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind: what uses it runs twice."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'test.db'}"
+    return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, Any]:
+    """A configuration as it would stand in the file; a test changes what it needs before it uses `hub`."""
+    needs("mosquitto")
+    (tmp_path / "people.ldif").write_text(PEOPLE)
+    return {
+        "site": {"id": "test", "name": "Fjordvik rådhus", "languages": ["nn", "nb", "en"]},
+        "data": str(tmp_path / "data"),
+        "web": {"port": free_port()},
+        "broker": {"port": free_port(), "websocket_port": free_port()},
+        "plugins": {
+            "directory": {
+                "source": {"kind": "ldif", "file": str(tmp_path / "people.ldif")},
+                "protected_units": ["Legekontoret"],
+                "board_units": ["Innbyggjarservice", "Legekontoret"],
+            },
+            "checkin": {"searches_per_minute": 1000, "check_outs_per_minute": 1000},
+        },
+    }
+
+
+@pytest.fixture
+def config_file(settings: dict[str, Any], tmp_path: Path) -> Path:
+    return write_configuration(settings, tmp_path / "kommunevert.yaml")
+
+
+def write_configuration(settings: dict[str, Any], path: Path) -> Path:
+    with path.open("w") as file:
+        YAML().dump(settings, file)
+    return path
+
+
+@asynccontextmanager
+async def running_hub(settings: dict[str, Any], folder: Path) -> AsyncIterator[Hub]:
+    """A hub with a kiosk, a screen and an account for each role; connected, and with its directory read."""
+    hub = Hub(Configuration.read(write_configuration(settings, folder / "kommunevert.yaml")))
+    async with hub.running():
+        assert hub.mqtt.wire is not None
+        async with asyncio.timeout(10):
+            await hub.mqtt.wire.until_connected()
+        if (directory := hub.host.plugins["directory"].instance) is not None:
+            await until(lambda: len(directory.people) > 0)
+        yield hub
+
+
+@pytest_asyncio.fixture
+async def hub(settings: dict[str, Any], store_url: str, tmp_path: Path) -> AsyncIterator[Hub]:
+    async with running_hub(settings | {"store": {"url": store_url}}, tmp_path) as hub:
+        yield hub
+
+
+@pytest_asyncio.fixture
+async def kiosk(hub: Hub) -> AsyncIterator[KioskClient]:
+    enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "1. etasje", "test")
+    async with KioskClient(enrolment).connected() as client:
+        yield client
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """Wait for a condition that sets no event; its value."""
+    async with asyncio.timeout(seconds):
+        while not (found := condition()):
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def until_async(condition: Callable[[], Any], seconds: float = 10) -> Any:
+    """As `until`, for a condition that must be awaited."""
+    async with asyncio.timeout(seconds):
+        while not (found := await condition()):
+            await asyncio.sleep(0.02)
+    return found
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def leaves_nothing_running() -> AsyncIterator[None]:
+    """A test that leaves a task or a thread behind fails, as in Home Assistant's suite."""
+    threads = set(threading.enumerate())
+    yield
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not task.done()]
+    assert not left, f"tasks left: {left}"
+    patient = ("store-", "directory", "asyncio_", "pytest", "Thread-", "ThreadPoolExecutor")
+    stray = [one for one in set(threading.enumerate()) - threads if not one.name.startswith(patient)]
+    assert not stray, f"threads left: {stray}"
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test talks to anybody but this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)

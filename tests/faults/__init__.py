@@ -1,0 +1,1 @@
+"""Kill, restart, repeat: what must hold whatever happens (I1, I2, I5)."""

@@ -1,0 +1,194 @@
+"""Plugins: any but `directory` can be switched off, and the failure of one is its own."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from hub.hookspecs import Person, can_reach, find_hosts, present
+from hub.hub import Hub
+from tests.conftest import running_hub, until
+from tests.kiosk_client import KioskClient
+
+ALL = ["checkin", "notify", "signage", "locks"]
+
+HOSTILE = """
+import asyncio, time
+from hub.plugin import Context, PluginSettings, hookimpl
+from hub.hookspecs import Health, Page, Person, Present
+
+class Settings(PluginSettings):
+    mood: str = "raise"
+
+{before}
+
+class Plugin:
+    settings_model = Settings
+
+    def __init__(self, context, settings):
+        self.context, self.mood = context, settings.mood
+
+    async def start(self):
+        self.context.run("storm", self.storm)
+        self.context.pages.public("GET", "/hostile", self.page)
+
+    async def storm(self):
+        await self.act()
+
+    async def page(self, request):
+        await self.act()
+
+    async def act(self):
+        if self.mood == "raise":
+            raise RuntimeError("hostile")
+        if self.mood == "hang":
+            await asyncio.sleep(3600)
+        if self.mood == "block":
+            time.sleep(0.6)
+
+    @hookimpl
+    async def find_hosts(self, text, limit):
+        await self.act()
+        return []
+
+    @hookimpl
+    async def present(self):
+        await self.act()
+        return []
+
+    @hookimpl
+    async def can_reach(self, person):
+        await self.act()
+        return False
+"""
+
+
+def drop(folder: Path, before: str = "") -> Path:
+    plugin = folder / "plugins" / "hostile"
+    plugin.mkdir(parents=True)
+    (plugin / "__init__.py").write_text(HOSTILE.replace("{before}", before))
+    return folder / "plugins"
+
+
+@pytest.mark.parametrize("off", [[name] for name in ALL] + [ALL])
+async def test_each_can_be_switched_off_and_the_rest_works(
+    settings: dict[str, Any], tmp_path: Path, off: list[str]
+) -> None:
+    settings["plugins"] |= dict.fromkeys(off, False)
+    async with running_hub(settings, tmp_path) as hub:
+        assert {name for name, plugin in hub.host.plugins.items() if plugin.state == "running"} == {
+            "directory",
+            *ALL,
+        } - set(off)
+        assert not any(hub.problems().values())
+        assert [
+            person.name for found in await hub.hooks.every(find_hosts, text="kari", limit=5) for person in found
+        ] == ["Kari Nordmann"]
+        async with aiohttp.ClientSession() as browser:
+            for path, plugin in (("/kiosk", "checkin"), ("/screen", "signage")):
+                answer = await browser.get(hub.settings.web.address + path)
+                assert answer.status == (404 if plugin in off else 200)
+        if "checkin" not in off:
+            enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+            async with KioskClient(enrolment).connected() as client:
+                assert (await client.register((await client.search("kari")).hosts[0].id)).result == "registered"
+
+
+async def hostile_hub(settings: dict[str, Any], folder: Path, mood: str, before: str = "") -> Any:
+    settings["plugin_directory"] = str(drop(folder, before))
+    settings["plugins"]["hostile"] = {"mood": mood}
+    return running_hub(settings, folder)
+
+
+@pytest.mark.parametrize("mood", ["raise", "hang"])
+async def test_a_plugin_that_raises_or_hangs_is_left_out_of_the_answers(
+    settings: dict[str, Any], tmp_path: Path, mood: str
+) -> None:
+    async with await hostile_hub(settings, tmp_path, mood) as hub:
+        began = asyncio.get_running_loop().time()
+        found = await hub.hooks.every(find_hosts, text="kari", limit=5)
+        assert [person.name for people in found for person in people] == ["Kari Nordmann"]
+        assert asyncio.get_running_loop().time() - began < 3
+        assert hub.host.plugins["hostile"].last_failure is not None
+        assert hub.host.plugins["directory"].last_failure is None
+
+
+async def test_a_plugin_that_keeps_failing_is_quarantined_with_a_reason(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    async with await hostile_hub(settings, tmp_path, "raise") as hub:
+        person = Person("x", "X", "Y")
+        for _ in range(10):
+            await hub.hooks.every(can_reach, person=person)
+        hostile = hub.host.plugins["hostile"]
+        assert hostile.state == "quarantined"
+        assert hostile.reason is not None
+        assert "RuntimeError at __init__.py" in hostile.reason
+        assert hub.problems()["plugin hostile"] == hostile.reason
+        before = len(hostile.failures)
+        await hub.hooks.every(can_reach, person=person)
+        assert len(hostile.failures) == before
+        hub.host.release("hostile")
+        assert hostile.state == "running"
+
+
+async def test_a_page_that_raises_is_a_problem_for_its_reader_only(settings: dict[str, Any], tmp_path: Path) -> None:
+    async with await hostile_hub(settings, tmp_path, "raise") as hub, aiohttp.ClientSession() as browser:
+        answer = await browser.get(hub.settings.web.address + "/hostile")
+        assert answer.status == 500
+        assert answer.content_type == "application/problem+json"
+        assert "hostile" not in (await answer.json())["detail"]
+        assert (await browser.get(hub.settings.web.address + "/livez")).status == 200
+
+
+async def test_the_watchdog_names_who_blocks_the_loop(settings: dict[str, Any], tmp_path: Path) -> None:
+    async with await hostile_hub(settings, tmp_path, "block") as hub:
+        await hub.hooks.every(present)
+        hostile = hub.host.plugins["hostile"]
+        await until(lambda: hostile.last_failure and "blocked the loop" in hostile.last_failure)
+        assert "hostile/__init__.py" in str(hostile.last_failure)
+        assert "in act" in str(hostile.last_failure)
+
+
+@pytest.mark.parametrize("before", ["raise RuntimeError('no')", "import no_such_module", "1/0", "def"])
+async def test_a_plugin_that_cannot_be_imported_stops_nobody(
+    settings: dict[str, Any], tmp_path: Path, before: str
+) -> None:
+    settings["plugin_directory"] = str(drop(tmp_path, before))
+    async with running_hub(settings, tmp_path) as hub:
+        assert hub.host.plugins["hostile"].state == "failed"
+        assert "cannot be imported" in str(hub.host.plugins["hostile"].reason)
+        assert len(await hub.hooks.every(find_hosts, text="kari", limit=5)) == 1
+
+
+async def test_a_hook_that_does_not_fit_is_refused_by_name(settings: dict[str, Any], tmp_path: Path) -> None:
+    folder = drop(tmp_path)
+    path = folder / "hostile" / "__init__.py"
+    path.write_text(path.read_text().replace("find_hosts(self, text, limit)", "find_hosts(self, tekst)"))
+    settings["plugin_directory"] = str(folder)
+    async with running_hub(settings, tmp_path) as hub:
+        assert "tekst" in str(hub.host.plugins["hostile"].reason)
+        assert not isinstance(hub, type(None))
+
+
+def test_every_hook_is_documented_with_its_signature() -> None:
+    import inspect
+
+    from hub import hookspecs
+
+    page = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text()
+    hooks = {name: one for name, one in vars(hookspecs).items() if hasattr(one, "within_seconds")}
+    assert len(hooks) > 10
+    for name, hook in hooks.items():
+        assert hook.__doc__, name
+        signature = (
+            str(inspect.signature(hook)).replace("hub.hookspecs.", "").replace("devices.contract.enrolment.", "")
+        )
+        assert f"{name}{signature}" in page, f"docs/plugins.md lacks `{name}{signature}`"
+
+
+async def test_hub(hub: Hub) -> None:
+    """The hub itself is in order on both databases."""
+    assert not any(hub.problems().values())
