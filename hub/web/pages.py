@@ -14,7 +14,7 @@ from markupsafe import Markup
 from hub.hooks import Hooks
 from hub.hookspecs import Page, Role, pages
 from hub.settings import SiteSettings
-from hub.translation import Translator
+from hub.translation import N_, Translator
 from hub.web.assets import Assets
 from hub.web.security import SESSION
 
@@ -66,9 +66,9 @@ class Shell:
 
 
 KERNEL_PAGES = [
-    Page("/devices", "Devices", frozenset({"it", "caretaker"}), 80),
-    Page("/plugins", "Plugins", frozenset({"it"}), 90),
-    Page("/audit", "Audit log", frozenset({"it"}), 95),
+    Page("/devices", N_("Devices"), frozenset({"it", "caretaker"}), 80),
+    Page("/plugins", N_("Plugins"), frozenset({"it"}), 90),
+    Page("/audit", N_("Audit log"), frozenset({"it"}), 95),
 ]
 
 
@@ -111,7 +111,12 @@ class Pages:
         return await self._shell.menu(request)
 
     def words(self, language: str) -> Callable[..., str]:
+        """Call it `_`, and the catalogues' check finds your messages."""
         return partial(self.translator.text, language)
+
+    def words_of(self, owner: str, language: str) -> Callable[..., str]:
+        """Another owner's words, to show what it says; the kernel's for one that has not started."""
+        return partial(self._shell.translators.get(owner, self.translator).text, language)
 
     async def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
         shell, language = self._shell, self.language(request)
