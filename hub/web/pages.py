@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_time
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -126,6 +127,7 @@ class Pages:
                 "_": partial(_translated, translations.gettext),
                 "language": language,
                 "languages": shell.languages,
+                "language_name": _language_name,
                 "site": shell.site,
                 "session": request[SESSION],
                 "menu": await shell.menu(request),
@@ -178,6 +180,14 @@ def _day(site: SiteSettings, language: str, at: datetime | None) -> str:
 
 def _moment(site: SiteSettings, language: str, at: datetime | None) -> str:
     return "" if at is None else format_datetime(at.astimezone(site.zone), "d. MMM HH:mm:ss", locale=_locale(language))
+
+
+def _language_name(language: str) -> str:
+    """As those who speak it write it; the code where CLDR does not know it."""
+    try:
+        return Locale.parse(language).get_display_name(language) or language
+    except (UnknownLocaleError, ValueError):
+        return language
 
 
 def _locale(language: str) -> str:
