@@ -81,7 +81,10 @@ class Message:
 
 @dataclass(frozen=True)
 class Health:
-    """How a plugin is: `problem` is a sentence for IT, in English; None when all is well."""
+    """How a plugin is: `problem` is a sentence for IT, in English; None when all is well.
+
+    The names of figures are messages: `{N_("messages waiting"): 3}`.
+    """
 
     problem: str | None = None
     figures: dict[str, str | int | float] = field(default_factory=dict)
@@ -89,12 +92,17 @@ class Health:
 
 @dataclass(frozen=True)
 class HeldData:
-    """One kind of personal data that a plugin holds: what, how many, and how long after which event."""
+    """One kind of personal data that a plugin holds: what, how many, and how long after which event.
+
+    `what` and `kept_for` are messages; `values` are filled into `kept_for`:
+    `HeldData(N_("visitors"), 3, N_("%(hours)s hours after they left"), values={"hours": 24})`.
+    """
 
     what: str
     count: int
     kept_for: str
     oldest: datetime | None = None
+    values: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,7 +116,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Page:
-    """A link in the console's menu."""
+    """A link in the console's menu. The title is a message: `N_("Visits")`."""
 
     path: str
     title: str

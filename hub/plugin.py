@@ -21,10 +21,11 @@ from hub.mqtt import Incoming, Mqtt
 from hub.settings import Section as PluginSettings
 from hub.settings import SiteSettings
 from hub.store import Store, after_commit
-from hub.translation import Translator
+from hub.translation import N_, Translator
 from hub.web.pages import Pages
 
 __all__ = [
+    "N_",
     "Context",
     "Device",
     "Event",

@@ -1,8 +1,12 @@
-"""Translations: gettext catalogues of the kernel and of each plugin. Messages are English in the code."""
+"""Translations: gettext catalogues of the kernel and of each plugin. Messages are English in the code.
+
+`python -m hub.catalogues` finds the messages and checks that the catalogues have them all.
+"""
 
 import gettext
 import io
 from collections.abc import Iterable
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +14,11 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 DOMAIN = "messages"
+
+
+def N_(message: str) -> str:  # noqa: N802 (gettext's own name for it)
+    """Mark a literal as a message that is translated later, where it is shown. Returns it as it is."""
+    return message
 
 
 @cache
@@ -38,33 +47,11 @@ class Translator:
         return next((one for one in wanted if one in self.languages), self.languages[0])
 
     def translations(self, language: str) -> gettext.NullTranslations:
-        chain = _Chain()
-        for folder in self._folders:
-            chain.add(catalogue(folder, language))
-        return chain
+        first, *others = (copy(catalogue(folder, language)) for folder in self._folders)
+        for other in others:
+            first.add_fallback(other)
+        return first
 
     def text(self, language: str, message: str, **values: object) -> str:
         found = self.translations(language).gettext(message)
         return found % values if values else found
-
-
-class _Chain(gettext.NullTranslations):
-    def __init__(self) -> None:
-        super().__init__()
-        self._links: list[gettext.NullTranslations] = []
-
-    def add(self, link: gettext.NullTranslations) -> None:
-        self._links.append(link)
-
-    def gettext(self, message: str) -> str:
-        for link in self._links:
-            if (found := link.gettext(message)) != message:
-                return found
-        return message
-
-    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        plain = msgid1 if n == 1 else msgid2
-        for link in self._links:
-            if (found := link.ngettext(msgid1, msgid2, n)) != plain:
-                return found
-        return plain

@@ -58,8 +58,14 @@ class SystemPages:
     async def plugin_list(self, request: web.Request) -> web.StreamResponse:
         healths: dict[str, Health] = dict(await self._hub.hooks.named(health))
         held: dict[str, list[HeldData]] = dict(await self._hub.hooks.named(held_data))
+        language = self._pages.language(request)
         return await self._pages.render(
-            request, "plugins.html", plugins=list(self._hub.host.plugins.values()), healths=healths, held=held
+            request,
+            "plugins.html",
+            plugins=list(self._hub.host.plugins.values()),
+            healths=healths,
+            held=held,
+            words_of=lambda name: self._pages.words_of(name, language),
         )
 
     async def release(self, request: web.Request) -> web.StreamResponse:

@@ -3,7 +3,7 @@
 from devices.contract import kiosk
 from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Answer, Health, HeldData, Page, Present
-from hub.plugin import Context, hookimpl
+from hub.plugin import N_, Context, hookimpl
 from plugins.checkin.config import Settings
 from plugins.checkin.mqtt import Kiosks
 from plugins.checkin.service import Visits
@@ -46,7 +46,7 @@ class Plugin:
 
     @hookimpl
     async def health(self) -> Health:
-        return Health(figures={"visitors_in_the_building": await self.visits.count_inside()})
+        return Health(figures={N_("visitors in the building"): await self.visits.count_inside()})
 
     @hookimpl
     async def held_data(self) -> list[HeldData]:
@@ -54,4 +54,4 @@ class Plugin:
 
     @hookimpl
     async def pages(self) -> list[Page]:
-        return [Page("/visits", "Visits", frozenset({"front_line"}), 10)]
+        return [Page("/visits", N_("Visits"), frozenset({"front_line"}), 10)]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from devices.contract import kiosk
 from hub.hookspecs import Answer, HeldData, Message, Person, Present, can_reach, deliver, find_hosts
 from hub.hookspecs import host as host_question
-from hub.plugin import Context, Event, audit
+from hub.plugin import N_, Context, Event, audit
 from hub.store import now
 from plugins.checkin import rows
 from plugins.checkin.config import Settings
@@ -129,7 +129,8 @@ class Visits:
 
     async def held(self) -> HeldData:
         count, oldest = await self._context.store.read(rows.count_remembered)
-        return HeldData("visitors", count, f"{self._settings.keep_hours:g} hours after they left", oldest)
+        hours = f"{self._settings.keep_hours:g}"
+        return HeldData(N_("visitors"), count, N_("%(hours)s hours after they left"), oldest, {"hours": hours})
 
     async def end_days(self) -> None:
         """Check out at the end of the day who forgot to, and forget who left long enough ago."""

@@ -1,7 +1,7 @@
 """Who works here: people, units, phones and tasks from the municipality's directory, and whether they are in."""
 
 from hub.hookspecs import Health, HeldData, Login, Page, Person, Presence, presence_changed
-from hub.plugin import Context, hookimpl
+from hub.plugin import N_, Context, hookimpl
 from plugins.directory.config import Settings
 from plugins.directory.people import People
 from plugins.directory.service import Directory
@@ -51,8 +51,8 @@ class Plugin:
 
     @hookimpl
     async def held_data(self) -> list[HeldData]:
-        return [HeldData("employees", len(self.people), "as long as they stand in the directory")]
+        return [HeldData(N_("employees"), len(self.people), N_("as long as they stand in the directory"))]
 
     @hookimpl
     async def pages(self) -> list[Page]:
-        return [Page("/people", "People", frozenset({"front_line", "it"}), 20)]
+        return [Page("/people", N_("People"), frozenset({"front_line", "it"}), 20)]

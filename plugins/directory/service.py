@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from hub import audit
 from hub.hookspecs import Health, Login, presence_changed
-from hub.plugin import Context
+from hub.plugin import N_, Context
 from hub.store import now
 from plugins.directory.config import Settings
 from plugins.directory.models import Employee, folded
@@ -108,9 +108,9 @@ class Directory:
         return Login(name, roles, "directory") if roles else None
 
     def health(self) -> Health:
-        figures: dict[str, str | int | float] = {"people": len(self._people)}
+        figures: dict[str, str | int | float] = {N_("people"): len(self._people)}
         if self.read_at is not None:
-            figures["read_minutes_ago"] = round((now() - self.read_at).total_seconds() / 60)
+            figures[N_("minutes since the directory was read")] = round((now() - self.read_at).total_seconds() / 60)
         return Health(self.problem, figures)
 
     def _read(self) -> list[Employee]:

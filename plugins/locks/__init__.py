@@ -3,7 +3,7 @@
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Health, HeldData, Page
-from hub.plugin import Context, hookimpl
+from hub.plugin import N_, Context, hookimpl
 from plugins.locks.config import Settings
 from plugins.locks.enrolling import enrol_door
 from plugins.locks.mqtt import Doors
@@ -44,12 +44,14 @@ class Plugin:
 
     @hookimpl
     async def health(self) -> Health:
-        return Health(self.signer.problem, {"doors": len(self.context.devices.of_kind(door.KIND))})
+        return Health(self.signer.problem, {N_("doors"): len(self.context.devices.of_kind(door.KIND))})
 
     @hookimpl
     async def held_data(self) -> list[HeldData]:
-        return [HeldData("who opened which door", await self.locks.count_commands(), "90 days")]
+        days = f"{self.settings.keep_days:g}"
+        count = await self.locks.count_commands()
+        return [HeldData(N_("who opened which door"), count, N_("%(days)s days"), values={"days": days})]
 
     @hookimpl
     async def pages(self) -> list[Page]:
-        return [Page("/doors", "Doors", frozenset({"caretaker", "front_line", "it"}), 30)]
+        return [Page("/doors", N_("Doors"), frozenset({"caretaker", "front_line", "it"}), 30)]

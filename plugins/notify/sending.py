@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from sqlalchemy import Connection, Row, func, select, update
 
 from hub.hookspecs import Health
-from hub.plugin import Context
+from hub.plugin import N_, Context
 from hub.store import now
 from plugins.notify.config import Settings
 from plugins.notify.tables import outbox
@@ -58,7 +58,7 @@ class Sender:
         problem = "; ".join(f"{channel}: {text}" for channel, text in sorted(self._problems.items())) or None
         if problem and oldest:
             problem += f"; {waiting} waiting, the oldest for {round((now() - oldest).total_seconds() / 60)} minutes"
-        return Health(problem, {"waiting_messages": waiting})
+        return Health(problem, {N_("messages waiting"): waiting})
 
     async def _send(self, row: Row[Any]) -> None:
         problem = await asyncio.to_thread(self._try, row)

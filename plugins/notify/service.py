@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from hub.hookspecs import Answer, HeldData, Message, Person, message_answered
-from hub.plugin import Context, Event, after_commit
+from hub.plugin import N_, Context, Event, after_commit
 from hub.store import now
 from plugins.notify.config import Settings
 from plugins.notify.sending import MAIL
@@ -99,14 +99,19 @@ class Notices:
 
     async def forget_again_and_again(self) -> None:
         """What can neither be sent nor answered any more."""
-        keep = timedelta(hours=max(self._settings.answer_hours, self._settings.give_up_hours))
+        keep = timedelta(hours=self._keep_hours)
         while True:
             await self._context.store.write(lambda connection: _forget(connection, now() - keep))
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def held(self) -> HeldData:
         count, oldest = await self._context.store.read(_held)
-        return HeldData("messages with a visitor's name", count, f"{self._settings.answer_hours:g} hours", oldest)
+        hours = f"{self._keep_hours:g}"
+        return HeldData(N_("messages with a visitor's name"), count, N_("%(hours)s hours"), oldest, {"hours": hours})
+
+    @property
+    def _keep_hours(self) -> float:
+        return max(self._settings.answer_hours, self._settings.give_up_hours)
 
     def _outbox_rows(self, message: Message, at: datetime) -> list[dict[str, object]]:
         """Mail has the whole text; a webhook's channel has many readers and gets no visitor's name."""

@@ -3,7 +3,7 @@
 from devices.contract import screen
 from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Health, Page
-from hub.plugin import Context, hookimpl
+from hub.plugin import N_, Context, hookimpl
 from plugins.signage.config import Settings
 from plugins.signage.service import Signage
 from plugins.signage.web import ScreenPages
@@ -41,4 +41,4 @@ class Plugin:
 
     @hookimpl
     async def pages(self) -> list[Page]:
-        return [Page("/screens", "Screens", frozenset({"front_line", "it"}), 40)]
+        return [Page("/screens", N_("Screens"), frozenset({"front_line", "it"}), 40)]

@@ -9,7 +9,7 @@ from devices.contract import screen
 from devices.contract.messages import MAX_PAYLOAD_BYTES, new_id
 from hub import audit
 from hub.hookspecs import presences
-from hub.plugin import Context
+from hub.plugin import N_, Context
 from hub.store import now
 from plugins.signage.config import Settings
 from plugins.signage.tables import notice
@@ -28,7 +28,7 @@ class Signage:
         """The programme, retained, to every screen."""
         programme = await self.programme()
         if len(programme.payload()) > MAX_PAYLOAD_BYTES:
-            self.problem = "the notices are longer than a screen's message can be: shorten or remove some"
+            self.problem = N_("The notices are longer than a screen can take. Shorten or take down some of them.")
             return
         self.problem = None
         for device in self._context.devices.of_kind(screen.KIND):
