@@ -21,7 +21,8 @@ from devices.contract import alive, kiosk, screen
 from devices.contract.messages import Message
 
 ROOT = Path(__file__).parents[2]
-TARGET = ROOT / "devices" / "web" / "contract.ts"
+NAME = "devices/web/contract.ts"
+TARGET = ROOT / NAME
 COMPILER = ROOT / "node_modules" / "json-schema-to-typescript" / "dist" / "src" / "cli.js"
 COMPILER_SECONDS = 60
 
@@ -44,11 +45,14 @@ CONSTANTS = {
     "LEAST_LETTERS": kiosk.LEAST_LETTERS,
     "MOST_HOSTS": kiosk.MOST_HOSTS,
 }
-BANNER = """/* Made by `python -m devices.contract.typescript` from devices/contract/*.py. Do not edit: change the models. */
-"""
+BANNER = (
+    "/* Made by `python -m devices.contract.typescript` from devices/contract/*.py.\n"
+    "   Do not edit: change the models. */\n"
+)
+OPTIONS = ("--no-additionalProperties", "--bannerComment", "", "--style.printWidth", "110")
 
 
-class OutdatedToolError(RuntimeError):
+class MissingToolError(RuntimeError):
     """Node or the npm package that writes the types is missing."""
 
 
@@ -64,11 +68,7 @@ def _untitled(node: Any) -> Any:
         return [_untitled(item) for item in node]
     if not isinstance(node, dict):
         return node
-    return {
-        key: {name: _untitled(field) for name, field in value.items()} if key == "properties" else _untitled(value)
-        for key, value in node.items()
-        if key != "title" or not isinstance(value, str)
-    }
+    return {key: _untitled(value) for key, value in node.items() if key != "title" or isinstance(value, dict)}
 
 
 def _older_tuples(node: Any) -> Any:
@@ -88,10 +88,10 @@ def _older_tuples(node: Any) -> Any:
 
 
 def types(definitions: dict[str, Any]) -> str:
-    """TypeScript interfaces for `definitions`. Raises OutdatedToolError, or CalledProcessError."""
+    """TypeScript interfaces for `definitions`. Raises MissingToolError, or CalledProcessError."""
     node = shutil.which("node")
     if node is None or not COMPILER.exists():
-        raise OutdatedToolError("needs node and `npm ci` in the repository's folder")
+        raise MissingToolError("needs node and `npm ci` in the repository's folder")
     names = list(definitions)
     whole = {
         "title": "Contract",
@@ -103,7 +103,7 @@ def types(definitions: dict[str, Any]) -> str:
     }
     moved = json.dumps(whole).replace("#/$defs/", "#/definitions/")
     done = subprocess.run(
-        [node, str(COMPILER), "--no-additionalProperties", "--bannerComment", "", "--style.printWidth", "110"],
+        [node, str(COMPILER), *OPTIONS],
         input=moved,
         capture_output=True,
         text=True,
@@ -143,27 +143,21 @@ def _reachable(definitions: dict[str, Any], names: list[str]) -> list[str]:
     return sorted(found)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
+    """Exits 1 with what is wrong and what to do."""
     try:
         made = contract()
-    except OutdatedToolError as error:
-        print(f"contract.ts: {error}", file=sys.stderr)
-        return 2
+    except MissingToolError as error:
+        sys.exit(f"{NAME}: {error}")
     except subprocess.CalledProcessError as error:
-        print(f"contract.ts: json-schema-to-typescript failed:\n{error.stderr}", file=sys.stderr)
-        return 2
-    if "--check" in arguments:
-        if TARGET.exists() and TARGET.read_text(encoding="utf-8") == made:
-            return 0
-        print(
-            f"{TARGET.relative_to(ROOT)} is out of date with devices/contract/*.py.\n"
-            "Run: python -m devices.contract.typescript",
-            file=sys.stderr,
+        sys.exit(f"{NAME}: json-schema-to-typescript failed:\n{error.stderr}")
+    if "--check" not in arguments:
+        TARGET.write_text(made, encoding="utf-8")
+    elif not TARGET.exists() or TARGET.read_text(encoding="utf-8") != made:
+        sys.exit(
+            f"{NAME} is out of date with devices/contract/*.py.\nRun: python -m devices.contract.typescript"
         )
-        return 1
-    TARGET.write_text(made, encoding="utf-8")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

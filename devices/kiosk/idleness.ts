@@ -7,7 +7,12 @@ const QUIET_MS = 30_000;
 const WARNING_SECONDS = 20;
 
 export class Idleness {
-  private readonly dialog = element("dialog", { class: "still-there", "aria-labelledby": "still-there" });
+  private readonly dialog = element("dialog", {
+    class: "still-there",
+    role: "alertdialog",
+    "aria-labelledby": "still-there",
+    "aria-describedby": "still-there-why",
+  });
   private readonly count = element("p", { class: "countdown", "aria-hidden": "true" });
   private timer: ReturnType<typeof setTimeout> | undefined;
   private isWatching = false;
@@ -48,7 +53,7 @@ export class Idleness {
     this.dialog.replaceChildren(
       element("h2", { id: "still-there", class: "ds-heading" }, question),
       this.count,
-      element("p", {}, explanation),
+      element("p", { id: "still-there-why" }, explanation),
       more,
       element(
         "button",

@@ -137,7 +137,7 @@ export class Kiosk {
 
   private takeOffer(payload: string): void {
     const offer = read("Offer", payload);
-    if (offer === null) return;
+    if (offer === null || JSON.stringify(offer) === JSON.stringify(this.offer)) return;
     this.offer = offer;
     void shelve(OFFER_SHELF, offer);
     if (this.isFree) this.startOver(); // a visitor in the middle of something keeps the page as it is

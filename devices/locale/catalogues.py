@@ -1,11 +1,11 @@
 """The web apps' words: checks the .po files against the TypeScript and turns them into JSON for the bundles.
 
     python -m devices.locale.catalogues            check, then write devices/web/catalogues/*.json
-    python -m devices.locale.catalogues --missing  print the msgids that stand in no catalogue, ready for a .po
+    python -m devices.locale.catalogues --missing  print the msgids that a catalogue lacks, ready for a .po
 
-nn, nb and en must be complete, or the build fails and says what is missing; other languages are packs that fall
-back to English where they have gaps. A new language is a new folder here and nothing else. Names of languages,
-weekdays and months come from CLDR by way of Babel, so nobody has to translate them.
+nn, nb and en must be complete, or the build fails and says what is missing; other languages are packs and
+fall back to English where they have gaps. A new language is a new folder here and nothing else. Names of
+languages, weekdays and months come from CLDR by way of Babel, so nobody has to translate them.
 """
 
 import json
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from babel import Locale
-from babel.messages.catalog import Catalog
+from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
@@ -49,7 +49,10 @@ def uses(root: Path = ROOT) -> dict[str, Use]:
     found: dict[str, Use] = {}
     for source in SOURCES:
         for name, line, message, _, _ in extract_from_dir(
-            root / source, method_map=[("**.ts", "javascript")], keywords=KEYWORDS
+            root / source,
+            method_map=[("**.ts", "javascript")],
+            options_map={"**.ts": {"parse_template_string": "true"}},
+            keywords=KEYWORDS,
         ):
             msgid = message if isinstance(message, str) else message[0]
             found.setdefault(msgid, Use(msgid, f"{source}/{name}", line))
@@ -72,22 +75,23 @@ def problems(used: dict[str, Use], found: dict[str, Catalog]) -> Iterator[str]:
             yield f"{language}: there is no {language}/LC_MESSAGES/web.po"
     for language, catalogue in found.items():
         for use in used.values():
-            message = catalogue.get(use.msgid)
-            where = f'"{use.msgid}" ({use.file}:{use.line})'
-            if message is not None and message.string and _placeholders(use.msgid) != _placeholders(message.string):
-                yield f"{language}: the names in braces differ: {where}"
-            if language not in COMPLETE:
-                continue
-            if message is None:
-                yield f"{language}: not in the catalogue: {where}"
-            elif not message.string:
-                yield f"{language}: not translated: {where}"
-            elif message.fuzzy:
-                yield f"{language}: fuzzy, somebody must look at it: {where}"
+            wrong = _wrong_with(catalogue.get(use.msgid), use.msgid, may_lack=language not in COMPLETE)
+            if wrong is not None:
+                yield f'{language}: {wrong}: "{use.msgid}" ({use.file}:{use.line})'
         if language in COMPLETE:
             for message in catalogue:
                 if message.id and message.id not in used:
                     yield f'{language}: used nowhere any more, take it out: "{message.id}"'
+
+
+def _wrong_with(message: Message | None, msgid: str, *, may_lack: bool) -> str | None:
+    if message is None or not message.string:
+        return None if may_lack else "not translated"
+    if _placeholders(msgid) != _placeholders(message.string):
+        return "the names in braces differ"
+    if message.fuzzy and not may_lack:
+        return "fuzzy, somebody must look at it"
+    return None
 
 
 def _placeholders(text: object) -> set[str]:

@@ -10,7 +10,7 @@ export interface Room {
 }
 
 const LEAST_COLUMN_WIDTH = 27;
-const ROW_HEIGHT = 4.6;
+const ROW_HEIGHT = 4.4;
 
 /** How much fits into `list`; `unit` is the stylesheet's --u in pixels, in which rows are measured. */
 export function roomIn(list: HTMLElement | null, unit: number, people: number): Room {
@@ -29,6 +29,8 @@ export function boardSection(board: BoardRow[], page: number, room: Room): HTMLE
   const size = room.columns * room.rows;
   const shown = board.slice(page * size, (page + 1) * size);
   const pages = pagesOf(board.length, room);
+  const list = element("ul", {}, ...shown.map(row));
+  list.style.gridTemplateRows = `repeat(${room.rows}, auto)`;
   return element(
     "section",
     { class: "board", "data-section": "board" },
@@ -38,7 +40,7 @@ export function boardSection(board: BoardRow[], page: number, room: Room): HTMLE
       gettext("Who is in"),
       pages > 1 ? element("span", { class: "page", dir: "ltr" }, `${page + 1} / ${pages}`) : null,
     ),
-    element("ul", { "data-columns": room.columns, "data-rows": room.rows }, ...shown.map(row)),
+    list,
   );
 }
 

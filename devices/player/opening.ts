@@ -21,8 +21,26 @@ export function openingAt(now: SiteTime, hours: OpeningDay[]): Opening {
   return { isOpen: false, opens: null };
 }
 
+/** Days after one another with the same hours: what a reader wants to see as one line. */
+export interface DayGroup {
+  first: number;
+  last: number;
+  spans: [string, string][];
+}
+
+export function dayGroups(hours: OpeningDay[]): DayGroup[] {
+  const groups: DayGroup[] = [];
+  for (let weekday = 0; weekday < DAYS; weekday += 1) {
+    const spans = spansOf(hours, weekday);
+    const group = groups.at(-1);
+    if (group !== undefined && JSON.stringify(group.spans) === JSON.stringify(spans)) group.last = weekday;
+    else groups.push({ first: weekday, last: weekday, spans });
+  }
+  return groups;
+}
+
 /** In the order of the day, whatever order they were written in. */
-export function spansOf(hours: OpeningDay[], weekday: number): [string, string][] {
+function spansOf(hours: OpeningDay[], weekday: number): [string, string][] {
   const spans = hours.filter((day) => day.weekday === weekday).flatMap((day) => day.spans ?? []);
   return spans.sort(([one], [other]) => one.localeCompare(other));
 }

@@ -15,11 +15,13 @@ export const PROGRAMME_SHELF = "/screen/programme";
 const FRAME_MS = 1_000;
 const AWAY_MS = 5_000;
 const SECOND_LANGUAGE = "en";
+const SMALLEST_TYPE = 0.45;
 
 export class Player {
   private readonly began = Date.now();
   private heardAt: number | null = null;
   private isConnected = false;
+  private readonly drawn = new Map<string, string>();
 
   constructor(
     private readonly root: HTMLElement,
@@ -30,7 +32,8 @@ export class Player {
   play(): void {
     this.draw();
     setInterval(() => this.draw(), FRAME_MS);
-    addEventListener("resize", () => this.draw());
+    addEventListener("resize", () => this.drawAgain());
+    void document.fonts.ready.then(() => this.drawAgain());
   }
 
   lineChanged(isConnected: boolean): void {
@@ -44,6 +47,11 @@ export class Player {
     if (programme === null) return;
     await shelve(PROGRAMME_SHELF, programme).catch(() => {}); // a full disk: play it all the same
     this.programme = programme;
+    this.draw();
+  }
+
+  private drawAgain(): void {
+    this.drawn.clear();
     this.draw();
   }
 
@@ -106,12 +114,26 @@ export class Player {
   private replace(sections: (HTMLElement | null)[]): void {
     const wanted = sections.filter((section) => section !== null);
     const names = new Set(wanted.map(nameOfSection));
+    let isChanged = false;
     for (const old of [...this.root.children]) if (!names.has(nameOfSection(old))) old.remove();
     wanted.forEach((section, at) => {
-      const old = [...this.root.children].find((child) => nameOfSection(child) === nameOfSection(section));
+      const name = nameOfSection(section);
+      const old = [...this.root.children].find((child) => nameOfSection(child) === name);
+      if (old !== undefined && this.drawn.get(name) === section.outerHTML) return;
+      this.drawn.set(name, section.outerHTML);
       if (old === undefined) this.root.insertBefore(section, this.root.children[at] ?? null);
-      else if (!old.isEqualNode(section)) old.replaceWith(section);
+      else old.replaceWith(section);
+      isChanged = true;
     });
+    if (isChanged) for (const section of this.root.children) fit(section as HTMLElement);
+  }
+}
+
+/** Smaller type for a text that is too long for its place, rather than half of it. */
+function fit(section: HTMLElement): void {
+  for (let size = 1; size >= SMALLEST_TYPE; size -= 0.05) {
+    section.style.setProperty("--fit", size.toFixed(2));
+    if (section.scrollHeight <= section.clientHeight && section.scrollWidth <= section.clientWidth) return;
   }
 }
 
@@ -125,7 +147,7 @@ function unitOf(root: HTMLElement): number {
 
 function waitingSection(name: IconName, text: string, second: string, help: string): HTMLElement {
   return element(
-    "main",
+    "section",
     { class: "waiting", "data-section": "waiting" },
     icon(name),
     element("h1", {}, text),

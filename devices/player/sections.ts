@@ -4,11 +4,9 @@ import type { Notice, Programme } from "../web/contract.ts";
 import { element } from "../web/element.ts";
 import { icon } from "../web/icon.ts";
 import { catalogueOf, gettext, nameOf, spokenLanguage, translated } from "../web/tongue.ts";
-import { openingAt, spansOf, type Opening } from "./opening.ts";
+import { dayGroups, openingAt, type DayGroup, type Opening } from "./opening.ts";
 import type { SiteTime } from "./site_clock.ts";
 
-const LONG_TEXT = 240;
-const WEEK = [0, 1, 2, 3, 4, 5, 6];
 
 export function headSection(siteName: string, now: SiteTime): HTMLElement {
   const { days, months } = catalogueOf(spokenLanguage());
@@ -35,7 +33,6 @@ export function noticeSection(notices: Notice[], shown: number): HTMLElement | n
   const notice = notices[shown];
   if (notice === undefined) return null;
   const severity = notice.severity ?? "info";
-  const text = translated(notice.text);
   return element(
     "section",
     {
@@ -43,11 +40,10 @@ export function noticeSection(notices: Notice[], shown: number): HTMLElement | n
       "data-section": "notice",
       "data-notice": notice.id,
       "data-severity": severity,
-      "data-long": (text.textContent ?? "").length > LONG_TEXT,
     },
     element("p", { class: "kind" }, icon(severity === "info" ? "info" : "warning"), kindOf(severity)),
     element("h2", {}, translated(notice.title)),
-    element("p", { class: "text" }, text),
+    element("p", { class: "text" }, translated(notice.text)),
     notices.length > 1
       ? element("p", { class: "dots", "aria-hidden": "true" }, ...notices.map((_, at) => dot(at === shown)))
       : null,
@@ -59,15 +55,16 @@ export function hoursSection(programme: Programme, now: SiteTime): HTMLElement |
   if (hours.length === 0) return null;
   const { days } = catalogueOf(spokenLanguage());
   const opening = openingAt(now, hours);
-  const rows = WEEK.map((weekday) => {
-    const spans = spansOf(hours, weekday).map(([from, to]) => `${from}–${to}`);
-    const today = weekday === now.weekday;
+  const rows = dayGroups(hours).map((group) => {
+    const isToday = group.first <= now.weekday && now.weekday <= group.last;
+    const times = group.spans.map(([from, to], at) => `${from}–${to}${at + 1 < group.spans.length ? "," : ""}`);
+    const spans = times.flatMap((time) => [" ", element("span", {}, time)]);
     return element(
       "li",
-      { "data-today": today, "aria-current": today ? "date" : null },
-      element("span", {}, capitalised(days[weekday] ?? "")),
+      { "data-today": isToday, "aria-current": isToday ? "date" : null },
+      element("span", {}, dayNames(group, days)),
       spans.length > 0
-        ? element("span", { class: "spans", dir: "ltr" }, spans.join(", "))
+        ? element("span", { class: "spans", dir: "ltr" }, ...spans)
         : element("span", { class: "spans" }, gettext("Closed")),
     );
   });
@@ -82,6 +79,11 @@ export function hoursSection(programme: Programme, now: SiteTime): HTMLElement |
     ),
     element("ul", { "aria-label": gettext("Opening hours") }, ...rows),
   );
+}
+
+function dayNames({ first, last }: DayGroup, days: string[]): string {
+  const from = capitalised(days[first] ?? "");
+  return first === last ? from : `${from}–${days[last] ?? ""}`;
 }
 
 function openingWords(opening: Opening, days: string[]): string {

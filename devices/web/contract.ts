@@ -1,4 +1,5 @@
-/* Made by `python -m devices.contract.typescript` from devices/contract/*.py. Do not edit: change the models. */
+/* Made by `python -m devices.contract.typescript` from devices/contract/*.py.
+   Do not edit: change the models. */
 
 export interface Contract {
   BoardRow: BoardRow;

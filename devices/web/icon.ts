@@ -7,7 +7,6 @@ import Checkmark from "@navikt/aksel-icons/svg/CheckmarkHeavy.svg" with { type: 
 import ChevronRight from "@navikt/aksel-icons/svg/ChevronRight.svg" with { type: "text" };
 import Clock from "@navikt/aksel-icons/svg/Clock.svg" with { type: "text" };
 import Coffee from "@navikt/aksel-icons/svg/Coffee.svg" with { type: "text" };
-import Erase from "@navikt/aksel-icons/svg/CaretLeft.svg" with { type: "text" };
 import HandHeart from "@navikt/aksel-icons/svg/HandHeart.svg" with { type: "text" };
 import Handshake from "@navikt/aksel-icons/svg/Handshake.svg" with { type: "text" };
 import HeadHeart from "@navikt/aksel-icons/svg/HeadHeart.svg" with { type: "text" };
@@ -26,6 +25,7 @@ import Stroller from "@navikt/aksel-icons/svg/Stroller.svg" with { type: "text" 
 import Toilet from "@navikt/aksel-icons/svg/Toilet.svg" with { type: "text" };
 import Warning from "@navikt/aksel-icons/svg/ExclamationmarkTriangle.svg" with { type: "text" };
 
+import Erase from "./erase.svg" with { type: "text" };
 import { element } from "./element.ts";
 import type { Signpost } from "./contract.ts";
 

@@ -2,6 +2,7 @@
 
 const LOOK_FOR_RELEASE_MS = 15 * 60 * 1_000;
 const TRY_TO_CHANGE_MS = 5_000;
+const TIME_TO_STORE_MS = 60_000;
 
 /** `isFree` says whether the page may reload itself just now. */
 export async function keepOffline(scope: string, isFree: () => boolean): Promise<void> {
@@ -22,7 +23,8 @@ export async function keepOffline(scope: string, isFree: () => boolean): Promise
   }
 }
 
-/** Whether this device would start with its network gone. */
+/** Whether this device would start with its network gone; the first minute is for getting there. */
 export function startsOffline(): boolean {
+  if (performance.now() < TIME_TO_STORE_MS) return true;
   return "serviceWorker" in navigator && navigator.serviceWorker.controller !== null;
 }

@@ -65,8 +65,8 @@ export function checkOutPage(kiosk: Kiosk): Page {
           "div",
           { class: "pad", dir: "ltr" },
           ...["1", "2", "3", "4", "5", "6", "7", "8", "9"].map(digit),
-          erase,
           digit("0"),
+          erase,
         ),
         element(
           "button",

@@ -9,9 +9,12 @@ const MOST_LETTERS = 80;
 /** As little as the host and the evacuation list need: a name, and a company if the visitor wants. */
 export function detailsPage(kiosk: Kiosk): Page {
   const { visitor } = kiosk;
-  const name = field("visitor", visitor.name, "name-error", (text) => (visitor.name = text));
-  const company = field("company", visitor.company, null, (text) => (visitor.company = text));
   const error = element("p", { class: "error", id: "name-error", role: "alert" });
+  const name = field("visitor", visitor.name, "name-error", (text) => {
+    visitor.name = text;
+    error.replaceChildren();
+  });
+  const company = field("company", visitor.company, null, (text) => (visitor.company = text));
   const submit = (event: Event) => {
     event.preventDefault();
     const written = name.value.trim();
