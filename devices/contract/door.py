@@ -4,12 +4,22 @@
     down/challenge     ChallengeRequest          the hub has committed an intent and asks for a challenge
     up/challenge       Signed(Challenge)         a fresh nonce; the door remembers one
     down/command       Signed(Command)           signed by the hub, good once, for COMMAND_SECONDS
-    up/outcome         Signed(Outcome)           what the door did
+    up/outcome         Signed(Outcome)           what the door did; sent again until the receipt comes
     up/event           Signed(Event)             what happened at the door; sent again until the receipt comes
-    down/receipt       EventReceipt              after the durable commit
+    down/receipt       EventReceipt              after the durable commit; `of` is an event's id, or the id
+                                                 of the command whose outcome is committed
 
-A signature covers the exact bytes that travel in `content`; nobody serialises JSON again to check it.
-The door measures a challenge's age by its own monotonic clock (D2), so no clock or disk can be turned back on it.
+A signature covers the exact bytes that travel in `content`; nobody serialises JSON again to check it. The
+door measures a challenge's age by its own monotonic clock (D2), so no clock or disk can be turned back on it.
+
+Every refused command is an Event. It is an Outcome too when the hub waits for one: the hub's signature is
+good, the door gave a challenge for this command since it started, and has not answered the command yet. So no
+forged, replayed or stale message can make an Outcome that contradicts an earlier one; a command that a
+restarted controller knows nothing of gets no Outcome and ends at the hub as unknown.
+
+The door sends events and outcomes again after a reconnect and every RESEND_SECONDS, oldest first, at most
+RESEND_BATCH at a time, so the hub sees some twice: the same (door, id) or the same command is one thing, and
+gets its receipt again.
 """
 
 from base64 import b64encode
@@ -27,6 +37,8 @@ Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 KIND = "door"
 COMMAND_SECONDS = 5.0
 STATE_SECONDS = 10
+RESEND_SECONDS = 10
+RESEND_BATCH = 50
 CONFIRMED_SECONDS = 30
 """A state older than this is shown as unknown (I9)."""
 MOST_PULSE_MS = 30_000
@@ -34,8 +46,17 @@ MOST_PULSE_MS = 30_000
 Lock = Literal["locked", "unlocked", "unknown"]
 Contact = Literal["open", "closed", "unknown"]
 Refusal = Literal[
-    "bad_signature", "other_door", "retained", "no_challenge", "replayed", "late", "unknown_verb", "malformed"
+    "bad_signature",
+    "other_door",
+    "retained",
+    "no_challenge",
+    "replayed",
+    "late",
+    "unknown_verb",
+    "malformed",
+    "hardware_failed",
 ]
+"""`hardware_failed`: the command was good and its nonce is spent, but the relay could not be driven."""
 
 
 class ForgedError(ValueError):
@@ -59,17 +80,30 @@ class Signed(Message):
         """From raw bytes: the model itself takes Base64, as it stands in JSON."""
         return cls(content=b64encode(content), signature=b64encode(signature), key=key_id)
 
-    def opened(self, key: VerifyKey, model: type[M]) -> M:
-        """The message inside. Raises ForgedError when the signature is not by `key` or the content is malformed."""
+    def is_by(self, key: VerifyKey) -> bool:
+        """True when `key` signed exactly these bytes."""
         try:
             key.verify(self.content, self.signature)
+        except (BadSignatureError, ValueError):  # ValueError: a signature of the wrong length
+            return False
+        return True
+
+    def opened(self, key: VerifyKey, model: type[M]) -> M:
+        """The message inside. Raises ForgedError when `key` did not sign it or the content is malformed."""
+        if not self.is_by(key):
+            raise ForgedError("BadSignatureError")
+        try:
             return model.model_validate_json(self.content)
-        except (BadSignatureError, ValidationError, ValueError) as error:
+        except ValidationError as error:
             raise ForgedError(type(error).__name__) from error
 
 
 class State(Message):
-    """(`boot`, `seq`) only grows, so that an old state cannot be played again."""
+    """(`boot`, `seq`) only grows, so that an old state cannot be played again.
+
+    A controller that has lost its disk counts from 1 again: it is enrolled again, with a new key, and the hub
+    forgets (`boot`, `seq`) together with the old key.
+    """
 
     door: Id
     boot: int = Field(ge=0, description="counts the controller's starts")
@@ -110,14 +144,19 @@ class Outcome(Message):
 
 
 class Event(Message):
-    """What happened without a command that the hub waits for. `id` is boot and sequence, made by the door."""
+    """What happened at the door. `id` is boot, sequence and a mark of the door's journal.
+
+    A flood is counted: after a burst one event stands for `count` of the same kind and reason, the first of
+    them at `happened_at`.
+    """
 
     id: Id
     door: Id
     kind: Literal["command_refused", "forced_open", "exit_button", "started"]
     reason: Refusal | None = None
+    count: int = Field(default=1, ge=1)
     happened_at: AwareDatetime
 
 
 class EventReceipt(Message):
-    of: Id
+    of: Id = Field(description="an Event's id, or the command id of an Outcome")
