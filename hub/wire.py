@@ -106,6 +106,13 @@ class BufferedSocket:
             del self._outgoing[:sent]
         return True
 
+    def close(self) -> None:
+        """Close, after what the kernel still takes: paho closes in the turn in which it writes DISCONNECT."""
+        with suppress(OSError):
+            self.flush()
+        with suppress(OSError):  # a reset line may say so here, and nobody can do more than close
+            self._sock.close()
+
 
 class _Client(Client):
     """paho, but over a socket that was connected on the loop."""
@@ -141,8 +148,9 @@ class Wire:
         self._on_lost = on_lost
         self._keep_session_seconds = keep_session_seconds
         self._keepalive_seconds = keepalive_seconds
-        self._filters: dict[str, int] = {}
+        self._filters: dict[str, SubscribeOptions] = {}
         self._connection = 0
+        self._refusal: str | None = None
         self._ready = asyncio.Event()
         self._closed = asyncio.Event()
         self._flushing = False
@@ -158,11 +166,16 @@ class Wire:
     async def until_connected(self) -> None:
         await self._ready.wait()
 
-    def subscribe(self, topic_filter: str, qos: int = 1) -> None:
-        """Now and after every reconnect."""
-        self._filters[topic_filter] = qos
+    def subscribe(self, topic_filter: str, qos: int = 1, *, retain_as_published: bool = False) -> None:
+        """Now and after every reconnect.
+
+        `retain_as_published`: `Received.retained` is what the sender wrote (MQTT 5 § 3.8.3.1). Without it the
+        broker says so only of what it had kept before the subscription.
+        """
+        options = SubscribeOptions(qos=qos, retainAsPublished=retain_as_published)
+        self._filters[topic_filter] = options
         if self.connected:
-            self._client.subscribe(topic_filter, options=SubscribeOptions(qos=qos))
+            self._client.subscribe(topic_filter, options=options)
 
     def publish(
         self,
@@ -197,7 +210,7 @@ class Wire:
         while True:
             try:
                 async with self._connected():
-                    await asyncio.wait_for(self._ready.wait(), CONNECT_SECONDS)
+                    await self._until_ready()
                     wait = 0.2
                     await self._closed.wait()
                     self.problem = "connection lost"
@@ -208,6 +221,20 @@ class Wire:
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
     # -- the connection
+
+    async def _until_ready(self) -> None:
+        """Raises TimeoutError when the broker says nothing, ConnectionError at once when it closes instead."""
+        ready = asyncio.create_task(self._ready.wait(), name="mqtt ready")
+        closed = asyncio.create_task(self._closed.wait(), name="mqtt closed")
+        try:
+            await asyncio.wait({ready, closed}, timeout=CONNECT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            if closed.done():
+                raise ConnectionError(self._refusal or "closed by the broker")
+            if not ready.done():
+                raise TimeoutError("no answer from the broker")
+        finally:
+            ready.cancel()
+            closed.cancel()
 
     def _make_client(self, will: Will | None) -> _Client:
         client = _Client(
@@ -233,6 +260,7 @@ class Wire:
         async with asyncio.timeout(CONNECT_SECONDS):
             sock = await _open(self.address)
         self._connection += 1
+        self._refusal = None
         self._closed.clear()
         self._socket = self._client.prepared = BufferedSocket(sock)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -283,14 +311,17 @@ class Wire:
 
     def _connack(self, _c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
         if reason.is_failure:
-            self.problem = f"{self.address.host}:{self.address.port} refuses {self.address.account}: {reason}"
+            self._refusal = f"refuses {self.address.account}: {reason}"
             log.warning("mqtt_refused", reason=str(reason), account=self.address.account)
             return
         self.problem = None
-        for topic_filter, qos in self._filters.items():
-            self._client.subscribe(topic_filter, options=SubscribeOptions(qos=qos))
+        for topic_filter, options in self._filters.items():
+            self._client.subscribe(topic_filter, options=options)
         self._ready.set()
-        self._on_ready()
+        try:
+            self._on_ready()
+        except Exception:
+            log.exception("mqtt_ready_failed")  # paho would swallow it without a word
 
     def _message(self, _client: object, _userdata: object, message: MQTTMessage) -> None:
         try:
@@ -298,9 +329,13 @@ class Wire:
         except UnicodeDecodeError:
             self._client.ack(message.mid, message.qos)
             return
-        self._on_message(
-            Received(topic, bytes(message.payload), message.qos, message.retain, message.mid, self._connection)
+        received = Received(
+            topic, bytes(message.payload), message.qos, message.retain, message.mid, self._connection
         )
+        try:
+            self._on_message(received)
+        except Exception:
+            log.exception("mqtt_message_failed", topic=topic)  # paho would swallow it without a word
 
     # -- reading and writing
 
@@ -335,6 +370,8 @@ class Wire:
         loop = asyncio.get_running_loop()
         if self._client.loop_write() not in (MQTTErrorCode.MQTT_ERR_SUCCESS, MQTTErrorCode.MQTT_ERR_AGAIN):
             return self._drop()
+        if sock is not self._socket:
+            return None  # paho has written DISCONNECT, and closed
         try:
             empty = sock.flush()
         except OSError:
@@ -379,9 +416,13 @@ async def _secured(sock: socket.socket, address: Address) -> socket.socket:
         try:
             secure.do_handshake()
         except ssl.SSLWantReadError:
-            await _selected(secure, asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader)
+            await _selected(
+                secure, asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader
+            )
         except ssl.SSLWantWriteError:
-            await _selected(secure, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
+            await _selected(
+                secure, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer
+            )
         else:
             return secure
 

@@ -1,0 +1,41 @@
+"""The process that started us holds our standard input: when it is gone, so are we.
+
+A supervisor that is killed with -9 can tell nobody, but its end of the pipe closes.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+
+STANDARD_INPUT = 0
+MOST_LINE_BYTES = 4096
+
+
+def watch_parent(
+    on_gone: Callable[[], None], on_line: Callable[[str], None] = lambda _line: None
+) -> threading.Thread:
+    """Call `on_line` for each line of standard input and `on_gone` at its end, both on the running loop.
+
+    Reads the descriptor in a daemon thread of its own: asyncio's pipes refuse files and /dev/null.
+    """
+    loop = asyncio.get_running_loop()
+
+    def say(function: Callable[..., None], *arguments: str) -> None:
+        try:
+            loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            return  # the loop is closed: we are on our way out already
+
+    def read() -> None:
+        rest = b""
+        while received := os.read(STANDARD_INPUT, MOST_LINE_BYTES):
+            *lines, rest = (rest + received).split(b"\n")
+            rest = rest[-MOST_LINE_BYTES:]
+            for line in lines:
+                say(on_line, line.decode(errors="replace").strip())
+        say(on_gone)
+
+    thread = threading.Thread(target=read, name="parent", daemon=True)
+    thread.start()
+    return thread
