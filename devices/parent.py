@@ -12,9 +12,7 @@ STANDARD_INPUT = 0
 MOST_LINE_BYTES = 4096
 
 
-def watch_parent(
-    on_gone: Callable[[], None], on_line: Callable[[str], None] = lambda _line: None
-) -> threading.Thread:
+def watch_parent(on_gone: Callable[[], None], on_line: Callable[[str], None] = lambda _line: None) -> threading.Thread:
     """Call `on_line` for each line of standard input and `on_gone` at its end, both on the running loop.
 
     Reads the descriptor in a daemon thread of its own: asyncio's pipes refuse files and /dev/null.

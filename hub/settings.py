@@ -196,7 +196,9 @@ class Configuration:
         location = self._written(where + tuple(item["loc"]))
         if item["type"] == "union_tag_invalid":
             kind = item["ctx"]["discriminator"].strip("'")
-            return self.mistake((*location, kind), f"expected {item['ctx']['expected_tags']}, found {item['ctx']['tag']!r}")
+            return self.mistake(
+                (*location, kind), f"expected {item['ctx']['expected_tags']}, found {item['ctx']['tag']!r}"
+            )
         if item["type"] == "extra_forbidden":
             known = _keys_at(model, item["loc"][:-1])
             near = difflib.get_close_matches(str(location[-1]), known, 1)

@@ -329,9 +329,7 @@ class Wire:
         except UnicodeDecodeError:
             self._client.ack(message.mid, message.qos)
             return
-        received = Received(
-            topic, bytes(message.payload), message.qos, message.retain, message.mid, self._connection
-        )
+        received = Received(topic, bytes(message.payload), message.qos, message.retain, message.mid, self._connection)
         try:
             self._on_message(received)
         except Exception:
@@ -416,13 +414,9 @@ async def _secured(sock: socket.socket, address: Address) -> socket.socket:
         try:
             secure.do_handshake()
         except ssl.SSLWantReadError:
-            await _selected(
-                secure, asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader
-            )
+            await _selected(secure, asyncio.get_running_loop().add_reader, asyncio.get_running_loop().remove_reader)
         except ssl.SSLWantWriteError:
-            await _selected(
-                secure, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer
-            )
+            await _selected(secure, asyncio.get_running_loop().add_writer, asyncio.get_running_loop().remove_writer)
         else:
             return secure
 

@@ -174,15 +174,11 @@ class DirectoryServer:
 
     def _configure(self) -> None:
         schema = next(path for path in SCHEMAS if path.is_dir())
-        modules = next(
-            (path for path in (Path("/usr/lib/ldap"), Path("/usr/lib/openldap")) if path.is_dir()), ""
-        )
+        modules = next((path for path in (Path("/usr/lib/ldap"), Path("/usr/lib/openldap")) if path.is_dir()), "")
         configuration = self.directory / "slapd.conf"
         configuration.write_text(
             CONFIGURATION.format(
-                includes="\n".join(
-                    f"include {schema}/{name}.schema" for name in ("core", "cosine", "inetorgperson")
-                ),
+                includes="\n".join(f"include {schema}/{name}.schema" for name in ("core", "cosine", "inetorgperson")),
                 directory=self.directory,
                 modules=modules,
                 base=BASE,
@@ -274,17 +270,13 @@ def _make_certificates(directory: Path) -> None:
     server = (
         _certificate(name, key)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
         .issuer_name(ca_name)
         .sign(ca_key, hashes.SHA256())
     )
     (directory / "ca.pem").write_bytes(ca.public_bytes(Encoding.PEM))
     (directory / "server.pem").write_bytes(server.public_bytes(Encoding.PEM))
-    (directory / "server.key").write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    )
+    (directory / "server.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     (directory / "server.key").chmod(0o600)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import select
 from devices.contract import kiosk as contract
 from hub.hub import Hub
 from hub.tls import make_certificates
+from plugins.notify import sending
 from plugins.notify.tables import message, outbox
 from tests.conftest import free_port, running_hub, until, until_async
 from tests.kiosk_client import KioskClient
@@ -94,10 +96,6 @@ async def test_a_link_that_is_not_ours_is_no_link(
 async def test_a_dead_mail_server_is_tried_again_and_seen(
     hub: Hub, kiosk: KioskClient, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datetime import timedelta
-
-    from plugins.notify import sending
-
     monkeypatch.setattr(sending, "FIRST_WAIT", timedelta(seconds=0.2))
     mail_server.stop()
     await arrive(kiosk)

@@ -1,12 +1,14 @@
 """Plugins: any but `directory` can be switched off, and the failure of one is its own."""
 
 import asyncio
+import inspect
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from hub import hookspecs
 from hub.hookspecs import Person, can_reach, find_hosts, present
 from hub.hub import Hub
 from tests.conftest import running_hub, until
@@ -170,14 +172,10 @@ async def test_a_hook_that_does_not_fit_is_refused_by_name(settings: dict[str, A
     settings["plugin_directory"] = str(folder)
     async with running_hub(settings, tmp_path) as hub:
         assert "tekst" in str(hub.host.plugins["hostile"].reason)
-        assert not isinstance(hub, type(None))
+        assert hub is not None
 
 
 def test_every_hook_is_documented_with_its_signature() -> None:
-    import inspect
-
-    from hub import hookspecs
-
     page = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text()
     hooks = {name: one for name, one in vars(hookspecs).items() if hasattr(one, "within_seconds")}
     assert len(hooks) > 10

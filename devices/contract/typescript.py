@@ -154,9 +154,7 @@ def main(arguments: list[str]) -> None:
     if "--check" not in arguments:
         TARGET.write_text(made, encoding="utf-8")
     elif not TARGET.exists() or TARGET.read_text(encoding="utf-8") != made:
-        sys.exit(
-            f"{NAME} is out of date with devices/contract/*.py.\nRun: python -m devices.contract.typescript"
-        )
+        sys.exit(f"{NAME} is out of date with devices/contract/*.py.\nRun: python -m devices.contract.typescript")
 
 
 if __name__ == "__main__":

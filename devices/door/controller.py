@@ -65,9 +65,7 @@ class Controller:
         self._seq = 0
         self._started = time.monotonic()
         self._reading = Reading()
-        self._damage = (
-            "the journal was damaged and begun anew: enrol this door again" if journal.was_damaged else None
-        )
+        self._damage = "the journal was damaged and begun anew: enrol this door again" if journal.was_damaged else None
         self._exchange = Exchange(
             identity.door,
             identity.hub_key,

@@ -42,9 +42,7 @@ class FloodGate:
     def hold(self, key: Key, more: HeldBack) -> None:
         """Count these; also what turned out to have no room on disk."""
         held = self.held.get(key)
-        self.held[key] = (
-            HeldBack(held.count + more.count, min(held.first_at, more.first_at)) if held else more
-        )
+        self.held[key] = HeldBack(held.count + more.count, min(held.first_at, more.first_at)) if held else more
 
     def due(self) -> dict[Key, HeldBack]:
         """What may be told now, and is no longer held here."""

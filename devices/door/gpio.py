@@ -73,9 +73,7 @@ class GpioDoor:
                 self._contact = gpiozero.Button(
                     pins.contact, pull_up=True, bounce_time=seconds, pin_factory=self._factory
                 )
-                self._contact.when_pressed = self._contact.when_released = lambda: loop.call_soon_threadsafe(
-                    self._look
-                )
+                self._contact.when_pressed = self._contact.when_released = lambda: loop.call_soon_threadsafe(self._look)
             if pins.exit_button is not None:
                 self._exit = gpiozero.Button(
                     pins.exit_button, pull_up=True, bounce_time=seconds, pin_factory=self._factory

@@ -111,15 +111,12 @@ class Journal:
     def held(self) -> dict[Key, HeldBack]:
         rows = self._database.execute("SELECT kind, reason, count, first_at FROM held")
         return {
-            (kind, reason): HeldBack(count, datetime.fromisoformat(first_at))
-            for kind, reason, count, first_at in rows
+            (kind, reason): HeldBack(count, datetime.fromisoformat(first_at)) for kind, reason, count, first_at in rows
         }
 
     def remember_held(self, held: dict[Key, HeldBack]) -> None:
         """The counts as they are now, instead of those before."""
-        rows = [
-            (kind, reason, back.count, back.first_at.isoformat()) for (kind, reason), back in held.items()
-        ]
+        rows = [(kind, reason, back.count, back.first_at.isoformat()) for (kind, reason), back in held.items()]
         with self._database:
             self._database.execute("DELETE FROM held")
             self._database.executemany("INSERT INTO held VALUES (?, ?, ?, ?)", rows)
@@ -174,9 +171,7 @@ class Journal:
                 (QUOTAS["outcome"],),
             )
         if entry.acted:
-            self._database.execute(
-                "INSERT INTO acted (command) VALUES (?) ON CONFLICT DO NOTHING", (entry.id,)
-            )
+            self._database.execute("INSERT INTO acted (command) VALUES (?) ON CONFLICT DO NOTHING", (entry.id,))
             self._database.execute(
                 "DELETE FROM acted WHERE n <= (SELECT n FROM acted ORDER BY n DESC LIMIT 1 OFFSET ?)",
                 (MOST_ACTED,),

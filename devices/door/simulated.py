@@ -35,9 +35,7 @@ class SimulatedDoor:
             raise HardwareError("not started")
         log.info("relay_pulsed", pulse_ms=pulse_ms)
         self._becomes(Reading("unlocked", self._reading.contact))
-        self._later(
-            "relock", pulse_ms / 1000, lambda: self._becomes(Reading("locked", self._reading.contact))
-        )
+        self._later("relock", pulse_ms / 1000, lambda: self._becomes(Reading("locked", self._reading.contact)))
         reaches = min(max(self._random.lognormvariate(-0.2, 0.5), 0.3), 4.0)
         if self._random.random() < COMES_THROUGH and reaches < pulse_ms / 1000:
             self._later("open", reaches, self._opens)

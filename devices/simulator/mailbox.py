@@ -27,9 +27,7 @@ PAGES = Path(__file__).with_name("mailbox_pages")
 MOST_BYTES = 10_000_000
 QUIET_SECONDS = 15.0
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "Content-Security-Policy": ("default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -94,15 +92,12 @@ async def _close_streams(app: web.Application) -> None:
 
 async def _page(request: web.Request) -> web.Response:
     template = request.app[TEMPLATES].get_template("mailbox.html")
-    return web.Response(
-        text=template.render(mails=request.app[MAILBOX].newest_first()), content_type="text/html"
-    )
+    return web.Response(text=template.render(mails=request.app[MAILBOX].newest_first()), content_type="text/html")
 
 
 async def _messages(request: web.Request) -> web.Response:
     mails = [
-        asdict(mail) | {"received_at": mail.received_at.isoformat()}
-        for mail in request.app[MAILBOX].newest_first()
+        asdict(mail) | {"received_at": mail.received_at.isoformat()} for mail in request.app[MAILBOX].newest_first()
     ]
     return web.json_response(mails)
 
@@ -147,9 +142,7 @@ async def serve(options: argparse.Namespace, stop: asyncio.Event) -> None:
         site = web.TCPSite(runner, options.host, options.http_port)
         await site.start()
         ports = [_port(smtp), runner.addresses[0][1]]
-        print(
-            f"Demopostkasse: smtp://{options.host}:{ports[0]} http://{options.host}:{ports[1]}/", flush=True
-        )
+        print(f"Demopostkasse: smtp://{options.host}:{ports[0]} http://{options.host}:{ports[1]}/", flush=True)
         await stop.wait()
     finally:
         smtp.close()
@@ -171,9 +164,7 @@ async def _main(options: argparse.Namespace) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="devices.simulator.mailbox", description=__doc__)
-    parser.add_argument(
-        "--smtp-port", type=int, required=True, help="0: any free one, said on the first line"
-    )
+    parser.add_argument("--smtp-port", type=int, required=True, help="0: any free one, said on the first line")
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input ends")

@@ -45,9 +45,7 @@ class Mailbox:
         """Keep what can be read of it; a mail that breaks every rule is kept as its bytes."""
         self._count += 1
         subject, text, attachments = _read(raw)
-        mail = Mail(
-            self._count, datetime.now(UTC), sender, recipients, subject, text[:MOST_TEXT], attachments
-        )
+        mail = Mail(self._count, datetime.now(UTC), sender, recipients, subject, text[:MOST_TEXT], attachments)
         self._mails.append(mail)
         for tell in list(self.on_change):
             tell()

@@ -146,9 +146,7 @@ def test_start_tls(slapd: DirectoryServer) -> None:
         assert reader.search(slapd.units, "(ou=IKT)")
 
 
-@pytest.mark.filterwarnings(
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)  # ldap3 leaves refused sockets open
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # ldap3 leaves refused sockets open
 def test_stop_freeze_and_reload(slapd: DirectoryServer) -> None:
     for fault in (slapd.stopped, slapd.frozen):
         with fault(), pytest.raises(LDAPException), connection(slapd, timeout=1):

@@ -33,9 +33,7 @@ async def test_the_state_starts_unknown(desk: Desk, door: DoorProcess) -> None:
     assert (first.lock, first.contact) == ("unknown", "unknown")
 
 
-async def test_bad_commands_do_nothing_and_are_reported_until_the_receipt(
-    desk: Desk, door: DoorProcess
-) -> None:
+async def test_bad_commands_do_nothing_and_are_reported_until_the_receipt(desk: Desk, door: DoorProcess) -> None:
     done, replay = await desk.open()
     desk.say("command", replay)
     desk.say("command", desk.nonsense())
@@ -128,9 +126,7 @@ async def test_killed_before_the_receipt(desk: Desk, door: DoorProcess) -> None:
         (outcome,) = await desk.until(lambda command=command: desk.outcomes(command))
         assert outcome.boot == boot
         door.say("exit_button")
-        await desk.until(
-            lambda boot=boot: any(e.id.startswith(f"{boot}-") for e in desk.events("exit_button"))
-        )
+        await desk.until(lambda boot=boot: any(e.id.startswith(f"{boot}-") for e in desk.events("exit_button")))
         told = {event.id for event in desk.all(Event)}
         await door.stop(signal.SIGKILL)
         assert told <= set(door.waiting())  # what was told was on disk before
@@ -143,17 +139,13 @@ async def test_killed_before_the_receipt(desk: Desk, door: DoorProcess) -> None:
         await desk.until(lambda told=told, again=again: told <= again())
         desk.say("command", payload)
         await desk.until(
-            lambda boot=boot: (
-                len({e.id for e in desk.all(Event) if e.reason in {"replayed", "no_challenge"}}) >= boot
-            )
+            lambda boot=boot: len({e.id for e in desk.all(Event) if e.reason in {"replayed", "no_challenge"}}) >= boot
         )
         assert door.pulses() == boot
         assert {o.result for o in desk.outcomes(command)} == {"done"}
 
 
-async def test_the_outcome_comes_again_after_the_broker_died(
-    desk: Desk, door: DoorProcess, broker: Mosquitto
-) -> None:
+async def test_the_outcome_comes_again_after_the_broker_died(desk: Desk, door: DoorProcess, broker: Mosquitto) -> None:
     outcome, _ = await desk.open()
     broker.kill()
     before = len(desk.heard)

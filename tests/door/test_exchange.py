@@ -64,17 +64,13 @@ def test_the_nonce_is_forgotten_before_anybody_acts(exchange: Exchange) -> None:
     assert isinstance(exchange.decide(payload, retained=False), Refuse)
 
 
-@pytest.mark.parametrize(
-    ("age", "acts"), [(0, True), (COMMAND_SECONDS, True), (COMMAND_SECONDS + 0.001, False)]
-)
+@pytest.mark.parametrize(("age", "acts"), [(0, True), (COMMAND_SECONDS, True), (COMMAND_SECONDS + 0.001, False)])
 def test_a_nonce_lives_for_five_seconds(exchange: Exchange, clock: Clock, age: float, acts: bool) -> None:
     payload = order("c1", ask(exchange, "c1").nonce)
     clock.now += age
     assert isinstance(exchange.decide(payload, retained=False), Act) == acts
     if not acts:
-        assert exchange.decide(payload, retained=False) == Refuse(
-            "no_challenge"
-        )  # spent, and no second answer
+        assert exchange.decide(payload, retained=False) == Refuse("no_challenge")  # spent, and no second answer
 
 
 def test_a_clock_that_went_back_is_no_young_nonce(exchange: Exchange, clock: Clock) -> None:
@@ -90,9 +86,7 @@ def test_the_age_limit_can_be_given(clock: Clock) -> None:
     assert exchange.decide(payload, retained=False) == Refuse("late", "c1")
 
 
-def test_a_request_that_comes_twice_gets_the_same_nonce_as_old_as_it_is(
-    exchange: Exchange, clock: Clock
-) -> None:
+def test_a_request_that_comes_twice_gets_the_same_nonce_as_old_as_it_is(exchange: Exchange, clock: Clock) -> None:
     first = ask(exchange, "c1")
     clock.now += 3
     assert ask(exchange, "c1") == first
@@ -111,9 +105,7 @@ def test_a_request_that_comes_twice_gets_the_same_nonce_as_old_as_it_is(
         ({"nonce": "short"}, Refuse("malformed")),
     ],
 )
-def test_a_bad_command_does_not_disturb_the_honest_one(
-    exchange: Exchange, changes: dict, refused: Refuse
-) -> None:
+def test_a_bad_command_does_not_disturb_the_honest_one(exchange: Exchange, changes: dict, refused: Refuse) -> None:
     challenge = ask(exchange, "c1")
     fields = {"command": "c1", "nonce": challenge.nonce} | changes
     assert exchange.decide(order(**fields), retained=False) == refused
@@ -129,9 +121,7 @@ def test_a_bad_command_does_not_disturb_the_honest_one(
         ({"pulse_ms": 3_600_000}, "malformed"),
     ],
 )
-def test_what_the_hub_signed_but_the_door_cannot_do_is_answered(
-    exchange: Exchange, changes: dict, reason: str
-) -> None:
+def test_what_the_hub_signed_but_the_door_cannot_do_is_answered(exchange: Exchange, changes: dict, reason: str) -> None:
     challenge = ask(exchange, "c1")
     assert exchange.decide(order("c1", challenge.nonce, **changes), retained=False) == Refuse(reason, "c1")
     assert isinstance(exchange.decide(order("c1", challenge.nonce), retained=False), Refuse)
@@ -151,9 +141,7 @@ def test_one_changed_byte_is_enough(exchange: Exchange) -> None:
         assert exchange.decide(changed, retained=False) == Refuse("bad_signature")
 
 
-@pytest.mark.parametrize(
-    "payload", [b"", b"{", b"null", b"\xff\xfe", b'{"content":"eA==","key":"x"}', b"[" * 90_000]
-)
+@pytest.mark.parametrize("payload", [b"", b"{", b"null", b"\xff\xfe", b'{"content":"eA==","key":"x"}', b"[" * 90_000])
 def test_nonsense_is_malformed(exchange: Exchange, payload: bytes) -> None:
     assert exchange.decide(payload, retained=False) == Refuse("malformed")
     assert exchange.challenge(payload, retained=False) is None

@@ -48,9 +48,7 @@ def test_counts_of_before_the_restart_are_told() -> None:
     assert gate.due() == {KEY: HeldBack(7, START)}
 
 
-@pytest.mark.parametrize(
-    ("waited", "forced"), [(0, False), (1 + GRACE_SECONDS, False), (1.1 + GRACE_SECONDS, True)]
-)
+@pytest.mark.parametrize(("waited", "forced"), [(0, False), (1 + GRACE_SECONDS, False), (1.1 + GRACE_SECONDS, True)])
 def test_a_grant_expects_an_opening_for_a_while(waited: float, forced: bool) -> None:
     now = 50.0
     passage = Passage(lambda: now)

@@ -34,9 +34,7 @@ class Running:
             mail.clear_content()
             mail.set_content(more["html"], subtype="html")
         if "attachment" in more:
-            mail.add_attachment(
-                b"BEGIN:VCALENDAR", maintype="text", subtype="calendar", filename=more["attachment"]
-            )
+            mail.add_attachment(b"BEGIN:VCALENDAR", maintype="text", subtype="calendar", filename=more["attachment"])
 
         def deliver() -> None:
             with smtplib.SMTP("127.0.0.1", self.smtp_port, timeout=10) as server:
@@ -72,9 +70,7 @@ async def browser() -> AsyncIterator[aiohttp.ClientSession]:
 async def test_mail_comes_out_as_json_newest_first(running: Running, browser: aiohttp.ClientSession) -> None:
     await running.send("Besøk til deg", "Ola ventar i resepsjonen.\n")
     await running.send("Kalender", "Sjå vedlegg", attachment="møte.ics")
-    await running.send(
-        "Berre HTML", "", html="<style>p{}</style><p>Hei <b>på</b> deg</p><script>x()</script>"
-    )
+    await running.send("Berre HTML", "", html="<style>p{}</style><p>Hei <b>på</b> deg</p><script>x()</script>")
     async with browser.get(running.url + "messages.json") as answer:
         mails = await answer.json()
     assert [mail["subject"] for mail in mails] == ["Berre HTML", "Kalender", "Besøk til deg"]
@@ -84,9 +80,7 @@ async def test_mail_comes_out_as_json_newest_first(running: Running, browser: ai
     assert mails[2]["recipients"] == ["åse@fjordvik.example"]
 
 
-async def test_the_page_shows_it_and_runs_nothing_of_it(
-    running: Running, browser: aiohttp.ClientSession
-) -> None:
+async def test_the_page_shows_it_and_runs_nothing_of_it(running: Running, browser: aiohttp.ClientSession) -> None:
     evil = '<script>alert(1)</script> javascript:alert(2) http://127.0.0.1:8080/svar?a=1&b="><img src=x>'
     await running.send("<b>Emne</b>", evil)
     async with browser.get(running.url) as answer:

@@ -1,0 +1,160 @@
+"""The directory plugin against a real OpenLDAP: reading, roles, and going on when it is down."""
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from ldap3 import MODIFY_DELETE, MODIFY_REPLACE, SAFE_SYNC, Connection, Server
+
+from hub.hookspecs import Login
+from hub.hub import Hub
+from plugins.directory import Plugin
+from plugins.directory.config import Attributes, DisabledWhen, Ldap, Settings
+from plugins.directory.source import DirectoryError, LdapSource, employee_of
+from tests.conftest import running_hub, until
+from tests.directory_server import DirectoryServer, slapd
+
+__all__ = ["slapd"]
+
+ACTIVE = 143
+
+
+def ldap_settings(server: DirectoryServer, folder: Path, **changes: Any) -> dict[str, Any]:
+    (folder / "directory.secret").write_text(server.bind_password)
+    return {
+        "kind": "ldap",
+        "url": server.tls_url,
+        "ca_file": str(server.ca_file),
+        "bind_dn": server.bind_dn,
+        "secret_file": str(folder / "directory.secret"),
+        "base": server.base,
+        "page_size": 50,
+        "timeout_seconds": 2,
+        "login": {
+            "groups": {
+                "front_line": f"cn=vert-skranke,{server.groups}",
+                "caretaker": f"cn=vert-vaktmeister,{server.groups}",
+                "it": f"cn=vert-ikt,{server.groups}",
+            }
+        },
+    } | changes
+
+
+def source(server: DirectoryServer, folder: Path, **changes: Any) -> LdapSource:
+    return LdapSource(Ldap.model_validate(ldap_settings(server, folder, **changes)), Attributes(), DisabledWhen())
+
+
+@pytest.fixture
+def settings(settings: dict[str, Any], slapd: DirectoryServer, tmp_path: Path) -> dict[str, Any]:
+    slapd.start()
+    settings["plugins"]["directory"] = {"source": ldap_settings(slapd, tmp_path), "protected_units": ["Helsestasjon"]}
+    return settings
+
+
+def plugin(hub: Hub) -> Plugin:
+    return hub.host.plugins["directory"].instance
+
+
+@pytest.mark.parametrize("url", ["tls_url", "url"])
+def test_ldaps_and_starttls_give_everybody_page_by_page(slapd: DirectoryServer, tmp_path: Path, url: str) -> None:
+    """The server gives at most 100 entries without paging."""
+    wanted = Settings.model_validate({"source": ldap_settings(slapd, tmp_path)})
+    found = [employee_of(entry, wanted) for entry in source(slapd, tmp_path, url=getattr(slapd, url)).entries()]
+    assert len(found) > 140
+    active = [one for one in found if one is not None]
+    assert len(found) - len(active) == 6  # the disabled ones
+    assert all(one.name and one.unit and one.words for one in active)
+    assert any(len(one.tasks) > 1 for one in active)
+    assert any("ø" in one.name for one in active)
+
+
+def test_a_server_that_is_not_ours_is_not_believed(slapd: DirectoryServer, tmp_path: Path) -> None:
+    with pytest.raises(DirectoryError, match=r"(?i)certificate"):
+        list(source(slapd, tmp_path, ca_file=None).entries())
+
+
+def test_a_wrong_password_and_a_wrong_base_are_said(slapd: DirectoryServer, tmp_path: Path) -> None:
+    with pytest.raises(DirectoryError, match="invalidCredentials"):
+        list(source(slapd, tmp_path, bind_dn=slapd.dn("nobody")).entries())
+    with pytest.raises(DirectoryError, match="noSuchObject"):
+        list(source(slapd, tmp_path, base="dc=nowhere").entries())
+
+
+def test_roles_by_group_and_passwords_by_bind(slapd: DirectoryServer, tmp_path: Path) -> None:
+    directory = source(slapd, tmp_path)
+    *active, (disabled, its_password) = slapd.passwords.items()
+    for uid, password in active:
+        assert directory.roles(uid, password), uid
+        assert directory.roles(uid, "wrong") is None
+        assert directory.roles(uid, "") is None
+    assert directory.roles(disabled, its_password) is None
+
+
+@pytest.mark.parametrize("name", ["*", "a*", "*)(uid=*", "\\", "\x00", "(", ""])
+def test_a_hostile_name_is_nobody(slapd: DirectoryServer, tmp_path: Path, name: str) -> None:
+    assert source(slapd, tmp_path).roles(name, "password") is None
+
+
+async def test_the_hub_goes_on_with_what_it_has(hub: Hub, slapd: DirectoryServer) -> None:
+    assert len(plugin(hub).people) == ACTIVE
+    for trouble in (slapd.stopped, slapd.frozen):
+        with trouble():
+            plugin(hub).directory.read_soon(accept_loss=False)
+            await until(lambda: plugin(hub).directory.problem)
+            assert len(plugin(hub).people) == ACTIVE
+            assert plugin(hub).directory.read_at is not None
+        plugin(hub).directory.read_soon(accept_loss=False)
+        await until(lambda: plugin(hub).directory.problem is None)
+
+
+async def test_a_restart_without_the_directory_still_knows_everybody(
+    settings: dict[str, Any], tmp_path: Path, slapd: DirectoryServer
+) -> None:
+    async with running_hub(settings, tmp_path):
+        pass
+    with slapd.stopped():
+        async with running_hub(settings, tmp_path) as hub:
+            await until(lambda: plugin(hub).directory.problem)
+            assert len(plugin(hub).people) == ACTIVE
+
+
+async def test_changes_come_and_a_half_empty_directory_is_not_believed(hub: Hub, slapd: DirectoryServer) -> None:
+    admin = Connection(Server("127.0.0.1", slapd.port), slapd.admin_dn, slapd.admin_password, client_strategy=SAFE_SYNC)
+    admin.open()
+    admin.bind()
+    try:
+        uid = next(iter(slapd.passwords))
+        admin.modify(slapd.dn(uid), {"cn": [(MODIFY_REPLACE, ["Heilt Nytt-Namn"])]})
+        plugin(hub).directory.read_soon(accept_loss=False)
+        await until(lambda: plugin(hub).people.hosts("heilt nytt", 5))
+
+        _, _, found, _ = admin.search(slapd.people, "(employeeType=active)", attributes=["1.1"])
+        for entry in found[:60]:
+            admin.modify(entry["dn"], {"employeeType": [(MODIFY_REPLACE, ["disabled"])]})
+        plugin(hub).directory.read_soon(accept_loss=False)
+        await until(lambda: "60 of 143 people are gone" in (plugin(hub).directory.problem or ""))
+        assert len(plugin(hub).people) == ACTIVE
+        plugin(hub).directory.read_soon(accept_loss=True)
+        await until(lambda: len(plugin(hub).people) == ACTIVE - 60)
+        admin.modify(slapd.dn(uid), {"mail": [(MODIFY_DELETE, [])]})
+    finally:
+        admin.unbind()
+        slapd.reload()
+
+
+async def test_login_to_the_console_with_the_directorys_password(hub: Hub, slapd: DirectoryServer) -> None:
+    uid, password = next(iter(slapd.passwords.items()))
+    assert await hub.accounts.check(uid, password) == Login(uid, frozenset({"front_line"}), "directory")
+    assert await hub.accounts.check(uid, "wrong") is None
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as browser:
+        address = hub.settings.web.address
+        answer = await browser.post(f"{address}/login", data={"name": uid, "password": password})
+        assert answer.url.path == "/visits"
+        assert (await browser.get(f"{address}/plugins", headers={"Accept": "text/html"})).status == 403
+
+
+async def test_a_local_account_is_not_asked_of_the_directory(hub: Hub, slapd: DirectoryServer) -> None:
+    uid, password = next(iter(slapd.passwords.items()))
+    await hub.accounts.put(uid, "another password", frozenset({"it"}), "test")
+    assert await hub.accounts.check(uid, password) is None
