@@ -17,6 +17,9 @@ from tests.directory_server import DirectoryServer, slapd
 
 __all__ = ["slapd"]
 
+# ldap3 leaves the socket of a refused connection to the garbage collector, which says so.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 ACTIVE = 143
 
 
