@@ -171,7 +171,6 @@ class Broker:
             "allow_anonymous false",
             f"password_file {folder / 'passwords'}",
             f"acl_file {folder / 'acl'}",
-            "use_username_as_clientid true",
             "set_tcp_nodelay true",
             "max_packet_size 65536",
             "max_inflight_messages 2000",
@@ -188,16 +187,21 @@ class Broker:
         binds = ["127.0.0.1"] if settings.bind == "127.0.0.1" else ["127.0.0.1", settings.bind]
         if settings.bind in ("0.0.0.0", "::"):
             binds = [settings.bind]
-        lines += [f"listener {settings.port} {bind}" for bind in binds]
+        # It belongs to a listener: before the first one it would open another, on port 1883.
+        own_id = "use_username_as_clientid true"
+        for bind in binds:
+            lines += [f"listener {settings.port} {bind}", own_id]
         if settings.tls:
             lines += [
                 f"listener {settings.port + 1} {settings.bind}",
+                own_id,
                 f"certfile {settings.tls.certificate}",
                 f"keyfile {settings.tls.key}",
             ]
         lines += [
             # Without socket_domain, Mosquitto 2.0 binds WebSockets to every interface (its issue 2085).
             f"listener {settings.websocket_port} 127.0.0.1",
+            own_id,
             "socket_domain ipv4",
             "protocol websockets",
         ]
