@@ -46,13 +46,13 @@ class Directory:
         wait = FIRST_RETRY_SECONDS
         try:
             while True:
+                self._asked.clear()
                 try:
                     await self.read_now()
                     wait = self._settings.every_minutes * 60
                 except DirectoryError as error:
                     self._failed(str(error))
                     wait = min(wait * 2, self._settings.every_minutes * 60)
-                self._asked.clear()
                 try:
                     await asyncio.wait_for(self._asked.wait(), wait)
                 except TimeoutError:
