@@ -98,22 +98,7 @@ class LdapSource:
         self._settings = settings
         self._attributes = attributes
         self._disabled = disabled
-        parts = urlsplit(settings.url)
-        self._is_ldaps = parts.scheme == "ldaps"
-        # Without a Tls object ldap3 verifies nothing. The version is named, else Python 3.13 refuses home-made CAs.
-        tls = Tls(
-            validate=ssl.CERT_REQUIRED,
-            ca_certs_file=str(settings.ca_file) if settings.ca_file else None,
-            version=ssl.PROTOCOL_TLS_CLIENT,
-        )
-        self._server = Server(
-            parts.hostname or "",
-            port=parts.port or (636 if self._is_ldaps else 389),
-            use_ssl=self._is_ldaps,
-            tls=tls,
-            get_info=NONE,
-            connect_timeout=settings.timeout_seconds,
-        )
+        self._is_ldaps = settings.url.startswith("ldaps:")
 
     def entries(self) -> Iterator[Entry]:
         attributes = sorted({*self._attributes.model_dump().values(), self._disabled.attribute})
@@ -172,12 +157,30 @@ class LdapSource:
         except WrongPasswordError:
             return False
 
+    def _server(self) -> Server:
+        """A new one each time: ldap3 remembers for a while that a server was away, and does not look again."""
+        settings, parts = self._settings, urlsplit(self._settings.url)
+        # Without a Tls object ldap3 verifies nothing. The version is named, else Python 3.13 refuses home-made CAs.
+        tls = Tls(
+            validate=ssl.CERT_REQUIRED,
+            ca_certs_file=str(settings.ca_file) if settings.ca_file else None,
+            version=ssl.PROTOCOL_TLS_CLIENT,
+        )
+        return Server(
+            parts.hostname or "",
+            port=parts.port or (636 if self._is_ldaps else 389),
+            use_ssl=self._is_ldaps,
+            tls=tls,
+            get_info=NONE,
+            connect_timeout=settings.timeout_seconds,
+        )
+
     @contextmanager
     def _bound(self, dn: str | None = None, password: str | None = None) -> Iterator[Connection]:
         settings = self._settings
         try:
             connection = Connection(
-                self._server,
+                self._server(),
                 user=dn or settings.bind_dn,
                 password=password or settings.secret_file.read_text().strip(),
                 client_strategy=SAFE_SYNC,
