@@ -34,6 +34,7 @@ class BrokerError(Exception):
 
 def write_accounts(folder: Path, hub_hash: str, root: str, site: str, devices: Iterable[Device]) -> None:
     """`passwords` and `acl`, each replaced whole. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     passwords = [f"{HUB_ACCOUNT}:{hub_hash}"]
     acl = [f"user {HUB_ACCOUNT}", "topic readwrite #", "topic read $SYS/#"]
     for device in devices:
@@ -66,7 +67,6 @@ class Broker:
 
     async def start(self, devices: Iterable[Device]) -> None:
         """Returns once it takes connections. Raises BrokerError."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.set_accounts(devices)
         await self._end_leftover()
         self._write_configuration()

@@ -156,7 +156,6 @@ def broker_accounts(config: Path) -> None:
 
     async def write() -> None:
         async with hub.store_only():
-            folder.mkdir(parents=True, exist_ok=True)
             write_accounts(folder, mosquitto_hash(secret), hub.settings.root, hub.settings.site.id, hub.devices)
 
     _run(write)

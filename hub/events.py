@@ -37,28 +37,32 @@ class Events:
         self._store = store
         self._waiting: dict[str, asyncio.Event] = {}
 
-    def emit(self, connection: Connection, kind: str, subject: str, **data: Any) -> None:
-        """Part of the caller's transaction. `kind` is `<plugin>.<what>`, `subject` an id."""
-        connection.execute(insert(event), {"happened_at": now(), "kind": kind, "subject": subject, "data": data})
+    def emit(self, connection: Connection, kind: str, subjects: list[str], **data: Any) -> None:
+        """Part of the caller's transaction: an event for each subject. `kind` is `<plugin>.<what>`, a subject an id."""
+        at = now()
+        rows = [{"happened_at": at, "kind": kind, "subject": subject, "data": data} for subject in subjects]
+        connection.execute(insert(event), rows)
         after_commit(connection, self._wake)
 
     async def join(self, name: str) -> int:
         """The follower's place in the log; one that is new begins with what happens from now on."""
         return await self._store.write(lambda connection: _place(connection, name))
 
-    async def follow(self, name: str, last: int, kinds: set[str], take: Callable[[Event], Awaitable[None]]) -> None:
-        """Hand every event of these kinds after `last` to `take`, in order, for ever. Runs until cancelled.
+    async def follow(
+        self, name: str, last: int, kinds: set[str], take: Callable[[list[Event]], Awaitable[None]]
+    ) -> None:
+        """Hand the events of these kinds after `last` to `take`, in order, for ever. Runs until cancelled.
 
-        An event whose `take` raises is tried again with growing waits; the ones behind it wait.
+        They come as they have gathered, AT_ONCE at most. When `take` raises it gets the same ones again, with growing
+        waits; what comes after them waits.
         """
         ring = self._waiting.setdefault(name, asyncio.Event())
         while True:
             ring.clear()
             found = await self._store.read(lambda connection, last=last: _after(connection, last, kinds))  # type: ignore[misc]
-            for one in found:
-                await self._take(name, one, take)
-                last = one.id
             if found:
+                await self._take(name, found, take)
+                last = found[-1].id
                 await self._store.write(lambda connection, last=last: _keep(connection, name, last))  # type: ignore[misc]
             else:
                 await ring.wait()
@@ -72,19 +76,13 @@ class Events:
         for ring in self._waiting.values():
             ring.set()
 
-    async def _take(self, name: str, one: Event, take: Callable[[Event], Awaitable[None]]) -> None:
+    async def _take(self, name: str, found: list[Event], take: Callable[[list[Event]], Awaitable[None]]) -> None:
         wait = 1.0
         while True:
             try:
-                return await take(one)
+                return await take(found)
             except Exception as error:  # noqa: BLE001 (a follower is a plugin's; its failure is logged and tried again)
-                log.warning(
-                    "event_not_taken",
-                    follower=name,
-                    kind=one.kind,
-                    error=type(error).__name__,
-                    retry_seconds=wait,
-                )
+                log.warning("events_not_taken", follower=name, error=type(error).__name__, retry_seconds=wait)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 

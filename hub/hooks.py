@@ -75,9 +75,9 @@ class Hooks:
         within: float = spec.within_seconds  # type: ignore[attr-defined]
         caller: pluggy.HookCaller = getattr(self._manager.hook, name)
         willing = [each for each in caller.get_hookimpls() if not self._blame.is_quarantined(each.plugin_name)]
-        answers = await asyncio.gather(
-            *(self._one(each, name, within, kwargs) for each in willing), return_exceptions=False
-        )
+        if len(willing) == 1:  # the usual case, on the way of every visit
+            return [(willing[0].plugin_name, await self._one(willing[0], name, within, kwargs))]
+        answers = await asyncio.gather(*(self._one(each, name, within, kwargs) for each in willing))
         return [(each.plugin_name, answer) for each, answer in zip(willing, answers, strict=True)]
 
     async def _one(self, each: pluggy.HookImpl, name: str, within: float, arguments: dict[str, Any]) -> Any:

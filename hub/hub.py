@@ -1,6 +1,7 @@
 """The hub, from top to bottom: store, accounts, broker, plugins, pages, ready."""
 
 import asyncio
+import gc
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -100,6 +101,9 @@ class Hub:
 
             await self._serve(stack, shell, routes, address)
             self.plugins_started = True
+            gc.collect()
+            gc.freeze()  # what lives as long as the hub need not be looked through again and again
+            stack.callback(gc.unfreeze)
             log.info("hub_ready", address=self.settings.web.address)
             yield self
 

@@ -64,7 +64,6 @@ class Mqtt:
         self._blame = blame
         self._routes = MQTTMatcher()  # type: ignore[no-untyped-call]
         self._matched: dict[str, _Route | None] = {}
-        self._running: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._filters: list[str] = []
         self.kinds: set[str] = set()
@@ -98,6 +97,7 @@ class Mqtt:
         what: str,
         message: Message | None,
         *,
+        qos: int = 1,
         retain: bool = False,
         expiry_seconds: int | None = None,
     ) -> bool:
@@ -112,6 +112,7 @@ class Mqtt:
         return self.wire.publish(
             topic(self._root, self._site, device.kind, device.id, "down", what),
             payload,
+            qos=qos,
             retain=retain,
             expiry_seconds=expiry_seconds,
         )
@@ -161,18 +162,12 @@ class Mqtt:
             raise _RefusedError(f"malformed: {where}: {first['type']}") from None
 
     def _start(self, route: _Route, received: Received, incoming: Incoming[Any]) -> None:
-        """One after the other for one device, side by side for different ones."""
-        before = self._running.get(incoming.device.id)
-        task = asyncio.create_task(self._handle(route, received, incoming, before))
-        self._running[incoming.device.id] = task
+        """Handlers start in the order of arrival and run side by side, so that a burst shares commits."""
+        task = asyncio.create_task(self._handle(route, received, incoming))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _handle(
-        self, route: _Route, received: Received, incoming: Incoming[Any], before: asyncio.Task[None] | None
-    ) -> None:
-        if before is not None and not before.done():
-            await asyncio.wait({before})
+    async def _handle(self, route: _Route, received: Received, incoming: Incoming[Any]) -> None:
         if self._blame.is_quarantined(route.plugin):
             return  # unacknowledged and without receipt: the device keeps it
         try:

@@ -101,8 +101,9 @@ class Context:
     ) -> None:
         """Have `take` called with each valid message at `<kind>/+/up/<what>` from a known device.
 
-        Messages of one device come one after the other. The broker gets its acknowledgement when `take` has
-        returned, so return after the commit. A retained message is refused: it is old by nature.
+        Calls begin in the order of arrival and may overlap; writes are committed in the order asked for. The broker
+        gets its acknowledgement when `take` has returned, so return after the commit. A retained message is refused:
+        it is old by nature.
         `on_malformed` gets the device and the id of a message that is wrong but for its id.
         """
         self.handled.append(f"{kind}/+/up/{what}")
@@ -118,20 +119,27 @@ class Context:
         what: str,
         message: Message | None,
         *,
+        qos: int = 1,
         retain: bool = False,
         expiry_seconds: int | None = None,
     ) -> bool:
-        """Publish below the device's `down`; None clears what was retained. False while the broker is away."""
-        return self._mqtt.send(device, what, message, retain=retain, expiry_seconds=expiry_seconds)
+        """Publish below the device's `down`; None clears what was retained. False while the broker is away.
+
+        QoS 0 is right for what the device asks for again anyway, such as a receipt, and spares two packets.
+        """
+        return self._mqtt.send(device, what, message, qos=qos, retain=retain, expiry_seconds=expiry_seconds)
 
     # -- what happens
 
-    def emit(self, connection: Connection, what: str, subject: str, **data: Any) -> None:
-        """Write `<plugin>.<what>` to the event log in this transaction. Ids only, nothing personal."""
-        self._events.emit(connection, f"{self.name}.{what}", subject, **data)
+    def emit(self, connection: Connection, what: str, *subjects: str, **data: Any) -> None:
+        """Write `<plugin>.<what>` for each subject in this transaction. Ids only, nothing personal."""
+        self._events.emit(connection, f"{self.name}.{what}", list(subjects), **data)
 
-    async def follow(self, what: str, take: Callable[[Event], Awaitable[None]]) -> None:
-        """Hand each of this plugin's own events of that kind to `take`, at least once, also across a crash."""
+    async def follow(self, what: str, take: Callable[[list[Event]], Awaitable[None]]) -> None:
+        """Hand this plugin's own events of that kind to `take`, in order, at least once, also across a crash.
+
+        `take` gets those that have gathered; when it raises it gets them again.
+        """
         follower = f"{self.name}:{what}"
         last = await self._events.join(follower)
         self.run(f"follow {what}", lambda: self._events.follow(follower, last, {f"{self.name}.{what}"}, take))

@@ -21,6 +21,7 @@ from sqlalchemy.types import TypeDecorator
 log = structlog.get_logger("store")
 
 T = TypeVar("T")
+Item = TypeVar("Item")
 MOST_TOGETHER = 500
 READERS = 2
 
@@ -53,10 +54,14 @@ def after_commit(connection: Connection, call: Callable[[], None]) -> None:
     connection.info.setdefault("after_commit", {})[call] = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Work:
-    do: Callable[[Connection], Any]
+    """`do` alone, or `do_all` together with all others that wait for the same function."""
+
     done: asyncio.Future[Any]
+    do: Callable[[Connection], Any] | None = None
+    do_all: Callable[[Connection, list[Any]], list[Any]] | None = None
+    item: Any = None
     result: Any = field(default=None)
     error: BaseException | None = field(default=None)
 
@@ -93,7 +98,16 @@ class Store:
         write through the connection. Raises what `work` raises, or SQLAlchemyError when the commit failed.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Work(work, future))
+        self._queue.put(_Work(future, do=work))
+        return await future
+
+    async def write_with_others(self, work: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
+        """As `write`, for what comes in bursts: `work` gets all items that wait for it, and gives a result for each.
+
+        One statement can then serve many. `work` is the same function at every call (compared by ==).
+        """
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Work(future, do_all=work, item=item))
         return await future
 
     async def read(self, work: Callable[[Connection], T]) -> T:
@@ -148,9 +162,7 @@ class Store:
         with self.engine.connect() as connection:
             connection.info.pop("after_commit", None)
             with connection.begin():
-                for work in batch:
-                    work.error = None
-                    work.result = work.do(connection)
+                _do(connection, batch)
             calls.update(connection.info.pop("after_commit", {}))
 
     def _note(self, batch: list[_Work]) -> None:
@@ -158,6 +170,22 @@ class Store:
         self.problem = str(getattr(failed[0], "orig", failed[0])) if failed else None
         if self.problem:
             log.error("store_write_failed", problem=type(failed[0]).__name__, parts=len(failed))
+
+
+def _do(connection: Connection, batch: list[_Work]) -> None:
+    """Each in its turn; those that share a function when the first of them has its turn."""
+    together: dict[Any, list[_Work]] = {}
+    for work in batch:
+        work.error = None
+        together.setdefault(work.do_all or work, []).append(work)
+    for works in together.values():
+        first = works[0]
+        if first.do is not None:
+            first.result = first.do(connection)
+        elif first.do_all is not None:
+            results = first.do_all(connection, [work.item for work in works])
+            for work, result in zip(works, results, strict=True):
+                work.result = result
 
 
 def _tell(batch: list[_Work], calls: list[Callable[[], None]]) -> None:

@@ -70,7 +70,7 @@ async def test_no_receipt_while_the_store_cannot_write(
     def broken(*_: Any) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(rows, "add", broken)
+    monkeypatch.setattr(rows, "add_all", broken)
     kiosk.say("visit", visit)
     await until(lambda: hub.host.plugins["checkin"].last_failure)
     assert kiosk.receipts(visit.id) == []

@@ -1,4 +1,6 @@
-"""What a kiosk and the hub say to each other (kind `kiosk`). All QoS 1; only `offer` is retained.
+"""What a kiosk and the hub say to each other (kind `kiosk`). QoS 1 up, and only `offer` is retained.
+
+What a kiosk asks for again until it comes (found, receipt) comes with QoS 0.
 
     up/search      Search      three letters of a host's name
     down/found     Found       at most five people who can be visited

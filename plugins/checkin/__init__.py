@@ -24,8 +24,8 @@ class Plugin:
         self.context.opens(kiosk.KIND, "/kiosk")
         VisitPages(self.context, self.visits)
         self.kiosks.listen()
-        await self.context.follow("arrived", self.visits.tell_host)
-        await self.context.follow("answered", self.kiosks.show_answer)
+        await self.context.follow("arrived", self.visits.tell_hosts)
+        await self.context.follow("answered", self.kiosks.show_answers)
         self.context.run("end the day", self.visits.end_days)
 
     @hookimpl

@@ -34,7 +34,7 @@ class Kiosks:
         hosts = [] if wait else await self._visits.find_hosts(incoming.message.text)
         found = [kiosk.Host(id=host.id, name=host.name, unit=host.unit) for host in hosts]
         answer = kiosk.Found(search=incoming.message.id, hosts=found, wait_seconds=int(wait) + 1 if wait else 0)
-        self._context.send(incoming.device, "found", answer, expiry_seconds=30)
+        self._context.send(incoming.device, "found", answer, qos=0)
 
     async def visit(self, incoming: Incoming[kiosk.Visit]) -> None:
         """The receipt goes out after the commit, and only then may the kiosk say "registered" (D1)."""
@@ -44,7 +44,7 @@ class Kiosks:
         except UnknownHostError:
             return self._refuse(incoming.device, message.id, "unknown_host")
         receipt = kiosk.Receipt(of=message.id, result="registered", number=number, host_is_told=host_is_told)
-        self._context.send(incoming.device, "receipt", receipt)
+        self._context.send(incoming.device, "receipt", receipt, qos=0)
         return None
 
     async def check_out(self, incoming: Incoming[kiosk.CheckOut]) -> None:
@@ -55,19 +55,19 @@ class Kiosks:
             await self._visits.check_out_by_number(message, incoming.device.id)
         except UnknownNumberError:
             return self._refuse(incoming.device, message.id, "unknown_number")
-        self._context.send(incoming.device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"))
+        self._context.send(incoming.device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"), qos=0)
         return None
 
     def malformed(self, device: Device, message_id: str) -> None:
         self._refuse(device, message_id, "malformed")
 
-    async def show_answer(self, event: Event) -> None:
-        visit = await self._visits.get(event.subject)
-        device = self._context.devices.get(visit.kiosk) if visit else None
-        if visit is None or device is None or visit.answer is None:
-            return
-        answer = kiosk.HostAnswer(visit=visit.id, answer=visit.answer)
-        self._context.send(device, "answer", answer, expiry_seconds=ANSWER_SECONDS)
+    async def show_answers(self, events: list[Event]) -> None:
+        for event in events:
+            visit = await self._visits.get(event.subject)
+            device = self._context.devices.get(visit.kiosk) if visit else None
+            if visit is not None and device is not None and visit.answer is not None:
+                answer = kiosk.HostAnswer(visit=visit.id, answer=visit.answer)
+                self._context.send(device, "answer", answer, expiry_seconds=ANSWER_SECONDS)
 
     def offer_all(self) -> None:
         for device in self._context.devices.of_kind(kiosk.KIND):
@@ -80,4 +80,4 @@ class Kiosks:
 
     def _refuse(self, device: Device, message_id: str, reason: kiosk.Refusal) -> None:
         log.info("refused", device=device.id, reason=reason)
-        self._context.send(device, "receipt", kiosk.Receipt(of=message_id, result="refused", reason=reason))
+        self._context.send(device, "receipt", kiosk.Receipt(of=message_id, result="refused", reason=reason), qos=0)

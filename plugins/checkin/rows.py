@@ -1,6 +1,7 @@
 """Visits in and out of their table. Plain functions on a connection: they run in the store's threads."""
 
 import random
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,32 +13,29 @@ from plugins.checkin.models import UnknownNumberError, Visit
 from plugins.checkin.tables import visit
 
 NUMBERS = 10_000
-DRAWS = 8
+SPARE = 8
 
 
-def add(
-    connection: Connection, message: kiosk.Visit, device: str, host: Person, at: datetime
-) -> tuple[str | None, bool]:
-    """The visit's number, and whether it is new: the same id twice is one visit (I2)."""
-    known = connection.execute(select(visit.c.number).where(visit.c.id == message.id)).first()
-    if known is not None:
-        return known.number, False
-    number = _free_number(connection)
-    row = {
-        "id": message.id,
-        "kiosk": device,
-        "host": host.id,
-        "host_name": host.name,
-        "host_unit": host.unit,
-        "visitor": message.visitor,
-        "company": message.company,
-        "language": message.language,
-        "number": number,
-        "arrived_at": min(message.arrived_at, at),
-        "registered_at": at,
-    }
-    connection.execute(insert(visit), row)
-    return number, True
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A visit as it came in, with what the hub knows of it."""
+
+    message: kiosk.Visit
+    kiosk: str
+    host: Person
+    at: datetime
+
+
+def add_all(connection: Connection, arrivals: list[Arrival]) -> tuple[list[str | None], list[str]]:
+    """The number of each arrival, and the ids of those that are new: the same id twice is one visit (I2)."""
+    ids = [one.message.id for one in arrivals]
+    known = connection.execute(select(visit.c.id, visit.c.number).where(visit.c.id.in_(ids)))
+    numbers: dict[str, str | None] = {row.id: row.number for row in known}
+    fresh = {one.message.id: one for one in arrivals if one.message.id not in numbers}
+    if fresh:
+        numbers |= zip(fresh, _free_numbers(connection, len(fresh)), strict=True)
+        connection.execute(insert(visit), [_row(one, numbers[id_]) for id_, one in fresh.items()])
+    return [numbers[id_] for id_ in ids], list(fresh)
 
 
 def check_out_by_number(connection: Connection, message: kiosk.CheckOut, device: str, at: datetime) -> str | None:
@@ -79,8 +77,13 @@ def answer(connection: Connection, visit_id: str, chosen: Answer, at: datetime) 
     return done.rowcount == 1
 
 
-def set_told(connection: Connection, visit_id: str, *, told: bool) -> None:
-    connection.execute(update(visit).where(visit.c.id == visit_id).values(told=told))
+def set_told(connection: Connection, visit_ids: list[str], *, told: bool) -> None:
+    if visit_ids:
+        connection.execute(update(visit).where(visit.c.id.in_(visit_ids)).values(told=told))
+
+
+def get_all(connection: Connection, visit_ids: list[str]) -> list[Visit]:
+    return [_visit(row) for row in connection.execute(select(visit).where(visit.c.id.in_(visit_ids)))]
 
 
 def get(connection: Connection, visit_id: str) -> Visit | None:
@@ -135,13 +138,30 @@ def forget(connection: Connection, left_before: datetime) -> int:
     return done.rowcount
 
 
-def _free_number(connection: Connection) -> str | None:
-    """A number that nobody inside has; None, in a very full house: the desk checks out then."""
-    drawn = [f"{number:04}" for number in random.sample(range(NUMBERS), DRAWS)]  # unguessable it need not be
-    taken = set(
-        connection.execute(select(visit.c.number).where(visit.c.left_at.is_(None), visit.c.number.in_(drawn))).scalars()
-    )
-    return next((number for number in drawn if number not in taken), None)
+def _row(arrival: Arrival, number: str | None) -> dict[str, Any]:
+    message, host = arrival.message, arrival.host
+    return {
+        "id": message.id,
+        "kiosk": arrival.kiosk,
+        "host": host.id,
+        "host_name": host.name,
+        "host_unit": host.unit,
+        "visitor": message.visitor,
+        "company": message.company,
+        "language": message.language,
+        "number": number,
+        "arrived_at": min(message.arrived_at, arrival.at),
+        "registered_at": arrival.at,
+    }
+
+
+def _free_numbers(connection: Connection, count: int) -> list[str | None]:
+    """Numbers that nobody inside has; None, in a very full house: the desk checks out then."""
+    drawn = [f"{number:04}" for number in random.sample(range(NUMBERS), min(NUMBERS, 2 * count + SPARE))]
+    inside = visit.c.left_at.is_(None)
+    taken = set(connection.execute(select(visit.c.number).where(inside, visit.c.number.in_(drawn))).scalars())
+    free: list[str | None] = [number for number in drawn if number not in taken]
+    return (free + [None] * count)[:count]
 
 
 def _visit(row: Row[Any]) -> Visit:

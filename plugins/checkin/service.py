@@ -42,15 +42,16 @@ class Visits:
                 raise UnknownHostError(message.id)
             return known.number, known.told is not False
 
-        def write(connection: Connection) -> str | None:
-            number, is_new = rows.add(connection, message, device, host, now())
-            if is_new:
-                self._context.emit(connection, "arrived", message.id)
-                self._context.touch(connection, "visits")
-            return number
-
-        number = await self._context.store.write(write)
+        arrival = rows.Arrival(message, device, host, now())
+        number = await self._context.store.write_with_others(self._add_all, arrival)
         return number, any(await self._context.hooks.every(can_reach, person=host))
+
+    def _add_all(self, connection: Connection, arrivals: list[rows.Arrival]) -> list[str | None]:
+        numbers, fresh = rows.add_all(connection, arrivals)
+        if fresh:
+            self._context.emit(connection, "arrived", *fresh)
+            self._context.touch(connection, "visits")
+        return numbers
 
     async def check_out_by_number(self, message: kiosk.CheckOut, device: str) -> None:
         """Raises UnknownNumberError."""
@@ -91,19 +92,28 @@ class Visits:
 
         await self._context.store.write(write)
 
-    async def tell_host(self, event: Event) -> None:
-        """Raises what `deliver` raises: the event is handed over again then, and the message's id makes it one."""
-        visit = await self.get(event.subject)
-        if visit is None or visit.visitor is None or visit.host is None or not visit.is_inside:
-            return
-        host = await self._context.hooks.first(host_question, person_id=visit.host)
-        told = host is not None and any(await self._context.hooks.must(deliver, message=self._message(visit, host)))
+    async def tell_hosts(self, events: list[Event]) -> None:
+        """Raises what `deliver` raises: the events come again then, and a message's id makes it one."""
+        ids = [event.subject for event in events]
+        visits = await self._context.store.read(lambda connection: rows.get_all(connection, ids))
+        waiting = [one for one in visits if one.is_inside and one.visitor is not None]
+        async with asyncio.TaskGroup() as group:
+            tasks = {one.id: group.create_task(self._tell_host(one)) for one in waiting}
+        told = [visit_id for visit_id, task in tasks.items() if task.result()]
+        untold = [visit_id for visit_id in tasks if visit_id not in set(told)]
 
         def write(connection: Connection) -> None:
-            rows.set_told(connection, visit.id, told=told)
+            rows.set_told(connection, told, told=True)
+            rows.set_told(connection, untold, told=False)
             self._context.touch(connection, "visits")
 
         await self._context.store.write(write)
+
+    async def _tell_host(self, visit: Visit) -> bool:
+        host = await self._context.hooks.first(host_question, person_id=visit.host or "")
+        if host is None:
+            return False
+        return any(await self._context.hooks.must(deliver, message=self._message(visit, host)))
 
     async def get(self, visit_id: str) -> Visit | None:
         return await self._context.store.read(lambda connection: rows.get(connection, visit_id))

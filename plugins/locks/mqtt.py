@@ -106,4 +106,4 @@ class Doors:
         """After the commit; the door sends again until it comes."""
         device = self._context.devices.get(door_id)
         if device is not None:
-            self._context.send(device, "receipt", door.EventReceipt(of=of))
+            self._context.send(device, "receipt", door.EventReceipt(of=of), qos=0)

@@ -47,27 +47,19 @@ class Notices:
         """True once it is durable; the same id again changes nothing."""
         if not self.can_reach(message.to):
             return False
-        at = now()
-        rows = self._outbox_rows(message, at)
-        row = {
-            "id": message.id,
-            "person": message.to.id,
-            "subject": message.subject,
-            "body": message.body,
-            "language": message.language,
-            "answers": list(message.answers),
-            "made_at": at,
-        }
-
-        def write(connection: Connection) -> None:
-            if connection.execute(select(message_table.c.id).where(message_table.c.id == message.id)).first():
-                return
-            connection.execute(insert(message_table), row)
-            connection.execute(insert(outbox), rows)
-            after_commit(connection, self._wake)
-
-        await self._context.store.write(write)
+        await self._context.store.write_with_others(self._keep_all, message)
         return True
+
+    def _keep_all(self, connection: Connection, messages: list[Message]) -> list[None]:
+        at = now()
+        ids = [message.id for message in messages]
+        known = set(connection.execute(select(message_table.c.id).where(message_table.c.id.in_(ids))).scalars())
+        fresh = {message.id: message for message in messages if message.id not in known}
+        if fresh:
+            connection.execute(insert(message_table), [_row(message, at) for message in fresh.values()])
+            connection.execute(insert(outbox), [row for one in fresh.values() for row in self._outbox_rows(one, at)])
+            after_commit(connection, self._wake)
+        return [None] * len(messages)
 
     async def notice(self, message_id: str) -> Notice | None:
         row = await self._context.store.read(
@@ -93,9 +85,10 @@ class Notices:
 
         return await self._context.store.write(write)
 
-    async def pass_on(self, event: Event) -> None:
+    async def pass_on(self, events: list[Event]) -> None:
         """To whoever asked. Raises what they raise, and is handed over again then."""
-        await self._context.hooks.must(message_answered, message_id=event.subject, answer=event.data["answer"])
+        for event in events:
+            await self._context.hooks.must(message_answered, message_id=event.subject, answer=event.data["answer"])
 
     async def forget_again_and_again(self) -> None:
         """What can neither be sent nor answered any more."""
@@ -131,6 +124,18 @@ class Notices:
                 rest | {"channel": f"webhook-{number}", "address": None, "title": message.subject, "text": short + ask}
             ]
         return rows
+
+
+def _row(message: Message, at: datetime) -> dict[str, object]:
+    return {
+        "id": message.id,
+        "person": message.to.id,
+        "subject": message.subject,
+        "body": message.body,
+        "language": message.language,
+        "answers": list(message.answers),
+        "made_at": at,
+    }
 
 
 def _forget(connection: Connection, before: datetime) -> None:

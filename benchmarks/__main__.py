@@ -1,0 +1,47 @@
+"""`make bench`: run the benchmarks named (all by default), write JSON and a Markdown table to benchmarks/results.
+
+python -m benchmarks [p2] [p3] [--rounds 3] [--seconds 5]
+"""
+
+import argparse
+import asyncio
+import json
+import platform
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import p2, p3
+
+Bench = Callable[[float], Coroutine[Any, Any, dict[str, float]]]
+BENCHES: dict[str, Bench] = {"p2": p2.run, "p3": p3.run}
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("names", nargs="*", default=[], help=" ".join(BENCHES))
+    arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--seconds", type=float, default=4)
+    asked = arguments.parse_args()
+    rows: list[tuple[str, str, float, list[float]]] = []
+    for name in asked.names or BENCHES:
+        rounds = [asyncio.run(BENCHES[name](asked.seconds)) for _ in range(asked.rounds)]
+        rows += [(name, key, median(one[key] for one in rounds), [one[key] for one in rounds]) for key in rounds[0]]
+    table = ["| bench | figure | median | all rounds |", "|---|---|---|---|"]
+    table += [
+        f"| {name} | {key} | {middle:,.2f} | {', '.join(f'{v:,.2f}' for v in values)} |"
+        for name, key, middle, values in rows
+    ]
+    print("\n".join(table))
+    RESULTS.mkdir(exist_ok=True)
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    (RESULTS / f"{stamp}.md").write_text("\n".join(table) + "\n")
+    (RESULTS / f"{stamp}.json").write_text(
+        json.dumps({"machine": platform.platform(), "rounds": asked.rounds, "rows": rows}, indent=1)
+    )
+
+
+main()

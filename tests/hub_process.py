@@ -1,0 +1,61 @@
+"""The hub as the program that a municipality runs, to be killed and started again."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from devices.contract.enrolment import Enrolment
+from hub.hub import Hub
+from hub.settings import Configuration
+from tests.conftest import write_configuration
+
+READY_SECONDS = 20
+
+
+class HubProcess:
+    def __init__(self, settings: dict[str, Any], folder: Path) -> None:
+        self.config = write_configuration(settings, folder / "kommunevert.yaml")
+        self.address = f"http://127.0.0.1:{settings['web']['port']}"
+        self.log = folder / "hub.log"
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def enrol(self, count: int) -> list[Enrolment]:
+        """Kiosks, while the hub is not running."""
+        hub = Hub(Configuration.read(self.config))
+        async with hub.store_only():
+            return [await hub.enrol(f"kiosk-{n}", "kiosk", f"Nettbrett {n}", "", "test") for n in range(count)]
+
+    async def start(self) -> None:
+        """Returns when it is ready."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "hub", "run", "--config", self.config, stdout=log, stderr=log
+            )
+        async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as browser:
+            while not await self._is_ready(browser):
+                assert self._process.returncode is None, self.log.read_text()[-2000:]
+                await asyncio.sleep(0.02)
+
+    async def kill(self) -> None:
+        """As a power cut does: at once, without a word."""
+        await self._end(signal.SIGKILL)
+
+    async def stop(self) -> None:
+        await self._end(signal.SIGTERM)
+
+    async def _end(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(number)
+            async with asyncio.timeout(READY_SECONDS):
+                await self._process.wait()
+
+    async def _is_ready(self, browser: aiohttp.ClientSession) -> bool:
+        try:
+            async with browser.get(f"{self.address}/readyz") as answer:
+                return answer.status == 200
+        except aiohttp.ClientError:
+            return False
