@@ -19,7 +19,8 @@ from hub.tables import event, follower
 
 log = structlog.get_logger("events")
 
-AT_ONCE = 200
+AT_ONCE = 25
+"""Few, so that a long list of them never keeps the loop from a kiosk or a door for long."""
 LONGEST_WAIT_SECONDS = 60
 
 
@@ -35,14 +36,15 @@ class Event:
 class Events:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._waiting: dict[str, asyncio.Event] = {}
+        self._rings: dict[str, list[asyncio.Event]] = {}
 
     def emit(self, connection: Connection, kind: str, subjects: list[str], **data: Any) -> None:
         """Part of the caller's transaction: an event for each subject. `kind` is `<plugin>.<what>`, a subject an id."""
         at = now()
         rows = [{"happened_at": at, "kind": kind, "subject": subject, "data": data} for subject in subjects]
         connection.execute(insert(event), rows)
-        after_commit(connection, self._wake)
+        for ring in self._rings.get(kind, ()):
+            after_commit(connection, ring.set)
 
     async def join(self, name: str) -> int:
         """The follower's place in the log; one that is new begins with what happens from now on."""
@@ -56,7 +58,9 @@ class Events:
         They come as they have gathered, AT_ONCE at most. When `take` raises it gets the same ones again, with growing
         waits; what comes after them waits.
         """
-        ring = self._waiting.setdefault(name, asyncio.Event())
+        ring = asyncio.Event()
+        for kind in kinds:
+            self._rings.setdefault(kind, []).append(ring)
         while True:
             ring.clear()
             found = await self._store.read(lambda connection, last=last: _after(connection, last, kinds))  # type: ignore[misc]
@@ -71,10 +75,6 @@ class Events:
         await self._store.write(
             lambda connection: connection.execute(delete(event).where(event.c.happened_at < before))
         )
-
-    def _wake(self) -> None:
-        for ring in self._waiting.values():
-            ring.set()
 
     async def _take(self, name: str, found: list[Event], take: Callable[[list[Event]], Awaitable[None]]) -> None:
         wait = 1.0

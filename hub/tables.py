@@ -14,6 +14,7 @@ event = Table(
     Column("kind", String(60), nullable=False),
     Column("subject", String(64), nullable=False),
     Column("data", JSON, nullable=False),
+    Index("event_kind", "kind", "id"),
     sqlite_autoincrement=True,
 )
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("data", sa.JSON, nullable=False),
         sqlite_autoincrement=True,
     )
+    op.create_index("event_kind", "event", ["kind", "id"])
     op.create_table(
         "follower",
         sa.Column("name", sa.String(120), primary_key=True),
