@@ -22,6 +22,7 @@ from hub.settings import Configuration, HubSettings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PLUGINS = ("directory", "checkin", "notify", "signage", "locks")
 
 
@@ -75,9 +76,7 @@ def test_no_setting_on_the_page_is_invented() -> None:
     assert written <= known, written - known
 
 
-@pytest.mark.parametrize(
-    "block", re.findall(r"^```yaml\n(.*?)^```", page("configuration.md"), re.MULTILINE | re.DOTALL)
-)
+@pytest.mark.parametrize("block", YAML_BLOCK.findall(page("configuration.md")))
 def test_the_examples_are_good_configurations(block: str, tmp_path: Path) -> None:
     people = "" if "directory:" in block else "plugins: {directory: false}\n"
     Hub(Configuration(block + people, "page", tmp_path))
