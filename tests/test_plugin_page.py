@@ -1,5 +1,6 @@
 """docs/plugins.md: the plugin that the page builds is built from the page, and works."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -113,8 +114,15 @@ def test_its_own_test_passes(plugins: Path) -> None:
 
 def test_all_that_a_context_offers_is_on_the_page() -> None:
     reference = PAGE.split("## The Context", 1)[1].split("\n## ", 1)[0]
-    methods = {name for name in vars(Context) if not name.startswith("_")}
-    attributes = set(re.findall(r"self\.([a-z]\w*)(?::| =)", (ROOT / "hub" / "plugin.py").read_text()))
+    source = (ROOT / "hub" / "plugin.py").read_text(encoding="utf-8")
+    attributes = set(re.findall(r"^        self\.([a-z]\w*)(?::| =)", source, re.MULTILINE))
+    assert len(attributes) > 10
+    for name in attributes:
+        assert re.search(rf"^\| (?:`\w+`, )*`{name}`", reference, re.MULTILINE), name
+    methods = {name: one for name, one in vars(Context).items() if inspect.isfunction(one) and not name.startswith("_")}
     assert len(methods) > 5
-    for name in methods | attributes:
-        assert f"`{name}" in reference or f"`await {name}" in reference, name
+    for name, method in methods.items():
+        parameters = list(inspect.signature(method).parameters.values())[1:]
+        plain = [one.replace(annotation=inspect.Parameter.empty) for one in parameters]
+        written = f"{'await ' * inspect.iscoroutinefunction(method)}{name}{inspect.Signature(plain)}"
+        assert f"\n| `{written}` |" in reference, written
