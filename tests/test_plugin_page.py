@@ -1,0 +1,128 @@
+"""docs/plugins.md: the plugin that the page builds is built from the page, and works."""
+
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from hub import audit
+from hub.catalogues import main as check_catalogues
+from hub.hookspecs import held_data
+from hub.hub import Hub
+from hub.plugin import Context
+from tests.conftest import running_hub
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"^`(lostfound/[^`]+)`:\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PATH = "/lost-and-found"
+PASSWORD = "hittegods-2026"
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Path:
+    """A plugin directory with what stands on the page."""
+    folder = tmp_path / "plugins"
+    for name, text in BLOCK.findall(PAGE):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest_asyncio.fixture
+async def lostfound(settings: dict[str, Any], tmp_path: Path, plugins: Path) -> AsyncIterator[Hub]:
+    settings["plugin_directory"] = str(plugins)
+    settings["plugins"]["lostfound"] = {"keep_days": 60}
+    async with running_hub(settings, tmp_path) as hub:
+        assert hub.host.plugins["lostfound"].state == "running", hub.host.plugins["lostfound"].reason
+        await hub.accounts.put("skranke", PASSWORD, frozenset({"front_line"}), "test")
+        await hub.accounts.put("vaktmeister", PASSWORD, frozenset({"caretaker"}), "test")
+        yield hub
+
+
+def browser(hub: Hub) -> aiohttp.ClientSession:
+    address = hub.settings.web.address
+    return aiohttp.ClientSession(address, headers={"Accept": "text/html", "Origin": address})
+
+
+async def log_in(session: aiohttp.ClientSession, name: str) -> None:
+    answer = await session.post("/login", data={"name": name, "password": PASSWORD}, allow_redirects=False)
+    assert answer.status == 303
+
+
+async def test_its_page_is_used(lostfound: Hub) -> None:
+    async with browser(lostfound) as desk:
+        await log_in(desk, "skranke")
+        empty = await (await desk.get(PATH)).text()
+        assert "Her ligg ingenting." in empty
+        assert f'href="{PATH}" aria-current="page">Hittegods' in empty
+
+        thing = {"what": "Ein <b>raud</b> vott", "place": "Biblioteket", "finder": "Ola Finnar"}
+        answer = await desk.post(PATH, data=thing)
+        shown = await answer.text()
+        assert answer.status == 200
+        assert "Ein &lt;b&gt;raud&lt;/b&gt; vott" in shown
+        assert "Ola Finnar" in shown
+        assert (await desk.post(PATH, data={"what": " "})).status == 400
+
+        found = re.search(rf'action="({PATH}/\w+/give-back)"', shown)
+        assert found is not None
+        assert "Her ligg ingenting." in await (await desk.post(found[1])).text()
+    entries = await lostfound.store.read(audit.newest)
+    ours = [(one.actor, one.action) for one in entries if one.action.startswith("lostfound.")]
+    assert ours == [("skranke", "lostfound.given_back"), ("skranke", "lostfound.handed_in")]
+
+
+async def test_its_page_is_for_the_desk(lostfound: Hub) -> None:
+    async with browser(lostfound) as caretaker:
+        assert "/login" in str((await caretaker.get(PATH)).url)
+        await log_in(caretaker, "vaktmeister")
+        assert (await caretaker.get(PATH)).status == 403
+        assert "Hittegods" not in await (await caretaker.get("/devices")).text()
+
+
+async def test_it_says_which_personal_data_it_holds(lostfound: Hub) -> None:
+    held = dict(await lostfound.hooks.named(held_data))["lostfound"]
+    assert [(one.count, one.values) for one in held] == [(0, {"days": 60})]
+
+
+def test_its_catalogues_are_complete(plugins: Path) -> None:
+    check_catalogues(["--check", str(plugins / "lostfound")])
+
+
+def test_its_own_test_passes(plugins: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "lostfound"],
+        cwd=plugins,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_all_that_a_context_offers_is_on_the_page() -> None:
+    reference = PAGE.split("## The Context", 1)[1].split("\n## ", 1)[0]
+    source = (ROOT / "hub" / "plugin.py").read_text(encoding="utf-8")
+    attributes = set(re.findall(r"^        self\.([a-z]\w*)(?::| =)", source, re.MULTILINE))
+    assert len(attributes) > 10
+    for name in attributes:
+        assert re.search(rf"^\| (?:`\w+`, )*`{name}`", reference, re.MULTILINE), name
+    methods = {name: one for name, one in vars(Context).items() if inspect.isfunction(one) and not name.startswith("_")}
+    assert len(methods) > 5
+    for name, method in methods.items():
+        parameters = list(inspect.signature(method).parameters.values())[1:]
+        plain = [one.replace(annotation=inspect.Parameter.empty) for one in parameters]
+        written = f"{'await ' * inspect.iscoroutinefunction(method)}{name}{inspect.Signature(plain)}"
+        assert f"\n| `{written}` |" in reference, written
