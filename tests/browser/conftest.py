@@ -16,6 +16,7 @@ from hub.shipped import shipped
 from hub.web.system_pages import link_of
 from tests.browser import chromium as browsers
 from tests.browser.chromium import Chromium, Size
+from tests.browser.hub_process import HubProcess
 from tests.mail_server import MailServer
 
 PASSWORD = "fjord-skog-ugle-regn"
@@ -110,3 +111,11 @@ def hostile_colleague(settings: dict[str, Any], tmp_path: Path) -> str:
             "ou: Innbyggjarservice\nmail: kaare@fjordvik.example\nemployeeType: active\n"
         )
     return name
+
+
+@pytest_asyncio.fixture
+async def hub_process(settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[HubProcess]:
+    """Not started yet."""
+    process = HubProcess(settings, tmp_path)
+    yield process
+    await process.stop()
