@@ -161,3 +161,14 @@ async def test_another_sites_page_cannot_act_in_our_name(town_hall: TownHall, tm
     async with aiohttp.ClientSession(headers={"Origin": "https://evil.example"}) as session:
         answer = await session.post(f"{address}/login", data={"name": "x", "password": "y"})
         assert answer.status == 403
+
+
+async def test_what_did_not_work_is_said_on_a_page_in_the_readers_language(town_hall: TownHall) -> None:
+    town_hall.chromium.excuse("40[34]")
+    page = await town_hall.console("/doors", "caretaker")
+    await page.goto(f"{town_hall.hub.settings.web.address}/audit")
+    await expect(page.locator("main")).to_contain_text("Du er logga inn som caretaker")
+    await page.goto(f"{town_hall.hub.settings.web.address}/ingenting")
+    await expect(page.locator("h1")).to_have_text("Sida finst ikkje")
+    await page.locator("main a").click()
+    await expect(page.locator("h1")).to_have_text("Dører")

@@ -50,6 +50,6 @@ async def test_a_door_that_is_gone_is_not_shown_as_locked(town_hall: TownHall, d
 
 async def test_a_forced_door_is_reported_at_once(town_hall: TownHall, door: DoorProcess) -> None:
     desk = await town_hall.console("/doors", "caretaker")
-    door.say("open")
+    door.say("force_open")
     await expect(desk.locator("#door-door-1")).to_contain_text("står open", timeout=2_000)
     await expect(desk.locator(".reports")).to_contain_text("broten opp", timeout=2_000)
