@@ -94,6 +94,7 @@ class Broker:
 
     def set_accounts(self, devices: Iterable[Device]) -> None:
         """Takes effect at once: new accounts can connect, removed ones are cut."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_accounts(self._folder, mosquitto_hash(self._secret), self._root, self._site, devices)
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGHUP)

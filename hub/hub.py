@@ -252,8 +252,9 @@ class Hub:
         secure = self.settings.web.tls is not None
         kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
         login_pages(kernel, self.accounts, is_secure=secure)
-        SystemPages(kernel, self)
-        app = web.Application(middlewares=middlewares(self.accounts, is_secure=secure), client_max_size=1_048_576)
+        system = SystemPages(kernel, self)
+        guards = middlewares(self.accounts, system.error, is_secure=secure)
+        app = web.Application(middlewares=guards, client_max_size=1_048_576)
         app.add_routes([*kernel.routes, *routes, *health_routes(self.problems), live_stream(self.live), proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

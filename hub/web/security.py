@@ -13,6 +13,8 @@ from hub.accounts import Accounts, Session
 log = structlog.get_logger("web")
 
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
+ErrorPage = Callable[[web.Request, int, str], Awaitable[web.Response]]
+"""For people who came by a browser: the request, the status, what is wrong in a developer's words."""
 
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session", Session | None)  # type: ignore[arg-type]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
@@ -43,19 +45,29 @@ def session_of(request: web.Request) -> Session:
     return session
 
 
-def middlewares(accounts: Accounts, *, is_secure: bool) -> list[Any]:
+def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -> list[Any]:
     """In the order in which a request meets them."""
+
+    async def told(request: web.Request, status: int, title: str, detail: str | None) -> web.Response:
+        """A page for people, a problem document for programs."""
+        if _wants_page(request):
+            try:
+                return await error_page(request, status, detail or title)
+            except Exception as error:
+                log.exception("error_page_failed", request=request[REQUEST_ID], error=type(error).__name__)
+        return problem(request, status, title, detail)
 
     @web.middleware
     async def errors(request: web.Request, handler: Serve) -> web.StreamResponse:
         request[REQUEST_ID] = secrets.token_hex(8)
+        request[SESSION] = None
         try:
             answer = await handler(request)
         except web.HTTPException as error:
-            if error.status < 400 or _wants_page(request):  # noqa: PLR2004
+            if error.status < 400:  # noqa: PLR2004
                 error.headers.update(_headers(is_secure=is_secure))
                 raise
-            answer = problem(request, error.status, error.reason, error.text)
+            answer = await told(request, error.status, error.reason, error.text)
         except Exception as error:
             log.exception(
                 "request_failed",
@@ -63,9 +75,7 @@ def middlewares(accounts: Accounts, *, is_secure: bool) -> list[Any]:
                 request=request[REQUEST_ID],
                 error=type(error).__name__,
             )
-            answer = problem(
-                request, 500, "Internal error", "Something went wrong in the hub. The log has the details."
-            )
+            answer = await told(request, 500, "Internal error", "Something went wrong in the hub. The log has the details.")
         if not answer.prepared:
             for name, value in _headers(is_secure=is_secure).items():
                 answer.headers.setdefault(name, value)

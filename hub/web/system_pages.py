@@ -1,4 +1,4 @@
-"""The kernel's own pages: devices, plugins, audit log."""
+"""The kernel's own pages: devices, plugins, audit log, and the one for what went wrong."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -90,6 +90,10 @@ class SystemPages:
             broken=broken,
             most=MOST_ENTRIES,
         )
+
+    async def error(self, request: web.Request, status: int, detail: str) -> web.Response:
+        """For a person whose page did not come; `detail` is for whoever they show it to."""
+        return await self._pages.render(request, "error.html", status=status, code=status, detail=detail)
 
     def _device_values(self) -> dict[str, Any]:
         return {

@@ -1,1 +1,1 @@
-"""The pages, in a real browser."""
+"""What people see and touch: Debian's chromium against the real hub, broker, mail server and door controller."""

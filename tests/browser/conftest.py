@@ -1,0 +1,121 @@
+"""A hub as the demo configures it, and a chromium whose complaints fail the test. SQLite only: browsers are slow."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Page
+from ruamel.yaml import YAML
+
+from hub.hookspecs import Role
+from hub.hub import Hub
+from hub.shipped import shipped
+from hub.web.system_pages import link_of
+from tests.browser import chromium as browsers
+from tests.browser.chromium import Chromium, Size
+from tests.browser.hub_process import HubProcess
+from tests.mail_server import MailServer
+
+PASSWORD = "fjord-skog-ugle-regn"
+LANGUAGES = ["nn", "nb", "en", "ar"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture
+def settings(settings: dict[str, Any], mail_server: MailServer) -> dict[str, Any]:
+    demo = YAML(typ="safe").load(shipped("demo/demo.yaml"))["plugins"]
+    settings["site"]["languages"] = LANGUAGES
+    settings["plugins"]["checkin"]["signposts"] = demo["checkin"]["signposts"]
+    settings["plugins"]["signage"] = demo["signage"]
+    settings["plugins"]["notify"] = {"mail": mail_server.settings}
+    return settings
+
+
+@pytest_asyncio.fixture
+async def chromium() -> AsyncIterator[Chromium]:
+    async with browsers.chromium() as ours:
+        yield ours
+    ours.blame()
+
+
+@dataclass
+class TownHall:
+    """The hub with somebody at each page."""
+
+    hub: Hub
+    chromium: Chromium
+    mail_server: MailServer
+    known: set[str] = field(default_factory=set)
+
+    async def link(self, device: str, kind: str) -> str:
+        enrolment = await self.hub.enrol(device, kind, f"Nettbrett {device}", "1. etasje", "test")
+        return link_of(self.hub.settings.web.address, self.hub.tablet_kinds[kind], enrolment)
+
+    async def kiosk(self, size: Size = "tablet", device: str = "kiosk-1", *, has_clock: bool = False) -> Page:
+        return await self._device(device, "kiosk", size, has_clock=has_clock)
+
+    async def screen(self, size: Size = "wall", device: str = "screen-1", *, has_clock: bool = False) -> Page:
+        return await self._device(device, "screen", size, has_clock=has_clock)
+
+    async def console(self, path: str, *roles: Role, size: Size = "desk") -> Page:
+        """Logged in by the login page, on the page that was asked for."""
+        name = "-".join(roles)
+        if name not in self.known:
+            await self.hub.accounts.put(name, PASSWORD, frozenset(roles), "test")
+            self.known.add(name)
+        page = await self.chromium.tab(size)
+        await page.goto(f"{self.hub.settings.web.address}{path}")
+        await fill_in_login(page, name, PASSWORD)
+        await page.wait_for_url(f"**{path}")
+        return page
+
+    async def _device(self, device: str, kind: str, size: Size, *, has_clock: bool) -> Page:
+        page = await self.chromium.tab(size)
+        if has_clock:
+            await page.clock.install()
+        await page.goto(await self.link(device, kind))
+        return page
+
+
+@pytest.fixture
+def town_hall(hub: Hub, chromium: Chromium, mail_server: MailServer) -> TownHall:
+    return TownHall(hub, chromium, mail_server)
+
+
+async def fill_in_login(page: Page, name: str, password: str) -> None:
+    await page.locator("#name").fill(name)
+    await page.locator("#password").fill(password)
+    await page.locator("main button").click()
+
+
+@pytest.fixture
+def hostile_colleague(settings: dict[str, Any], tmp_path: Path) -> str:
+    """A name in the directory that would like to be markup. Ask for it before the hub."""
+    name = "<b>Kåre</b> Hacker"
+    with (tmp_path / "people.ldif").open("a") as file:
+        file.write(
+            f"\ndn: uid=kaare,dc=test\nobjectClass: inetOrgPerson\nuid: kaare\ncn: {name}\nsn: Hacker\n"
+            "ou: Innbyggjarservice\nmail: kaare@fjordvik.example\nemployeeType: active\n"
+        )
+    return name
+
+
+@pytest_asyncio.fixture
+async def hub_process(settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[HubProcess]:
+    """Not started yet."""
+    process = HubProcess(settings, tmp_path)
+    yield process
+    await process.stop()
