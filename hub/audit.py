@@ -72,9 +72,10 @@ def newest(connection: Connection, limit: int = 100, before: int | None = None) 
     ]
 
 
-def erase_details(connection: Connection, number: int) -> None:
-    """Forget the personal part of one entry; the chain still verifies."""
-    connection.execute(update(audit).where(audit.c.id == number).values(details=None, salt=None))
+def erase_details(connection: Connection, actions: str, before: datetime) -> None:
+    """Forget the personal part of entries whose action begins with `actions`; the chain still verifies."""
+    old = audit.c.action.startswith(actions) & (audit.c.happened_at < before) & audit.c.salt.is_not(None)
+    connection.execute(update(audit).where(old).values(details=None, salt=None))
 
 
 def first_broken(connection: Connection) -> int | None:

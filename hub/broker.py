@@ -32,11 +32,13 @@ class BrokerError(Exception):
     """Mosquitto is missing or does not start; the text says what to do."""
 
 
-def write_accounts(folder: Path, hub_hash: str, root: str, site: str, devices: Iterable[Device]) -> None:
+def write_accounts(
+    folder: Path, hub_account: str, hub_hash: str, root: str, site: str, devices: Iterable[Device]
+) -> None:
     """`passwords` and `acl`, each replaced whole. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    passwords = [f"{HUB_ACCOUNT}:{hub_hash}"]
-    acl = [f"user {HUB_ACCOUNT}", "topic readwrite #", "topic read $SYS/#"]
+    passwords = [f"{hub_account}:{hub_hash}"]
+    acl = [f"user {hub_account}", "topic readwrite #", "topic read $SYS/#"]
     for device in devices:
         mine = branch(root, site, device.kind, device.id)
         passwords.append(f"{device.id}:{device.secret_hash}")
@@ -58,7 +60,7 @@ class Broker:
         self._folder = folder
         self._root = root
         self._site = site
-        self._secret = secrets.token_urlsafe(32)
+        self._secret = _kept_secret(folder / "hub.secret")
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -95,7 +97,7 @@ class Broker:
     def set_accounts(self, devices: Iterable[Device]) -> None:
         """Takes effect at once: new accounts can connect, removed ones are cut."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_accounts(self._folder, mosquitto_hash(self._secret), self._root, self._site, devices)
+        write_accounts(self._folder, HUB_ACCOUNT, mosquitto_hash(self._secret), self._root, self._site, devices)
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGHUP)
 
@@ -207,6 +209,15 @@ class Broker:
             "protocol websockets",
         ]
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
+
+
+def _kept_secret(path: Path) -> str:
+    """The hub's own password, kept: a command that rewrites the accounts must not lock a running hub out."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text()
 
 
 async def _answers(port: int) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub import logs
@@ -156,7 +157,8 @@ def broker_accounts(config: Path) -> None:
 
     async def write() -> None:
         async with hub.store_only():
-            write_accounts(folder, mosquitto_hash(secret), hub.settings.root, hub.settings.site.id, hub.devices)
+            own = (settings.account, mosquitto_hash(secret))
+            write_accounts(folder, *own, hub.settings.root, hub.settings.site.id, hub.devices)
 
     _run(write)
     click.echo(f"Written: {folder / 'passwords'} and {folder / 'acl'}")
@@ -187,6 +189,8 @@ def _hub(read: Callable[[Path], Configuration], path: Path) -> Hub:
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
         asyncio.run(work())
+    except ValidationError as error:
+        raise click.ClickException("; ".join(one["msg"] for one in error.errors())) from None
     except (BrokerError, MissingAssetsError, NewerSchemaError, WeakPasswordError, SQLAlchemyError, OSError) as error:
         raise click.ClickException(str(getattr(error, "orig", None) or error)) from None
 

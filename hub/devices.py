@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection, insert, select, update
 
 from devices.contract.alive import DEADLINE_SECONDS, Heartbeat
+from devices.contract.messages import Id
 from hub import audit
 from hub.live import Live
 from hub.store import Store, now
 from hub.tables import device as device_table
 
+_ID = TypeAdapter(Id)
 HASH_ROUNDS = 101
 """Mosquitto's own; our secrets are 256 random bits, so more would only slow the broker."""
 
@@ -82,7 +85,12 @@ class Devices:
         return self._vitals.setdefault(device_id, Vitals())
 
     async def enrol(self, device_id: str, kind: str, name: str, place: str, actor: str) -> str:
-        """Add the device, or give it a new secret (the old one is dead then). Returns the secret, known only now."""
+        """Add the device, or give it a new secret (the old one is dead then). Returns the secret, known only now.
+
+        Raises pydantic.ValidationError for an id or kind that could not be part of a topic and an account.
+        """
+        for part in (device_id, kind):
+            _ID.validate_python(part)
         secret = secrets.token_urlsafe(32)
         row = {
             "id": device_id,

@@ -173,6 +173,12 @@ async def can_reach(person: Person) -> bool:
 
 
 @question(within_seconds=5)
+async def message_delivered(message_id: str, sent: bool) -> None:
+    """A channel has taken the message (`sent`), or could not so far and tries again. May be called more than once."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
 async def message_answered(message_id: str, answer: Answer) -> None:
     """The person has chosen an answer to the message with this id. May be called twice for one choice."""
     raise NotImplementedError

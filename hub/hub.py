@@ -5,6 +5,7 @@ import gc
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from hub.mqtt import Mqtt, receive_signs_of_life
 from hub.plugin import Context
 from hub.plugin_host import Loaded, PluginHost
 from hub.settings import Configuration, ExternalBroker, OwnBroker
-from hub.store import Store
+from hub.store import Store, now
 from hub.watchdog import Watchdog
 from hub.web.assets import Assets
 from hub.web.health import health_routes
@@ -42,6 +43,8 @@ FOLDER = Path(__file__).resolve().parent
 SESSION_SECONDS = 3600
 """How long the broker keeps what devices say while the hub is away. A belt: devices keep it until the receipt."""
 STOP_SECONDS = 5
+EVENTS_KEPT = timedelta(days=7)
+FORGET_SECONDS = 3600
 
 
 class Hub:
@@ -93,11 +96,13 @@ class Hub:
 
             routes = await self._start_plugins(shell)
             stack.push_async_callback(self.host.stop)
+            self.host.begin()
             receive_signs_of_life(self.mqtt, self.devices, self._kinds())
             self.mqtt.attach(wire)
             await self._beside(stack, "mqtt", wire.run)
             await self._beside(stack, "projections", self._project)
             await self._beside(stack, "absences", self._notice_absences)
+            await self._beside(stack, "old events", self._forget_events)
 
             await self._serve(stack, shell, routes, address)
             self.plugins_started = True
@@ -109,7 +114,7 @@ class Hub:
 
     @asynccontextmanager
     async def store_only(self) -> AsyncIterator["Hub"]:
-        """Store and plugins without broker and pages, for commands."""
+        """Store and plugins, but no broker, no pages and no jobs: for commands, also beside a hub that runs."""
         async with AsyncExitStack() as stack:
             await self._open_store(stack)
             await self._start_plugins(Shell(self.settings.site, self.hooks, Assets(), FOLDER))
@@ -279,6 +284,11 @@ class Hub:
             await self._to_project.wait()
             self._to_project.clear()
             await self.hooks.every(project)
+
+    async def _forget_events(self) -> None:
+        while True:
+            await self.events.forget(now() - EVENTS_KEPT)
+            await asyncio.sleep(FORGET_SECONDS)
 
     async def _notice_absences(self) -> None:
         while True:

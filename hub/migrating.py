@@ -16,7 +16,7 @@ class NewerSchemaError(Exception):
 def migrate(connection: Connection, owner: str, folder: Path) -> None:
     """Bring the tables of `owner` to the newest revision in `folder`. Raises NewerSchemaError.
 
-    The migrations are plain Alembic files; `kommunevert migration` (see docs/plugins.md) is not needed to write one.
+    The migrations are plain Alembic files; docs/plugins.md shows one.
     """
     version_table = f"alembic_{owner}"
     config = Config()

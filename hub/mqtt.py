@@ -169,7 +169,9 @@ class Mqtt:
 
     async def _handle(self, route: _Route, received: Received, incoming: Incoming[Any]) -> None:
         if self._blame.is_quarantined(route.plugin):
-            return  # unacknowledged and without receipt: the device keeps it
+            return self._done(
+                received
+            )  # without receipt, so the device keeps it; unacknowledged, it would stop the rest
         try:
             async with asyncio.timeout(HANDLER_SECONDS):
                 await route.take(incoming)

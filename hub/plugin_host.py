@@ -57,6 +57,7 @@ class PluginHost:
     def __init__(self, changed: Callable[[], None]) -> None:
         self.plugins: dict[str, Loaded] = {}
         self._changed = changed
+        self._all_started = asyncio.Event()
 
     # -- finding
 
@@ -111,11 +112,16 @@ class PluginHost:
             log.exception("plugin_not_started", plugin=name)
             self.fail(name, f"did not start: {type(error).__name__}: {error}")
 
+    def begin(self) -> None:
+        """All plugins have started, so all can answer: let their jobs run."""
+        self._all_started.set()
+
     def run(self, name: str, job: str, work: Callable[[], Awaitable[None]]) -> None:
         plugin = self.plugins[name]
         plugin.jobs[job] = asyncio.create_task(self._keep_running(plugin, job, work), name=f"{name}: {job}")
 
     async def _keep_running(self, plugin: Loaded, job: str, work: Callable[[], Awaitable[None]]) -> None:
+        await self._all_started.wait()
         wait = 1.0
         while True:
             began = time.monotonic()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import segno
 from aiohttp import web
+from pydantic import ValidationError
 
 from devices.contract.enrolment import Enrolment
 from hub import audit
@@ -43,7 +44,10 @@ class SystemPages:
         name = str(sent.get("name") or (known.name if known else device))[:80]
         place = str(sent.get("place") or (known.place if known else ""))[:80]
         actor = session_of(request).account
-        enrolment = await self._hub.enrol(device, kind, name, place, actor)
+        try:
+            enrolment = await self._hub.enrol(device, kind, name, place, actor)
+        except ValidationError:
+            raise web.HTTPBadRequest(text="A device's id has letters, digits, - and _, 64 at most.") from None
         link = link_of(self._hub.settings.web.address, self._hub.tablet_kinds[kind], enrolment)
         return await self._pages.render(
             request,

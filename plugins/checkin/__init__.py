@@ -33,6 +33,10 @@ class Plugin:
         await self.visits.answered(message_id, answer)
 
     @hookimpl
+    async def message_delivered(self, message_id: str, sent: bool) -> None:
+        await self.visits.message_tried(message_id, sent=sent)
+
+    @hookimpl
     async def present(self) -> list[Present]:
         return await self.visits.present()
 

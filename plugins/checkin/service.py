@@ -99,12 +99,22 @@ class Visits:
         waiting = [one for one in visits if one.is_inside and one.visitor is not None]
         async with asyncio.TaskGroup() as group:
             tasks = {one.id: group.create_task(self._tell_host(one)) for one in waiting}
-        told = [visit_id for visit_id, task in tasks.items() if task.result()]
-        untold = [visit_id for visit_id in tasks if visit_id not in set(told)]
+        without_channel = [visit_id for visit_id, task in tasks.items() if not task.result()]
 
         def write(connection: Connection) -> None:
-            rows.set_told(connection, told, told=True)
-            rows.set_told(connection, untold, told=False)
+            rows.set_told(connection, without_channel, told=False)
+            self._context.touch(connection, "visits")
+
+        await self._context.store.write(write)
+
+    async def message_tried(self, message_id: str, *, sent: bool) -> None:
+        """A channel took our message, or is late: the desk sees which, and calls the host if it is."""
+        if not message_id.startswith(MESSAGE):
+            return
+        visit_id = message_id.removeprefix(MESSAGE)
+
+        def write(connection: Connection) -> None:
+            rows.set_told(connection, [visit_id], told=sent)
             self._context.touch(connection, "visits")
 
         await self._context.store.write(write)

@@ -27,6 +27,8 @@ class Plugin:
     async def start(self) -> None:
         await self.locks.load()
         self.context.run("signer", self.signer.run)
+        self.context.run("end leftovers", self.locks.end_leftovers)
+        self.context.run("forget", self.locks.forget_again_and_again)
         self.doors.listen(self.locks)
         DoorPages(self.context, self.settings, self.locks)
 

@@ -39,8 +39,9 @@ def end(connection: Connection, command_id: str, result: Result, reason: str | N
     return done.rowcount == 1
 
 
-def open_commands(connection: Connection) -> list[str]:
-    return list(connection.execute(select(command.c.id).where(command.c.outcome.is_(None))).scalars())
+def open_commands(connection: Connection, before: datetime) -> list[str]:
+    is_open = command.c.outcome.is_(None) & (command.c.asked_at < before)
+    return list(connection.execute(select(command.c.id).where(is_open)).scalars())
 
 
 def report(connection: Connection, one: Event, at: datetime) -> bool:
@@ -87,3 +88,4 @@ def count_commands(connection: Connection) -> int:
 def forget(connection: Connection, before: datetime) -> None:
     connection.execute(delete(command).where(command.c.asked_at < before))
     connection.execute(delete(event).where(event.c.received_at < before))
+    audit.erase_details(connection, "door.", before)

@@ -53,20 +53,15 @@ class Locks:
         self._known: dict[str, _Known] = {}
         self._outcomes: dict[str, asyncio.Future[door.Outcome]] = {}
         self._limit = Limiter(settings.commands_per_minute, 60)
-        self._began = False
+        self._began_at = now()
 
     async def load(self) -> None:
-        """The doors of the store. At the start, commands that a dead hub left behind end as unknown (I5)."""
+        """The doors of the store."""
         for door_id, (key, boot, seq) in (await self._context.store.read(rows.doors)).items():
             verify_key = VerifyKey(bytes.fromhex(key))
             known = self._known.get(door_id)
             if known is None or known.key != verify_key:
                 self._known[door_id] = _Known(verify_key, boot, seq)
-        if not self._began:
-            self._began = True
-            for command in await self._context.store.read(rows.open_commands):
-                await self._end(command, "unknown", "hub_restarted")
-            self._context.run("forget", self._forget_again_and_again)
 
     # -- what people do
 
@@ -191,7 +186,14 @@ class Locks:
     async def count_commands(self) -> int:
         return await self._context.store.read(rows.count_commands)
 
-    async def _forget_again_and_again(self) -> None:
+    async def end_leftovers(self) -> None:
+        """Commands that a dead hub left behind end as unknown (I5)."""
+        for command in await self._context.store.read(
+            lambda connection: rows.open_commands(connection, self._began_at)
+        ):
+            await self._end(command, "unknown", "hub_restarted")
+
+    async def forget_again_and_again(self) -> None:
         while True:
             before = now() - timedelta(days=self._settings.keep_days)
             await self._context.store.write(lambda connection, before=before: rows.forget(connection, before))  # type: ignore[misc]

@@ -30,9 +30,12 @@ class RefusedError(Exception):
 
 def main() -> None:
     key = load_key(Path(sys.argv[1]))
-    store = create_engine(_read_only(sys.stdin.readline().strip()))
-    signed: set[str] = set()
     _say({"verify_key": key.verify_key.encode().hex()})
+    address = sys.stdin.readline().strip()
+    if not address:
+        return
+    store = create_engine(_read_only(address))
+    signed: set[str] = set()
     for line in sys.stdin:
         request = orjson.loads(line)
         try:

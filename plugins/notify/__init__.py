@@ -22,7 +22,8 @@ class Plugin:
         self.pages = AnswerPages(context, self.notices, tokens)
 
     async def start(self) -> None:
-        await self.context.follow("answered", self.notices.pass_on)
+        await self.context.follow("answered", self.notices.pass_answers_on)
+        await self.context.follow("tried", self.notices.pass_tries_on)
         self.context.run("send", self.sender.send_again_and_again)
         self.context.run("forget", self.notices.forget_again_and_again)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -74,7 +73,14 @@ class Sender:
             values = {"tries": row.tries + 1, "next_at": at + min(FIRST_WAIT * 2**row.tries, LONGEST_WAIT)}
             if at - row.made_at > timedelta(hours=self._settings.give_up_hours):
                 values |= {"given_up_at": at, "address": None, "title": None, "text": None}
-        await self._context.store.write(partial(_update, row.message, row.channel, values))
+        tell = problem is None or row.tries == 0  # once that it is late, and once that it has gone
+
+        def write(connection: Connection) -> None:
+            _update(row.message, row.channel, values, connection)
+            if tell:
+                self._context.emit(connection, "tried", row.message, sent=problem is None)
+
+        await self._context.store.write(write)
         self._context.live.touch("plugins")
 
     def _try(self, row: Row[Any]) -> str | None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from hub.hookspecs import Answer, HeldData, Message, Person, message_answered
+from hub.hookspecs import Answer, HeldData, Message, Person, message_answered, message_delivered
 from hub.plugin import N_, Context, Event, after_commit
 from hub.store import now
 from plugins.notify.config import Settings
@@ -85,7 +85,12 @@ class Notices:
 
         return await self._context.store.write(write)
 
-    async def pass_on(self, events: list[Event]) -> None:
+    async def pass_tries_on(self, events: list[Event]) -> None:
+        """To whoever asked. Raises what they raise, and is handed over again then."""
+        for event in events:
+            await self._context.hooks.must(message_delivered, message_id=event.subject, sent=event.data["sent"])
+
+    async def pass_answers_on(self, events: list[Event]) -> None:
         """To whoever asked. Raises what they raise, and is handed over again then."""
         for event in events:
             await self._context.hooks.must(message_answered, message_id=event.subject, answer=event.data["answer"])

@@ -155,7 +155,12 @@ NOTICES = [
     ),
     (
         "info",
-        {"nn": "Ope kveld torsdag", "nb": "Åpen kveld torsdag", "en": "Open late on Thursday", "ar": "نفتح مساء الخميس"},
+        {
+            "nn": "Ope kveld torsdag",
+            "nb": "Åpen kveld torsdag",
+            "en": "Open late on Thursday",
+            "ar": "نفتح مساء الخميس",
+        },
         {
             "nn": "Torsdag har vi ope til klokka 17.",
             "nb": "Torsdag har vi åpent til klokka 17.",
@@ -224,7 +229,9 @@ async def doors(hub: Hub, folder: Path) -> AsyncIterator[list[DoorProcess]]:
             await one.stop()
 
 
-@pytest.mark.parametrize(("size", "language"), [("desk", "nn"), ("phone", "nn"), ("small phone", "nn"), ("phone", "en")])
+@pytest.mark.parametrize(
+    ("size", "language"), [("desk", "nn"), ("phone", "nn"), ("small phone", "nn"), ("phone", "en")]
+)
 async def test_each_page_of_the_console(town_hall: TownHall, tmp_path: Path, size: Size, language: str) -> None:
     town_hall.chromium.excuse("40[34]")
     hub = town_hall.hub
