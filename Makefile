@@ -27,9 +27,12 @@ bench: install-test
 contract: install-check
 	$(BIN)/python -m devices.contract.typescript
 
-lock: install-check
+lock:
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet pip-tools
+	@mkdir -p requirements
 	for set in run test check; do \
-	  $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --strip-extras --allow-unsafe \
+	  KOMMUNEVERT_ASSETS=skip $(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --allow-unsafe \
 	    --extra demo $$([ $$set = run ] || echo "--extra test") $$([ $$set = check ] && echo "--extra check") \
 	    --output-file requirements/$$set.txt pyproject.toml; done
 

@@ -169,15 +169,13 @@ class Mqtt:
 
     async def _handle(self, route: _Route, received: Received, incoming: Incoming[Any]) -> None:
         if self._blame.is_quarantined(route.plugin):
-            return self._done(
-                received
-            )  # without receipt, so the device keeps it; unacknowledged, it would stop the rest
+            return self._done(received)  # no receipt, so the device keeps it; unacknowledged it would stop the rest
         try:
             async with asyncio.timeout(HANDLER_SECONDS):
                 await route.take(incoming)
         except Exception as error:  # noqa: BLE001 (isolation: a plugin's failure is its own)
             self._blame.failed(route.plugin, f"message {incoming.device.kind}/{route.what}", error)
-        self._done(received)
+        return self._done(received)
 
     def _route(self, name: str) -> _Route | None:
         """Matching walks a tree; a site has few topics, so remember."""

@@ -45,7 +45,9 @@ def session_of(request: web.Request) -> Session:
     return session
 
 
-def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -> list[Any]:
+def middlewares(  # noqa: C901 (three small ones that share their settings)
+    accounts: Accounts, error_page: ErrorPage, *, is_secure: bool
+) -> list[Any]:
     """In the order in which a request meets them."""
 
     async def told(request: web.Request, status: int, title: str, detail: str | None) -> web.Response:
