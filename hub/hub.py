@@ -254,7 +254,7 @@ class Hub:
         return guarded
 
     async def _serve(self, stack: AsyncExitStack, shell: Shell, routes: list[web.RouteDef], broker: Address) -> None:
-        secure = self.settings.web.tls is not None
+        secure = self.settings.web.address.startswith("https:")
         kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
         login_pages(kernel, self.accounts, is_secure=secure)
         system = SystemPages(kernel, self)

@@ -9,6 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from hub.web.security import SESSION
 
 LOOPBACK = ("127.0.0.1", "::1")
+FORWARDED = {"forwarded", "x-forwarded-for"}
+"""Behind a proxy everybody comes from this machine."""
 
 
 def health_routes(problems: Callable[[], dict[str, str | None]]) -> list[web.RouteDef]:
@@ -31,7 +33,8 @@ def health_routes(problems: Callable[[], dict[str, str | None]]) -> list[web.Rou
 
     async def metrics(request: web.Request) -> web.Response:
         session = request[SESSION]
-        if request.remote not in LOOPBACK and (session is None or "it" not in session.roles):
+        is_local = request.remote in LOOPBACK and not FORWARDED & {name.lower() for name in request.headers}
+        if not is_local and (session is None or "it" not in session.roles):
             raise web.HTTPForbidden(text="Metrics are for this machine and for IT.")
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
