@@ -213,7 +213,7 @@ class Wire:
                     await self._until_ready()
                     wait = 0.2
                     await self._closed.wait()
-                    self.problem = "connection lost"
+                    self.problem = f"{self.address.host}:{self.address.port}: connection lost"
             except (OSError, TimeoutError) as error:
                 self.problem = f"{self.address.host}:{self.address.port}: {error or type(error).__name__}"
             log.warning("mqtt_disconnected", problem=self.problem, retry_seconds=round(wait, 1))
