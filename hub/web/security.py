@@ -75,7 +75,9 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
                 request=request[REQUEST_ID],
                 error=type(error).__name__,
             )
-            answer = await told(request, 500, "Internal error", "Something went wrong in the hub. The log has the details.")
+            answer = await told(
+                request, 500, "Internal error", "Something went wrong in the hub. The log has the details."
+            )
         if not answer.prepared:
             for name, value in _headers(is_secure=is_secure).items():
                 answer.headers.setdefault(name, value)

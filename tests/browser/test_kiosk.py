@@ -42,7 +42,9 @@ async def test_from_the_link_to_check_out(town_hall: TownHall) -> None:
     kiosk = await chromium.tab()
     await kiosk.goto(link)
     await expect(kiosk.locator("body")).to_have_attribute("data-state", "language")
-    await expect(kiosk).to_have_url(f"{hub.settings.web.address}/kiosk")  # whoever looks at the address learns no secret
+    await expect(kiosk).to_have_url(
+        f"{hub.settings.web.address}/kiosk"
+    )  # whoever looks at the address learns no secret
 
     number = await register(kiosk)
     (visit,) = await visits(hub)
