@@ -60,7 +60,8 @@ export class Player {
     else this.drawProgramme(this.programme);
   }
 
-  private drawProgramme(programme: Programme): void {
+  /** Room for names is known only once the parts stand; what was laid out for another room is laid out again. */
+  private drawProgramme(programme: Programme, isSecondTry = false): void {
     const now = new Date();
     const here = siteTime(now, programme.time_zone);
     const notices = currentNotices(programme.notices ?? [], now);
@@ -84,6 +85,9 @@ export class Player {
       boardSection(board, turn.boardPage, room),
       ageSection(this.asOf(programme)),
     ]);
+    const found = roomIn(this.root.querySelector(".board ul"), unitOf(this.root), board.length);
+    const isOther = found.rows !== room.rows || found.columns !== room.columns;
+    if (board.length > 0 && isOther && !isSecondTry) this.drawProgramme(programme, true);
   }
 
   /** null while the line is up, or has only just gone. */

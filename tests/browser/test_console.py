@@ -167,7 +167,7 @@ async def test_what_did_not_work_is_said_on_a_page_in_the_readers_language(town_
     town_hall.chromium.excuse("40[34]")
     page = await town_hall.console("/doors", "caretaker")
     await page.goto(f"{town_hall.hub.settings.web.address}/audit")
-    await expect(page.locator("main")).to_contain_text("Du er logga inn som caretaker")
+    await expect(page.locator("main")).to_contain_text("Du er logga inn som vaktmeister")
     await page.goto(f"{town_hall.hub.settings.web.address}/ingenting")
     await expect(page.locator("h1")).to_have_text("Sida finst ikkje")
     await page.locator("main a").click()

@@ -37,7 +37,7 @@ async def test_a_door_is_opened_from_the_phone_and_both_pages_see_it(town_hall: 
     await expect(on_desk).to_have_attribute("data-lock", "locked", timeout=8_000)
     await expect(on_phone).to_contain_text("Låst")
     await expect(desk.locator(".commands tbody tr")).to_have_count(1)
-    await expect(desk.locator(".commands")).to_contain_text("caretaker")
+    await expect(desk.locator(".commands")).to_contain_text("vaktmeister")
 
 
 async def test_a_door_that_is_gone_is_not_shown_as_locked(town_hall: TownHall, door: DoorProcess) -> None:

@@ -29,8 +29,8 @@ async def number_shown(kiosk: Page) -> str:
     return (await number.inner_text()).strip()
 
 
-async def check_out(kiosk: Page, number: str) -> None:
-    await choose_language(kiosk)
+async def check_out(kiosk: Page, number: str, language: str = "nn") -> None:
+    await choose_language(kiosk, language)
     await kiosk.locator("[data-track=checkout]").click()
     for digit in number:
         await kiosk.locator(f"[data-key='{digit}']").click()
