@@ -223,4 +223,8 @@ async def test_a_hub_that_died_between_intent_and_outcome_says_unknown(
             lambda connection: connection.execute(update(command_table).values(outcome=None, ended_at=None))
         )
     async with running_hub(settings, tmp_path) as hub:
-        assert await outcomes(hub) == [("unknown", "hub_restarted")]
+
+        async def is_ended() -> bool:
+            return await outcomes(hub) == [("unknown", "hub_restarted")]
+
+        await until_async(is_ended)

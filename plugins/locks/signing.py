@@ -55,7 +55,7 @@ class Signer:
         """Hexadecimal, for doors; asked of a signer of its own where none runs. Raises SigningError."""
         if not self._ready.is_set():
             process = await self._start()
-            answer, _ = await process.communicate()
+            answer, _ = await process.communicate(b"")
             if process.returncode != 0:
                 raise SigningError("the signer does not start")
             return str(orjson.loads(answer)["verify_key"])
