@@ -36,7 +36,7 @@ class Told:
 async def until(true: Callable[[], object], seconds: float = 5) -> None:
     """The pins have no loop to wait on: their threads are asked."""
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110
+        while not true():
             await asyncio.sleep(0.005)
 
 
