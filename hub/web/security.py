@@ -50,15 +50,6 @@ def middlewares(  # noqa: C901 (three small ones that share their settings)
 ) -> list[Any]:
     """In the order in which a request meets them."""
 
-    async def told(request: web.Request, status: int, title: str, detail: str | None) -> web.Response:
-        """A page for people, a problem document for programs."""
-        if _wants_page(request):
-            try:
-                return await error_page(request, status, detail or title)
-            except Exception as error:
-                log.exception("error_page_failed", request=request[REQUEST_ID], error=type(error).__name__)
-        return problem(request, status, title, detail)
-
     @web.middleware
     async def errors(request: web.Request, handler: Serve) -> web.StreamResponse:
         request[REQUEST_ID] = secrets.token_hex(8)
@@ -69,7 +60,7 @@ def middlewares(  # noqa: C901 (three small ones that share their settings)
             if error.status < 400:  # noqa: PLR2004
                 error.headers.update(_headers(is_secure=is_secure))
                 raise
-            answer = await told(request, error.status, error.reason, error.text)
+            answer = await _told(request, error_page, error.status, error.reason, error.text)
         except Exception as error:
             log.exception(
                 "request_failed",
@@ -77,8 +68,8 @@ def middlewares(  # noqa: C901 (three small ones that share their settings)
                 request=request[REQUEST_ID],
                 error=type(error).__name__,
             )
-            answer = await told(
-                request, 500, "Internal error", "Something went wrong in the hub. The log has the details."
+            answer = await _told(
+                request, error_page, 500, "Internal error", "Something went wrong in the hub. The log has the details."
             )
         if not answer.prepared:
             for name, value in _headers(is_secure=is_secure).items():
@@ -111,6 +102,18 @@ def problem(request: web.Request, status: int, title: str, detail: str | None) -
         "instance": request[REQUEST_ID],
     }
     return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json")
+
+
+async def _told(
+    request: web.Request, error_page: ErrorPage, status: int, title: str, detail: str | None
+) -> web.Response:
+    """A page for people, a problem document for programs."""
+    if _wants_page(request):
+        try:
+            return await error_page(request, status, detail or title)
+        except Exception as error:
+            log.exception("error_page_failed", request=request[REQUEST_ID], error=type(error).__name__)
+    return problem(request, status, title, detail)
 
 
 def _headers(*, is_secure: bool) -> dict[str, str]:

@@ -18,15 +18,18 @@ MEASURE = """least => {
     && one.closest("p, li, small").textContent.trim() !== one.textContent.trim();
   const found = [];
   for (const one of root.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")) {
-    if (!one.checkVisibility({ visibilityProperty: true }) || one.matches(".ds-skip-link") || isText(one)) continue;
+    if (!one.checkVisibility({ visibilityProperty: true })) continue;
+    if (one.matches(".ds-skip-link") || isText(one)) continue;
     one.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
     const box = one.getBoundingClientRect();
     const name = `${one.tagName.toLowerCase()} "${(one.getAttribute("aria-label") ?? one.textContent).trim()}"`;
     if (box.height < least - 0.5) found.push(`${name} is ${box.height.toFixed(1)} px high`);
     const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
-    if (hit === null || !(one.contains(hit) || hit.contains(one))) found.push(`${name} is covered by ${hit?.outerHTML.slice(0, 80)}`);
+    const isHit = hit !== null && (one.contains(hit) || hit.contains(one));
+    if (!isHit) found.push(`${name} is covered by ${hit?.outerHTML.slice(0, 80)}`);
   }
-  if (document.documentElement.scrollWidth > innerWidth) found.push(`the page is ${document.documentElement.scrollWidth} px wide`);
+  const width = document.documentElement.scrollWidth;
+  if (width > innerWidth) found.push(`the page is ${width} px wide`);
   scrollTo(0, 0);
   return found;
 }"""

@@ -14,16 +14,17 @@ TARGET = Path(__file__).parents[2] / "docs" / "picture.png"
 PARTS = {
     "screen": "screen/wall-nn-danger",
     "kiosk": "kiosk/tablet-nn/02-start",
-    "doors": "console/small-phone-nn/doors",
+    "doors": "console/small-phone-nn/doors-caretaker",
 }
 STYLE = """
-body { margin: 0; width: 1600px; height: 860px; position: relative; background: linear-gradient(160deg, #dce9f2, #f6f8fa); }
+body { margin: 0; width: 1600px; height: 860px; position: relative;
+       background: linear-gradient(160deg, #dce9f2, #f6f8fa); }
 div { position: absolute; overflow: hidden; border: 10px solid #16222e; background: #16222e;
       box-shadow: 0 18px 40px rgb(0 30 60 / 28%); }
 img { display: block; width: 100%; }
-.screen { inset: 46px auto auto 50px; width: 1000px; border-radius: 14px; }
-.kiosk { inset: 190px auto auto 880px; width: 430px; border-width: 16px; border-radius: 28px; }
-.doors { inset: 70px auto auto 1280px; width: 262px; height: 560px; border-radius: 32px; }
+.screen { inset: 60px auto auto 40px; width: 880px; border-radius: 14px; }
+.kiosk { inset: 215px auto auto 770px; width: 420px; border-width: 16px; border-radius: 28px; }
+.doors { inset: 90px auto auto 1268px; width: 280px; height: 620px; border-radius: 32px; }
 """
 
 

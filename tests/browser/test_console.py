@@ -150,7 +150,8 @@ async def test_another_sites_page_cannot_act_in_our_name(town_hall: TownHall, tm
     town_hall.chromium.excuse("403")
     page = await town_hall.console("/people", "front_line")
     address = town_hall.hub.settings.web.address
-    form = f'<form method=post action="{address}/screens/notices"><input name=title_nn value=Fusk><button>x</button></form>'
+    target = f"{address}/screens/notices"
+    form = f'<form method=post action="{target}"><input name=title_nn value=Fusk><button>x</button></form>'
     evil = address.replace("localhost", "127.0.0.1")
     await page.route(f"{evil}/evil", lambda route: route.fulfill(body=form, content_type="text/html"))
     await page.goto(f"{evil}/evil")

@@ -19,7 +19,7 @@ TURN_MS = 12_500
 async def test_hours_board_and_a_notice_within_a_second(town_hall: TownHall) -> None:
     screen = await town_hall.screen()
     await expect(screen.locator(".head h1")).to_have_text("Fjordvik rådhus")
-    await expect(screen.locator(".hours")).to_contain_text("09:00–15:30")
+    await expect(screen.locator(".hours")).to_contain_text("09:00\u201315:30")
     await expect(screen.locator(".board")).to_contain_text("Kari Nordmann")
     await expect(screen.locator(".board")).not_to_contain_text("Karl-Åge")  # not a unit of the board
 
