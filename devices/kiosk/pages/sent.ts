@@ -53,7 +53,7 @@ export function registeredPage(kiosk: Kiosk): Page {
     lead:
       receipt?.host_is_told === false
         ? gettext("The desk tells {name} that you are here. Please say hello there.", { name })
-        : gettext("{name} has been told that you are here.", { name }),
+        : gettext("We are telling {name} that you are here.", { name }),
     body: [
       element("p", { class: "answer", role: "status", id: "answer" }, ...answerWords(kiosk)),
       receipt?.number
