@@ -45,9 +45,7 @@ def session_of(request: web.Request) -> Session:
     return session
 
 
-def middlewares(  # noqa: C901 (three small ones that share their settings)
-    accounts: Accounts, error_page: ErrorPage, *, is_secure: bool
-) -> list[Any]:
+def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -> list[Any]:
     """In the order in which a request meets them."""
 
     @web.middleware

@@ -88,7 +88,7 @@ async def chromium() -> AsyncIterator[Chromium]:
 async def kill(context: BrowserContext, profile: Path) -> None:
     """As a power cut would: the browser that has this profile, with SIGKILL."""
     closed: list[BrowserContext] = []
-    context.on("close", lambda gone: closed.append(gone))  # noqa: PLW0108 (Playwright takes no built-in)
+    context.on("close", lambda gone: closed.append(gone))
     for pid in _browsers_of(profile):
         os.kill(pid, signal.SIGKILL)
     await until(lambda: closed)

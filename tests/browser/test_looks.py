@@ -45,9 +45,7 @@ def somebody(hub: Hub) -> str:
 @pytest.mark.parametrize(
     ("language", "sizes"), [("nn", ("tablet", "phone", "wall")), ("en", ("phone",)), ("ar", ("tablet",))]
 )
-async def test_each_state_of_the_kiosk(  # noqa: PLR0915 (one walk, a picture at each step)
-    town_hall: TownHall, language: str, sizes: tuple[Size, ...]
-) -> None:
+async def test_each_state_of_the_kiosk(town_hall: TownHall, language: str, sizes: tuple[Size, ...]) -> None:
     hub = town_hall.hub
     host = somebody(hub)
     kiosk = await town_hall.kiosk(sizes[0], has_clock=True)
