@@ -67,6 +67,7 @@ class SystemPages:
             request,
             "plugins.html",
             plugins=list(self._hub.host.plugins.values()),
+            parts={part: problem for part, problem in self._hub.problems().items() if not part.startswith("plugin")},
             healths=healths,
             held=held,
             words_of=lambda name: self._pages.words_of(name, language),
