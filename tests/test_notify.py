@@ -141,14 +141,19 @@ async def test_the_outbox_lives_through_a_restart(
         async with KioskClient(enrolment).connected() as client:
             receipt = await arrive(client)
 
-            async def is_told() -> bool:
-                return bool((await hub.host.plugins["checkin"].instance.visits.get(receipt.of)).told)
-
-            await until_async(is_told)
+            assert await told(hub, receipt.of, False)  # the desk sees that the host is not told yet
     mail_server.start()
-    async with running_hub(settings, tmp_path):
+    async with running_hub(settings, tmp_path) as hub:
         await until(lambda: mail_server.mails, 20)
+        assert await told(hub, receipt.of, True)
     assert len(mail_server.mails) == 1
+
+
+async def told(hub: Hub, visit: str, wanted: bool) -> bool:
+    async def is_so() -> bool:
+        return (await hub.host.plugins["checkin"].instance.visits.get(visit)).told is wanted
+
+    return bool(await until_async(is_so))
 
 
 @pytest_asyncio.fixture
