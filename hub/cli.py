@@ -188,11 +188,21 @@ def _hub(read: Callable[[Path], Configuration], path: Path) -> Hub:
 
 def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     try:
-        asyncio.run(work())
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(work())
     except ValidationError as error:
         raise click.ClickException("; ".join(one["msg"] for one in error.errors())) from None
     except (BrokerError, MissingAssetsError, NewerSchemaError, WeakPasswordError, SQLAlchemyError, OSError) as error:
         raise click.ClickException(str(getattr(error, "orig", None) or error)) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Uvloop where it is installed (the extra `uvloop`): a little quicker, never needed."""
+    try:
+        import uvloop  # noqa: PLC0415 (optional)
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
 
 
 async def _until_stopped(hub: Hub) -> None:

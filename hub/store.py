@@ -6,7 +6,9 @@ All writing goes through one thread, in the order asked. What waits while the di
 
 import asyncio
 import queue
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,6 +26,9 @@ T = TypeVar("T")
 Item = TypeVar("Item")
 MOST_TOGETHER = 500
 READERS = 2
+CHECKPOINT_SECONDS = 2.0
+PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=20000", "foreign_keys=ON", "busy_timeout=60000")
+"""`synchronous=FULL`: a commit is on the disk when it returns (D10). SQLite's own checkpoint is a belt, see below."""
 
 
 class Utc(TypeDecorator[datetime]):
@@ -75,6 +80,7 @@ class Store:
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._writer = threading.Thread(target=self._write_all, name="store-write", daemon=True)
+        self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def open(self) -> None:
@@ -140,6 +146,19 @@ class Store:
             self._write_batch(batch)
             if not more:
                 return
+            if self.engine.dialect.name == "sqlite" and time.monotonic() > self._checkpoint_at:
+                self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
+                self._readers.submit(self._checkpoint)
+
+    def _checkpoint(self) -> None:
+        """SQLite's log into its database, beside the writer: in its own commit it would keep a visitor waiting."""
+        connection = self.engine.raw_connection()  # outside a transaction, where SQLite wants it
+        try:
+            connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        except sqlite3.Error as error:
+            log.warning("checkpoint_failed", error=str(error))  # the log grows; the next one may do
+        finally:
+            connection.close()
 
     def _write_batch(self, batch: list[_Work]) -> None:
         calls: dict[Callable[[], None], None] = {}
@@ -209,7 +228,7 @@ def _engine(url: str) -> Engine:
     def _prepare(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # SQLAlchemy says BEGIN, see below; the driver must not
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000"):
+        for pragma in PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

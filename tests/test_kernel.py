@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, select, text, update
 
 from hub import audit
 from hub import events as events_module
+from hub import store as store_module
 from hub.events import Event, Events
 from hub.hub import FOLDER
 from hub.limits import Limiter
@@ -179,3 +180,17 @@ def test_shipped_files_are_there() -> None:
     with pytest.raises(FileNotFoundError):
         shipped("no-such-file")
     assert Path(shipped("kommunevert.example.yaml")).read_text().startswith("# Kommunevert")
+
+
+async def test_sqlites_log_goes_into_the_database_beside_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpoints run beside the writer: the pages are in the database long before SQLite's own limit."""
+    monkeypatch.setattr(store_module, "CHECKPOINT_SECONDS", 0.0)
+    store = Store(f"sqlite:///{tmp_path / 'test.db'}")
+    await store.open()
+    await store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
+    for number in range(300):
+        await store.write(lambda c, number=number: audit.record(c, "kari", "x", str(number), {"text": "x" * 3000}))  # type: ignore[misc]
+    await until(lambda: (tmp_path / "test.db").stat().st_size > 900_000)
+    await store.close()
