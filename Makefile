@@ -19,6 +19,7 @@ check: install-check
 	$(BIN)/python -m devices.locale.catalogues --check
 	$(BIN)/python -m hub.catalogues --check
 	$(BIN)/python -m devices.contract.typescript --check
+	$(BIN)/python -m hub.published --check
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 
 bench: install-test
@@ -26,6 +27,7 @@ bench: install-test
 
 contract: install-check
 	$(BIN)/python -m devices.contract.typescript
+	$(BIN)/python -m hub.published
 
 lock:
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

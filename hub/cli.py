@@ -12,7 +12,7 @@ import click
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub import logs
+from hub import logs, published
 from hub.accounts import ROLES, WeakPasswordError
 from hub.broker import BrokerError, write_accounts
 from hub.demo import Demo, Ports, demo_configuration, free_ports
@@ -27,6 +27,8 @@ from hub.web.system_pages import link_of
 CONFIG = click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The configuration file."
 )
+
+SOME_CONFIG = click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="The configuration file.")
 
 
 @click.group(context_settings={"max_content_width": 100})
@@ -83,6 +85,26 @@ def check_configuration(config: Path) -> None:
     """Check a configuration file and start nothing."""
     _hub(Configuration.read, config)
     click.echo(f"{config}: good")
+
+
+@main.command("asyncapi")
+@SOME_CONFIG
+def asyncapi_document(config: Path | None) -> None:
+    """Print the AsyncAPI 3 document of all MQTT messages, of this configuration's plugins or those that come along."""
+    _print_document(published.asyncapi_of, config)
+
+
+def _print_document(make: Callable[[Hub], dict[str, Any]], config: Path | None) -> None:
+    logs.set_up(as_json=not sys.stderr.isatty(), level=30)
+
+    async def show() -> None:
+        async with published.started(config) as hub:
+            click.echo(published.as_text(make(hub)), nl=False)
+
+    try:
+        _run(show)
+    except ConfigurationError as error:
+        raise click.ClickException(f"the configuration is wrong\n{error}") from None
 
 
 @main.group()

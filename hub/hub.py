@@ -97,7 +97,7 @@ class Hub:
             routes = await self._start_plugins(shell)
             stack.push_async_callback(self.host.stop)
             self.host.begin()
-            receive_signs_of_life(self.mqtt, self.devices, self._kinds())
+            receive_signs_of_life(self.mqtt, self.devices, self.kinds())
             self.mqtt.attach(wire)
             await self._beside(stack, "mqtt", wire.run)
             await self._beside(stack, "projections", self._project)
@@ -155,6 +155,10 @@ class Hub:
     def accounts_changed(self) -> None:
         if self.broker is not None:
             self.broker.set_accounts(self.devices)
+
+    def kinds(self) -> set[str]:
+        """The kinds of device that some plugin drives."""
+        return self.mqtt.kinds | set(self.tablet_kinds)
 
     def problems(self) -> dict[str, str | None]:
         """Each part of the hub and what is wrong with it."""
@@ -270,9 +274,6 @@ class Hub:
             tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             tls.load_cert_chain(self.settings.web.tls.certificate, self.settings.web.tls.key)
         await web.TCPSite(runner, self.settings.web.host, self.settings.web.port, ssl_context=tls).start()
-
-    def _kinds(self) -> set[str]:
-        return self.mqtt.kinds | set(self.tablet_kinds)
 
     def _came_back(self) -> None:
         self.live.touch("plugins")

@@ -1,7 +1,7 @@
 """The hub's side of MQTT: one routing table from topic filters to handlers with validated models."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -11,7 +11,9 @@ from paho.mqtt.matcher import MQTTMatcher
 from prometheus_client import Counter
 from pydantic import TypeAdapter, ValidationError
 
+from devices.contract import alive
 from devices.contract.alive import Heartbeat, Status
+from devices.contract.channels import Channel
 from devices.contract.messages import MAX_PAYLOAD_BYTES, Id, Message
 from devices.contract.topics import Topic, branch, parse, topic
 from hub.devices import Device, Devices
@@ -49,6 +51,10 @@ class _RefusedError(Exception):
     """Why a message is not taken."""
 
 
+class UndeclaredMessageError(LookupError):
+    """A message is sent that no table of channels has, or with another model than the table says."""
+
+
 class PayloadTooLargeError(ValueError):
     """A message of ours is larger than a browser's broker connection carries."""
 
@@ -67,10 +73,19 @@ class Mqtt:
         self._tasks: set[asyncio.Task[None]] = set()
         self._filters: list[str] = []
         self.kinds: set[str] = set()
+        self.channels: dict[tuple[str | None, str, str], Channel] = {}
+        """By kind, direction and what: all that is said between the hub and its devices, as far as plugins speak."""
+        self.speak(alive.CHANNELS)
 
     def attach(self, wire: Wire) -> None:
         self.wire = wire
         wire.subscribe(f"{self._root}/{self._site}/+/+/up/#")
+
+    def speak(self, channels: Iterable[Channel]) -> None:
+        """Declare messages: what is sent must be among them. Raises ValueError for a topic with two meanings."""
+        for one in channels:
+            if self.channels.setdefault((one.kind, one.direction, one.what), one) != one:
+                raise ValueError(f"{one.kind}/+/{one.direction}/{one.what} is declared by another plugin already")
 
     def receive(
         self,
@@ -88,6 +103,8 @@ class Mqtt:
             raise ValueError(f"{topic_filter} is received by another plugin already")
         self._filters.append(topic_filter)
         self.kinds.add(kind)
+        if self._channel(kind, "up", what) is None:
+            self.speak([Channel("up", what, model, f"for the plugin {plugin}", kind=kind)])
         self._routes[topic_filter] = _Route(plugin, what, model, take, takes_retained, on_malformed)
         self._matched.clear()
 
@@ -97,11 +114,12 @@ class Mqtt:
         what: str,
         message: Message | None,
         *,
-        qos: int = 1,
-        retain: bool = False,
-        expiry_seconds: int | None = None,
+        retain: bool | None = None,
     ) -> bool:
-        """Raises PayloadTooLargeError."""
+        """As the channel's declaration says. Raises PayloadTooLargeError or UndeclaredMessageError."""
+        channel = self._channel(device.kind, "down", what)
+        if channel is None or not isinstance(message, channel.model | None):
+            raise UndeclaredMessageError(f"{type(message).__name__} on {device.kind}/+/down/{what}")
         payload = b"" if message is None else message.payload()
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLargeError(
@@ -112,13 +130,16 @@ class Mqtt:
         return self.wire.publish(
             topic(self._root, self._site, device.kind, device.id, "down", what),
             payload,
-            qos=qos,
-            retain=retain,
-            expiry_seconds=expiry_seconds,
+            qos=channel.qos,
+            retain=channel.retained if retain is None else retain,
+            expiry_seconds=channel.expiry_seconds,
         )
 
     def branch(self, device: Device) -> str:
         return branch(self._root, self._site, device.kind, device.id)
+
+    def _channel(self, kind: str, direction: str, what: str) -> Channel | None:
+        return self.channels.get((kind, direction, what)) or self.channels.get((None, direction, what))
 
     async def close(self) -> None:
         """Let what has begun finish; the wire must bring nothing more."""

@@ -4,12 +4,13 @@ A plugin is a package with a class `Plugin`: its settings as `settings_model`, a
 `async start()`, and hook implementations as methods. docs/plugins.md walks through one.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from devices.contract.channels import Channel
 from devices.contract.messages import Message
 from hub import audit
 from hub.devices import Device, Devices
@@ -26,6 +27,7 @@ from hub.web.pages import Pages
 
 __all__ = [
     "N_",
+    "Channel",
     "Context",
     "Device",
     "Event",
@@ -91,6 +93,13 @@ class Context:
 
     # -- devices
 
+    def speaks(self, channels: Iterable[Channel]) -> None:
+        """Declare the messages between this plugin and its devices: their QoS, and their place in AsyncAPI.
+
+        QoS 0 is right for what the device asks for again anyway, such as a receipt, and spares two packets.
+        """
+        self._mqtt.speak(channels)
+
     def receive(
         self,
         kind: str,
@@ -119,15 +128,14 @@ class Context:
         what: str,
         message: Message | None,
         *,
-        qos: int = 1,
-        retain: bool = False,
-        expiry_seconds: int | None = None,
+        retain: bool | None = None,
     ) -> bool:
-        """Publish below the device's `down`; None clears what was retained. False while the broker is away.
+        """Publish below the device's `down`, as the channel is declared. False while the broker is away.
 
-        QoS 0 is right for what the device asks for again anyway, such as a receipt, and spares two packets.
+        None, with `retain=True` where the channel is not retained, clears what lies in the broker.
+        Raises PayloadTooLargeError, or UndeclaredMessageError for what `speaks` has not declared.
         """
-        return self._mqtt.send(device, what, message, qos=qos, retain=retain, expiry_seconds=expiry_seconds)
+        return self._mqtt.send(device, what, message, retain=retain)
 
     # -- what happens
 

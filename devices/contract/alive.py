@@ -6,6 +6,7 @@ believes the heartbeat: a last will alone is no proof of life (research: brokers
 
 from pydantic import AwareDatetime, Field
 
+from devices.contract.channels import Channel
 from devices.contract.messages import Message
 
 HEARTBEAT_SECONDS = 15
@@ -27,3 +28,10 @@ class Heartbeat(Message):
     uptime_seconds: int = Field(ge=0)
     outbox: int = Field(default=0, ge=0, description="events that wait for the hub's receipt")
     problem: str | None = Field(default=None, max_length=200, description="what a caretaker should know, in English")
+
+
+CHANNELS = (
+    Channel("up", "status", Status, "here, or gone: also the last will", retained=True),
+    Channel("up", "heartbeat", Heartbeat, f"a sign of life every {HEARTBEAT_SECONDS} s", qos=0),
+)
+"""Every kind of device has them."""

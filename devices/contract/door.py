@@ -1,4 +1,4 @@
-"""What a door controller and the hub say to each other (kind `door`). QoS 1, never retained.
+"""What a door controller and the hub say to each other (kind `door`). Never retained; CHANNELS has QoS and expiry.
 
     up/state           Signed(State)             at every change and every STATE_SECONDS
     down/challenge     ChallengeRequest          the hub has committed an intent and asks for a challenge
@@ -29,6 +29,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
 from pydantic import AwareDatetime, Base64Bytes, Field, StringConstraints, ValidationError
 
+from devices.contract.channels import Channel
 from devices.contract.messages import Id, Message
 
 M = TypeVar("M", bound=Message)
@@ -160,3 +161,35 @@ class Event(Message):
 
 class EventReceipt(Message):
     of: Id = Field(description="an Event's id, or the command id of an Outcome")
+
+
+_EXPIRY = int(COMMAND_SECONDS)
+
+CHANNELS = (
+    Channel("up", "state", Signed, f"at every change and every {STATE_SECONDS} s", carries=State, kind=KIND),
+    Channel(
+        "down",
+        "challenge",
+        ChallengeRequest,
+        "the hub has committed an intent and asks for a challenge",
+        expiry_seconds=_EXPIRY,
+        kind=KIND,
+    ),
+    Channel("up", "challenge", Signed, "a fresh nonce; the door remembers one", carries=Challenge, kind=KIND),
+    Channel(
+        "down",
+        "command",
+        Signed,
+        f"signed by the hub, good once, for {COMMAND_SECONDS:g} s",
+        expiry_seconds=_EXPIRY,
+        carries=Command,
+        kind=KIND,
+    ),
+    Channel(
+        "up", "outcome", Signed, "what the door did; sent again until the receipt comes", carries=Outcome, kind=KIND
+    ),
+    Channel(
+        "up", "event", Signed, "what happened at the door; sent again until the receipt comes", carries=Event, kind=KIND
+    ),
+    Channel("down", "receipt", EventReceipt, "after the durable commit", qos=0, kind=KIND),
+)

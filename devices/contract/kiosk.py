@@ -1,6 +1,6 @@
-"""What a kiosk and the hub say to each other (kind `kiosk`). QoS 1 up, and only `offer` is retained.
+"""What a kiosk and the hub say to each other (kind `kiosk`). CHANNELS has them with QoS and expiry.
 
-What a kiosk asks for again until it comes (found, receipt) comes with QoS 0.
+What a kiosk asks for again until it comes (found, receipt) comes with QoS 0. Only `offer` is retained.
 
     up/search      Search      three letters of a host's name
     down/found     Found       at most five people who can be visited
@@ -17,6 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from devices.contract.channels import Channel
 from devices.contract.messages import Id, Language, Message, Name, Text, Translated
 
 KIND = "kiosk"
@@ -96,3 +97,16 @@ class Offer(Message):
     languages: list[Language] = Field(min_length=1)
     signposts: list[Signpost] = Field(default_factory=list, max_length=12)
     registers_visits: bool = True
+
+
+ANSWER_SECONDS = 300
+
+CHANNELS = (
+    Channel("up", "search", Search, "three letters or more of a host's name", kind=KIND),
+    Channel("down", "found", Found, f"at most {MOST_HOSTS} people who can be visited", qos=0, kind=KIND),
+    Channel("up", "visit", Visit, "a visitor registers; sent again until the receipt comes", kind=KIND),
+    Channel("up", "checkout", CheckOut, "a visitor leaves; sent again until the receipt comes", kind=KIND),
+    Channel("down", "receipt", Receipt, "after the durable commit: the event counts", qos=0, kind=KIND),
+    Channel("down", "answer", HostAnswer, "what the host said", expiry_seconds=ANSWER_SECONDS, kind=KIND),
+    Channel("down", "offer", Offer, "what the first page offers", retained=True, kind=KIND),
+)

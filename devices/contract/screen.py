@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
+from devices.contract.channels import Channel
 from devices.contract.messages import Id, Language, Message, Translated
 
 KIND = "screen"
@@ -44,3 +45,10 @@ class Programme(Message):
     board: list[BoardRow] = Field(default_factory=list)
     notices: list[Notice] = Field(default_factory=list)
     made_at: AwareDatetime
+
+
+CHANNELS = (
+    Channel(
+        "down", "programme", Programme, "all that the player needs, whole, at every change", retained=True, kind=KIND
+    ),
+)

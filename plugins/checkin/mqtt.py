@@ -11,8 +11,6 @@ from plugins.checkin.service import Visits
 
 log = structlog.get_logger("checkin")
 
-ANSWER_SECONDS = 300
-
 
 class Kiosks:
     def __init__(self, context: Context, settings: Settings, visits: Visits) -> None:
@@ -25,6 +23,7 @@ class Kiosks:
         )
 
     def listen(self) -> None:
+        self._context.speaks(kiosk.CHANNELS)
         self._context.receive(kiosk.KIND, "search", kiosk.Search, self.search)
         self._context.receive(kiosk.KIND, "visit", kiosk.Visit, self.visit, self.malformed)
         self._context.receive(kiosk.KIND, "checkout", kiosk.CheckOut, self.check_out, self.malformed)
@@ -34,7 +33,7 @@ class Kiosks:
         hosts = [] if wait else await self._visits.find_hosts(incoming.message.text)
         found = [kiosk.Host(id=host.id, name=host.name, unit=host.unit) for host in hosts]
         answer = kiosk.Found(search=incoming.message.id, hosts=found, wait_seconds=int(wait) + 1 if wait else 0)
-        self._context.send(incoming.device, "found", answer, qos=0)
+        self._context.send(incoming.device, "found", answer)
 
     async def visit(self, incoming: Incoming[kiosk.Visit]) -> None:
         """The receipt goes out after the commit, and only then may the kiosk say "registered" (D1)."""
@@ -44,7 +43,7 @@ class Kiosks:
         except UnknownHostError:
             return self._refuse(incoming.device, message.id, "unknown_host")
         receipt = kiosk.Receipt(of=message.id, result="registered", number=number, host_is_told=host_is_told)
-        self._context.send(incoming.device, "receipt", receipt, qos=0)
+        self._context.send(incoming.device, "receipt", receipt)
         return None
 
     async def check_out(self, incoming: Incoming[kiosk.CheckOut]) -> None:
@@ -55,7 +54,7 @@ class Kiosks:
             await self._visits.check_out_by_number(message, incoming.device.id)
         except UnknownNumberError:
             return self._refuse(incoming.device, message.id, "unknown_number")
-        self._context.send(incoming.device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"), qos=0)
+        self._context.send(incoming.device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"))
         return None
 
     def malformed(self, device: Device, message_id: str) -> None:
@@ -67,17 +66,17 @@ class Kiosks:
             device = self._context.devices.get(visit.kiosk) if visit else None
             if visit is not None and device is not None and visit.answer is not None:
                 answer = kiosk.HostAnswer(visit=visit.id, answer=visit.answer)
-                self._context.send(device, "answer", answer, expiry_seconds=ANSWER_SECONDS)
+                self._context.send(device, "answer", answer)
 
     def offer_all(self) -> None:
         for device in self._context.devices.of_kind(kiosk.KIND):
-            self._context.send(device, "offer", self._offer, retain=True)
+            self._context.send(device, "offer", self._offer)
 
     def offer_to(self, device_id: str) -> None:
         device = self._context.devices.get(device_id)
         if device is not None and device.kind == kiosk.KIND:
-            self._context.send(device, "offer", self._offer, retain=True)
+            self._context.send(device, "offer", self._offer)
 
     def _refuse(self, device: Device, message_id: str, reason: kiosk.Refusal) -> None:
         log.info("refused", device=device.id, reason=reason)
-        self._context.send(device, "receipt", kiosk.Receipt(of=message_id, result="refused", reason=reason), qos=0)
+        self._context.send(device, "receipt", kiosk.Receipt(of=message_id, result="refused", reason=reason))

@@ -37,6 +37,7 @@ class Doors:
 
     def listen(self, takes: Takes) -> None:
         self._takes = takes
+        self._context.speaks(door.CHANNELS)
         self._receive("state", door.State, takes.state)
         self._receive("challenge", door.Challenge, self._challenge)
         self._receive("outcome", door.Outcome, self._outcome)
@@ -62,7 +63,7 @@ class Doors:
             self._context.send(device, "command", None, retain=True)
 
     def _send(self, device: Device, what: str, message: Message) -> None:
-        if not self._context.send(device, what, message, expiry_seconds=int(door.COMMAND_SECONDS)):
+        if not self._context.send(device, what, message):
             raise NoContactError
 
     def _receive(self, what: str, model: type[M], take: Callable[[M], Awaitable[None]]) -> None:
@@ -106,4 +107,4 @@ class Doors:
         """After the commit; the door sends again until it comes."""
         device = self._context.devices.get(door_id)
         if device is not None:
-            self._context.send(device, "receipt", door.EventReceipt(of=of), qos=0)
+            self._context.send(device, "receipt", door.EventReceipt(of=of))

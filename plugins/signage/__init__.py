@@ -19,6 +19,7 @@ class Plugin:
         self.signage = Signage(context, settings)
 
     async def start(self) -> None:
+        self.context.speaks(screen.CHANNELS)
         self.context.opens(screen.KIND, "/screen")
         ScreenPages(self.context, self.signage)
 

@@ -32,7 +32,7 @@ class Signage:
             return
         self.problem = None
         for device in self._context.devices.of_kind(screen.KIND):
-            self._context.send(device, "programme", programme, retain=True)
+            self._context.send(device, "programme", programme)
         self._context.live.touch("screens")
 
     async def programme(self) -> screen.Programme:

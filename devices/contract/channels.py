@@ -1,0 +1,24 @@
+"""What a contract module says about its messages, once: the hub's QoS, the documents and the tests are made of it."""
+
+from dataclasses import dataclass
+
+from devices.contract.messages import Message
+from devices.contract.topics import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One kind of message on `<root>/<site>/<kind>/<device>/<direction>/<what>`."""
+
+    direction: Direction
+    what: str
+    model: type[Message]
+    summary: str
+    qos: int = 1
+    retained: bool = False
+    expiry_seconds: int | None = None
+    """MQTT 5's message expiry; None: the broker keeps it as long as the session lives."""
+    carries: type[Message] | None = None
+    """The message whose exact bytes stand in `content`, where `model` is a signed envelope."""
+    kind: str | None = None
+    """None: every kind of device has it."""
