@@ -135,8 +135,9 @@ async def echo_rate(seconds: float) -> float:
     async with folder_with_devices(devices) as (_, hub, enrolments):
         assert hub.broker is not None
         await hub.store.open()
-        await hub.devices.load()
-        await hub.broker.start(hub.devices)
+        await hub.admission.load()
+        await hub.broker.accounts.put(list(hub.admission.accounts()), {})
+        await hub.broker.start()
         address = hub.broker.address
         echo = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.paho_echo", str(address.port), address.account, address.secret],

@@ -9,14 +9,12 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
-from devices.contract.topics import branch
-from hub.devices import Device, mosquitto_hash
+from hub.broker_accounts import AccountFiles, mosquitto_hash
 from hub.settings import OwnBroker
 from hub.wire import Address
 
@@ -32,44 +30,25 @@ class BrokerError(Exception):
     """Mosquitto is missing or does not start; the text says what to do."""
 
 
-def write_accounts(
-    folder: Path, hub_account: str, hub_hash: str, root: str, site: str, devices: Iterable[Device]
-) -> None:
-    """`passwords` and `acl`, each replaced whole. Raises OSError."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    passwords = [f"{hub_account}:{hub_hash}"]
-    acl = [f"user {hub_account}", "topic readwrite #", "topic read $SYS/#"]
-    for device in devices:
-        mine = branch(root, site, device.kind, device.id)
-        passwords.append(f"{device.id}:{device.secret_hash}")
-        acl += ["", f"user {device.id}", f"topic write {mine}/up/#", f"topic read {mine}/down/#"]
-    for name, lines in (("passwords", passwords), ("acl", acl)):
-        fresh = folder / f"{name}.new"
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            file.write("\n".join(lines) + "\n")
-        fresh.replace(folder / name)
-
-
 class Broker:
     """Start it with `start`, then `watch` it for ever; `stop` ends it."""
 
-    def __init__(self, settings: OwnBroker, folder: Path, root: str, site: str) -> None:
+    def __init__(self, settings: OwnBroker, folder: Path) -> None:
         self.problem: str | None = None
         self.restarts = 0
         self._settings = settings
         self._folder = folder
-        self._root = root
-        self._site = site
         self._secret = _kept_secret(folder / "hub.secret")
         self._process: asyncio.subprocess.Process | None = None
+        self.accounts = AccountFiles(folder, HUB_ACCOUNT, mosquitto_hash(self._secret), self._reread)
 
     @property
     def address(self) -> Address:
         return Address("127.0.0.1", self._settings.port, HUB_ACCOUNT, self._secret)
 
-    async def start(self, devices: Iterable[Device]) -> None:
-        """Returns once it takes connections. Raises BrokerError."""
-        self.set_accounts(devices)
+    async def start(self) -> None:
+        """Returns once it takes connections; put its accounts before, or nobody else gets in. Raises BrokerError."""
+        await self.accounts.put([], {})
         await self._end_leftover()
         self._write_configuration()
         await self._launch()
@@ -94,10 +73,8 @@ class Broker:
                 self.problem = str(error)
                 log.error("broker_not_started", problem=self.problem)  # noqa: TRY400 (the text says all)
 
-    def set_accounts(self, devices: Iterable[Device]) -> None:
-        """Takes effect at once: new accounts can connect, removed ones are cut."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_accounts(self._folder, HUB_ACCOUNT, mosquitto_hash(self._secret), self._root, self._site, devices)
+    def _reread(self) -> None:
+        """New accounts can connect at once; those that are removed, or have another secret, are cut."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGHUP)
 

@@ -14,15 +14,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub import logs, published
 from hub.accounts import ROLES, WeakPasswordError
-from hub.broker import BrokerError, write_accounts
+from hub.admission import TakenNameError, UnknownGatewayError
+from hub.broker import BrokerError
+from hub.broker_accounts import Account, mosquitto_hash, write_accounts
 from hub.demo import Demo, Ports, demo_configuration, free_ports
-from hub.devices import mosquitto_hash
+from hub.gateways import FilterError
 from hub.hub import Hub
 from hub.migrating import NewerSchemaError
 from hub.settings import Configuration, ConfigurationError, ExternalBroker
 from hub.tls import make_certificates
 from hub.web.assets import MissingAssetsError
 from hub.web.system_pages import link_of
+
+REFUSALS = (WeakPasswordError, TakenNameError, FilterError)
 
 CONFIG = click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The configuration file."
@@ -144,7 +148,7 @@ def device() -> None:
 )
 @CONFIG
 def device_add(device_id: str, kind: str, name: str | None, place: str, out: Path | None, config: Path) -> None:
-    """Enrol a device: prints its link, or writes its enrolment file. Stop the hub first, or use the console."""
+    """Enrol a device: prints its link, or writes its enrolment file. A hub that runs knows it within a second."""
     hub = _hub(Configuration.read, config)
 
     async def add() -> None:
@@ -160,6 +164,62 @@ def device_add(device_id: str, kind: str, name: str | None, place: str, out: Pat
                 click.echo(enrolment.payload().decode())
 
     _run(add)
+
+
+@main.group()
+def account() -> None:
+    """Accounts for devices and gateways that are not ours: Zigbee2MQTT, ESPHome, Home Assistant."""
+
+
+@account.command("add")
+@click.argument("name")
+@click.option("--topic", "filters", multiple=True, required=True, help="What it may write and read: zigbee2mqtt/#")
+@click.option(
+    "--announces/--no-announces",
+    default=True,
+    show_default=True,
+    help="Whether it may announce devices on homeassistant/#",
+)
+@CONFIG
+def account_add(name: str, filters: tuple[str, ...], announces: bool, config: Path) -> None:
+    """Make an account, or give it new topics and a new password. The password is shown this once."""
+    hub = _hub(Configuration.read, config)
+
+    async def add() -> None:
+        async with hub.store_only():
+            secret = await hub.admission.add_gateway(name, filters, "command line", announces=announces)
+        click.echo(f"user name  {name}\nclient id  {name}\npassword   {secret}")
+
+    _run(add)
+
+
+@account.command("list")
+@CONFIG
+def account_list(config: Path) -> None:
+    """Every account with its topics."""
+    hub = _hub(Configuration.read, config)
+
+    async def show() -> None:
+        async with hub.store_only():
+            for one in hub.gateways:
+                click.echo(f"{one.name}  {' '.join(one.filters)}{'  announces' if one.announces else ''}")
+
+    _run(show)
+
+
+@account.command("remove")
+@click.argument("name")
+@CONFIG
+def account_remove(name: str, config: Path) -> None:
+    """Take an account away; who uses it is cut."""
+    hub = _hub(Configuration.read, config)
+
+    async def remove() -> None:
+        async with hub.store_only():
+            await hub.admission.remove_gateway(name, "command line")
+
+    _run(remove)
+    click.echo(f"{name} has no account any more.")
 
 
 @main.group()
@@ -179,8 +239,8 @@ def broker_accounts(config: Path) -> None:
 
     async def write() -> None:
         async with hub.store_only():
-            own = (settings.account, mosquitto_hash(secret))
-            write_accounts(folder, *own, hub.settings.root, hub.settings.site.id, hub.devices)
+            own = Account(settings.account, mosquitto_hash(secret), ("#",), ("#", "$SYS/#"))
+            write_accounts(folder, [own, *hub.admission.accounts()])
 
     _run(write)
     click.echo(f"Written: {folder / 'passwords'} and {folder / 'acl'}")
@@ -214,7 +274,9 @@ def _run(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
             runner.run(work())
     except ValidationError as error:
         raise click.ClickException("; ".join(one["msg"] for one in error.errors())) from None
-    except (BrokerError, MissingAssetsError, NewerSchemaError, WeakPasswordError, SQLAlchemyError, OSError) as error:
+    except UnknownGatewayError as error:
+        raise click.ClickException(f"there is no account {error}") from None
+    except (*REFUSALS, BrokerError, MissingAssetsError, NewerSchemaError, SQLAlchemyError, OSError) as error:
         raise click.ClickException(str(getattr(error, "orig", None) or error)) from None
 
 

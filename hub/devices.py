@@ -1,10 +1,7 @@
 """The device registry: which devices there are, their accounts, and whether they are alive."""
 
-import hashlib
-import secrets
 import time
-from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -15,12 +12,10 @@ from devices.contract.alive import DEADLINE_SECONDS, Heartbeat
 from devices.contract.messages import Id
 from hub import audit
 from hub.live import Live
-from hub.store import Store, now
+from hub.store import Store, after_commit, now
 from hub.tables import device as device_table
 
 _ID = TypeAdapter(Id)
-HASH_ROUNDS = 101
-"""Mosquitto's own; our secrets are 256 random bits, so more would only slow the broker."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +26,21 @@ class Device:
     place: str
     secret_hash: str = field(repr=False)
     enrolled_at: datetime
+
+
+@dataclass(frozen=True)
+class NewDevice:
+    """What an administrator decides about a device; its secret is made for it."""
+
+    id: str
+    kind: str
+    name: str
+    place: str = ""
+
+    def check(self) -> None:
+        """Raises pydantic.ValidationError for an id or kind that could not be part of a topic and an account."""
+        for part in (self.id, self.kind):
+            _ID.validate_python(part)
 
 
 @dataclass
@@ -60,7 +70,7 @@ class UnknownDeviceError(LookupError):
 
 
 class Devices:
-    """In memory for speed, in the store for truth. `changed` is called after accounts change."""
+    """In memory for speed, in the store for truth. Accounts come and go by `hub.admission`."""
 
     def __init__(self, store: Store, live: Live) -> None:
         self._store = store
@@ -84,48 +94,38 @@ class Devices:
     def vitals(self, device_id: str) -> Vitals:
         return self._vitals.setdefault(device_id, Vitals())
 
-    async def enrol(self, device_id: str, kind: str, name: str, place: str, actor: str) -> str:
-        """Add the device, or give it a new secret (the old one is dead then). Returns the secret, known only now.
-
-        Raises pydantic.ValidationError for an id or kind that could not be part of a topic and an account.
-        """
-        for part in (device_id, kind):
-            _ID.validate_python(part)
-        secret = secrets.token_urlsafe(32)
-        row = {
-            "id": device_id,
-            "kind": kind,
-            "name": name,
-            "place": place,
-            "secret_hash": mosquitto_hash(secret),
-            "enrolled_at": now(),
-            "revoked": False,
-        }
-
-        def write(connection: Connection) -> None:
-            changed = connection.execute(update(device_table).where(device_table.c.id == device_id).values(**row))
-            if changed.rowcount == 0:
-                connection.execute(insert(device_table), row)
-            audit.record(connection, actor, "device.enrolled", device_id, {"kind": kind, "name": name})
-
-        await self._store.write(write)
-        await self.load()
-        self._live.touch("devices")
-        return secret
-
-    async def revoke(self, device_id: str, actor: str) -> None:
+    def must(self, device_id: str) -> Device:
         """Raises UnknownDeviceError."""
         if device_id not in self._known:
             raise UnknownDeviceError(device_id)
+        return self._known[device_id]
 
-        def write(connection: Connection) -> None:
-            connection.execute(update(device_table).where(device_table.c.id == device_id).values(revoked=True))
-            audit.record(connection, actor, "device.revoked", device_id)
+    def put(self, connection: Connection, wanted: Sequence[NewDevice], hashes: dict[str, str], actor: str) -> None:
+        """Write them, in a transaction of `hub.admission`, which then loads and tells the broker."""
+        for one in wanted:
+            row = {
+                "id": one.id,
+                "kind": one.kind,
+                "name": one.name,
+                "place": one.place,
+                "secret_hash": hashes[one.id],
+                "enrolled_at": now(),
+                "revoked": False,
+            }
+            mine = device_table.c.id == one.id
+            if connection.execute(update(device_table).where(mine).values(**row)).rowcount == 0:
+                connection.execute(insert(device_table), row)
+            audit.record(connection, actor, "device.enrolled", one.id, {"kind": one.kind, "name": one.name})
+        self._touch(connection)
 
-        await self._store.write(write)
-        await self.load()
+    def remove(self, connection: Connection, device_id: str, actor: str) -> None:
+        connection.execute(update(device_table).where(device_table.c.id == device_id).values(revoked=True))
+        audit.record(connection, actor, "device.revoked", device_id)
         self._vitals.pop(device_id, None)
-        self._live.touch("devices")
+        self._touch(connection)
+
+    def _touch(self, connection: Connection) -> None:
+        after_commit(connection, lambda: self._live.touch("devices"))
 
     # -- signs of life
 
@@ -157,13 +157,6 @@ class Devices:
         if gone:
             self._alive -= gone
             self._live.touch("devices")
-
-
-def mosquitto_hash(secret: str) -> str:
-    """The form of `mosquitto_passwd`: PBKDF2-HMAC-SHA512, salt and hash in Base64."""
-    salt = secrets.token_bytes(12)
-    digest = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, HASH_ROUNDS)
-    return f"$7${HASH_ROUNDS}${b64encode(salt).decode()}${b64encode(digest).decode()}"
 
 
 def _all(connection: Connection) -> list[Device]:

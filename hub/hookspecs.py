@@ -196,6 +196,15 @@ async def enrolled(enrolment: Enrolment) -> Enrolment | None:
     raise NotImplementedError
 
 
+@question(within_seconds=5)
+async def devices_changed() -> None:
+    """Another program, such as the command line, has enrolled or removed devices: read again what you keep of them.
+
+    `project` is asked right afterwards.
+    """
+    raise NotImplementedError
+
+
 @question(within_seconds=2)
 async def health() -> Health:
     """How the plugin is, for the console and `/readyz`."""

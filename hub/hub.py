@@ -14,11 +14,14 @@ from aiohttp import web
 
 from devices.contract.enrolment import Enrolment
 from hub.accounts import Accounts
-from hub.broker import Broker
-from hub.devices import Devices
+from hub.admission import Admission
+from hub.broker import HUB_ACCOUNT, Broker
+from hub.devices import Devices, NewDevice
+from hub.dynamic_security import DynamicSecurity
 from hub.events import Events
+from hub.gateways import Gateways
 from hub.hooks import Hooks
-from hub.hookspecs import enrolled, project
+from hub.hookspecs import devices_changed, enrolled, project
 from hub.live import Live
 from hub.migrating import migrate
 from hub.mqtt import Mqtt, receive_signs_of_life
@@ -28,6 +31,7 @@ from hub.settings import Configuration, ExternalBroker, OwnBroker
 from hub.store import Store, now
 from hub.watchdog import Watchdog
 from hub.web.assets import Assets
+from hub.web.gateway_pages import GatewayPages
 from hub.web.health import health_routes
 from hub.web.live_stream import live_stream
 from hub.web.login import login_pages
@@ -35,7 +39,7 @@ from hub.web.mqtt_proxy import proxy
 from hub.web.pages import Pages, Serve, Shell
 from hub.web.security import middlewares
 from hub.web.system_pages import SystemPages
-from hub.wire import Address, Wire
+from hub.wire import Address, Received, Wire
 
 log = structlog.get_logger("hub")
 
@@ -62,9 +66,12 @@ class Hub:
         self.hooks = Hooks(self.host)
         self.events = Events(self.store)
         self.devices = Devices(self.store, self.live)
+        self.gateways = Gateways(self.store, self.settings.root)
         self.accounts = Accounts(self.store, self.hooks)
         self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host)
         self.broker = self._own_broker()
+        self.dynamic_security = self._dynamic_security()
+        self.admission = self._admission()
         self.tablet_kinds: dict[str, str] = {}
         self.plugins_started = False
         self._to_project = asyncio.Event()
@@ -78,8 +85,10 @@ class Hub:
 
             await self._open_store(stack)
 
+            self.admission.broker = self.broker.accounts if self.broker else self.dynamic_security
             if self.broker is not None:
-                await self.broker.start(self.devices)
+                await self.admission.put_in_order()
+                await self.broker.start()
                 stack.push_async_callback(self.broker.stop)
                 await self._beside(stack, "broker", self.broker.watch)
 
@@ -87,9 +96,9 @@ class Hub:
             address = self._broker_address()
             wire = Wire(
                 address,
-                on_message=self.mqtt.take,
+                on_message=self._take if self.dynamic_security else self.mqtt.take,
                 on_ready=self._came_back,
-                on_lost=lambda: self.live.touch("plugins"),
+                on_lost=self._went_away,
                 keep_session_seconds=SESSION_SECONDS,
             )
             await self._beside(stack, "watchdog", Watchdog(self.host.folders, self.host.blocked).run)
@@ -99,7 +108,10 @@ class Hub:
             self.host.begin()
             receive_signs_of_life(self.mqtt, self.devices, self.kinds())
             self.mqtt.attach(wire)
+            if self.dynamic_security is not None:
+                self.dynamic_security.attach(wire)
             await self._beside(stack, "mqtt", wire.run)
+            await self._beside(stack, "accounts", lambda: self.admission.watch(self._devices_changed))
             await self._beside(stack, "projections", self._project)
             await self._beside(stack, "absences", self._notice_absences)
             await self._beside(stack, "old events", self._forget_events)
@@ -129,8 +141,7 @@ class Hub:
 
     async def enrol(self, device: str, kind: str, name: str, place: str, actor: str) -> Enrolment:
         """Make or renew the device's account; the broker knows it at once. What is returned is known only now."""
-        secret = await self.devices.enrol(device, kind, name, place, actor)
-        self.accounts_changed()
+        secrets = await self.admission.enrol([NewDevice(device, kind, name, place)], actor)
         settings = self.settings
         broker = settings.broker
         enrolment = Enrolment(
@@ -138,23 +149,20 @@ class Hub:
             site=settings.site.id,
             kind=kind,
             device=device,
-            secret=secret,
+            secret=secrets[device],
             host=broker.host if isinstance(broker, ExternalBroker) else "127.0.0.1",
             port=broker.port,
             ca_file=broker.ca_file if isinstance(broker, ExternalBroker) else None,
         )
         for complete in await self.hooks.every(enrolled, enrolment=enrolment):
             enrolment = complete or enrolment
+        if self.admission.broker is None:
+            await self.admission.announce()
         return enrolment
 
     async def revoke(self, device: str, actor: str) -> None:
-        """As Devices.revoke, and the device is cut at once."""
-        await self.devices.revoke(device, actor)
-        self.accounts_changed()
-
-    def accounts_changed(self) -> None:
-        if self.broker is not None:
-            self.broker.set_accounts(self.devices)
+        """The device is cut at once. Raises UnknownDeviceError."""
+        await self.admission.revoke(device, actor)
 
     def kinds(self) -> set[str]:
         """The kinds of device that some plugin drives."""
@@ -166,6 +174,7 @@ class Hub:
         found = {
             "store": self.store.problem,
             "broker": self.broker.problem if self.broker else None,
+            "accounts": self.admission.problem,
             "mqtt": None if wire and wire.connected else (wire.problem if wire else None) or "not connected",
             "plugins": None if self.plugins_started else "starting",
         }
@@ -180,13 +189,26 @@ class Hub:
         await self.store.open()
         stack.push_async_callback(self.store.close)
         await self.store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
-        await self.devices.load()
+        await self.admission.load()
 
     def _own_broker(self) -> Broker | None:
         settings = self.settings
         if isinstance(settings.broker, OwnBroker):
-            return Broker(settings.broker, settings.data / "broker", settings.root, settings.site.id)
+            return Broker(settings.broker, settings.data / "broker")
         return None
+
+    def _dynamic_security(self) -> DynamicSecurity | None:
+        settings = self.settings.broker
+        if isinstance(settings, ExternalBroker) and settings.accounts == "dynamic_security":
+            return DynamicSecurity(settings.account)
+        return None
+
+    def _admission(self) -> Admission:
+        settings = self.settings
+        own = settings.broker.account if isinstance(settings.broker, ExternalBroker) else HUB_ACCOUNT
+        made = Admission(self.store, self.devices, self.gateways, settings.root, settings.site.id, own)
+        made.needs_secrets = self.dynamic_security is not None
+        return made
 
     def _broker_address(self) -> Address:
         if self.broker is not None:
@@ -262,6 +284,7 @@ class Hub:
         kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
         login_pages(kernel, self.accounts, is_secure=secure)
         system = SystemPages(kernel, self)
+        GatewayPages(kernel, self.gateways, self.admission)
         guards = middlewares(self.accounts, system.error, is_secure=secure)
         app = web.Application(middlewares=guards, client_max_size=1_048_576)
         app.add_routes([*kernel.routes, *routes, *health_routes(self.problems), live_stream(self.live), proxy(broker)])
@@ -275,8 +298,25 @@ class Hub:
             tls.load_cert_chain(self.settings.web.tls.certificate, self.settings.web.tls.key)
         await web.TCPSite(runner, self.settings.web.host, self.settings.web.port, ssl_context=tls).start()
 
+    def _take(self, received: Received) -> None:
+        if self.dynamic_security is None or not self.dynamic_security.take(received):
+            self.mqtt.take(received)
+
     def _came_back(self) -> None:
         self.live.touch("plugins")
+        if self.dynamic_security is not None:
+            self.admission.ask_for_order()
+        self._to_project.set()
+
+    def _went_away(self) -> None:
+        self.live.touch("plugins")
+        if self.dynamic_security is not None:
+            self.dynamic_security.lost()
+
+    async def _devices_changed(self) -> None:
+        """By another program: what plugins know of devices may be old."""
+        self.live.touch("devices")
+        await self.hooks.every(devices_changed)
         self._to_project.set()
 
     async def _project(self) -> None:

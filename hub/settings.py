@@ -115,6 +115,7 @@ class ExternalBroker(Section):
     account: str = "hub"
     secret_file: ConfigPath
     ca_file: ConfigPath | None = Field(default=None, description="TLS with this CA; none: no TLS")
+    accounts: Literal["files", "dynamic_security"] = "files"
     accounts_dir: ConfigPath | None = Field(
         default=None, description="where `kommunevert broker accounts` writes the password and ACL files"
     )

@@ -51,6 +51,30 @@ device = Table(
     Column("revoked", Boolean, nullable=False),
 )
 
+gateway = Table(
+    "gateway",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("secret_hash", String(200), nullable=False),
+    Column("filters", JSON, nullable=False),
+    Column("announces", Boolean, nullable=False),
+    Column("made_at", Utc, nullable=False),
+)
+
+waiting_secret = Table(
+    "waiting_secret",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("secret", String(200), nullable=False),
+)
+
+revision = Table(
+    "revision",
+    metadata,
+    Column("subject", String(40), primary_key=True),
+    Column("number", Integer, nullable=False),
+)
+
 account = Table(
     "account",
     metadata,

@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 from devices.contract import door as contract
 from devices.contract.messages import new_id
 from hub import audit
-from hub.devices import mosquitto_hash
+from hub.broker_accounts import mosquitto_hash
 from hub.hub import Hub
 from hub.wire import Address, Received, Wire
 from plugins.locks import Plugin

@@ -41,6 +41,10 @@ class Plugin:
         return complete
 
     @hookimpl
+    async def devices_changed(self) -> None:
+        await self.locks.load()
+
+    @hookimpl
     async def project(self) -> None:
         self.doors.clear_retained()
 

@@ -10,7 +10,7 @@ from typing import Any
 from playwright.async_api import Page, expect
 from sqlalchemy import select
 
-from hub.devices import mosquitto_hash
+from hub.broker_accounts import mosquitto_hash
 from hub.hub import Hub
 from hub.tables import metadata as kernel_tables
 from hub.wire import Address, Received, Wire
