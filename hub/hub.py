@@ -18,6 +18,9 @@ from hub.admission import Admission
 from hub.broker import HUB_ACCOUNT, Broker
 from hub.devices import Devices, NewDevice
 from hub.dynamic_security import DynamicSecurity
+from hub.entities.commands import Commands
+from hub.entities.history import History
+from hub.entities.registry import Entities
 from hub.events import Events
 from hub.gateways import Gateways
 from hub.hooks import Hooks
@@ -39,7 +42,7 @@ from hub.web.mqtt_proxy import proxy
 from hub.web.pages import Pages, Serve, Shell
 from hub.web.security import middlewares
 from hub.web.system_pages import SystemPages
-from hub.wire import Address, Received, Wire
+from hub.wire import Address, Received, Will, Wire
 
 log = structlog.get_logger("hub")
 
@@ -68,7 +71,10 @@ class Hub:
         self.devices = Devices(self.store, self.live)
         self.gateways = Gateways(self.store, self.settings.root)
         self.accounts = Accounts(self.store, self.hooks)
-        self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host)
+        self.history = History(self.settings.data / "history.db", self.settings.history.days)
+        self.entities = Entities(self.settings.discovery.prefix, self.settings.root, self.live, self.history.remember)
+        self.commands = Commands(self.store, self.entities, self.history)
+        self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host, self.entities.take)
         self.broker = self._own_broker()
         self.dynamic_security = self._dynamic_security()
         self.admission = self._admission()
@@ -92,6 +98,10 @@ class Hub:
                 stack.push_async_callback(self.broker.stop)
                 await self._beside(stack, "broker", self.broker.watch)
 
+            await self.history.open()
+            stack.callback(self.history.close)
+            await self._beside(stack, "history", self.history.run)
+
             stack.push_async_callback(self.mqtt.close)
             address = self._broker_address()
             wire = Wire(
@@ -99,6 +109,7 @@ class Hub:
                 on_message=self._take if self.dynamic_security else self.mqtt.take,
                 on_ready=self._came_back,
                 on_lost=self._went_away,
+                will=Will(f"{self.entities.prefix}/status", b"offline", retain=False),
                 keep_session_seconds=SESSION_SECONDS,
             )
             await self._beside(stack, "watchdog", Watchdog(self.host.folders, self.host.blocked).run)
@@ -108,11 +119,14 @@ class Hub:
             self.host.begin()
             receive_signs_of_life(self.mqtt, self.devices, self.kinds())
             self.mqtt.attach(wire)
+            self.entities.attach(wire)
             if self.dynamic_security is not None:
                 self.dynamic_security.attach(wire)
             await self._beside(stack, "mqtt", wire.run)
+            stack.callback(self.entities.goodbye)
             await self._beside(stack, "accounts", lambda: self.admission.watch(self._devices_changed))
             await self._beside(stack, "projections", self._project)
+            await self._beside(stack, "entities", self.entities.tick)
             await self._beside(stack, "absences", self._notice_absences)
             await self._beside(stack, "old events", self._forget_events)
 
@@ -175,6 +189,7 @@ class Hub:
             "store": self.store.problem,
             "broker": self.broker.problem if self.broker else None,
             "accounts": self.admission.problem,
+            "history": self.history.problem,
             "mqtt": None if wire and wire.connected else (wire.problem if wire else None) or "not connected",
             "plugins": None if self.plugins_started else "starting",
         }
@@ -190,6 +205,7 @@ class Hub:
         stack.push_async_callback(self.store.close)
         await self.store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
         await self.admission.load()
+        await self.commands.load()
 
     def _own_broker(self) -> Broker | None:
         settings = self.settings
@@ -258,6 +274,8 @@ class Hub:
             live=self.live,
             devices=self.devices,
             mqtt=self.mqtt,
+            entities=self.entities,
+            commands=self.commands,
             pages=pages,
             translator=pages.translator,
             run=self.host.run,
@@ -304,6 +322,7 @@ class Hub:
 
     def _came_back(self) -> None:
         self.live.touch("plugins")
+        self.entities.came_back()
         if self.dynamic_security is not None:
             self.admission.ask_for_order()
         self._to_project.set()

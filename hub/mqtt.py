@@ -62,8 +62,13 @@ class PayloadTooLargeError(ValueError):
 class Mqtt:
     """Give it a wire with `attach`; until then, and while the broker is away, sending answers False."""
 
-    def __init__(self, root: str, site: str, devices: Devices, blame: Blame) -> None:
+    def __init__(
+        self, root: str, site: str, devices: Devices, blame: Blame, elsewhere: Callable[[Received], None]
+    ) -> None:
+        """`elsewhere` gets what is not below our root, and acknowledges it."""
         self.wire: Wire | None = None
+        self._below_root = f"{root}/"
+        self._elsewhere = elsewhere
         self._root = root
         self._site = site
         self._devices = devices
@@ -150,6 +155,8 @@ class Mqtt:
 
     def take(self, received: Received) -> None:
         """Called by the wire. What is refused is acknowledged too: it would not get better."""
+        if not received.topic.startswith(self._below_root):
+            return self._elsewhere(received)
         parts = parse(self._root, received.topic)
         if parts is None or parts.direction != "up" or not received.payload:
             return self._done(received)  # not for us, or somebody cleared a retained message

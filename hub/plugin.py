@@ -14,6 +14,9 @@ from devices.contract.channels import Channel
 from devices.contract.messages import Message
 from hub import audit
 from hub.devices import Device, Devices
+from hub.entities.commands import Commands
+from hub.entities.entity import Change, Entity
+from hub.entities.registry import Entities
 from hub.events import Event, Events
 from hub.hooks import Hooks
 from hub.hookspecs import hookimpl
@@ -27,9 +30,11 @@ from hub.web.pages import Pages
 
 __all__ = [
     "N_",
+    "Change",
     "Channel",
     "Context",
     "Device",
+    "Entity",
     "Event",
     "Incoming",
     "Plugin",
@@ -70,6 +75,8 @@ class Context:
         live: Live,
         devices: Devices,
         mqtt: Mqtt,
+        entities: Entities,
+        commands: Commands,
         pages: Pages,
         translator: Translator,
         run: Callable[[str, str, Callable[[], Awaitable[None]]], None],
@@ -83,12 +90,14 @@ class Context:
         self.hooks = hooks
         self.live = live
         self.devices = devices
+        self.entities = entities
         self.pages = pages
         self.translator = translator
         self.handled: list[str] = []
         self.tablet_kinds: dict[str, str] = {}
         self._events = events
         self._mqtt = mqtt
+        self._commands = commands
         self._run = run
 
     # -- devices
@@ -136,6 +145,30 @@ class Context:
         Raises PayloadTooLargeError, or UndeclaredMessageError for what `speaks` has not declared.
         """
         return self._mqtt.send(device, what, message, retain=retain)
+
+    # -- found devices
+
+    def watch(self, take: Callable[[list[Change]], Awaitable[None]], *components: str) -> None:
+        """Hand changes of found devices' entities to `take` as they gather, of these components or of all.
+
+        What happens and is over (a button's press, component `event` or `device_automation`) comes as a change whose
+        value is what happened. Changes are not kept: what comes while the hub is down, or while `take` fails, is lost.
+        """
+        watcher = self.entities.watch(*components)
+
+        async def hand_on() -> None:
+            while True:
+                await take(await watcher.changes())
+
+        self.run(f"watch {' '.join(components) or 'all'}", hand_on)
+
+    async def command(self, entity_id: str, verb: str, value: str | float | None = None, reason: str = "") -> None:
+        """Tell an entity something, in this plugin's name, written into the audit log first.
+
+        Raises UnknownEntityError, NotAllowedError, UnreachableError (hub.entities.commands), OrderError
+        (hub.entities.orders).
+        """
+        await self._commands.give(entity_id, verb, value, f"plugin {self.name}", reason)
 
     # -- what happens
 

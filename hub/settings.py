@@ -129,6 +129,16 @@ class StoreSettings(Section):
     )
 
 
+class DiscoverySettings(Section):
+    """Home Assistant's MQTT discovery format, in both directions."""
+
+    prefix: Id = Field(default="homeassistant", description="the first part of the topics that devices announce by")
+
+
+class HistorySettings(Section):
+    days: int = Field(default=14, ge=0, le=3650, description="how long the states of found devices are kept; 0: not")
+
+
 class HubSettings(Section):
     """Everything but the plugins' own sections, which their own models check."""
 
@@ -138,6 +148,8 @@ class HubSettings(Section):
     web: WebSettings = WebSettings()
     broker: OwnBroker | ExternalBroker = Field(default=OwnBroker(), discriminator="kind")
     store: StoreSettings = StoreSettings()
+    discovery: DiscoverySettings = DiscoverySettings()
+    history: HistorySettings = HistorySettings()
     plugin_directory: ConfigPath | None = None
     plugins: dict[Id, Any] = Field(default_factory=dict, description="a section for each; `false` switches it off")
 

@@ -95,3 +95,11 @@ session = Table(
     Column("seen_at", Utc, nullable=False),
     Index("session_seen", "seen_at"),
 )
+
+entity_setting = Table(
+    "entity_setting",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("is_allowed", Boolean, nullable=False),
+    Column("keep_days", Integer),
+)

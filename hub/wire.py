@@ -10,7 +10,7 @@ import random
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,8 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 log = structlog.get_logger("wire")
 
 READ_BYTES = 65_536
+PACKET_BYTES = 16_384
+"""Of one SUBSCRIBE; a broker may refuse a larger packet than 64 KiB."""
 BACKLOG_BYTES = 1_048_576
 TURN_SECONDS = 0.01
 """How long one wake-up may hand out messages before the rest of the loop gets its turn."""
@@ -46,10 +48,11 @@ class Address:
 
 @dataclass(frozen=True)
 class Will:
-    """Published, retained and with QoS 1, by the broker when the connection is lost."""
+    """Published with QoS 1 by the broker when the connection is lost."""
 
     topic: str
     payload: bytes
+    retain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +180,24 @@ class Wire:
         if self.connected:
             self._client.subscribe(topic_filter, options=options)
 
+    def subscribe_all(self, filters: Mapping[str, int]) -> None:
+        """As `subscribe`, for many (filter → QoS), in few packets."""
+        wanted = {topic_filter: SubscribeOptions(qos=qos) for topic_filter, qos in filters.items()}
+        self._filters |= wanted
+        if self.connected:
+            self._subscribe(wanted)
+
+    def unsubscribe(self, filters: Collection[str]) -> None:
+        for topic_filter in filters:
+            self._filters.pop(topic_filter, None)
+        if filters and self.connected:
+            for packet in _packets(filters):
+                self._client.unsubscribe(packet)
+
+    def _subscribe(self, filters: Mapping[str, SubscribeOptions]) -> None:
+        for packet in _packets(filters):
+            self._client.subscribe([(topic_filter, filters[topic_filter]) for topic_filter in packet])
+
     def publish(
         self,
         topic: str,
@@ -247,7 +268,7 @@ class Wire:
         client.max_inflight_messages_set(1000)
         client.suppress_exceptions = True
         if will:
-            client.will_set(will.topic, will.payload, qos=1, retain=True)
+            client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         client.on_connect = self._connack
         client.on_message = self._message
         client.on_socket_register_write = lambda *_: self._flush_soon()
@@ -315,8 +336,7 @@ class Wire:
             log.warning("mqtt_refused", reason=str(reason), account=self.address.account)
             return
         self.problem = None
-        for topic_filter, options in self._filters.items():
-            self._client.subscribe(topic_filter, options=options)
+        self._subscribe(self._filters)
         self._ready.set()
         try:
             self._on_ready()
@@ -383,6 +403,20 @@ class Wire:
     def _drop(self) -> None:
         if self._socket is not None:
             self._client._sock_close()  # noqa: SLF001
+
+
+def _packets(filters: Iterable[str]) -> Iterator[list[str]]:
+    """Parts that a broker takes in one packet each."""
+    packet: list[str] = []
+    size = 0
+    for topic_filter in filters:
+        packet.append(topic_filter)
+        size += len(topic_filter.encode()) + 3
+        if size > PACKET_BYTES:
+            yield packet
+            packet, size = [], 0
+    if packet:
+        yield packet
 
 
 async def _open(address: Address) -> socket.socket:

@@ -1,0 +1,97 @@
+"""Telling an entity to do something: allowed, written down, then sent.
+
+A found device cannot check a signature (no end-to-end protection), so what opens a building must have been allowed for
+each entity by an administrator, and nothing is sent before its intent is committed.
+"""
+
+from sqlalchemy import Connection, insert, select, update
+
+from hub import audit
+from hub.entities.entity import Entity
+from hub.entities.history import History
+from hub.entities.orders import GUARDED, order
+from hub.entities.registry import Entities
+from hub.store import Store
+from hub.tables import entity_setting
+
+
+class NotAllowedError(PermissionError):
+    """Nobody has allowed this entity to be told anything."""
+
+
+class UnreachableError(ConnectionError):
+    """The broker or the device is away; nothing was sent."""
+
+
+class UnknownEntityError(LookupError):
+    """No device has announced it, or it is gone."""
+
+
+class Commands:
+    """What may be asked of entities, and how long they are remembered: in the store, and in memory for speed."""
+
+    def __init__(self, store: Store, entities: Entities, history: History) -> None:
+        self._store = store
+        self._entities = entities
+        self._history = history
+        self._allowed: set[str] = set()
+
+    async def load(self) -> None:
+        self._allowed = await self._store.read(_allowed)
+
+    def may(self, entity: Entity) -> bool:
+        return entity.component not in GUARDED or entity.id in self._allowed
+
+    async def give(self, entity_id: str, verb: str, value: str | float | None, actor: str, reason: str = "") -> None:
+        """Send the order, after its intent is durable. It is sent, which is not done: the entity's state tells.
+
+        Raises UnknownEntityError, NotAllowedError, OrderError, UnreachableError.
+        """
+        entity = self._entities.get(entity_id)
+        if entity is None:
+            raise UnknownEntityError(entity_id)
+        if not self.may(entity):
+            raise NotAllowedError(f"{entity_id} opens a building: an administrator must allow it first")
+        message = order(entity, verb, value)
+        if not entity.available:
+            raise UnreachableError(f"{entity.device.name} is away")
+        details = {"verb": verb, "value": value if entity.component != "text" else None, "reason": reason or None}
+        await self._store.write(
+            lambda connection: audit.record(connection, actor, "entity.commanded", entity_id, details)
+        )
+        if not self._entities.send(entity, message):
+            await self._store.write(
+                lambda connection: audit.record(connection, "hub", "entity.not_sent", entity_id, {"verb": verb})
+            )
+            raise UnreachableError("the broker is away")
+
+    async def allow(self, entity_id: str, *, is_allowed: bool, actor: str) -> None:
+        """Let people tell this entity something, or not any more."""
+
+        def write(connection: Connection) -> None:
+            _put(connection, entity_id, {"is_allowed": is_allowed})
+            what = "entity.allowed" if is_allowed else "entity.disallowed"
+            audit.record(connection, actor, what, entity_id)
+
+        await self._store.write(write)
+        await self.load()
+
+    async def keep(self, entity_id: str, days: int | None, actor: str) -> None:
+        """How long the history keeps this entity's states, in days; None: as long as the others'."""
+
+        def write(connection: Connection) -> None:
+            _put(connection, entity_id, {"keep_days": days})
+            audit.record(connection, actor, "entity.kept", entity_id, {"days": days})
+
+        await self._store.write(write)
+        self._history.keep(entity_id, days)
+
+
+def _put(connection: Connection, entity_id: str, values: dict[str, object]) -> None:
+    changed = connection.execute(update(entity_setting).where(entity_setting.c.id == entity_id).values(**values))
+    if changed.rowcount == 0:
+        connection.execute(insert(entity_setting), {"id": entity_id, "is_allowed": False} | values)
+
+
+def _allowed(connection: Connection) -> set[str]:
+    return set(connection.execute(select(entity_setting.c.id).where(entity_setting.c.is_allowed)).scalars())

@@ -1,0 +1,454 @@
+"""The entities that there are: found by announcements, changed by messages, told to watchers and to the history."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import fields
+
+import structlog
+from paho.mqtt.matcher import MQTTMatcher
+from prometheus_client import Counter, Gauge
+from slugify import slugify
+
+from hub.entities.availability import Availability, Listen, key_of
+from hub.entities.configs import BinarySensor, Common, Maker, Sensor
+from hub.entities.discovery import Announced, Announcement, DiscoveryError, read
+from hub.entities.entity import MOMENTARY, Change, Entity, FoundDevice, Value
+from hub.entities.listening import listeners_of
+from hub.entities.orders import EXPIRY_SECONDS, Order
+from hub.entities.templates import Payload
+from hub.live import Live
+from hub.wire import Received, Wire
+
+log = structlog.get_logger("entities")
+
+announcements_total = Counter("announcements_total", "Announcements of devices", ["outcome"])
+unreadable_total = Counter("entity_messages_unreadable_total", "Messages that an entity could not read", ["component"])
+entities_known = Gauge("entities", "Entities of devices that have announced themselves")
+
+MOST_MISTAKES = 50
+MOST_WAITING = 20_000
+PAGE_SECONDS = 1.0
+"""Pages that show many entities hear of changes this often."""
+CLOCKED = ("sensor", "binary_sensor")
+PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+class Watcher:
+    """Somebody who is told of changes. One that does not keep up loses the oldest, and `lost` says how many."""
+
+    def __init__(self, components: frozenset[str], ids: frozenset[str]) -> None:
+        self.lost = 0
+        self._components = components
+        self._ids = ids
+        self._waiting: list[Change] = []
+        self._ring = asyncio.Event()
+
+    def tell(self, changes: list[Change]) -> None:
+        if self._components:
+            changes = [change for change in changes if change.entity.component in self._components]
+        if self._ids:
+            changes = [change for change in changes if change.entity.id in self._ids]
+        if changes:
+            self._waiting += changes
+            if (over := len(self._waiting) - MOST_WAITING) > 0:
+                self.lost += over
+                del self._waiting[:over]
+            self._ring.set()
+
+    async def changes(self) -> list[Change]:
+        """Those that have gathered, one at least."""
+        await self._ring.wait()
+        self._ring.clear()
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
+
+class Entities:
+    """`take` gets every message that is not of our own branch; all else follows from it. Its one task is `tick`."""
+
+    def __init__(self, prefix: str, root: str, live: Live, remember: Callable[[list[Change]], None]) -> None:
+        self.prefix = prefix
+        self.devices: dict[str, FoundDevice] = {}
+        self.mistakes: dict[str, str] = {}
+        """Topic → what is wrong with its announcement."""
+        self.wire: Wire | None = None
+        self.generation = 0
+        """Counts connections: what the broker had kept is news once in each."""
+        self.pictures: dict[str, tuple[bytes, str]] = {}
+        """Entity → the image that it shows, and its type."""
+        self.expiring: dict[Entity, float] = {}
+        self.turning_off: dict[Entity, float] = {}
+        self._root = root
+        self._live = live
+        self._remember = remember
+        self._known: dict[str, Entity] = {}
+        self._at: dict[str, dict[str, Entity]] = {}
+        self._identities: dict[str, FoundDevice] = {}
+        self._listening: dict[str, list[Listen]] = {}
+        self._wild = MQTTMatcher()  # type: ignore[no-untyped-call]
+        self._wild_filters: set[str] = set()
+        self._availability: dict[tuple[object, ...], Availability] = {}
+        self._to_subscribe: dict[str, int] = {}
+        self._to_unsubscribe: set[str] = set()
+        self._changes: list[Change] = []
+        self._watchers: set[Watcher] = set()
+        self._is_telling = False
+        self._page_is_old = False
+
+    # -- asking
+
+    def __iter__(self) -> Iterator[Entity]:
+        return iter(self._known.values())
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, entity_id: str) -> Entity | None:
+        return self._known.get(entity_id)
+
+    def watch(self, *components: str, ids: frozenset[str] = frozenset()) -> Watcher:
+        """Tell this watcher of changes, of all entities or of some, until `unwatch`."""
+        watcher = Watcher(frozenset(components), ids)
+        self._watchers.add(watcher)
+        return watcher
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self._watchers.discard(watcher)
+
+    async def changes(self, *components: str, ids: frozenset[str] = frozenset()) -> AsyncIterator[list[Change]]:
+        watcher = self.watch(*components, ids=ids)
+        try:
+            while True:
+                yield await watcher.changes()
+        finally:
+            self.unwatch(watcher)
+
+    # -- the connection
+
+    def attach(self, wire: Wire) -> None:
+        self.wire = wire
+        wire.subscribe(f"{self.prefix}/+/+/config")
+        wire.subscribe(f"{self.prefix}/+/+/+/config")
+
+    def came_back(self) -> None:
+        """A connection is new: say so, as devices that keep nothing for us announce themselves then."""
+        self.generation += 1
+        if self.wire is not None:
+            self.wire.publish(f"{self.prefix}/status", b"online")
+
+    def goodbye(self) -> None:
+        """We stop in good order; the broker says the same in our name when we do not."""
+        if self.wire is not None:
+            self.wire.publish(f"{self.prefix}/status", b"offline")
+
+    def send(self, entity: Entity, message: Order) -> bool:
+        """False, and nothing sent, while the broker is away."""
+        if self.wire is None or not self.wire.publish(
+            message.topic, message.payload, qos=message.qos, retain=message.retain, expiry_seconds=EXPIRY_SECONDS
+        ):
+            return False
+        if message.assumed is not None and getattr(entity.config, "state_topic", None) is None:
+            entity.assumed = True
+            self.put(entity, message.assumed)
+        return True
+
+    # -- the way in
+
+    def take(self, received: Received) -> None:
+        """Called by the wire. Never raises for what a device has sent."""
+        topic = received.topic
+        listening = self._listening.get(topic)
+        if listening is not None:
+            payload, retained = Payload(received.payload), received.retained
+            for listen in tuple(listening) if len(listening) > 1 else listening:
+                listen(payload, retained)
+        elif self._wild_filters and (found := list(self._wild.iter_match(topic))):  # type: ignore[no-untyped-call]
+            payload = Payload(received.payload)
+            for group in found:
+                for listen in tuple(group):
+                    listen(payload, received.retained)
+        elif topic.endswith("/config") and topic.startswith(f"{self.prefix}/"):
+            self._announce(topic, received.payload)
+        if received.qos and self.wire is not None:
+            self.wire.acknowledge(received)
+
+    def put(self, entity: Entity, value: Value, *, always: bool = False) -> None:
+        """The entity's state is this now; `always`: it counts as a change though it is the same."""
+        at = entity.heard_at = time.time()
+        if entity.problem is not None:
+            entity.problem = None
+        if value != entity.value or always or entity.changed_at is None:
+            self._become(entity, value, at)
+        if entity.component in CLOCKED:
+            self._set_clocks(entity)
+
+    def _become(self, entity: Entity, value: Value, at: float) -> None:
+        if entity.component != "tag":
+            entity.value = value
+        entity.changed_at = at
+        self._tell(Change(entity, value, at))
+
+    def unreadable(self, entity: Entity, why: str) -> None:
+        unreadable_total.labels(entity.component).inc()
+        if entity.problem != why:
+            entity.problem = why
+            self._page_is_old = True
+            log.warning("entity_message_unreadable", entity=entity.id, why=why)
+
+    def availability_changed(self, availability: Availability) -> None:
+        """What its entities' state is has changed with it, also for the history."""
+        at = time.time()
+        for entity in availability.entities:
+            if entity.component not in MOMENTARY:
+                self._tell(Change(entity, entity.state, at))
+
+    async def tick(self) -> None:
+        """Values that have not come again in time are unknown; pages are told. Runs until cancelled."""
+        while True:
+            await asyncio.sleep(PAGE_SECONDS)
+            now = time.monotonic()
+            for entity in [one for one, end in self.expiring.items() if end < now]:
+                del self.expiring[entity]
+                self._become(entity, None, time.time())
+            for entity in [one for one, end in self.turning_off.items() if end < now]:
+                del self.turning_off[entity]
+                self._become(entity, "off", time.time())
+            if self._page_is_old:
+                self._page_is_old = False
+                self._live.touch("found")
+
+    def _set_clocks(self, entity: Entity) -> None:
+        config = entity.config
+        if isinstance(config, Sensor | BinarySensor) and config.expire_after:
+            self.expiring[entity] = time.monotonic() + config.expire_after
+        if isinstance(config, BinarySensor) and config.off_delay:
+            if entity.value == "on":
+                self.turning_off[entity] = time.monotonic() + config.off_delay
+            else:
+                self.turning_off.pop(entity, None)
+
+    def _tell(self, change: Change) -> None:
+        """Once a turn of the loop, all that have changed in it."""
+        self._changes.append(change)
+        if not self._is_telling:
+            self._is_telling = True
+            asyncio.get_running_loop().call_soon(self._tell_all)
+
+    def _tell_all(self) -> None:
+        self._is_telling = False
+        changes, self._changes = self._changes, []
+        self._remember(changes)
+        for watcher in self._watchers:
+            watcher.tell(changes)
+        self._page_is_old = True
+
+    # -- announcements
+
+    def _announce(self, topic: str, raw: bytes) -> None:
+        if topic.startswith(f"{self.prefix}/device/{self._root}_"):
+            return None  # our own
+        try:
+            announcement = read(self.prefix, topic, raw)
+        except DiscoveryError as error:
+            return self._mistaken(topic, str(error))
+        if announcement is None:
+            return None
+        self.mistakes.pop(topic, None)
+        if announcement.migrates:
+            return None  # it comes by another topic, and goes on until then
+        if mistakes := [*announcement.mistakes, *self._apply(announcement)]:
+            return self._mistaken(topic, "\n".join(mistakes))
+        announcements_total.labels("taken").inc()
+        return None
+
+    def _apply(self, announcement: Announcement) -> list[str]:
+        """What is not named any more goes, what is named comes or changes; what was wrong with it."""
+        self._page_is_old = True
+        mistakes = []
+        here = self._at.setdefault(announcement.topic, {})
+        named = {one.key for one in announcement.components if one.config is not None}
+        for key in [key for key in here if key not in named]:
+            self._remove(here.pop(key))
+        for one in announcement.components:
+            if one.config is not None:
+                try:
+                    self._add(here, announcement, one, one.config)
+                except DiscoveryError as error:
+                    mistakes.append(str(error))
+        if not here:
+            del self._at[announcement.topic]
+        return mistakes
+
+    def _mistaken(self, topic: str, text: str) -> None:
+        announcements_total.labels("refused").inc()
+        log.warning("announcement_refused", why=text)
+        if len(self.mistakes) >= MOST_MISTAKES:
+            del self.mistakes[next(iter(self.mistakes))]
+        self.mistakes[topic] = text
+        self._page_is_old = True
+
+    def _add(self, here: dict[str, Entity], announcement: Announcement, one: Announced, config: Common) -> None:
+        self._refuse_ours(announcement.topic, one.key, config)
+        name = config.unique_id or config.object_id or _last(config.default_entity_id)
+        name = name or "_".join(filter(None, (announcement.object_id, one.key)))
+        entity_id = f"{one.component}.{_slug(name)}"
+        known, before = self._known.get(entity_id), here.get(one.key)
+        if known is not None and known is not before:
+            if known.device is not self._identities.get(next(iter(_identities(config.device, entity_id)))):
+                raise DiscoveryError(
+                    f"{announcement.topic}: unique_id: expected one of its own, this is {known.place[0]}'s too"
+                )
+            self._forget(known)  # the same thing, announced anew by another topic
+        if before is not None:
+            if before.config == config and before.id == entity_id:
+                return  # said again
+            self._remove(before, is_replaced=True)
+        entity = Entity(
+            entity_id, one.component, (announcement.topic, one.key), config, self._device(config, entity_id)
+        )
+        if (last := before or known) is not None and last.id == entity_id:
+            entity.value, entity.changed_at, entity.number = last.value, last.changed_at, last.number
+            entity.heard_at, entity.attributes = last.heard_at, last.attributes
+        here[one.key] = self._known[entity_id] = entity.device.entities[entity_id] = entity
+        entities_known.set(len(self._known))
+        for topic, qos, listen in listeners_of(self, entity, self._availability_of(entity)):
+            self._listen(topic, qos, listen)
+
+    def _remove(self, entity: Entity, *, is_replaced: bool = False) -> None:
+        """Gone from all that know it; with its device, when nothing else is of it."""
+        if self._known.get(entity.id) is entity:
+            del self._known[entity.id]
+        entities_known.set(len(self._known))
+        self.expiring.pop(entity, None)
+        self.turning_off.pop(entity, None)
+        self.pictures.pop(entity.id, None)
+        for topic in {topic for topic, _, _ in listeners_of(self, entity, None)}:
+            self._unlisten(topic, lambda listen: getattr(listen, "entity", None) is entity)
+        if (key := key_of(entity.config)) is not None and entity.availability is not None:
+            entity.availability.entities.remove(entity)
+            if not entity.availability.entities:
+                gone = self._availability.pop(key)
+                for source in gone.sources:
+                    self._unlisten(source.topic, lambda listen: getattr(listen, "availability", None) is gone)
+        device = entity.device
+        if device.entities.get(entity.id) is entity:
+            del device.entities[entity.id]
+        if not device.entities and not is_replaced:
+            self.devices.pop(device.id, None)
+            self._identities = {key: one for key, one in self._identities.items() if one is not device}
+        self._page_is_old = True
+
+    def _forget(self, entity: Entity) -> None:
+        """Another topic announces it now; the old one may be cleared without harm."""
+        here = self._at.get(entity.place[0], {})
+        here.pop(entity.place[1], None)
+        self._remove(entity, is_replaced=True)
+
+    def _refuse_ours(self, topic: str, key: str, config: Common) -> None:
+        """The hub reads and writes everything: nobody may have it do so with our own branch in their name."""
+        where = f"components.{key}." if key else ""
+        named = [(one.name, getattr(config, one.name)) for one in fields(config) if one.name.endswith("topic")]
+        named += [("availability", source.topic) for source in config.availability or ()]
+        for name, value in named:
+            if isinstance(value, str) and value.split("/", 1)[0] in (
+                self._root,
+                "#",
+                "+",
+                "$SYS",
+                "$CONTROL",
+                "$share",
+            ):
+                raise DiscoveryError(f"{topic}: {where}{name}: expected a topic outside {self._root}/ and $SYS/")
+
+    def _device(self, config: Common, entity_id: str) -> FoundDevice:
+        names = _identities(config.device, entity_id)
+        device = next((self._identities[name] for name in names if name in self._identities), None)
+        if device is None:
+            base = _slug(names[0].partition(" ")[2])
+            device_id, count = base, 1
+            while device_id in self.devices:
+                count += 1
+                device_id = f"{base}_{count}"
+            device = FoundDevice(device_id, device_id)
+        self.devices[device.id] = device
+        self._identities |= dict.fromkeys(names, device)
+        maker = config.device
+        if maker is not None:
+            if device.maker is None or maker.name is not None:
+                device.maker = maker
+            device.name = maker.name or device.name
+        elif config.name:
+            device.name = config.name
+        device.origin = config.origin or device.origin
+        return device
+
+    def _availability_of(self, entity: Entity) -> Availability | None:
+        """Its own or one that it shares; None when it is shared and listens already."""
+        key = key_of(entity.config)
+        if key is None:
+            return None
+        shared = self._availability.get(key)
+        is_new = shared is None
+        if shared is None:
+            shared = self._availability[key] = Availability(entity.config)
+        shared.entities.append(entity)
+        entity.availability = shared
+        return shared if is_new else None
+
+    # -- subscriptions
+
+    def _listen(self, topic: str, qos: int, listen: Listen) -> None:
+        """Also where the topic is subscribed already: subscribing again brings what the broker has kept."""
+        group = self._listening.get(topic)
+        if group is None:
+            group = self._listening[topic] = []
+            if "+" in topic or "#" in topic:
+                self._wild[topic] = group  # as in hub/mqtt.py: paho's tree
+                self._wild_filters.add(topic)
+        group.append(listen)
+        self._to_unsubscribe.discard(topic)
+        self._subscribe_soon()
+        self._to_subscribe[topic] = max(qos, self._to_subscribe.get(topic, 0))
+
+    def _unlisten(self, topic: str, is_gone: Callable[[Listen], bool]) -> None:
+        group = self._listening.get(topic)
+        if group is None:
+            return
+        group[:] = [listen for listen in group if not is_gone(listen)]
+        if not group:
+            del self._listening[topic]
+            if topic in self._wild_filters:
+                self._wild_filters.discard(topic)
+                del self._wild[topic]  # type: ignore[no-untyped-call]
+            self._to_subscribe.pop(topic, None)
+            self._subscribe_soon()
+            self._to_unsubscribe.add(topic)
+
+    def _subscribe_soon(self) -> None:
+        if not self._to_subscribe and not self._to_unsubscribe:
+            asyncio.get_running_loop().call_soon(self._subscribe)
+
+    def _subscribe(self) -> None:
+        subscribe, self._to_subscribe = self._to_subscribe, {}
+        unsubscribe, self._to_unsubscribe = self._to_unsubscribe, set()
+        if self.wire is not None:
+            self.wire.unsubscribe(unsubscribe)
+            self.wire.subscribe_all(subscribe)
+
+
+def _identities(maker: Maker | None, entity_id: str) -> list[str]:
+    """By which an entity's device is known; an entity that names none is a device of its own."""
+    if maker is None:
+        return [f"entity {entity_id}"]
+    return [*(f"id {one}" for one in maker.identifiers), *(f"{kind} {address}" for kind, address in maker.connections)]
+
+
+def _slug(text: str) -> str:
+    if text and PLAIN.issuperset(text):
+        return text
+    return str(slugify(text, separator="_")) or "unnamed"
+
+
+def _last(entity_id: str | None) -> str | None:
+    return entity_id.rpartition(".")[2] if entity_id else None

@@ -1,0 +1,28 @@
+"""Found devices: what they say goes through the real broker, as everything else."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.hub import Hub
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """What entities are is in memory and in the history: one kind of database is enough here."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+def say(hub: Hub, topic: str, payload: Any, *, retain: bool = True) -> None:
+    """As a device would. Text and bytes as they are, all else as JSON."""
+    raw = payload if isinstance(payload, str | bytes) else json.dumps(payload)
+    assert hub.mqtt.wire is not None
+    assert hub.mqtt.wire.publish(topic, raw.encode() if isinstance(raw, str) else raw, retain=retain)
+
+
+def announce(hub: Hub, component: str, unique_id: str, **config: Any) -> str:
+    """One component; the entity's id."""
+    say(hub, f"homeassistant/{component}/{unique_id}/config", {"unique_id": unique_id} | config)
+    return f"{component}.{unique_id}"
