@@ -82,6 +82,7 @@ class Admission:
         await self._write(write)
         await self._devices.load()
         await self._tell(put=list(fresh), secrets=fresh)
+        self._devices.forget_vitals(fresh)
         return fresh
 
     async def revoke(self, device: str, actor: str) -> None:
@@ -95,6 +96,7 @@ class Admission:
         await self._write(write)
         await self._devices.load()
         await self._tell(remove=[device])
+        self._devices.forget_vitals([device])
 
     async def add_gateway(self, name: str, filters: Sequence[str], actor: str, *, announces: bool = True) -> str:
         """Its secret, known only now; one of the same name is replaced.

@@ -11,11 +11,13 @@ import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from hub.broker_accounts import AccountFiles, mosquitto_hash
-from hub.settings import OwnBroker
+from hub.settings import ExternalBroker, OwnBroker
+from hub.tls import own_authority
 from hub.wire import Address
 
 log = structlog.get_logger("broker")
@@ -24,6 +26,17 @@ HUB_ACCOUNT = "hub"
 START_SECONDS = 10
 STOP_SECONDS = 5
 LONGEST_WAIT_SECONDS = 30
+
+
+def way_to(broker: OwnBroker | ExternalBroker, reached_at: str | None) -> dict[str, Any]:
+    """Host, port and TLS for an enrolment. `reached_at`: the host name by which the device found the hub."""
+    if isinstance(broker, ExternalBroker):
+        return {"host": broker.host, "port": broker.port, "ca_file": broker.ca_file}
+    if reached_at and broker.tls:
+        authority = own_authority(broker.tls.certificate)
+        return {"host": reached_at, "port": broker.port + 1, "tls": True, "ca": authority}
+    is_far = reached_at and broker.bind != "127.0.0.1"
+    return {"host": reached_at if is_far else "127.0.0.1", "port": broker.port}
 
 
 class BrokerError(Exception):

@@ -1,8 +1,8 @@
 """The device registry: which devices there are, their accounts, and whether they are alive."""
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from pydantic import TypeAdapter
@@ -16,6 +16,24 @@ from hub.store import Store, after_commit, now
 from hub.tables import device as device_table
 
 _ID = TypeAdapter(Id)
+MOST_PLACE = 250
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is, each part free text; `site` only where it is not the hub's own."""
+
+    site: str = ""
+    building: str = ""
+    floor: str = ""
+    zone: str = ""
+
+    @classmethod
+    def of(cls, place: "Place | str") -> "Place":
+        return cls(zone=place) if isinstance(place, str) else place
+
+    def __str__(self) -> str:
+        return ", ".join(part for part in (self.site, self.building, self.floor, self.zone) if part)
 
 
 @dataclass(frozen=True)
@@ -26,6 +44,9 @@ class Device:
     place: str
     secret_hash: str = field(repr=False)
     enrolled_at: datetime
+    where: Place = Place()
+    """The same as `place`, by its parts."""
+    first_heard_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -35,7 +56,7 @@ class NewDevice:
     id: str
     kind: str
     name: str
-    place: str = ""
+    place: Place | str = ""
 
     def check(self) -> None:
         """Raises pydantic.ValidationError for an id or kind that could not be part of a topic and an account."""
@@ -78,6 +99,8 @@ class Devices:
         self._known: dict[str, Device] = {}
         self._vitals: dict[str, Vitals] = {}
         self._alive: set[str] = set()
+        self.on_arrival: Callable[[str], None] = lambda _device: None
+        """Called with the id of a device that is heard, and was not there before."""
 
     async def load(self) -> None:
         self._known = {device.id: device for device in await self._store.read(_all)}
@@ -107,9 +130,10 @@ class Devices:
                 "id": one.id,
                 "kind": one.kind,
                 "name": one.name,
-                "place": one.place,
+                **_place_values(Place.of(one.place)),
                 "secret_hash": hashes[one.id],
                 "enrolled_at": now(),
+                "first_heard_at": None,
                 "revoked": False,
             }
             mine = device_table.c.id == one.id
@@ -121,8 +145,13 @@ class Devices:
     def remove(self, connection: Connection, device_id: str, actor: str) -> None:
         connection.execute(update(device_table).where(device_table.c.id == device_id).values(revoked=True))
         audit.record(connection, actor, "device.revoked", device_id)
-        self._vitals.pop(device_id, None)
         self._touch(connection)
+
+    def forget_vitals(self, names: Iterable[str]) -> None:
+        """It is gone, or other hardware from now on."""
+        for name in names:
+            self._vitals.pop(name, None)
+            self._alive.discard(name)
 
     def _touch(self, connection: Connection) -> None:
         after_commit(connection, lambda: self._live.touch("devices"))
@@ -138,6 +167,7 @@ class Devices:
             vitals.heartbeat = heartbeat
         if device.id not in self._alive:
             self._alive.add(device.id)
+            self.on_arrival(device.id)
             self._live.touch("devices")
 
     def goodbye(self, device: Device) -> None:
@@ -159,6 +189,22 @@ class Devices:
             self._live.touch("devices")
 
 
+def _place_values(place: Place) -> dict[str, str]:
+    return {"place": str(place)[:MOST_PLACE], **asdict(place)}
+
+
 def _all(connection: Connection) -> list[Device]:
     rows = connection.execute(select(device_table).where(device_table.c.revoked.is_(False)))
-    return [Device(row.id, row.kind, row.name, row.place, row.secret_hash, row.enrolled_at) for row in rows]
+    return [
+        Device(
+            row.id,
+            row.kind,
+            row.name,
+            row.place,
+            row.secret_hash,
+            row.enrolled_at,
+            Place(row.site, row.building, row.floor, row.zone),
+            row.first_heard_at,
+        )
+        for row in rows
+    ]

@@ -15,8 +15,8 @@ from aiohttp import web
 from devices.contract.enrolment import Enrolment
 from hub.accounts import Accounts
 from hub.admission import Admission
-from hub.broker import HUB_ACCOUNT, Broker
-from hub.devices import Devices, NewDevice
+from hub.broker import HUB_ACCOUNT, Broker, way_to
+from hub.devices import Devices, NewDevice, Place
 from hub.dynamic_security import DynamicSecurity
 from hub.entities.commands import Commands
 from hub.entities.history import History
@@ -28,6 +28,7 @@ from hub.hookspecs import devices_changed, enrolled, project
 from hub.live import Live
 from hub.migrating import migrate
 from hub.mqtt import Mqtt, receive_signs_of_life
+from hub.pairing import Pairing
 from hub.plugin import Context
 from hub.plugin_host import Loaded, PluginHost
 from hub.settings import Configuration, ExternalBroker, OwnBroker
@@ -40,6 +41,7 @@ from hub.web.live_stream import live_stream
 from hub.web.login import login_pages
 from hub.web.mqtt_proxy import proxy
 from hub.web.pages import Pages, Serve, Shell
+from hub.web.pairing_pages import PairingPages
 from hub.web.security import middlewares
 from hub.web.system_pages import SystemPages
 from hub.wire import Address, Received, Will, Wire
@@ -78,6 +80,8 @@ class Hub:
         self.broker = self._own_broker()
         self.dynamic_security = self._dynamic_security()
         self.admission = self._admission()
+        self.pairing = Pairing()
+        self.devices.on_arrival = self.pairing.arrived
         self.tablet_kinds: dict[str, str] = {}
         self.plugins_started = False
         self._to_project = asyncio.Event()
@@ -153,20 +157,21 @@ class Hub:
 
     # -- accounts of devices
 
-    async def enrol(self, device: str, kind: str, name: str, place: str, actor: str) -> Enrolment:
-        """Make or renew the device's account; the broker knows it at once. What is returned is known only now."""
+    async def enrol(
+        self, device: str, kind: str, name: str, place: Place | str, actor: str, *, reached_at: str | None = None
+    ) -> Enrolment:
+        """Make or renew the device's account; the broker knows it at once. What is returned is known only now.
+
+        `reached_at`: the host name by which the device found this hub, and will find a broker of ours.
+        """
         secrets = await self.admission.enrol([NewDevice(device, kind, name, place)], actor)
-        settings = self.settings
-        broker = settings.broker
         enrolment = Enrolment(
-            root=settings.root,
-            site=settings.site.id,
+            root=self.settings.root,
+            site=self.settings.site.id,
             kind=kind,
             device=device,
             secret=secrets[device],
-            host=broker.host if isinstance(broker, ExternalBroker) else "127.0.0.1",
-            port=broker.port,
-            ca_file=broker.ca_file if isinstance(broker, ExternalBroker) else None,
+            **way_to(self.settings.broker, reached_at),
         )
         for complete in await self.hooks.every(enrolled, enrolment=enrolment):
             enrolment = complete or enrolment
@@ -303,6 +308,7 @@ class Hub:
         login_pages(kernel, self.accounts, is_secure=secure)
         system = SystemPages(kernel, self)
         GatewayPages(kernel, self.gateways, self.admission)
+        PairingPages(kernel, self, self.pairing)
         guards = middlewares(self.accounts, system.error, is_secure=secure)
         app = web.Application(middlewares=guards, client_max_size=1_048_576)
         app.add_routes([*kernel.routes, *routes, *health_routes(self.problems), live_stream(self.live), proxy(broker)])

@@ -45,10 +45,35 @@ device = Table(
     Column("id", String(64), primary_key=True),
     Column("kind", String(40), nullable=False),
     Column("name", String(80), nullable=False),
-    Column("place", String(80), nullable=False),
+    Column("place", String(250), nullable=False),
+    Column("site", String(60), nullable=False),
+    Column("building", String(60), nullable=False),
+    Column("floor", String(60), nullable=False),
+    Column("zone", String(80), nullable=False),
+    Column("first_heard_at", Utc),
     Column("secret_hash", String(200), nullable=False),
     Column("enrolled_at", Utc, nullable=False),
     Column("revoked", Boolean, nullable=False),
+)
+
+absence = Table(
+    "absence",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("device", String(64), nullable=False),
+    Column("began_at", Utc, nullable=False),
+    Column("ended_at", Utc),
+    Column("noticed_by", String(20), nullable=False),
+    Column("ended_by", String(20)),
+    Index("absence_device", "device", "began_at"),
+    sqlite_autoincrement=True,
+)
+
+hub_life = Table(
+    "hub_life",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("at", Utc, nullable=False),
 )
 
 gateway = Table(

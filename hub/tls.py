@@ -41,6 +41,15 @@ def make_certificates(folder: Path, names: list[str]) -> dict[str, Path]:
     return paths
 
 
+def own_authority(chain: Path) -> str | None:
+    """The authority that stands at the end of a certificate's file, PEM: one that no system trusts by itself.
+
+    None when the chain ends elsewhere, as a public authority's does. Raises OSError or ValueError.
+    """
+    last = x509.load_pem_x509_certificates(chain.read_bytes())[-1]
+    return last.public_bytes(serialization.Encoding.PEM).decode() if last.issuer == last.subject else None
+
+
 def _authority() -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Kommunevert local authority")])

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CONTRACT_FOR_THE_HUB = {f"devices.contract.{name}" for name in ("messages", "topics", "channels", "alive", "enrolment")}
+CONTRACT_FOR_THE_HUB = {
+    f"devices.contract.{name}" for name in ("messages", "topics", "channels", "alive", "enrolment", "pairing")
+}
 
 
 def imports(path: Path) -> Iterator[str]:

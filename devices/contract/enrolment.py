@@ -20,6 +20,8 @@ class Enrolment(Message):
     host: str = "127.0.0.1"
     port: int = 1883
     ca_file: Path | None = Field(default=None, description="TLS with this CA; none: no TLS")
+    tls: bool = Field(default=False, description="TLS with an authority that the system trusts, unless `ca` is given")
+    ca: str | None = Field(default=None, description="TLS with this authority's certificate, PEM")
     hub_key: str | None = Field(default=None, description="doors: the hub's Ed25519 verify key, hexadecimal")
     hub_key_id: str | None = None
     device_key: str | None = Field(default=None, repr=False, description="doors: the door's Ed25519 seed, hexadecimal")

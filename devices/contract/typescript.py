@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from devices.contract import alive, kiosk, screen
+from devices.contract import alive, kiosk, pairing, screen
 from devices.contract.messages import Message
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +32,8 @@ SENT: tuple[type[Message], ...] = (
     kiosk.Search,
     kiosk.Visit,
     kiosk.CheckOut,
+    pairing.PairingRequest,
+    pairing.PairingClaim,
 )
 RECEIVED: tuple[type[Message], ...] = (
     kiosk.Found,
@@ -39,9 +41,12 @@ RECEIVED: tuple[type[Message], ...] = (
     kiosk.HostAnswer,
     kiosk.Offer,
     screen.Programme,
+    pairing.PairingOffer,
+    pairing.PairingAnswer,
 )
 CONSTANTS = {
     "HEARTBEAT_SECONDS": alive.HEARTBEAT_SECONDS,
+    "ASK_AGAIN_SECONDS": pairing.ASK_AGAIN_SECONDS,
     "LEAST_LETTERS": kiosk.LEAST_LETTERS,
     "MOST_HOSTS": kiosk.MOST_HOSTS,
 }

@@ -1,4 +1,7 @@
-"""`kommunevert-door ENROLMENT.json`: drive one door until it is told to stop."""
+"""`kommunevert-door ENROLMENT.json`: drive one door until it is told to stop.
+
+With `--pair https://HUB` and no such file yet, it prints a code to type on the hub's console, and writes the file.
+"""
 
 import argparse
 import asyncio
@@ -15,11 +18,13 @@ import structlog
 from pydantic import ValidationError
 
 from devices.contract.enrolment import Enrolment
+from devices.contract.pairing import PairingOffer
 from devices.door.controller import Controller
 from devices.door.gpio import GpioDoor, Pins
 from devices.door.hardware import Hardware, HardwareError
 from devices.door.identity import EnrolmentError, Identity
 from devices.door.journal import Journal
+from devices.door.pairing import PairingError, keep, pair
 from devices.door.simulated import SimulatedDoor
 from devices.parent import watch_parent
 
@@ -31,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _log_json_lines()
     try:
+        if options.pair and not options.enrolment.exists():
+            keep(asyncio.run(pair(options.pair.rstrip("/"), options.ca, _show)), options.enrolment)
         identity = Identity.of(Enrolment.read(options.enrolment))
         pins = Pins.read(options.pins) if options.pins else Pins()
     except ValidationError as error:
@@ -38,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         problem = json.dumps(error.errors(include_input=False, include_url=False, include_context=False))
         log.error("not_started", problem=problem)  # noqa: TRY400
         return 2
-    except (OSError, EnrolmentError) as error:
+    except (OSError, EnrolmentError, PairingError) as error:
         log.error("not_started", problem=str(error))  # noqa: TRY400
         return 2
     state = options.state or _default_state(options.enrolment, identity.door)
@@ -64,6 +71,8 @@ async def _serve(identity: Identity, pins: Pins, state: Path, options: argparse.
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kommunevert-door", description=__doc__)
     parser.add_argument("enrolment", type=Path, help="the JSON file that this door was enrolled with")
+    parser.add_argument("--pair", metavar="URL", help="the hub's address: get the file by a code when it is not there")
+    parser.add_argument("--ca", type=Path, metavar="FILE", help="the authority of the hub's certificate, for --pair")
     parser.add_argument("--state", type=Path, metavar="DIR", help="where the journal is kept")
     parser.add_argument("--pins", type=Path, metavar="FILE", help="JSON: relay, contact, exit_button, …")
     parser.add_argument("--simulate", action="store_true", help="a door in memory instead of pins")
@@ -74,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
         help="stop when standard input ends; a simulated door obeys its lines exit_button and force_open",
     )
     return parser
+
+
+def _show(offer: PairingOffer) -> None:
+    """On standard output, for whoever stands beside it; the log goes elsewhere."""
+    sys.stdout.write(f"Pairing code: {offer.code[:3]} {offer.code[3:]}   (type it at {offer.address})\n")
+    sys.stdout.flush()
 
 
 def _default_state(enrolment: Path, door: str) -> Path:

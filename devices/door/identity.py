@@ -48,7 +48,8 @@ class Identity:
     def address(self) -> Address:
         """Raises OSError when the CA file cannot be read."""
         mine = self.enrolment
-        tls = ssl.create_default_context(cafile=mine.ca_file) if mine.ca_file else None
+        is_tls = mine.tls or mine.ca or mine.ca_file
+        tls = ssl.create_default_context(cafile=mine.ca_file, cadata=mine.ca) if is_tls else None
         return Address(mine.host, mine.port, mine.device, mine.secret, tls)
 
 

@@ -1,6 +1,6 @@
 /** The kiosk as a whole: which page it is on, what arrives, and when everything about a visitor is forgotten. */
 
-import type { Offer, Visit } from "../web/contract.ts";
+import type { Offer, PairingOffer, Visit } from "../web/contract.ts";
 import { newId } from "../web/identity.ts";
 import type { Link } from "../web/link.ts";
 import { read } from "../web/reading.ts";
@@ -47,6 +47,7 @@ const WITHOUT_VISITOR: State[] = ["language", "unpaired", "out-of-order"];
 export class Kiosk {
   visitor = nobody();
   search: HostSearch | null = null;
+  pairing: PairingOffer | null = null;
   readonly outbox: Outbox;
   private state: State = "out-of-order";
   private readonly idleness = new Idleness(() => this.startOver());
@@ -110,6 +111,11 @@ export class Kiosk {
   checkOut(number: string): void {
     const id = newId();
     this.post({ id, what: "checkout", message: { id, number, left_at: new Date().toISOString() } });
+  }
+
+  showPairing(offer: PairingOffer | null): void {
+    this.pairing = offer;
+    this.go("unpaired");
   }
 
   connected(): void {

@@ -4,6 +4,7 @@ import { openDatabase } from "../web/database.ts";
 import { ENROLMENT_STORE, enrolledDevice, restartOnNewLink } from "../web/enrolment.ts";
 import { connect, type Link } from "../web/link.ts";
 import { keepOffline, startsOffline } from "../web/offline.ts";
+import { pair } from "../web/pairing.ts";
 import { read } from "../web/reading.ts";
 import { shelved } from "../web/shelf.ts";
 import { stayAwake } from "../web/wakefulness.ts";
@@ -22,7 +23,9 @@ restartOnNewLink();
 stayAwake();
 kiosk.startOver();
 
-if (enrolment !== null) {
+if (enrolment === null) {
+  void pair("kiosk", (pairing) => kiosk.showPairing(pairing));
+} else {
   await kiosk.outbox.open();
   link = connect("kiosk", enrolment, {
     connected: () => kiosk.connected(),

@@ -4,6 +4,7 @@ import { openDatabase } from "../web/database.ts";
 import { ENROLMENT_STORE, enrolledDevice, restartOnNewLink } from "../web/enrolment.ts";
 import { connect } from "../web/link.ts";
 import { keepOffline, startsOffline } from "../web/offline.ts";
+import { pair } from "../web/pairing.ts";
 import { read } from "../web/reading.ts";
 import { shelved } from "../web/shelf.ts";
 import { stayAwake } from "../web/wakefulness.ts";
@@ -20,7 +21,9 @@ restartOnNewLink();
 stayAwake();
 player.play();
 
-if (enrolment !== null) {
+if (enrolment === null) {
+  void pair("screen", (pairing) => player.showPairing(pairing));
+} else {
   connect("screen", enrolment, {
     connected: () => player.lineChanged(true),
     disconnected: () => player.lineChanged(false),

@@ -1,8 +1,9 @@
 /** Plays the programme, whether or not anybody is there to send a new one. */
 
-import type { Programme } from "../web/contract.ts";
+import type { PairingOffer, Programme } from "../web/contract.ts";
 import { element } from "../web/element.ts";
 import { icon, type IconName } from "../web/icon.ts";
+import { pairingBlock } from "../web/pairing.ts";
 import { read } from "../web/reading.ts";
 import { shelve } from "../web/shelf.ts";
 import { catalogueOf, directionOf, gettext, gettextIn, speak, speakable, spokenLanguage } from "../web/tongue.ts";
@@ -21,6 +22,7 @@ export class Player {
   private readonly began = Date.now();
   private heardAt: number | null = null;
   private isConnected = false;
+  private pairing: PairingOffer | null = null;
   private readonly drawn = new Map<string, string>();
 
   constructor(
@@ -34,6 +36,11 @@ export class Player {
     setInterval(() => this.draw(), FRAME_MS);
     addEventListener("resize", () => this.drawAgain());
     void document.fonts.ready.then(() => this.drawAgain());
+  }
+
+  showPairing(offer: PairingOffer | null): void {
+    this.pairing = offer;
+    this.draw();
   }
 
   lineChanged(isConnected: boolean): void {
@@ -104,14 +111,13 @@ export class Player {
     document.body.dataset["state"] = this.isPaired ? "waiting" : "unpaired";
     delete this.root.dataset["parts"];
     if (this.isPaired) {
-      this.replace([waitingSection("resting", gettext("One moment."), "One moment.", "")]);
+      this.replace([waitingSection("resting", gettext("One moment."), "One moment.", null)]);
       return;
     }
-    const help = gettext(
-      "Do you look after this screen? Make a link for it in the console, and open the link here.",
-    );
     const question = gettext("This screen is not set up yet");
-    this.replace([waitingSection("pairing", question, "This screen is not set up yet", help)]);
+    this.replace([
+      waitingSection("pairing", question, "This screen is not set up yet", pairingBlock(this.pairing)),
+    ]);
   }
 
   /** Only what has changed, so that the rest stays still. */
@@ -149,13 +155,13 @@ function unitOf(root: HTMLElement): number {
   return Number.parseFloat(getComputedStyle(root).fontSize); // the stylesheet gives the root one unit of type
 }
 
-function waitingSection(name: IconName, text: string, second: string, help: string): HTMLElement {
+function waitingSection(name: IconName, text: string, second: string, help: HTMLElement | null): HTMLElement {
   return element(
     "section",
     { class: "waiting", "data-section": "waiting" },
     icon(name),
     element("h1", {}, text),
     element("p", { lang: SECOND_LANGUAGE, dir: directionOf(SECOND_LANGUAGE) }, gettextIn(SECOND_LANGUAGE, second)),
-    help === "" ? null : element("p", { class: "caretaker" }, help),
+    help,
   );
 }

@@ -4,6 +4,7 @@
 export interface Contract {
   BoardRow: BoardRow;
   CheckOut: CheckOut;
+  Enrolment: Enrolment;
   Found: Found;
   Heartbeat: Heartbeat;
   Host: Host;
@@ -11,6 +12,10 @@ export interface Contract {
   Notice: Notice;
   Offer: Offer;
   OpeningDay: OpeningDay;
+  PairingAnswer: PairingAnswer;
+  PairingClaim: PairingClaim;
+  PairingOffer: PairingOffer;
+  PairingRequest: PairingRequest;
   Programme: Programme;
   Receipt: Receipt;
   Search: Search;
@@ -27,6 +32,39 @@ export interface CheckOut {
   id: string;
   number: string;
   left_at: string;
+}
+export interface Enrolment {
+  root?: string;
+  site: string;
+  kind: string;
+  /**
+   * the broker account and client id too (D5)
+   */
+  device: string;
+  secret: string;
+  host?: string;
+  port?: number;
+  /**
+   * TLS with this CA; none: no TLS
+   */
+  ca_file?: string | null;
+  /**
+   * TLS with an authority that the system trusts, unless `ca` is given
+   */
+  tls?: boolean;
+  /**
+   * TLS with this authority's certificate, PEM
+   */
+  ca?: string | null;
+  /**
+   * doors: the hub's Ed25519 verify key, hexadecimal
+   */
+  hub_key?: string | null;
+  hub_key_id?: string | null;
+  /**
+   * doors: the door's Ed25519 seed, hexadecimal
+   */
+  device_key?: string | null;
 }
 export interface Found {
   search: string;
@@ -110,6 +148,48 @@ export interface OpeningDay {
   weekday: number;
   spans?: [string, string][];
 }
+/**
+ * `gone`: nobody typed the code in time, or the account was fetched already: ask for a new code.
+ */
+export interface PairingAnswer {
+  state: "waiting" | "paired" | "gone";
+  enrolment?: Enrolment | null;
+  /**
+   * for a browser: the page to go on with, the account in it
+   */
+  link?: string | null;
+}
+/**
+ * POST /pair/claim
+ */
+export interface PairingClaim {
+  claim: string;
+}
+/**
+ * The answer to a PairingRequest.
+ */
+export interface PairingOffer {
+  code: string;
+  valid_seconds: number;
+  /**
+   * the console's page with the code filled in
+   */
+  address: string;
+  /**
+   * the address as a QR code: an SVG image as a data address
+   */
+  picture: string;
+}
+/**
+ * POST /pair
+ */
+export interface PairingRequest {
+  claim: string;
+  /**
+   * what it is as far as it knows; the administrator decides
+   */
+  kind: string;
+}
 export interface Programme {
   /**
    * changes when, and only when, the content does
@@ -162,11 +242,12 @@ export interface Visit {
 }
 
 export const HEARTBEAT_SECONDS = 15;
+export const ASK_AGAIN_SECONDS = 2;
 export const LEAST_LETTERS = 3;
 export const MOST_HOSTS = 5;
 
 /** What a device receives. */
-export type Received = "Found" | "Receipt" | "HostAnswer" | "Offer" | "Programme";
+export type Received = "Found" | "Receipt" | "HostAnswer" | "Offer" | "Programme" | "PairingOffer" | "PairingAnswer";
 
 /** The schemas of what a device receives, and of their parts. */
 export const definitions = {
@@ -186,6 +267,110 @@ export const definitions = {
       "name",
       "unit",
       "is_in"
+    ],
+    "type": "object"
+  },
+  "Enrolment": {
+    "properties": {
+      "root": {
+        "default": "kommunevert",
+        "type": "string"
+      },
+      "site": {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "kind": {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "device": {
+        "description": "the broker account and client id too (D5)",
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "secret": {
+        "type": "string"
+      },
+      "host": {
+        "default": "127.0.0.1",
+        "type": "string"
+      },
+      "port": {
+        "default": 1883,
+        "type": "integer"
+      },
+      "ca_file": {
+        "anyOf": [
+          {
+            "format": "path",
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null,
+        "description": "TLS with this CA; none: no TLS"
+      },
+      "tls": {
+        "default": false,
+        "description": "TLS with an authority that the system trusts, unless `ca` is given",
+        "type": "boolean"
+      },
+      "ca": {
+        "anyOf": [
+          {
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null,
+        "description": "TLS with this authority's certificate, PEM"
+      },
+      "hub_key": {
+        "anyOf": [
+          {
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null,
+        "description": "doors: the hub's Ed25519 verify key, hexadecimal"
+      },
+      "hub_key_id": {
+        "anyOf": [
+          {
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null
+      },
+      "device_key": {
+        "anyOf": [
+          {
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null,
+        "description": "doors: the door's Ed25519 seed, hexadecimal"
+      }
+    },
+    "required": [
+      "site",
+      "kind",
+      "device",
+      "secret"
     ],
     "type": "object"
   },
@@ -364,6 +549,72 @@ export const definitions = {
     },
     "required": [
       "weekday"
+    ],
+    "type": "object"
+  },
+  "PairingAnswer": {
+    "description": "`gone`: nobody typed the code in time, or the account was fetched already: ask for a new code.",
+    "properties": {
+      "state": {
+        "enum": [
+          "waiting",
+          "paired",
+          "gone"
+        ],
+        "type": "string"
+      },
+      "enrolment": {
+        "anyOf": [
+          {
+            "$ref": "#/$defs/Enrolment"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null
+      },
+      "link": {
+        "anyOf": [
+          {
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null,
+        "description": "for a browser: the page to go on with, the account in it"
+      }
+    },
+    "required": [
+      "state"
+    ],
+    "type": "object"
+  },
+  "PairingOffer": {
+    "description": "The answer to a PairingRequest.",
+    "properties": {
+      "code": {
+        "type": "string"
+      },
+      "valid_seconds": {
+        "type": "integer"
+      },
+      "address": {
+        "description": "the console's page with the code filled in",
+        "type": "string"
+      },
+      "picture": {
+        "description": "the address as a QR code: an SVG image as a data address",
+        "type": "string"
+      }
+    },
+    "required": [
+      "code",
+      "valid_seconds",
+      "address",
+      "picture"
     ],
     "type": "object"
   },

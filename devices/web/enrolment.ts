@@ -1,5 +1,5 @@
 /**
- * Who this device is. The console makes a link `#device=…&secret=…&site=…&root=…`; browsers never send the
+ * Who this device is. Pairing by a code, or the console, makes a link `#device=…&secret=…&site=…&root=…`; browsers never send the
  * part after `#` to a server. It is taken out of the address bar at once and kept in IndexedDB.
  */
 
@@ -13,6 +13,8 @@ export interface Enrolment {
 }
 
 const STORE = "enrolment";
+/** Opened with this, a device forgets who it was and shows a code again. */
+const FORGET = "#pair";
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** The store that `enrolledDevice` needs in the app's database. */
@@ -20,12 +22,14 @@ export const ENROLMENT_STORE = STORE;
 
 /** From the link if it has one, else as kept; null when this device was never enrolled. */
 export async function enrolledDevice(database: IDBDatabase | null): Promise<Enrolment | null> {
+  const isToForget = location.hash === FORGET;
   const given = takeFromAddress();
   if (given !== null) {
     if (database !== null) await written(database, STORE, (records) => records.put({ id: "this", ...given }));
     return given;
   }
   if (database === null) return null;
+  if (isToForget) await written(database, STORE, (records) => records.delete("this"));
   const kept = await answered(database.transaction(STORE).objectStore(STORE).get("this"));
   return (kept as Enrolment | undefined) ?? null;
 }
@@ -33,7 +37,7 @@ export async function enrolledDevice(database: IDBDatabase | null): Promise<Enro
 /** A new link opened in a page that already runs: start again as the new device. */
 export function restartOnNewLink(): void {
   addEventListener("hashchange", () => {
-    if (location.hash.includes("secret=")) location.reload();
+    if (location.hash.includes("secret=") || location.hash === FORGET) location.reload();
   });
 }
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from babel import Locale, UnknownLocaleError
@@ -155,7 +156,7 @@ def _for_roles(roles: frozenset[Role], serve: Serve) -> Serve:
         session = request[SESSION]
         if session is None:
             if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
-                raise web.HTTPSeeOther(f"/login?to={request.path}")
+                raise web.HTTPSeeOther(f"/login?to={quote(request.path_qs, safe='/')}")
             raise web.HTTPUnauthorized(text="Log in first.")
         if not session.may(roles):
             raise web.HTTPForbidden(text=f"This page is for {', '.join(sorted(roles))}.")

@@ -1,23 +1,21 @@
 /** When there is nothing to offer. Nobody has chosen a language here, so the words stand in two. */
 
 import { element } from "../../web/element.ts";
+import { pairingBlock } from "../../web/pairing.ts";
 import { directionOf, gettext, gettextIn } from "../../web/tongue.ts";
+import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 
 const SECOND_LANGUAGE = "en";
 
-export function unpairedPage(): Page {
+export function unpairedPage(kiosk: Kiosk): Page {
   return {
     question: gettext("This screen is not set up yet"),
     picture: "pairing",
     lead: gettext("Are you visiting us? Please come to the desk."),
     body: [
       inSecondLanguage("Are you visiting us? Please come to the desk."),
-      element(
-        "p",
-        { class: "caretaker" },
-        gettext("Do you look after this screen? Make a link for it in the console, and open the link here."),
-      ),
+      pairingBlock(kiosk.pairing),
     ],
   };
 }
