@@ -5,6 +5,7 @@ import getpass
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hub import logs, published
 from hub.accounts import ROLES, WeakPasswordError
 from hub.admission import TakenNameError, UnknownGatewayError
+from hub.api.scopes import scopes_of
 from hub.broker import BrokerError
 from hub.broker_accounts import Account, mosquitto_hash, write_accounts
 from hub.demo import Demo, Ports, demo_configuration, free_ports
@@ -22,6 +24,7 @@ from hub.gateways import FilterError
 from hub.hub import Hub
 from hub.migrating import NewerSchemaError
 from hub.settings import Configuration, ConfigurationError, ExternalBroker
+from hub.store import now
 from hub.tls import make_certificates
 from hub.web.assets import MissingAssetsError
 from hub.web.system_pages import link_of
@@ -96,6 +99,13 @@ def check_configuration(config: Path) -> None:
 def asyncapi_document(config: Path | None) -> None:
     """Print the AsyncAPI 3 document of all MQTT messages, of this configuration's plugins or those that come along."""
     _print_document(published.asyncapi_of, config)
+
+
+@main.command("openapi")
+@SOME_CONFIG
+def openapi_document(config: Path | None) -> None:
+    """Print the OpenAPI 3.1 document of the HTTP API, of this configuration's plugins or those that come along."""
+    _print_document(published.openapi_of, config)
 
 
 def _print_document(make: Callable[[Hub], dict[str, Any]], config: Path | None) -> None:
@@ -220,6 +230,63 @@ def account_remove(name: str, config: Path) -> None:
 
     _run(remove)
     click.echo(f"{name} has no account any more.")
+
+
+@main.group()
+def token() -> None:
+    """Tokens that programs use the HTTP API with. Also beside a hub that runs."""
+
+
+@token.command("add")
+@click.argument("name")
+@click.option("--scope", "scopes", multiple=True, required=True, help="devices:read, visits:read …; more than one.")
+@click.option("--days", type=click.IntRange(1, 3650), help="How long it is good.  [default: until it is revoked]")
+@CONFIG
+def token_add(name: str, scopes: tuple[str, ...], days: int | None, config: Path) -> None:
+    """Make a token and print its secret, which is shown only now."""
+    hub = _hub(Configuration.read, config)
+
+    async def add() -> None:
+        async with hub.store_only():
+            known = scopes_of(hub.operations())
+            if unknown := set(scopes) - known:
+                raise click.ClickException(f"no such scope: {', '.join(unknown)}; there are {', '.join(sorted(known))}")
+            expires_at = None if days is None else now() + timedelta(days=days)
+            _, secret = await hub.tokens.make(name, frozenset(scopes), "command line", expires_at)
+            click.echo(secret)
+
+    _run(add)
+
+
+@token.command("list")
+@CONFIG
+def token_list(config: Path) -> None:
+    """Show the tokens that are not revoked."""
+    hub = _hub(Configuration.read, config)
+
+    async def show() -> None:
+        async with hub.store_only():
+            for one in await hub.tokens.all():
+                used = one.last_used_at.isoformat(timespec="minutes") if one.last_used_at else "never used"
+                click.echo(f"{one.id}  {one.name}  {' '.join(one.scopes)}  {used}")
+
+    _run(show)
+
+
+@token.command("revoke")
+@click.argument("token_id")
+@CONFIG
+def token_revoke(token_id: str, config: Path) -> None:
+    """Revoke the token with this id (`kommunevert token list` shows it), at once."""
+    hub = _hub(Configuration.read, config)
+
+    async def revoke() -> None:
+        async with hub.store_only():
+            if not await hub.tokens.revoke(token_id, "command line"):
+                raise click.ClickException(f"there is no token {token_id}")
+
+    _run(revoke)
+    click.echo(f"Revoked: {token_id}")
 
 
 @main.group()

@@ -114,6 +114,13 @@ class Devices:
     def get(self, device_id: str) -> Device | None:
         return self._known.get(device_id)
 
+    def free_id(self, kind: str) -> str:
+        """The first of `kiosk-1`, `kiosk-2` … that no device has."""
+        number = 1
+        while f"{kind}-{number}" in self._known:
+            number += 1
+        return f"{kind}-{number}"
+
     def vitals(self, device_id: str) -> Vitals:
         return self._vitals.setdefault(device_id, Vitals())
 

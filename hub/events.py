@@ -6,13 +6,14 @@ An event carries ids, never personal data.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from hub.store import Store, after_commit, now
 from hub.tables import event, follower
@@ -37,6 +38,7 @@ class Events:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._rings: dict[str, list[asyncio.Event]] = {}
+        self._watchers: set[asyncio.Event] = set()
 
     def emit(self, connection: Connection, kind: str, subjects: list[str], **data: Any) -> None:
         """Part of the caller's transaction: an event for each subject. `kind` is `<plugin>.<what>`, a subject an id."""
@@ -45,6 +47,7 @@ class Events:
         connection.execute(insert(event), rows)
         for ring in self._rings.get(kind, ()):
             after_commit(connection, ring.set)
+        after_commit(connection, self._tell_watchers)
 
     async def join(self, name: str) -> int:
         """The follower's place in the log; one that is new begins with what happens from now on."""
@@ -71,10 +74,32 @@ class Events:
             else:
                 await ring.wait()
 
+    @contextmanager
+    def watched(self) -> Iterator[asyncio.Event]:
+        """Set whenever something has happened: for who looks at all kinds and keeps no place."""
+        ring = asyncio.Event()
+        self._watchers.add(ring)
+        try:
+            yield ring
+        finally:
+            self._watchers.discard(ring)
+
+    async def span(self) -> tuple[int, int]:
+        """The numbers of the oldest event that is kept and of the newest; (newest + 1, newest) when none is kept."""
+        return await self._store.read(_span)
+
+    async def after(self, last: int) -> list[Event]:
+        """The next events of all kinds, AT_ONCE at most."""
+        return await self._store.read(lambda connection: _after(connection, last, None))
+
     async def forget(self, before: datetime) -> None:
         await self._store.write(
             lambda connection: connection.execute(delete(event).where(event.c.happened_at < before))
         )
+
+    def _tell_watchers(self) -> None:
+        for ring in self._watchers:
+            ring.set()
 
     async def _take(self, name: str, found: list[Event], take: Callable[[list[Event]], Awaitable[None]]) -> None:
         wait = 1.0
@@ -95,12 +120,19 @@ def _place(connection: Connection, name: str) -> int:
     return place
 
 
-def _after(connection: Connection, last: int, kinds: set[str]) -> list[Event]:
-    rows = connection.execute(
-        select(event).where(event.c.id > last, event.c.kind.in_(kinds)).order_by(event.c.id).limit(AT_ONCE)
-    )
+def _after(connection: Connection, last: int, kinds: set[str] | None) -> list[Event]:
+    query = select(event).where(event.c.id > last).order_by(event.c.id).limit(AT_ONCE)
+    rows = connection.execute(query if kinds is None else query.where(event.c.kind.in_(kinds)))
     return [Event(row.id, row.happened_at, row.kind, row.subject, row.data) for row in rows]
 
 
 def _keep(connection: Connection, name: str, last: int) -> None:
     connection.execute(update(follower).where(follower.c.name == name).values(last_event=last))
+
+
+def _span(connection: Connection) -> tuple[int, int]:
+    oldest, newest = connection.execute(select(func.min(event.c.id), func.max(event.c.id))).one()
+    if newest is None:
+        newest = connection.execute(select(func.max(follower.c.last_event))).scalar() or 0
+        oldest = newest + 1
+    return oldest, newest

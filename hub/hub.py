@@ -15,6 +15,10 @@ from aiohttp import web
 from devices.contract.enrolment import Enrolment
 from hub.accounts import Accounts
 from hub.admission import Admission
+from hub.api.kernel import kernel_operations
+from hub.api.operations import Api, Operation
+from hub.api.serving import ApiServer
+from hub.api.tokens import Tokens
 from hub.broker import HUB_ACCOUNT, Broker, way_to
 from hub.devices import Devices, NewDevice, Place
 from hub.dynamic_security import DynamicSecurity
@@ -34,6 +38,7 @@ from hub.plugin_host import Loaded, PluginHost
 from hub.settings import Configuration, ExternalBroker, OwnBroker
 from hub.store import Store, now
 from hub.watchdog import Watchdog
+from hub.web.api_pages import ApiPages
 from hub.web.assets import Assets
 from hub.web.gateway_pages import GatewayPages
 from hub.web.health import health_routes
@@ -76,6 +81,7 @@ class Hub:
         self.history = History(self.settings.data / "history.db", self.settings.history.days)
         self.entities = Entities(self.settings.discovery.prefix, self.settings.root, self.live, self.history.remember)
         self.commands = Commands(self.store, self.entities, self.history)
+        self.tokens = Tokens(self.store)
         self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host, self.entities.take)
         self.broker = self._own_broker()
         self.dynamic_security = self._dynamic_security()
@@ -84,6 +90,7 @@ class Hub:
         self.devices.on_arrival = self.pairing.arrived
         self.tablet_kinds: dict[str, str] = {}
         self.plugins_started = False
+        self._apis: list[Api] = [kernel_operations(self)]
         self._to_project = asyncio.Event()
         self._broken = asyncio.Event()
 
@@ -187,6 +194,10 @@ class Hub:
         """The kinds of device that some plugin drives."""
         return self.mqtt.kinds | set(self.tablet_kinds)
 
+    def operations(self) -> list[Operation]:
+        """All that the HTTP API can do: the kernel's and the started plugins'."""
+        return [operation for api in self._apis for operation in api.operations]
+
     def problems(self) -> dict[str, str | None]:
         """Each part of the hub and what is wrong with it."""
         wire = self.mqtt.wire
@@ -250,7 +261,8 @@ class Hub:
             if (folder / "migrations").is_dir():
                 await self.store.write(lambda connection: migrate(connection, name, folder / "migrations"))
             pages = Pages(name, folder, shell, self._guard)
-            context = self._context(plugin, pages)
+            api = Api(name)
+            context = self._context(plugin, pages, api)
             instance = plugin.module.Plugin(context, plugin.settings)
             if specifications := getattr(plugin.module, "hookspecs", None):
                 self.hooks.add_specifications(specifications)
@@ -258,6 +270,7 @@ class Hub:
             await instance.start()
             self.tablet_kinds |= context.tablet_kinds
             routes.extend(pages.routes)
+            self._apis.append(api)
             return instance
 
         for name, plugin in self.host.plugins.items():
@@ -265,7 +278,7 @@ class Hub:
                 await self.host.start(name, make)
         return routes
 
-    def _context(self, plugin: Loaded, pages: Pages) -> Context:
+    def _context(self, plugin: Loaded, pages: Pages, api: Api) -> Context:
         assert plugin.folder is not None  # noqa: S101
         return Context(
             name=plugin.name,
@@ -282,6 +295,7 @@ class Hub:
             entities=self.entities,
             commands=self.commands,
             pages=pages,
+            api=api,
             translator=pages.translator,
             run=self.host.run,
         )
@@ -307,10 +321,19 @@ class Hub:
         kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
         login_pages(kernel, self.accounts, is_secure=secure)
         system = SystemPages(kernel, self)
+        ApiPages(kernel, self)
         GatewayPages(kernel, self.gateways, self.admission)
         PairingPages(kernel, self, self.pairing)
         guards = middlewares(self.accounts, system.error, is_secure=secure)
         app = web.Application(middlewares=guards, client_max_size=1_048_576)
+        server = ApiServer(
+            self.operations(),
+            self.tokens,
+            self.store,
+            self.host,
+            requests_per_minute=self.settings.web.api_requests_per_minute,
+        )
+        app.add_routes(server.routes())
         app.add_routes([*kernel.routes, *routes, *health_routes(self.problems), live_stream(self.live), proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

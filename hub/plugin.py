@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from devices.contract.channels import Channel
 from devices.contract.messages import Message
 from hub import audit
+from hub.api.operations import Api
 from hub.devices import Device, Devices
 from hub.entities.commands import Commands
 from hub.entities.entity import Change, Entity
@@ -78,6 +79,7 @@ class Context:
         entities: Entities,
         commands: Commands,
         pages: Pages,
+        api: Api,
         translator: Translator,
         run: Callable[[str, str, Callable[[], Awaitable[None]]], None],
     ) -> None:
@@ -92,6 +94,7 @@ class Context:
         self.devices = devices
         self.entities = entities
         self.pages = pages
+        self.api = api
         self.translator = translator
         self.handled: list[str] = []
         self.tablet_kinds: dict[str, str] = {}

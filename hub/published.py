@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from hub.api.openapi import openapi
 from hub.asyncapi import asyncapi
 from hub.hub import Hub
 from hub.settings import Configuration, StoreSettings
@@ -32,6 +33,12 @@ plugins:
 def asyncapi_of(hub: Hub) -> dict[str, Any]:
     """All messages of a hub whose plugins have started."""
     return asyncapi(hub.settings, hub.mqtt.channels.values(), hub.kinds(), version=version("kommunevert"))
+
+
+def openapi_of(hub: Hub) -> dict[str, Any]:
+    """All that the HTTP API of a hub whose plugins have started can do."""
+    secure = hub.settings.web.address.startswith("https:")
+    return openapi(hub.operations(), version=version("kommunevert"), is_secure=secure)
 
 
 @asynccontextmanager
@@ -54,15 +61,20 @@ def as_text(document: dict[str, Any]) -> str:
 
 async def _made() -> dict[str, dict[str, Any]]:
     async with started() as hub:
-        return {"docs/asyncapi.json": asyncapi_of(hub)}
+        return {"docs/asyncapi.json": asyncapi_of(hub), "docs/openapi.json": openapi_of(hub)}
 
 
 def mistakes(name: str, document: dict[str, Any]) -> list[str]:
     """What the specification's own JSON schema finds wrong, and references that lead nowhere. For developers."""
-    from jsonschema import Draft7Validator  # noqa: PLC0415 (`make install-check` has it, a hub does not)
+    from jsonschema import Draft7Validator  # noqa: PLC0415 (`make install-check` has both, a hub does not)
+    from openapi_spec_validator import OpenAPIV31SpecValidator  # noqa: PLC0415
 
-    validator = Draft7Validator(json.loads((SPECIFICATIONS / f"{document['asyncapi']}-without-$id.json").read_text()))
-    found = [f"{name}: {error.json_path}: {error.message[:200]}" for error in validator.iter_errors(document)]
+    if "openapi" in document:
+        errors = OpenAPIV31SpecValidator(document).iter_errors()
+    else:
+        schema = json.loads((SPECIFICATIONS / f"{document['asyncapi']}-without-$id.json").read_text())
+        errors = Draft7Validator(schema).iter_errors(document)
+    found = [f"{name}: {error.json_path}: {error.message[:200]}" for error in errors]
     return found + [f"{name}: {one} leads nowhere" for one in _references(document) if not _leads(document, one)]
 
 

@@ -89,6 +89,7 @@ class WebSettings(Section):
         default=None, description="how people reach the hub: links in messages start with it"
     )
     tls: CertificateSettings | None = None
+    api_requests_per_minute: int = Field(default=1200, ge=1, description="of the HTTP API, for each account or token")
 
     @property
     def address(self) -> str:

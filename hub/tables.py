@@ -128,3 +128,27 @@ entity_setting = Table(
     Column("is_allowed", Boolean, nullable=False),
     Column("keep_days", Integer),
 )
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("secret_hash", LargeBinary, nullable=False, unique=True),
+    Column("scopes", JSON, nullable=False),
+    Column("made_by", String(120), nullable=False),
+    Column("made_at", Utc, nullable=False),
+    Column("expires_at", Utc),
+    Column("last_used_at", Utc),
+    Column("revoked_at", Utc),
+)
+
+api_answer = Table(
+    "api_answer",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("request_hash", LargeBinary, nullable=False),
+    Column("made_at", Utc, nullable=False),
+    Column("answer", LargeBinary),
+    Index("api_answer_made", "made_at"),
+)

@@ -1,6 +1,5 @@
 """What every answer and every request goes through: headers, origin check, session, roles, errors."""
 
-import json
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,6 +8,7 @@ import structlog
 from aiohttp import hdrs, web
 
 from hub.accounts import Accounts, Session
+from hub.api.problems import KINDS, problem_answer
 
 log = structlog.get_logger("web")
 
@@ -31,6 +31,10 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
+
+
+class CrossSiteError(web.HTTPForbidden):
+    """A browser sent this in the name of another site's page."""
 
 
 def cookie_name(*, is_secure: bool) -> str:
@@ -58,7 +62,7 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
             if error.status < 400:  # noqa: PLR2004
                 error.headers.update(_headers(is_secure=is_secure))
                 raise
-            answer = await _told(request, error_page, error.status, error.reason, error.text)
+            answer = await _told(request, error_page, error, error.text or error.reason)
         except Exception as error:
             log.exception(
                 "request_failed",
@@ -66,9 +70,8 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
                 request=request[REQUEST_ID],
                 error=type(error).__name__,
             )
-            answer = await _told(
-                request, error_page, 500, "Internal error", "Something went wrong in the hub. The log has the details."
-            )
+            detail = "Something went wrong in the hub. The log has the details."
+            answer = await _told(request, error_page, web.HTTPInternalServerError(), detail)
         if not answer.prepared:
             for name, value in _headers(is_secure=is_secure).items():
                 answer.headers.setdefault(name, value)
@@ -78,7 +81,7 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
     async def same_origin(request: web.Request, handler: Serve) -> web.StreamResponse:
         """Nobody else's page may act in our user's name (T12)."""
         if request.method not in SAFE and not _is_ours(request):
-            raise web.HTTPForbidden(text="This request came from another site.")
+            raise CrossSiteError(text="This request came from another site.")
         return await handler(request)
 
     @web.middleware
@@ -90,28 +93,16 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
     return [errors, same_origin, session]
 
 
-def problem(request: web.Request, status: int, title: str, detail: str | None) -> web.Response:
-    """RFC 9457."""
-    body = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "detail": detail or title,
-        "instance": request[REQUEST_ID],
-    }
-    return web.Response(status=status, text=json.dumps(body), content_type="application/problem+json")
-
-
-async def _told(
-    request: web.Request, error_page: ErrorPage, status: int, title: str, detail: str | None
-) -> web.Response:
+async def _told(request: web.Request, error_page: ErrorPage, error: web.HTTPException, detail: str) -> web.Response:
     """A page for people, a problem document for programs."""
     if _wants_page(request):
         try:
-            return await error_page(request, status, detail or title)
-        except Exception as error:
-            log.exception("error_page_failed", request=request[REQUEST_ID], error=type(error).__name__)
-    return problem(request, status, title, detail)
+            return await error_page(request, error.status, detail)
+        except Exception as failure:
+            log.exception("error_page_failed", request=request[REQUEST_ID], error=type(failure).__name__)
+    kind = KINDS["cross-site"] if isinstance(error, CrossSiteError) else None
+    headers: dict[str, str] = {name: error.headers[name] for name in (hdrs.ALLOW,) if name in error.headers}
+    return problem_answer(error.status, request[REQUEST_ID], detail, kind=kind, headers=headers)
 
 
 def _headers(*, is_secure: bool) -> dict[str, str]:
@@ -119,7 +110,12 @@ def _headers(*, is_secure: bool) -> dict[str, str]:
 
 
 def _is_ours(request: web.Request) -> bool:
-    """By Sec-Fetch-Site, which all browsers send; else by Origin; a program sends neither, and no cookie."""
+    """By its token, which no other site's page can send without our leave (CORS).
+
+    Else by Sec-Fetch-Site, which all browsers send; else by Origin; a program sends neither, and no cookie.
+    """
+    if hdrs.AUTHORIZATION in request.headers:
+        return True
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -129,8 +125,12 @@ def _is_ours(request: web.Request) -> bool:
     return not request.cookies
 
 
+def _is_api(request: web.Request) -> bool:
+    return request.path.startswith("/api/v")
+
+
 def _wants_page(request: web.Request) -> bool:
-    return "text/html" in request.headers.get(hdrs.ACCEPT, "")
+    return not _is_api(request) and "text/html" in request.headers.get(hdrs.ACCEPT, "")
 
 
 def _route(request: web.Request) -> str:

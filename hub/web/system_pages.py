@@ -39,7 +39,7 @@ class SystemPages:
         kind = str(sent.get("kind", ""))
         if kind not in self._hub.tablet_kinds:
             raise web.HTTPBadRequest(text=f"kind is one of {', '.join(self._hub.tablet_kinds)}")
-        device = str(sent.get("device") or "") or self._free_id(kind)
+        device = str(sent.get("device") or "") or self._hub.devices.free_id(kind)
         known = self._hub.devices.get(device)
         name = str(sent.get("name") or (known.name if known else device))[:80]
         place = str(sent.get("place") or (known.place if known else ""))[:80]
@@ -109,12 +109,6 @@ class SystemPages:
             "qr": None,
             "enrolled": None,
         }
-
-    def _free_id(self, kind: str) -> str:
-        number = 1
-        while self._hub.devices.get(f"{kind}-{number}"):
-            number += 1
-        return f"{kind}-{number}"
 
 
 def link_of(web_address: str, path: str, enrolment: Enrolment) -> str:

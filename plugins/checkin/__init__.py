@@ -4,6 +4,7 @@ from devices.contract import kiosk
 from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Answer, Health, HeldData, Page, Present
 from hub.plugin import N_, Context, hookimpl
+from plugins.checkin.api import VisitApi
 from plugins.checkin.config import Settings
 from plugins.checkin.mqtt import Kiosks
 from plugins.checkin.service import Visits
@@ -23,6 +24,7 @@ class Plugin:
     async def start(self) -> None:
         self.context.opens(kiosk.KIND, "/kiosk")
         VisitPages(self.context, self.visits)
+        VisitApi(self.context, self.visits)
         self.kiosks.listen()
         await self.context.follow("arrived", self.visits.tell_hosts)
         await self.context.follow("answered", self.kiosks.show_answers)

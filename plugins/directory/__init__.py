@@ -2,6 +2,7 @@
 
 from hub.hookspecs import Health, HeldData, Login, Page, Person, Presence, presence_changed
 from hub.plugin import N_, Context, hookimpl
+from plugins.directory.api import PeopleApi
 from plugins.directory.config import Settings
 from plugins.directory.people import People
 from plugins.directory.service import Directory
@@ -24,6 +25,7 @@ class Plugin:
         await self.directory.load()
         self.context.run("read the directory", self.directory.read_again_and_again)
         PeoplePages(self.context, self.directory, self.people)
+        PeopleApi(self.context, self.directory, self.people)
 
     @hookimpl
     async def find_hosts(self, text: str, limit: int) -> list[Person]:

@@ -4,6 +4,7 @@ from devices.contract import door
 from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Health, HeldData, Page
 from hub.plugin import N_, Context, hookimpl
+from plugins.locks.api import DoorApi
 from plugins.locks.config import Settings
 from plugins.locks.enrolling import enrol_door
 from plugins.locks.mqtt import Doors
@@ -31,6 +32,7 @@ class Plugin:
         self.context.run("forget", self.locks.forget_again_and_again)
         self.doors.listen(self.locks)
         DoorPages(self.context, self.settings, self.locks)
+        DoorApi(self.context, self.settings, self.locks)
 
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> Enrolment | None:

@@ -2,6 +2,7 @@
 
 from hub.hookspecs import Health, HeldData, Message, Person
 from hub.plugin import Context, hookimpl
+from plugins.notify.api import OutboxApi
 from plugins.notify.config import Settings
 from plugins.notify.sending import Sender
 from plugins.notify.service import Notices
@@ -24,6 +25,7 @@ class Plugin:
     async def start(self) -> None:
         await self.context.follow("answered", self.notices.pass_answers_on)
         await self.context.follow("tried", self.notices.pass_tries_on)
+        OutboxApi(self.context, self.notices)
         self.context.run("send", self.sender.send_again_and_again)
         self.context.run("forget", self.notices.forget_again_and_again)
 

@@ -17,6 +17,7 @@ from plugins.notify.tables import outbox
 from plugins.notify.tokens import Tokens
 
 SWEEP_SECONDS = 300
+MOST_SHOWN = 1000
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,19 @@ class Notice:
     answer: Answer | None
     made_at: datetime
     is_open: bool
+
+
+@dataclass(frozen=True)
+class OnItsWay:
+    """One message by one channel: how far it has come, and nothing of what it says."""
+
+    message: str
+    channel: str
+    made_at: datetime
+    next_at: datetime
+    tries: int
+    sent_at: datetime | None
+    given_up_at: datetime | None
 
 
 class Notices:
@@ -69,6 +83,10 @@ class Notices:
             return None
         is_open = row.answer is None and now() < row.made_at + timedelta(hours=self._settings.answer_hours)
         return Notice(row.id, row.subject, row.body, row.answers, row.answer, row.made_at, is_open)
+
+    async def outbox(self) -> list[OnItsWay]:
+        """The newest MOST_SHOWN, sent ones too."""
+        return await self._context.store.read(_outbox)
 
     async def answer(self, message_id: str, chosen: Answer) -> bool:
         """False when it was answered before: a link is good once."""
@@ -147,6 +165,12 @@ def _forget(connection: Connection, before: datetime) -> None:
     """Messages and outbox rows made before."""
     connection.execute(delete(outbox).where(outbox.c.made_at < before))
     connection.execute(delete(message_table).where(message_table.c.made_at < before))
+
+
+def _outbox(connection: Connection) -> list[OnItsWay]:
+    columns = [outbox.c[name] for name in OnItsWay.__dataclass_fields__]
+    newest = select(*columns).order_by(outbox.c.made_at.desc()).limit(MOST_SHOWN)
+    return [OnItsWay(**row._asdict()) for row in connection.execute(newest)]
 
 
 def _held(connection: Connection) -> tuple[int, datetime | None]:

@@ -4,6 +4,7 @@ from devices.contract import screen
 from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Health, Page
 from hub.plugin import N_, Context, hookimpl
+from plugins.signage.api import ScreenApi
 from plugins.signage.config import Settings
 from plugins.signage.service import Signage
 from plugins.signage.web import ScreenPages
@@ -22,6 +23,7 @@ class Plugin:
         self.context.speaks(screen.CHANNELS)
         self.context.opens(screen.KIND, "/screen")
         ScreenPages(self.context, self.signage)
+        ScreenApi(self.context, self.signage)
 
     @hookimpl
     async def project(self) -> None:

@@ -1,0 +1,100 @@
+"""`GET /api/v1/events`: what happens, as server-sent events, without a gap across a lost connection.
+
+Each event has the number of its row in the event table as `id:`. A browser's EventSource, and any client that keeps to
+the standard, sends the last one again as `Last-Event-ID`, and gets what came after it from the table.
+"""
+
+import asyncio
+from typing import Any
+
+import orjson
+from aiohttp import hdrs, web
+from pydantic import Field
+
+from hub.api.operations import Api, Call, Query
+from hub.api.problems import ProblemError
+from hub.events import Event, Events
+
+QUIET_SECONDS = 15
+MOST_STREAMS = 100
+LAST_EVENT_ID = "Last-Event-ID"
+
+
+class EventQuery(Query):
+    kind: str | None = Field(
+        default=None, pattern=r"^[a-z0-9_.-]{1,60}$", description="only these: `checkin.arrived`, or all of `checkin.`"
+    )
+    after: int | None = Field(
+        default=None, ge=0, le=2**53, description="begin after this event, where no Last-Event-ID can be sent"
+    )
+
+
+class EventStream:
+    def __init__(self, api: Api, events: Events) -> None:
+        self._events = events
+        self._open = 0
+        api.stream(
+            "/events",
+            self.serve,
+            summary="What happens, as server-sent events",
+            scope="events:read",
+            roles={"front_line", "caretaker", "it"},
+            query=EventQuery,
+        )
+
+    async def serve(self, request: web.Request, call: Call[Any, EventQuery, Any]) -> web.StreamResponse:
+        if self._open >= MOST_STREAMS:
+            raise ProblemError("too-many-requests", "Too many streams are open.", headers={hdrs.RETRY_AFTER: "30"})
+        last = _last(request, call.query)
+        self._open += 1
+        try:
+            return await self._stream(request, call.query.kind or "", last)
+        finally:
+            self._open -= 1
+
+    async def _stream(self, request: web.Request, kind: str, last: int | None) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        with self._events.watched() as ring:  # before the first look, so that nothing falls between
+            first, newest = await self._events.span()
+            place = newest if last is None else last
+            await answer.prepare(request)
+            if last is not None and (last > newest or last < first - 1):
+                place = newest if last > newest else first - 1
+                await answer.write(_gap(place))
+            await answer.write(f"retry: 1000\nid: {place}\nevent: hello\ndata: {{}}\n\n".encode())
+            try:
+                while True:
+                    ring.clear()
+                    if found := await self._events.after(place):
+                        place = found[-1].id
+                        await answer.write(b"".join(_written(one) for one in found if one.kind.startswith(kind)))
+                    else:
+                        await self._wait(ring, answer)
+            except ConnectionResetError:
+                return answer
+
+    async def _wait(self, ring: asyncio.Event, answer: web.StreamResponse) -> None:
+        try:
+            await asyncio.wait_for(ring.wait(), QUIET_SECONDS)
+        except TimeoutError:
+            await answer.write(b": still here\n\n")
+
+
+def _last(request: web.Request, query: EventQuery) -> int | None:
+    """Raises the problem malformed."""
+    sent = request.headers.get(LAST_EVENT_ID)
+    if sent is None:
+        return query.after
+    if not sent.isascii() or not sent.isdecimal() or len(sent) > 15:  # noqa: PLR2004
+        raise ProblemError("malformed", "A Last-Event-ID is a number that came as `id:`.")
+    return int(sent)
+
+
+def _gap(place: int) -> bytes:
+    """Events are kept for a week: who was away for longer is told that some are gone, and reads the rest anew."""
+    return f"id: {place}\nevent: gap\ndata: {{}}\n\n".encode()
+
+
+def _written(one: Event) -> bytes:
+    data = orjson.dumps({"kind": one.kind, "subject": one.subject, "happened_at": one.happened_at, "data": one.data})
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (one.id, one.kind.encode(), data)

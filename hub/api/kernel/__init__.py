@@ -1,0 +1,23 @@
+"""The kernel's own operations."""
+
+from typing import TYPE_CHECKING
+
+from hub.api.event_stream import EventStream
+from hub.api.kernel.audit_log import AuditApi
+from hub.api.kernel.devices import DeviceApi
+from hub.api.kernel.plugins import PluginApi
+from hub.api.kernel.tokens import TokenApi
+from hub.api.operations import Api
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+
+def kernel_operations(hub: "Hub") -> Api:
+    api = Api("hub")
+    DeviceApi(api, hub)
+    PluginApi(api, hub)
+    AuditApi(api, hub.store)
+    TokenApi(api, hub)
+    EventStream(api, hub.events)
+    return api

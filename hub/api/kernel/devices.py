@@ -1,0 +1,189 @@
+"""Devices: which there are, how they are, enrolling and shutting out."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from devices.contract.alive import Heartbeat
+from devices.contract.enrolment import Enrolment
+from devices.contract.messages import Id, Name, clean
+from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.problems import FieldError, ProblemError
+from hub.devices import Device, Place, Vitals
+from hub.web.system_pages import link_of
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+
+Part = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=60)]
+
+
+class DevicePath(Query):
+    device: Id
+
+
+class PlaceDocument(Document):
+    """Where something is, each part free text; `site` only where it is not the hub's own."""
+
+    site: str
+    building: str
+    floor: str
+    zone: str
+
+
+class DeviceDocument(Document):
+    """A device that is enrolled."""
+
+    id: Id
+    kind: Id
+    name: str
+    place: str = Field(description="the parts of `where`, as people read them")
+    where: PlaceDocument
+    enrolled_at: datetime
+
+
+class VitalsDocument(Document):
+    """What the hub has heard of a device since it started."""
+
+    is_alive: bool
+    heard_at: datetime | None = Field(description="null: not yet")
+    heartbeat: Heartbeat | None
+    refused: int = Field(description="messages that the hub refused")
+    last_refusal: str | None
+
+    @classmethod
+    def of(cls, vitals: Vitals) -> "VitalsDocument":
+        return cls(
+            is_alive=vitals.is_alive,
+            heard_at=vitals.heard_time,
+            heartbeat=vitals.heartbeat,
+            refused=vitals.refused,
+            last_refusal=vitals.last_refusal,
+        )
+
+
+class ListedDevice(DeviceDocument):
+    """A device and how it is."""
+
+    vitals: VitalsDocument
+
+
+class DevicePage(Page[ListedDevice]):
+    """Devices by kind and id."""
+
+
+class DeviceQuery(PageQuery):
+    kind: Id | None = Field(default=None, description="only of this kind")
+
+
+class NewPlace(Request):
+    """Where the device will be."""
+
+    site: Part = ""
+    building: Part = ""
+    floor: Part = ""
+    zone: Part = ""
+
+
+class WantedDevice(Request):
+    """A device to enrol."""
+
+    kind: Id = Field(description="kiosk, screen, door: a kind that a plugin drives")
+    id: Id | None = Field(default=None, description="none: the next free one of its kind")
+    name: Name | None = Field(default=None, description="what people call it; none: its id")
+    where: NewPlace = NewPlace()
+
+
+class Enrolled(Document):
+    """A device's account. What is secret in it comes this once."""
+
+    id: Id
+    device: DeviceDocument
+    link: str | None = Field(description="for a tablet or screen: open it there")
+    enrolment: Enrolment | None = Field(description="for a controller: its enrolment file")
+
+
+class DeviceApi:
+    def __init__(self, api: Api, hub: "Hub") -> None:
+        self._hub = hub
+        one: dict[str, Any] = {"parameters": DevicePath}
+        look: dict[str, Any] = {"scope": "devices:read", "roles": {"it", "caretaker"}}
+        act: dict[str, Any] = {"scope": "devices:write", "roles": {"it"}}
+        api.offer("GET", "/devices", self.devices, summary="Devices", answer=DevicePage, query=DeviceQuery, **look)
+        api.offer("GET", "/devices/{device}", self.device, summary="One device", answer=DeviceDocument, **one, **look)
+        api.offer(
+            "GET", "/devices/{device}/vitals", self.vitals, summary="How it is", answer=VitalsDocument, **one, **look
+        )
+        api.offer(
+            "POST",
+            "/devices",
+            self.enrol,
+            summary="Enrol a device",
+            answer=Enrolled,
+            body=WantedDevice,
+            status=201,
+            location="/devices/{id}",
+            problems=("conflict", "invalid"),
+            **act,
+        )
+        api.offer(
+            "POST",
+            "/devices/{device}/renew",
+            self.renew,
+            summary="Give a device a new secret and link; the old ones are dead then",
+            answer=Enrolled,
+            **one,
+            **act,
+        )
+        api.offer("DELETE", "/devices/{device}", self.revoke, summary="Shut a device out, at once", **one, **act)
+
+    async def devices(self, call: Call[Nothing, DeviceQuery, Nothing]) -> DevicePage:
+        wanted = [one for one in self._hub.devices if call.query.kind in (None, one.kind)]
+        part, following = page_of(wanted, lambda one: f"{one.kind}/{one.id}", call.query)
+        return DevicePage(items=[self._listed(one) for one in part], next=following)
+
+    async def device(self, call: Call[DevicePath, Nothing, Nothing]) -> DeviceDocument:
+        return DeviceDocument.model_validate(self._found(call.path))
+
+    async def vitals(self, call: Call[DevicePath, Nothing, Nothing]) -> VitalsDocument:
+        return VitalsDocument.of(self._hub.devices.vitals(self._found(call.path).id))
+
+    async def enrol(self, call: Call[Nothing, Nothing, WantedDevice]) -> Enrolled:
+        wanted = call.body
+        if wanted.kind not in self._hub.kinds():
+            detail = f"one of {', '.join(sorted(self._hub.kinds()))}"
+            raise ProblemError(
+                "invalid", "No plugin drives this kind.", errors=[FieldError(at="body/kind", detail=detail)]
+            )
+        if wanted.id is not None and self._hub.devices.get(wanted.id) is not None:
+            raise ProblemError("conflict", "There is such a device; renew it, or take another id.")
+        device = wanted.id or self._hub.devices.free_id(wanted.kind)
+        return await self._enrolled(
+            device, wanted.kind, wanted.name or device, Place(**wanted.where.model_dump()), call.caller.name
+        )
+
+    async def renew(self, call: Call[DevicePath, Nothing, Nothing]) -> Enrolled:
+        known = self._found(call.path)
+        return await self._enrolled(known.id, known.kind, known.name, known.where, call.caller.name)
+
+    async def revoke(self, call: Call[DevicePath, Nothing, Nothing]) -> None:
+        await self._hub.revoke(self._found(call.path).id, call.caller.name)
+
+    async def _enrolled(self, device: str, kind: str, name: str, place: Place, actor: str) -> Enrolled:
+        enrolment = await self._hub.enrol(device, kind, name, place, actor)
+        path = self._hub.tablet_kinds.get(kind)
+        return Enrolled(
+            id=device,
+            device=DeviceDocument.model_validate(found(self._hub.devices.get(device), "such device any more")),
+            link=link_of(self._hub.settings.web.address, path, enrolment) if path else None,
+            enrolment=None if path else enrolment,
+        )
+
+    def _listed(self, device: Device) -> ListedDevice:
+        vitals = VitalsDocument.of(self._hub.devices.vitals(device.id))
+        return ListedDevice(**DeviceDocument.model_validate(device).model_dump(), vitals=vitals)
+
+    def _found(self, path: DevicePath) -> Device:
+        return found(self._hub.devices.get(path.device), "such device")

@@ -1,0 +1,240 @@
+"""How the kernel and plugins declare what the HTTP API can do. Route and OpenAPI are both made of it."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from devices.contract.messages import Id
+from hub.api.problems import ProblemError
+from hub.hookspecs import Role
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+PREFIX = "/api/v1"
+MOST_ON_A_PAGE = 200
+IF_MATCH_PATTERN = r'^(\*|"[!#-~]+"(, ?"[!#-~]+")*)$'
+"""Strong ETags (RFC 9110 § 13.1.1); a weak one never matches."""
+
+
+class Request(BaseModel):
+    """What a caller sends: unknown fields are refused, and nothing is guessed (`"1"` is no number)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Query(BaseModel):
+    """What stands behind the `?`: text, from which numbers are read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Document(BaseModel):
+    """What a caller gets. A field may come; one that has been there stays within a version of the API."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Nothing(Query):
+    """No parameters, or no body."""
+
+
+class OneId(Query):
+    """The path of one thing."""
+
+    id: Id
+
+
+class PageQuery(Query):
+    cursor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,200}$")] | None = Field(
+        default=None, description="from `next` of the page before"
+    )
+    limit: int = Field(default=50, ge=1, le=MOST_ON_A_PAGE)
+
+
+P = TypeVar("P", bound=BaseModel)
+Q = TypeVar("Q", bound=BaseModel)
+B = TypeVar("B", bound=BaseModel)
+T = TypeVar("T")
+A = TypeVar("A", bound=BaseModel | None)
+
+
+class Page(Document, Generic[T]):
+    """A part of a list."""
+
+    items: list[T]
+    next: str | None = Field(default=None, description="the address of the next page; null at the end")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: somebody with a session and its roles, or a token with its scopes."""
+
+    name: str
+    roles: frozenset[Role] = frozenset()
+    scopes: frozenset[str] | None = None
+    """None: a session, which has all that its roles have."""
+
+    def may(self, operation: "Operation") -> bool:
+        if self.scopes is not None:
+            return operation.scope is None or operation.scope in self.scopes
+        return not operation.roles or bool(self.roles & operation.roles)
+
+
+@dataclass(frozen=True)
+class Call(Generic[P, Q, B]):
+    """One request, checked."""
+
+    path: P
+    query: Q
+    body: B
+    caller: Caller
+
+
+Stream = Callable[[web.Request, Call[Any, Any, Any]], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method on one path below `/api/v1`. A scope of None: any caller with a role or a token."""
+
+    owner: str
+    method: Method
+    path: str
+    summary: str
+    scope: str | None
+    roles: frozenset[Role]
+    answer: type[BaseModel] | None
+    take: Callable[[Call[Any, Any, Any]], Awaitable[Any]]
+    parameters: type[BaseModel] = Nothing
+    query: type[BaseModel] = Nothing
+    body: type[BaseModel] = Nothing
+    status: int = 200
+    location: str | None = None
+    """The path of what was made, filled with the answer's fields."""
+    problems: tuple[str, ...] = ()
+    """What this operation raises besides what every operation may."""
+    is_personal: bool = False
+    stream: Stream | None = None
+
+    @property
+    def has_etag(self) -> bool:
+        """One thing, not a list and not a stream."""
+        return self.method == "GET" and self.stream is None and not self.is_list
+
+    @property
+    def is_list(self) -> bool:
+        return self.answer is not None and issubclass(self.answer, Page)
+
+    @property
+    def needs_match(self) -> bool:
+        return self.method in ("PUT", "PATCH", "DELETE")
+
+    @property
+    def id(self) -> str:
+        """`get_devices_device`, for generated clients."""
+        words = self.path.replace("{", "").replace("}", "").replace("-", "_").strip("/").split("/")
+        return "_".join([self.method.lower(), *words])
+
+
+@dataclass
+class Api:
+    """One owner's operations."""
+
+    owner: str
+    operations: list[Operation] = field(default_factory=list)
+
+    def offer(
+        self,
+        method: Method,
+        path: str,
+        take: Callable[[Call[P, Q, B]], Awaitable[A]],
+        *,
+        summary: str,
+        scope: str | None,
+        roles: AbstractSet[Role],
+        answer: type[A] | None = None,
+        parameters: type[P] = Nothing,  # type: ignore[assignment]
+        query: type[Q] = Nothing,  # type: ignore[assignment]
+        body: type[B] = Nothing,  # type: ignore[assignment]
+        status: int = 200,
+        location: str | None = None,
+        problems: Sequence[str] = (),
+        is_personal: bool = False,
+    ) -> None:
+        """Offer `method` on `path`. `take` gets a Call and returns the answer's model, or None where there is none.
+
+        GET: one thing, which gets an ETag, or a Page. PUT, PATCH, DELETE: of what a GET on the same path shows; the
+        caller must have seen its present state (If-Match). POST: the same Idempotency-Key twice does it once.
+        """
+        known = ("not-found",) if parameters is not Nothing else ()
+        self.operations.append(
+            Operation(
+                owner=self.owner,
+                method=method,
+                path=path,
+                summary=summary,
+                scope=scope,
+                roles=frozenset(roles),
+                answer=cast("type[BaseModel] | None", answer),
+                take=take,
+                parameters=parameters,
+                query=query,
+                body=body,
+                status=status if answer is not None else 204,
+                location=location,
+                problems=tuple(dict.fromkeys((*known, *problems))),
+                is_personal=is_personal,
+            )
+        )
+
+    def stream(
+        self, path: str, stream: Stream, *, summary: str, scope: str, roles: AbstractSet[Role], query: type[BaseModel]
+    ) -> None:
+        """Server-sent events, for as long as the caller listens."""
+        operation = Operation(
+            self.owner, "GET", path, summary, scope, frozenset(roles), None, _nothing, query=query, stream=stream
+        )
+        self.operations.append(operation)
+
+
+async def _nothing(_call: Call[Any, Any, Any]) -> None:
+    """A stream answers by itself."""
+
+
+def found(thing: T | None, what: str) -> T:
+    """The thing. Raises the problem not-found: `There is no <what>.`"""
+    if thing is None:
+        raise ProblemError("not-found", f"There is no {what}.")
+    return thing
+
+
+def page_of(
+    items: Iterable[T], key: Callable[[T], str], query: PageQuery, *, newest_first: bool = False
+) -> tuple[list[T], str | None]:
+    """A part of a list that is in memory, by `key` (unique), and the cursor of the next part.
+
+    A cursor holds the key of the last one that was seen, so that what comes or goes meanwhile shifts nothing.
+    """
+    ordered = sorted(items, key=key, reverse=newest_first)
+    if query.cursor is not None:
+        last = read_cursor(query.cursor)
+        ordered = [item for item in ordered if (key(item) < last if newest_first else key(item) > last)]
+    part = ordered[: query.limit]
+    return part, cursor(key(part[-1])) if len(ordered) > len(part) else None
+
+
+def cursor(text: str) -> str:
+    return urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str) -> str:
+    """Raises the problem malformed."""
+    try:
+        return urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
+    except ValueError:
+        raise ProblemError("malformed", "This cursor is not one of ours.") from None

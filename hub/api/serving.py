@@ -1,0 +1,285 @@
+"""Operations as routes: who asks, may they, what do they send, has it changed, was it done before; then the answer."""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote, urlencode
+from weakref import WeakValueDictionary
+
+import structlog
+from aiohttp import hdrs, web
+from prometheus_client import Counter
+from pydantic import BaseModel, ValidationError
+
+from hub.api.idempotency import Answer, Key, Keys
+from hub.api.operations import IF_MATCH_PATTERN, PREFIX, Call, Caller, Operation, Page
+from hub.api.problems import FieldError, ProblemError, problem_answer
+from hub.api.tokens import Tokens
+from hub.hooks import Blame
+from hub.limits import Limiter
+from hub.store import Store
+from hub.web.security import REQUEST_ID, SESSION
+
+log = structlog.get_logger("api")
+
+OPERATION_SECONDS = 60
+MOST_KEY = 255
+STRANGERS_SHARE = 20
+"""Who comes with a token that is not known gets a twentieth of what the known get."""
+JSON = "application/json"
+KEPT_HEADERS = (hdrs.LOCATION, hdrs.CACHE_CONTROL)
+MATCH = re.compile(IF_MATCH_PATTERN)
+BEARER: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
+
+requests_total = Counter("api_requests_total", "Requests to the HTTP API", ["operation", "status"])
+
+
+class ApiServer:
+    """All operations of the kernel and the plugins, as routes below `/api/v1`."""
+
+    def __init__(
+        self,
+        operations: Iterable[Operation],
+        tokens: Tokens,
+        store: Store,
+        blame: Blame,
+        *,
+        requests_per_minute: int,
+    ) -> None:
+        """Raises ValueError when two operations are the same method on the same path."""
+        self.operations: dict[tuple[str, str], Operation] = {}
+        for one in operations:
+            other = self.operations.setdefault((one.method, one.path), one)
+            if other is not one:
+                raise ValueError(f"{one.method} {PREFIX}{one.path} is offered by {other.owner} and {one.owner}")
+        self._tokens = tokens
+        self._keys = Keys(store)
+        self._blame = blame
+        self._limit = Limiter(requests_per_minute, 60)
+        self._strangers = Limiter(max(requests_per_minute // STRANGERS_SHARE, 1), 60)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Fixed paths before those with parameters, which would take them too."""
+        ordered = sorted(self.operations.values(), key=lambda one: ("{" in one.path, one.path))
+        return [web.route(one.method, PREFIX + one.path, self._route(one)) for one in ordered]
+
+    def _route(self, operation: Operation) -> Callable[[web.Request], Any]:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            try:
+                answer = await self._serve(operation, request)
+            except ProblemError as problem:
+                answer = problem_answer(
+                    problem.kind.status,
+                    request[REQUEST_ID],
+                    problem.detail,
+                    kind=problem.kind,
+                    errors=problem.errors,
+                    headers=problem.headers,
+                )
+            requests_total.labels(operation.id, answer.status).inc()
+            return answer
+
+        return serve
+
+    async def _serve(self, operation: Operation, request: web.Request) -> web.StreamResponse:
+        caller = await self._caller(request)
+        if not caller.may(operation):
+            raise ProblemError("forbidden", _why_not(operation, caller))
+        if self._blame.is_quarantined(operation.owner):
+            raise ProblemError("unavailable", f"The plugin {operation.owner} is out of order.")
+        call = await _checked(operation, request, caller)
+        if operation.stream is not None:
+            return await operation.stream(request, call)
+        if operation.method == "POST" and (key := _idempotency_key(request)) is not None:
+            return await self._once(operation, request, call, key)
+        if operation.needs_match:
+            async with self._turn(request.path):
+                await self._match(operation, request, call)
+                return await self._done(operation, request, call)
+        return await self._done(operation, request, call)
+
+    # -- who
+
+    async def _caller(self, request: web.Request) -> Caller:
+        authorization = request.headers.get(hdrs.AUTHORIZATION)
+        if authorization is not None:
+            caller = await self._bearer(request, authorization)
+        elif (session := request[SESSION]) is not None:
+            caller = Caller(session.account, session.roles)
+        else:
+            raise ProblemError(
+                "unauthenticated", "Log in, or send `Authorization: Bearer` and a token.", headers=BEARER
+            )
+        self._slow_down(self._limit, caller.name)
+        return caller
+
+    async def _bearer(self, request: web.Request, authorization: str) -> Caller:
+        scheme, _, secret = authorization.partition(" ")
+        token = await self._tokens.living(secret.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            self._slow_down(self._strangers, request.remote or "?")
+            detail = "This token is not known, has expired or is revoked."
+            raise ProblemError(
+                "unauthenticated", detail, headers={hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_token"'}
+            )
+        return Caller(token.actor, scopes=frozenset(token.scopes))
+
+    def _slow_down(self, limit: Limiter, key: str) -> None:
+        if wait := limit.wait_seconds(key):
+            seconds = str(int(wait) + 1)
+            raise ProblemError("too-many-requests", f"Wait {seconds} s.", headers={hdrs.RETRY_AFTER: seconds})
+
+    # -- once, and only what was seen
+
+    async def _once(
+        self, operation: Operation, request: web.Request, call: Call[Any, Any, Any], text: str
+    ) -> web.StreamResponse:
+        asked = b"\0".join((operation.id.encode(), request.path.encode(), call.body.model_dump_json().encode()))
+        begun = await self._keys.begin(call.caller.name, text, asked)
+        if isinstance(begun, Answer):
+            return _answer(begun.status, begun.body, begun.headers | {"Idempotency-Replayed": "true"})
+        return await self._first(operation, request, call, begun)
+
+    async def _first(
+        self, operation: Operation, request: web.Request, call: Call[Any, Any, Any], key: Key
+    ) -> web.StreamResponse:
+        try:
+            answer = await self._done(operation, request, call)
+        except ProblemError as problem:
+            if problem.kind.status < 500:  # noqa: PLR2004
+                await self._keys.forget(key)
+            else:
+                self._keys.let_go(key)
+            raise
+        except BaseException:
+            self._keys.let_go(key)
+            raise
+        kept = {str(name): answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
+        await self._keys.finish(key, Answer(answer.status, kept, answer.text or ""))
+        return answer
+
+    def _turn(self, path: str) -> asyncio.Lock:
+        """One change of a thing at a time: between the look at its ETag and the change nobody else of the API comes."""
+        return self._turns.setdefault(path, asyncio.Lock())
+
+    async def _match(self, operation: Operation, request: web.Request, call: Call[Any, Any, Any]) -> None:
+        shown = self.operations["GET", operation.path]
+        present = _etag(await self._run(shown, Call(call.path, shown.query(), shown.body(), call.caller)))
+        wanted = request.headers.get(hdrs.IF_MATCH)
+        if wanted is None:
+            raise ProblemError("precondition-required", "Get it and send its ETag in `If-Match`.")
+        if not MATCH.fullmatch(wanted.strip()):
+            raise ProblemError("malformed", "`If-Match` is an ETag in its quotes, some of them, or `*`.")
+        if wanted.strip() != "*" and present not in (one.strip() for one in wanted.split(",")):
+            raise ProblemError("stale", "It has changed since you got it.")
+
+    # -- the answer
+
+    async def _done(self, operation: Operation, request: web.Request, call: Call[Any, Any, Any]) -> web.Response:
+        result = await self._run(operation, call)
+        headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store" if operation.is_personal else "private, no-cache"}
+        if operation.method != "GET":
+            headers[hdrs.CACHE_CONTROL] = "no-store"
+        if isinstance(result, Page):
+            if result.next is not None:
+                result = result.model_copy(update={"next": _next(request, result.next)})
+                headers[hdrs.LINK] = f'<{result.next}>; rel="next"'
+        elif result is not None and (operation.has_etag or operation.needs_match):
+            headers[hdrs.ETAG] = _etag(result)
+            if operation.method == "GET" and headers[hdrs.ETAG] in request.headers.get(hdrs.IF_NONE_MATCH, ""):
+                return web.Response(status=304, headers=headers)
+        if operation.location is not None and result is not None:
+            fields = {name: quote(str(value), safe="") for name, value in result.model_dump().items()}
+            headers[hdrs.LOCATION] = PREFIX + operation.location.format_map(fields)
+        return _answer(operation.status, result.model_dump_json() if result is not None else "", headers)
+
+    async def _run(self, operation: Operation, call: Call[Any, Any, Any]) -> BaseModel | None:
+        try:
+            async with asyncio.timeout(OPERATION_SECONDS):
+                result: BaseModel | None = await operation.take(call)
+        except ProblemError:
+            raise
+        except TimeoutError as error:
+            self._blame.failed(operation.owner, f"operation {operation.id}", error)
+            raise ProblemError("unavailable", "This took too long.") from error
+        except Exception as error:
+            self._blame.failed(operation.owner, f"operation {operation.id}", error)
+            raise
+        return result
+
+
+def _why_not(operation: Operation, caller: Caller) -> str:
+    if caller.scopes is not None:
+        return f"This needs a token with the scope {operation.scope}."
+    return f"This is for {', '.join(sorted(operation.roles))}."
+
+
+def _idempotency_key(request: web.Request) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= MOST_KEY and key.isascii() and key.isprintable()):
+        raise ProblemError("malformed", f"An Idempotency-Key has 1 to {MOST_KEY} printable ASCII characters.")
+    return key
+
+
+async def _checked(operation: Operation, request: web.Request, caller: Caller) -> Call[Any, Any, Any]:
+    """Raises not-found, invalid, malformed or media-type."""
+    try:
+        path = operation.parameters.model_validate(dict(request.match_info))
+    except ValidationError as error:
+        raise ProblemError("not-found", "Nothing has such an id.", errors=_errors("path", error)) from None
+    doubled = [name for name in request.query if len(request.query.getall(name)) > 1]
+    if doubled:
+        raise ProblemError(
+            "invalid", "A parameter comes once.", errors=[FieldError(at=f"query/{doubled[0]}", detail="twice")]
+        )
+    try:
+        query = operation.query.model_validate(dict(request.query))
+    except ValidationError as error:
+        raise ProblemError("invalid", "Look at `errors`.", errors=_errors("query", error)) from None
+    return Call(path, query, await _body(operation, request), caller)
+
+
+async def _body(operation: Operation, request: web.Request) -> BaseModel:
+    raw = await request.read()
+    if not operation.body.model_fields and not raw:
+        return operation.body()
+    if request.content_type != JSON:
+        raise ProblemError("media-type", f"A body is {JSON}.", headers={hdrs.ACCEPT: JSON})
+    try:
+        return operation.body.model_validate_json(raw)
+    except ValidationError as error:
+        if any(one["type"] == "json_invalid" for one in error.errors(include_input=False)):
+            raise ProblemError("malformed", "The body is not JSON.") from None
+        raise ProblemError("invalid", "Look at `errors`.", errors=_errors("body", error)) from None
+
+
+def _errors(part: str, error: ValidationError) -> list[FieldError]:
+    """Without what was sent: it may be personal, and it is known to the sender."""
+    return [
+        FieldError(at="/".join((part, *map(str, one["loc"]))), detail=one["msg"])
+        for one in error.errors(include_input=False, include_url=False, include_context=False)
+    ]
+
+
+def _etag(result: BaseModel | None) -> str:
+    text = result.model_dump_json() if result is not None else ""
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def _next(request: web.Request, cursor: str) -> str:
+    return f"{request.path}?{urlencode({**request.query, 'cursor': cursor})}"
+
+
+def _answer(status: int, body: str, headers: dict[str, str]) -> web.Response:
+    if not body:
+        return web.Response(status=status, headers=headers)
+    return web.Response(status=status, text=body, content_type=JSON, headers=headers)
+
+
+def as_json(document: dict[str, Any]) -> web.Response:
+    """A document that programs read."""
+    return web.Response(text=json.dumps(document), content_type=JSON, headers={hdrs.CACHE_CONTROL: "no-cache"})

@@ -1,0 +1,104 @@
+"""The page Tokens, and the page on which people read what the HTTP API can do."""
+
+from datetime import timedelta
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from pydantic import TypeAdapter, ValidationError
+
+from devices.contract.messages import Name
+from hub.api.openapi import openapi
+from hub.api.operations import PREFIX, Caller
+from hub.api.problems import KINDS
+from hub.api.reading import chapters
+from hub.api.scopes import may_give
+from hub.api.serving import as_json
+from hub.store import now
+from hub.web.pages import Pages, see
+from hub.web.security import session_of
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+DAYS = (30, 365, 0)
+"""How long a token is good for; 0: until it is revoked."""
+_NAME = TypeAdapter(Name)
+
+
+class ApiPages:
+    def __init__(self, pages: Pages, hub: "Hub") -> None:
+        self._pages = pages
+        self._hub = hub
+        pages.page("/tokens", {"it"}, self.tokens)
+        pages.action("/tokens", {"it"}, self.make)
+        pages.action("/tokens/{token}/revoke", {"it"}, self.revoke)
+        pages.public("GET", "/api", self.read)
+        pages.public("GET", "/api/openapi.json", self.document)
+        pages.public("GET", "/api/problems/{name}", self.problem)
+
+    async def tokens(self, request: web.Request) -> web.StreamResponse:
+        return await self._shown(request)
+
+    async def make(self, request: web.Request) -> web.StreamResponse:
+        """The secret is on the answer, and nowhere afterwards."""
+        sent = await request.post()
+        scopes = frozenset(str(one) for one in sent.getall("scope", []))
+        try:
+            name = _NAME.validate_python(str(sent.get("name", "")))
+        except ValidationError:
+            return await self._shown(request, status=400, problem="name", chosen=scopes)
+        if not scopes:
+            return await self._shown(request, status=400, problem="scopes", name=name)
+        if scopes - self._may_give(request):
+            raise web.HTTPForbidden(text="A token gets no more than its maker has.")
+        days = str(sent.get("days", ""))
+        good_for = int(days) if days.isascii() and days.isdecimal() and int(days) in DAYS else DAYS[0]
+        expires_at = now() + timedelta(days=good_for) if good_for else None
+        _, secret = await self._hub.tokens.make(name, scopes, session_of(request).account, expires_at)
+        return await self._shown(request, secret=secret, made=name)
+
+    async def revoke(self, request: web.Request) -> web.StreamResponse:
+        await self._hub.tokens.revoke(request.match_info["token"], session_of(request).account)
+        return see("/tokens")
+
+    async def read(self, request: web.Request) -> web.StreamResponse:
+        return await self._pages.render(
+            request,
+            "api.html",
+            chapters=chapters(self._document()),
+            problems=KINDS.values(),
+            prefix=PREFIX,
+            address=self._hub.settings.web.address,
+        )
+
+    async def document(self, _request: web.Request) -> web.StreamResponse:
+        return as_json(self._document())
+
+    async def problem(self, request: web.Request) -> web.StreamResponse:
+        """Where a problem's `type` leads."""
+        name = request.match_info["name"]
+        if name not in KINDS:
+            raise web.HTTPNotFound(text="There is no such problem.")
+        return see(f"/api#problem-{name}")
+
+    def _document(self) -> dict[str, Any]:
+        secure = self._hub.settings.web.address.startswith("https:")
+        return openapi(self._hub.operations(), version=version("kommunevert"), is_secure=secure)
+
+    def _may_give(self, request: web.Request) -> set[str]:
+        session = session_of(request)
+        return may_give(Caller(session.account, session.roles), self._hub.operations())
+
+    async def _shown(self, request: web.Request, *, status: int = 200, **values: Any) -> web.Response:
+        known: dict[str, Any] = {"secret": None, "made": None, "problem": None, "name": "", "chosen": frozenset()}
+        return await self._pages.render(
+            request,
+            "tokens.html",
+            status=status,
+            tokens=await self._hub.tokens.all(),
+            scopes=sorted(self._may_give(request)),
+            days=DAYS,
+            now=now(),
+            **(known | values),
+        )

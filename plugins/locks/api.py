@@ -1,0 +1,176 @@
+"""Doors, opening one, and what happened at them, for programs."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from devices.contract import door
+from devices.contract.messages import Id, clean
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.problems import ProblemError
+from hub.plugin import Context, Device
+from plugins.locks.config import Settings
+from plugins.locks.models import Result, TooManyCommandsError, UnknownDoorError
+from plugins.locks.service import Locks
+
+MOST_REASON = 200
+RETRY_SECONDS = 60
+
+
+class DoorPath(Query):
+    door: Id
+
+
+class DoorDocument(Document):
+    """A door. Its state is unknown without a confirmation younger than 30 s."""
+
+    id: Id
+    name: str
+    place: str
+    is_alive: bool
+    lock: door.Lock
+    contact: door.Contact
+    age_seconds: float | None = Field(description="how old the state is; null: none has come")
+
+
+class DoorPage(Page[DoorDocument]):
+    """Doors by id."""
+
+
+class Pulse(Request):
+    """Open the door for a moment."""
+
+    reason: Annotated[str, BeforeValidator(clean), StringConstraints(max_length=MOST_REASON)] = Field(
+        default="", description="stands in the audit log"
+    )
+
+
+class PulseResult(Document):
+    """`done` only on the door's own signed word; `unknown` when it gave none; `refused`: it did not open."""
+
+    result: Result
+
+
+class CommandDocument(Document):
+    """Somebody has opened a door, or tried to."""
+
+    id: Id
+    door: Id
+    verb: str
+    pulse_ms: int
+    actor: str
+    reason: str
+    audit: int = Field(description="the intent's number in the audit log")
+    asked_at: datetime
+    outcome: Result | None = Field(description="null: not yet")
+    outcome_reason: str | None
+    ended_at: datetime | None
+
+
+class CommandPage(Page[CommandDocument]):
+    """The latest commands, the newest first."""
+
+
+class ReportDocument(Document):
+    """What a door has told of itself."""
+
+    door: Id
+    id: str
+    kind: str
+    reason: str | None
+    count: int
+    happened_at: datetime
+    received_at: datetime
+
+
+class ReportPage(Page[ReportDocument]):
+    """The latest reports, the newest first."""
+
+
+class DoorApi:
+    def __init__(self, context: Context, settings: Settings, locks: Locks) -> None:
+        self._context = context
+        self._locks = locks
+        api = context.api
+        look: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
+        pages: dict[str, Any] = {"query": PageQuery}
+        api.offer("GET", "/doors", self.doors, summary="Doors", answer=DoorPage, **pages, **look)
+        api.offer(
+            "GET", "/doors/{door}", self.door, summary="One door", answer=DoorDocument, parameters=DoorPath, **look
+        )
+        api.offer(
+            "POST",
+            "/doors/{door}/pulse",
+            self.pulse,
+            summary="Open a door for a moment",
+            scope="doors:open",
+            roles=settings.may_open,
+            answer=PulseResult,
+            parameters=DoorPath,
+            body=Pulse,
+        )
+        api.offer(
+            "GET",
+            "/door-commands",
+            self.commands,
+            summary="Who opened which door",
+            answer=CommandPage,
+            is_personal=True,
+            **pages,
+            **look,
+        )
+        api.offer("GET", "/door-reports", self.reports, summary="What doors told", answer=ReportPage, **pages, **look)
+
+    async def doors(self, call: Call[Nothing, PageQuery, Nothing]) -> DoorPage:
+        part, following = page_of(self._context.devices.of_kind(door.KIND), lambda one: one.id, call.query)
+        return DoorPage(items=[self._document(one) for one in part], next=following)
+
+    async def door(self, call: Call[DoorPath, Nothing, Nothing]) -> DoorDocument:
+        device = self._context.devices.get(call.path.door)
+        return self._document(found(device if device is not None and device.kind == door.KIND else None, "such door"))
+
+    async def pulse(self, call: Call[DoorPath, Nothing, Pulse]) -> PulseResult:
+        try:
+            result = await self._locks.pulse(call.path.door, call.caller.name, call.body.reason)
+        except UnknownDoorError:
+            raise ProblemError("not-found", "There is no such door.") from None
+        except TooManyCommandsError:
+            raise ProblemError(
+                "too-many-requests",
+                "This door has been opened too often.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            ) from None
+        return PulseResult(result=result)
+
+    async def commands(self, call: Call[Nothing, PageQuery, Nothing]) -> CommandPage:
+        commands, _ = await self._locks.history()
+        part, following = page_of(
+            commands,
+            lambda one: f"{one.asked_at.isoformat(timespec='microseconds')} {one.id}",
+            call.query,
+            newest_first=True,
+        )
+        return CommandPage(items=[CommandDocument.model_validate(one) for one in part], next=following)
+
+    async def reports(self, call: Call[Nothing, PageQuery, Nothing]) -> ReportPage:
+        _, reports = await self._locks.history()
+        part, following = page_of(
+            reports,
+            lambda one: f"{one.received_at.isoformat(timespec='microseconds')} {one.door} {one.id}",
+            call.query,
+            newest_first=True,
+        )
+        return ReportPage(items=[ReportDocument.model_validate(one) for one in part], next=following)
+
+    def _document(self, device: Device) -> DoorDocument:
+        state = self._locks.shown(device.id)
+        return DoorDocument(
+            id=device.id,
+            name=device.name,
+            place=device.place,
+            is_alive=self._context.devices.vitals(device.id).is_alive,
+            lock=state.lock,
+            contact=state.contact,
+            age_seconds=state.age_seconds,
+        )

@@ -1,0 +1,47 @@
+"""The outbox, for programs: what has still to be sent. Never a text, a name or an address."""
+
+from datetime import datetime
+
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, page_of
+from hub.plugin import Context
+from plugins.notify.service import Notices
+
+
+class OutboxDocument(Document):
+    """A message on its way by one channel."""
+
+    message: str
+    channel: str
+    made_at: datetime
+    next_at: datetime
+    tries: int
+    sent_at: datetime | None
+    given_up_at: datetime | None
+
+
+class OutboxPage(Page[OutboxDocument]):
+    """Messages that are not forgotten yet, the newest first."""
+
+
+class OutboxApi:
+    def __init__(self, context: Context, notices: Notices) -> None:
+        self._notices = notices
+        context.api.offer(
+            "GET",
+            "/outbox",
+            self.outbox,
+            summary="Messages, and how far they have come",
+            scope="messages:read",
+            roles={"it"},
+            answer=OutboxPage,
+            query=PageQuery,
+        )
+
+    async def outbox(self, call: Call[Nothing, PageQuery, Nothing]) -> OutboxPage:
+        part, following = page_of(
+            await self._notices.outbox(),
+            lambda one: f"{one.made_at.isoformat(timespec='microseconds')} {one.message} {one.channel}",
+            call.query,
+            newest_first=True,
+        )
+        return OutboxPage(items=[OutboxDocument.model_validate(one) for one in part], next=following)

@@ -1,0 +1,138 @@
+"""The screens' programme and its notices, for programs."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
+
+from devices.contract import screen
+from devices.contract.messages import Id, Language, clean
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.problems import FieldError, ProblemError
+from hub.plugin import Context
+from hub.store import now
+from plugins.signage.service import Signage, make_notice
+
+Title = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=80)]
+Text = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=400)]
+
+
+_NO_OTHER: dict[str, Any] = {"additionalProperties": False}
+"""Pydantic says what a language's text must be, and leaves open that there is nothing else."""
+
+
+class NoticePath(Query):
+    notice: Id
+
+
+class NewNotice(Request):
+    """A notice for all screens."""
+
+    severity: Literal["info", "warning", "danger"] = "info"
+    title: dict[Language, Title] = Field(
+        min_length=1, max_length=10, description="by language", json_schema_extra=_NO_OTHER
+    )
+    text: dict[Language, Text] = Field(
+        default_factory=dict, max_length=10, description="by language", json_schema_extra=_NO_OTHER
+    )
+    until: AwareDatetime | None = Field(default=None, description="taken down by itself then; null: never")
+
+
+class NoticeDocument(Document):
+    """A notice that hangs."""
+
+    id: Id
+    severity: Literal["info", "warning", "danger"]
+    title: dict[str, str]
+    text: dict[str, str]
+    until: AwareDatetime | None
+
+
+class NoticePage(Page[NoticeDocument]):
+    """Notices that hang, by id."""
+
+
+class SpanDocument(Document):
+    """By the site's clock."""
+
+    opens: str
+    closes: str
+
+
+class DayDocument(Document):
+    weekday: int = Field(description="0 is Monday")
+    spans: list[SpanDocument] = Field(description="none: closed")
+
+
+class HoursDocument(Document):
+    """Opening hours, as the configuration has them."""
+
+    time_zone: str
+    days: list[DayDocument]
+
+
+class ScreenApi:
+    def __init__(self, context: Context, signage: Signage) -> None:
+        self._context = context
+        self._signage = signage
+        api = context.api
+        look: dict[str, Any] = {"scope": "screens:read", "roles": {"front_line", "it"}}
+        act: dict[str, Any] = {"scope": "screens:write", "roles": {"front_line"}}
+        one: dict[str, Any] = {"parameters": NoticePath}
+        api.offer("GET", "/notices", self.notices, summary="Notices", answer=NoticePage, query=PageQuery, **look)
+        api.offer("GET", "/notices/{notice}", self.notice, summary="One notice", answer=NoticeDocument, **one, **look)
+        api.offer(
+            "POST",
+            "/notices",
+            self.put_up,
+            summary="Put up a notice",
+            answer=NoticeDocument,
+            body=NewNotice,
+            status=201,
+            location="/notices/{id}",
+            **act,
+        )
+        api.offer("DELETE", "/notices/{notice}", self.take_down, summary="Take a notice down", **one, **act)
+        api.offer("GET", "/opening-hours", self.hours, summary="Opening hours", answer=HoursDocument, **look)
+        api.offer(
+            "GET",
+            "/programme",
+            self.programme,
+            summary="All that the screens show now",
+            answer=screen.Programme,
+            is_personal=True,
+            **look,
+        )
+
+    async def notices(self, call: Call[Nothing, PageQuery, Nothing]) -> NoticePage:
+        part, following = page_of(await self._signage.notices(), lambda one: one.id, call.query)
+        return NoticePage(items=[NoticeDocument.model_validate(one) for one in part], next=following)
+
+    async def notice(self, call: Call[NoticePath, Nothing, Nothing]) -> NoticeDocument:
+        return NoticeDocument.model_validate(await self._found(call.path))
+
+    async def put_up(self, call: Call[Nothing, Nothing, NewNotice]) -> NoticeDocument:
+        wanted = call.body
+        if wanted.until is not None and wanted.until <= now():
+            raise ProblemError("invalid", "Look at `errors`.", errors=[FieldError(at="body/until", detail="is past")])
+        made = make_notice(wanted.severity, wanted.title, wanted.text, wanted.until)
+        await self._signage.put_up(made, call.caller.name)
+        return NoticeDocument.model_validate(made)
+
+    async def take_down(self, call: Call[NoticePath, Nothing, Nothing]) -> None:
+        await self._signage.take_down((await self._found(call.path)).id, call.caller.name)
+
+    async def hours(self, _call: Call[Nothing, Nothing, Nothing]) -> HoursDocument:
+        programme = await self._signage.programme()
+        days = [
+            DayDocument(
+                weekday=day.weekday, spans=[SpanDocument(opens=opens, closes=closes) for opens, closes in day.spans]
+            )
+            for day in programme.hours
+        ]
+        return HoursDocument(time_zone=programme.time_zone, days=days)
+
+    async def programme(self, _call: Call[Nothing, Nothing, Nothing]) -> screen.Programme:
+        return await self._signage.programme()
+
+    async def _found(self, path: NoticePath) -> screen.Notice:
+        return found(next((one for one in await self._signage.notices() if one.id == path.notice), None), "such notice")
