@@ -15,6 +15,7 @@ from aiohttp import web
 from devices.contract.enrolment import Enrolment
 from hub.accounts import Accounts
 from hub.admission import Admission
+from hub.api.event_stream import EventStream
 from hub.api.kernel import kernel_operations
 from hub.api.operations import Api, Operation
 from hub.api.serving import ApiServer
@@ -90,6 +91,7 @@ class Hub:
         self.devices.on_arrival = self.pairing.arrived
         self.tablet_kinds: dict[str, str] = {}
         self.plugins_started = False
+        self.event_stream = EventStream(self.events)
         self._apis: list[Api] = [kernel_operations(self)]
         self._to_project = asyncio.Event()
         self._broken = asyncio.Event()
@@ -339,6 +341,7 @@ class Hub:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
+        stack.push_async_callback(self.event_stream.close)
         tls = None
         if self.settings.web.tls is not None:
             tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

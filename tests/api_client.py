@@ -6,6 +6,8 @@ from typing import Any
 
 import aiohttp
 
+from hub import audit
+from hub.api.problems import KINDS
 from hub.api.scopes import scopes_of
 from hub.hub import Hub
 
@@ -33,6 +35,22 @@ async def browser(hub: Hub, *roles: Any) -> AsyncIterator[aiohttp.ClientSession]
         )
         assert answer.status == 303
         yield session
+
+
+async def problem(answer: aiohttp.ClientResponse) -> str:
+    """The name of its type; and it is what RFC 9457 demands."""
+    assert answer.content_type == "application/problem+json"
+    document = await answer.json()
+    assert document["status"] == answer.status
+    assert document["title"]
+    assert document["detail"]
+    name = str(document["type"]).rpartition("/")[2]
+    assert KINDS[name].status == answer.status
+    return name
+
+
+async def actions(hub: Hub) -> list[tuple[str, str]]:
+    return [(one.actor, one.action) for one in await hub.store.read(audit.newest)]
 
 
 def _base(hub: Hub) -> str:

@@ -17,6 +17,7 @@ from hub.events import Event, Events
 
 QUIET_SECONDS = 15
 MOST_STREAMS = 100
+STOP_SECONDS = 2
 LAST_EVENT_ID = "Last-Event-ID"
 
 
@@ -30,9 +31,11 @@ class EventQuery(Query):
 
 
 class EventStream:
-    def __init__(self, api: Api, events: Events) -> None:
+    def __init__(self, events: Events) -> None:
         self._events = events
-        self._open = 0
+        self._open: set[asyncio.Task[Any]] = set()
+
+    def offer(self, api: Api) -> None:
         api.stream(
             "/events",
             self.serve,
@@ -42,15 +45,25 @@ class EventStream:
             query=EventQuery,
         )
 
+    async def close(self) -> None:
+        """End all streams; who listens comes again, and misses nothing."""
+        ending = set(self._open)
+        for task in ending:
+            task.cancel()
+        if ending:
+            await asyncio.wait(ending, timeout=STOP_SECONDS)
+
     async def serve(self, request: web.Request, call: Call[Any, EventQuery, Any]) -> web.StreamResponse:
-        if self._open >= MOST_STREAMS:
+        if len(self._open) >= MOST_STREAMS:
             raise ProblemError("too-many-requests", "Too many streams are open.", headers={hdrs.RETRY_AFTER: "30"})
         last = _last(request, call.query)
-        self._open += 1
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (a handler runs in one)
+        self._open.add(task)
         try:
             return await self._stream(request, call.query.kind or "", last)
         finally:
-            self._open -= 1
+            self._open.discard(task)
 
     async def _stream(self, request: web.Request, kind: str, last: int | None) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
@@ -69,15 +82,20 @@ class EventStream:
                         place = found[-1].id
                         await answer.write(b"".join(_written(one) for one in found if one.kind.startswith(kind)))
                     else:
-                        await self._wait(ring, answer)
+                        await self._wait(request, ring, answer)
             except ConnectionResetError:
                 return answer
 
-    async def _wait(self, ring: asyncio.Event, answer: web.StreamResponse) -> None:
-        try:
-            await asyncio.wait_for(ring.wait(), QUIET_SECONDS)
-        except TimeoutError:
-            await answer.write(b": still here\n\n")
+    async def _wait(self, request: web.Request, ring: asyncio.Event, answer: web.StreamResponse) -> None:
+        """Raises ConnectionResetError when the listener has gone: nobody else tells of it in a silence."""
+        for _ in range(QUIET_SECONDS):
+            try:
+                await asyncio.wait_for(ring.wait(), 1)
+                return
+            except TimeoutError:
+                if request.transport is None:
+                    raise ConnectionResetError from None
+        await answer.write(b": still here\n\n")
 
 
 def _last(request: web.Request, query: EventQuery) -> int | None:

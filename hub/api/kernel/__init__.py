@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from hub.api.event_stream import EventStream
 from hub.api.kernel.audit_log import AuditApi
 from hub.api.kernel.devices import DeviceApi
 from hub.api.kernel.plugins import PluginApi
@@ -19,5 +18,5 @@ def kernel_operations(hub: "Hub") -> Api:
     PluginApi(api, hub)
     AuditApi(api, hub.store)
     TokenApi(api, hub)
-    EventStream(api, hub.events)
+    hub.event_stream.offer(api)
     return api
