@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ import pytest_asyncio
 from hub.api.scopes import scopes_of
 from hub.hub import Hub
 from hub.settings import Configuration
+from hub.wire import Address
+from tests.accounts.broker_client import BrokerClient
 from tests.conftest import until_async
 from tests.hub_process import HubProcess
 from tests.kiosk_client import KioskClient
@@ -58,6 +61,7 @@ async def prepared(settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[Pr
     async with hub.store_only():
         scopes = frozenset(scopes_of(hub.operations()))
         _, all_scopes = await hub.tokens.make("all", scopes, "test")
+        gate = await hub.admission.add_gateway("gate", ["x/#"], "test")
         _, no_scope = await hub.tokens.make("none", frozenset({"nothing:read"}), "test")
     await process.start()
     try:
@@ -67,10 +71,18 @@ async def prepared(settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[Pr
             async with KioskClient(kiosks[0]).connected() as kiosk:
                 for person in people[:2]:
                     await kiosk.register(person)
+            gateway = BrokerClient(Address("127.0.0.1", settings["broker"]["port"], "gate", gate))
+            async with gateway.connected():
+                for name, component in (("heat", "sensor"), ("lamp", "switch")):
+                    config = {"unique_id": name, "state_topic": f"x/{name}", "command_topic": f"x/{name}/set"}
+                    gateway.wire.publish(
+                        f"homeassistant/{component}/{name}/config", json.dumps(config).encode(), retain=True
+                    )
+                await until_async(lambda: _items(api, "found-devices"))
             notice = {"title": {"nn": "Velkomen"}}
             for _ in range(3):
                 assert (await api.post("notices", json=notice)).status == 201
-            names = ("visits", "people", "notices", "devices", "tokens")
+            names = ("visits", "people", "notices", "devices", "tokens", "entities", "found-devices")
             ids = {name.removesuffix("s"): await _items(api, name) for name in names}
         yield Prepared(process.address, all_scopes, no_scope, ids)
     finally:
@@ -84,26 +96,36 @@ async def _items(api: aiohttp.ClientSession, path: str) -> list[str]:
 
 @pytest.mark.parametrize("scopes", ["all_scopes", "no_scope"])
 async def test_no_request_finds_a_fault(prepared: Prepared, scopes: str, tmp_path: Path) -> None:
-    known = prepared.ids | {"person": prepared.ids["people"], "plugin": ["checkin", "locks", "notify"]}
+    known = prepared.ids | {
+        "person": prepared.ids["people"],
+        "entity": prepared.ids["entitie"],
+        "device": prepared.ids["device"] + prepared.ids["found-device"],
+        "account": ["gate"],
+        "plugin": ["checkin", "locks", "notify"],
+    }
+    del known["entitie"]
     dictionaries = "".join(f"[dictionaries.{name}]\nvalues = {json.dumps(ids)}\n" for name, ids in known.items())
     bound = "".join(f'"path.{name}" = {{dictionary = "{name}", probability = 0.7}}\n' for name in known)
     own = (ROOT / "tests" / "schemathesis.toml").read_text()
     (tmp_path / "schemathesis.toml").write_text(f"{dictionaries}\n[parameters]\n{bound}\n{own}")
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("schemathesis")),
-        "run",
-        f"{prepared.address}/api/openapi.json",
-        f"--header=Authorization: Bearer {getattr(prepared, scopes)}",
-        *OPTIONS,
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [
+            str(Path(sys.executable).with_name("schemathesis")),
+            "run",
+            f"{prepared.address}/api/openapi.json",
+            f"--header=Authorization: Bearer {getattr(prepared, scopes)}",
+            *OPTIONS,
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.schemathesis_hooks"},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
     )
-    async with asyncio.timeout(SECONDS):
-        told, _ = await process.communicate()
-    text = told.decode()
-    assert process.returncode == 0, text[-12_000:]
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text[-12_000:]
     passed = re.search(r"(\d+) generated, (\d+) passed", text)
     assert passed is not None, text[-3000:]
     assert int(passed[2]) > LEAST_CASES

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from devices.contract.messages import Id
 from hub.api.problems import ProblemError
@@ -37,6 +37,16 @@ class Document(BaseModel):
     """What a caller gets. A field may come; one that has been there stays within a version of the API."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+def _written_out(value: object) -> object:
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("is no date and time, such as 2026-11-24T09:15:00Z")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+"""A date and time with a zone (RFC 3339); pydantic alone would take a number for one too."""
 
 
 class Nothing(Query):

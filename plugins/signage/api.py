@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from devices.contract import screen
 from devices.contract.messages import Id, Language, clean
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, found, page_of
 from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
 from hub.store import now
@@ -34,7 +34,7 @@ class NewNotice(Request):
     text: dict[Language, Text] = Field(
         default_factory=dict, max_length=10, description="by language", json_schema_extra=_NO_OTHER
     )
-    until: AwareDatetime | None = Field(default=None, description="taken down by itself then; null: never")
+    until: Moment | None = Field(default=None, description="taken down by itself then; null: never")
 
 
 class NoticeDocument(Document):

@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from hub.api.kernel.accounts import AccountApi
 from hub.api.kernel.audit_log import AuditApi
 from hub.api.kernel.devices import DeviceApi
+from hub.api.kernel.entities import EntityApi
+from hub.api.kernel.pairing import PairingApi
 from hub.api.kernel.plugins import PluginApi
 from hub.api.kernel.tokens import TokenApi
 from hub.api.operations import Api
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
 def kernel_operations(hub: "Hub") -> Api:
     api = Api("hub")
     DeviceApi(api, hub)
+    AccountApi(api, hub)
+    EntityApi(api, hub)
+    PairingApi(api, hub)
     PluginApi(api, hub)
     AuditApi(api, hub.store)
     TokenApi(api, hub)

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from devices.contract.alive import Heartbeat
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Id, Name, clean
+from hub.admission import TakenNameError
 from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
 from hub.api.problems import FieldError, ProblemError
 from hub.devices import Device, Place, Vitals
@@ -172,7 +173,10 @@ class DeviceApi:
         await self._hub.revoke(self._found(call.path).id, call.caller.name)
 
     async def _enrolled(self, device: str, kind: str, name: str, place: Place, actor: str) -> Enrolled:
-        enrolment = await self._hub.enrol(device, kind, name, place, actor)
+        try:
+            enrolment = await self._hub.enrol(device, kind, name, place, actor)
+        except TakenNameError as error:
+            raise ProblemError("conflict", str(error)) from None
         path = self._hub.tablet_kinds.get(kind)
         return Enrolled(
             id=device,

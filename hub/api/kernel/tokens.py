@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from devices.contract.messages import Id, Name
-from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import Api, Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, found, page_of
 from hub.api.problems import FieldError, ProblemError
 from hub.api.scopes import may_give
 from hub.api.tokens import Token
@@ -39,7 +39,7 @@ class TokenPage(Page[TokenDocument]):
 class NewToken(Request):
     name: Name = Field(description="what uses it; stands in the audit log as `token:<name>`")
     scopes: list[str] = Field(min_length=1, max_length=50)
-    expires_at: AwareDatetime | None = Field(default=None, description="null: never")
+    expires_at: Moment | None = Field(default=None, description="null: never")
 
 
 class MadeToken(TokenDocument):

@@ -1,0 +1,267 @@
+"""Devices that have announced themselves, what their entities say, have said and can be told."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from devices.contract.messages import Text
+from hub.api.operations import Api, Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.problems import FieldError, ProblemError
+from hub.entities.commands import NotAllowedError, UnreachableError
+from hub.entities.entity import Entity, FoundDevice
+from hub.entities.orders import OrderError
+from hub.store import now
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+MOST_DAYS = 3650
+ENTITY = r"^[a-z_]{1,40}\.[a-z0-9_]{1,200}$"
+FOUND = r"^[a-z0-9_]{1,200}$"
+
+
+class EntityPath(Query):
+    entity: str = Field(pattern=ENTITY)
+
+
+class FoundPath(Query):
+    device: str = Field(pattern=FOUND)
+
+
+class FoundDocument(Document):
+    """A device that is not ours and has announced itself."""
+
+    id: str
+    name: str
+    manufacturer: str | None
+    model: str | None
+    version: str | None
+    is_available: bool | None = Field(description="null: it has no way to say so")
+    heard_at: datetime | None = Field(description="null: nothing since the hub has started")
+    entities: list[str]
+
+
+class FoundPage(Page[FoundDocument]):
+    """Found devices by id."""
+
+
+class EntityDocument(Document):
+    """One thing that a found device can say or do."""
+
+    id: str
+    component: str = Field(description="lock, sensor, switch …")
+    name: str
+    device: str
+    state: str | float | None = Field(description="null: unknown, or away")
+    unit: str
+    is_available: bool
+    is_assumed: bool = Field(description="the state is what was asked for, and nothing confirms it")
+    changed_at: datetime | None
+    heard_at: datetime | None
+    problem: str | None
+    may_be_told: bool = Field(description="what opens a building must be allowed first")
+
+
+class EntityPage(Page[EntityDocument]):
+    """Entities by id."""
+
+
+class EntityQuery(PageQuery):
+    component: str | None = Field(default=None, pattern=r"^[a-z_]{1,40}$", description="only of this component")
+
+
+class AttributesDocument(Document):
+    attributes: dict[str, Any]
+
+
+class SampleDocument(Document):
+    at: datetime
+    value: str | float | None
+
+
+class HistoryDocument(Document):
+    """In order; of very many numbers, the means of equal spans."""
+
+    samples: list[SampleDocument]
+
+
+class HistoryQuery(Query):
+    since: Moment | None = Field(default=None, description="none: a day before `until`")
+    until: Moment | None = Field(default=None, description="none: now")
+
+
+class Order(Request):
+    """What the entity should do."""
+
+    verb: str = Field(pattern=r"^[a-z_]{1,40}$", description="unlock, lock, turn_on, press, set …")
+    value: str | float | None = Field(default=None, description="where the verb needs one")
+    reason: Text = Field(default="", description="stands in the audit log")
+
+
+class Given(Document):
+    """It is sent. That it is done, the entity's state tells."""
+
+    was_sent: bool
+
+
+class Permission(Request):
+    is_allowed: bool
+
+
+class PermissionDocument(Document):
+    is_allowed: bool
+
+
+class EntityApi:
+    def __init__(self, api: Api, hub: "Hub") -> None:
+        self._hub = hub
+        one: dict[str, Any] = {"parameters": EntityPath}
+        look: dict[str, Any] = {"scope": "entities:read", "roles": {"it", "caretaker", "front_line"}}
+        it: dict[str, Any] = {"scope": "entities:allow", "roles": {"it"}}
+        offer = api.offer
+        offer("GET", "/found-devices", self.found, summary="Found devices", answer=FoundPage, query=PageQuery, **look)
+        offer(
+            "GET",
+            "/found-devices/{device}",
+            self.found_one,
+            summary="One found device",
+            answer=FoundDocument,
+            parameters=FoundPath,
+            **look,
+        )
+        offer("GET", "/entities", self.entities, summary="Entities", answer=EntityPage, query=EntityQuery, **look)
+        offer("GET", "/entities/{entity}", self.entity, summary="One entity", answer=EntityDocument, **one, **look)
+        offer(
+            "GET",
+            "/entities/{entity}/attributes",
+            self.attributes,
+            summary="What it says besides its state",
+            answer=AttributesDocument,
+            **one,
+            **look,
+        )
+        offer(
+            "GET",
+            "/entities/{entity}/history",
+            self.history,
+            summary="What it was, and when",
+            answer=HistoryDocument,
+            query=HistoryQuery,
+            **one,
+            **look,
+        )
+        offer(
+            "POST",
+            "/entities/{entity}/command",
+            self.command,
+            summary="Tell it to do something",
+            scope="entities:command",
+            roles={"caretaker", "front_line"},
+            answer=Given,
+            body=Order,
+            status=202,
+            problems=("conflict",),
+            **one,
+        )
+        offer(
+            "GET",
+            "/entities/{entity}/permission",
+            self.permission,
+            summary="Whether it may be told anything",
+            answer=PermissionDocument,
+            **one,
+            **look,
+        )
+        offer(
+            "PUT",
+            "/entities/{entity}/permission",
+            self.allow,
+            summary="Allow that it is told what to do, or not any more",
+            answer=PermissionDocument,
+            body=Permission,
+            **one,
+            **it,
+        )
+
+    async def found(self, call: Call[Nothing, PageQuery, Nothing]) -> FoundPage:
+        part, following = page_of(self._hub.entities.devices.values(), lambda one: one.id, call.query)
+        return FoundPage(items=[_found_document(one) for one in part], next=following)
+
+    async def found_one(self, call: Call[FoundPath, Nothing, Nothing]) -> FoundDocument:
+        return _found_document(found(self._hub.entities.devices.get(call.path.device), "such device"))
+
+    async def entities(self, call: Call[Nothing, EntityQuery, Nothing]) -> EntityPage:
+        wanted = [one for one in self._hub.entities if call.query.component in (None, one.component)]
+        part, following = page_of(wanted, lambda one: one.id, call.query)
+        return EntityPage(items=[self._document(one) for one in part], next=following)
+
+    async def entity(self, call: Call[EntityPath, Nothing, Nothing]) -> EntityDocument:
+        return self._document(self._found(call.path))
+
+    async def attributes(self, call: Call[EntityPath, Nothing, Nothing]) -> AttributesDocument:
+        return AttributesDocument(attributes=self._found(call.path).attributes)
+
+    async def history(self, call: Call[EntityPath, HistoryQuery, Nothing]) -> HistoryDocument:
+        until = call.query.until or now()
+        since = call.query.since or until - timedelta(days=1)
+        samples = await self._hub.history.read(self._found(call.path).id, since.timestamp(), until.timestamp())
+        return HistoryDocument(samples=[SampleDocument(at=_time(one.at), value=one.value) for one in samples])
+
+    async def command(self, call: Call[EntityPath, Nothing, Order]) -> Given:
+        wanted = call.body
+        entity = self._found(call.path)
+        try:
+            await self._hub.commands.give(entity.id, wanted.verb, wanted.value, call.caller.name, wanted.reason)
+        except OrderError as error:
+            raise ProblemError("invalid", str(error), errors=[FieldError(at="body", detail=str(error))]) from None
+        except NotAllowedError as error:
+            raise ProblemError("forbidden", str(error)) from None
+        except UnreachableError as error:
+            raise ProblemError("conflict", str(error)) from None
+        return Given(was_sent=True)
+
+    async def permission(self, call: Call[EntityPath, Nothing, Nothing]) -> PermissionDocument:
+        return PermissionDocument(is_allowed=self._hub.commands.may(self._found(call.path)))
+
+    async def allow(self, call: Call[EntityPath, Nothing, Permission]) -> PermissionDocument:
+        entity = self._found(call.path)
+        await self._hub.commands.allow(entity.id, is_allowed=call.body.is_allowed, actor=call.caller.name)
+        return PermissionDocument(is_allowed=self._hub.commands.may(entity))
+
+    def _document(self, entity: Entity) -> EntityDocument:
+        return EntityDocument(
+            id=entity.id,
+            component=entity.component,
+            name=entity.name,
+            device=entity.device.id,
+            state=entity.state,
+            unit=entity.unit,
+            is_available=entity.available,
+            is_assumed=entity.assumed,
+            changed_at=_time(entity.changed_at) if entity.changed_at is not None else None,
+            heard_at=_time(entity.heard_at) if entity.heard_at is not None else None,
+            problem=entity.problem,
+            may_be_told=self._hub.commands.may(entity),
+        )
+
+    def _found(self, path: EntityPath) -> Entity:
+        return found(self._hub.entities.get(path.entity), "such entity")
+
+
+def _found_document(device: FoundDevice) -> FoundDocument:
+    maker = device.maker
+    return FoundDocument(
+        id=device.id,
+        name=device.name,
+        manufacturer=maker.manufacturer if maker else None,
+        model=maker.model if maker else None,
+        version=maker.sw_version if maker else None,
+        is_available=device.available,
+        heard_at=_time(device.heard_at) if device.heard_at is not None else None,
+        entities=sorted(device.entities),
+    )
+
+
+def _time(unix: float) -> datetime:
+    return datetime.fromtimestamp(unix, UTC)

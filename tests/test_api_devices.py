@@ -1,0 +1,105 @@
+"""The HTTP API of what others own: accounts on the broker, devices that pair, devices that announce themselves."""
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from hub.hub import Hub
+from hub.wire import Address
+from tests.accounts.broker_client import BrokerClient, is_refused
+from tests.api_client import actions, problem, program
+from tests.conftest import until, until_async
+from tests.entities.conftest import announce, say
+
+CLAIM = "c" * 43
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+async def test_an_account_is_made_and_taken_away(hub: Hub) -> None:
+    assert hub.broker is not None
+    async with program(hub) as api:
+        made = await api.post("accounts", json={"name": "zigbee", "filters": ["zigbee2mqtt/#"]})
+        assert made.status == 201
+        address = Address("127.0.0.1", hub.broker.address.port, "zigbee", (await made.json())["password"])
+        client = BrokerClient(address)
+        client.wire.subscribe("zigbee2mqtt/#")
+        async with client.connected():
+            client.wire.publish("zigbee2mqtt/x", b"1")
+            await client.hears("zigbee2mqtt/x", "1")
+        answer = await api.post("accounts", json={"name": "zigbee2", "filters": ["kommunevert/#"]})
+        assert await problem(answer) == "invalid"
+        await hub.enrol("kiosk-1", "kiosk", "", "", "test")
+        assert await problem(await api.post("accounts", json={"name": "kiosk-1", "filters": ["a/#"]})) == "conflict"
+        shown = await api.get("accounts/zigbee")
+        assert "password" not in await shown.json()
+        gone = await api.delete("accounts/zigbee", headers={"If-Match": shown.headers["ETag"]})
+        assert gone.status == 204
+        assert await is_refused(address)
+    assert {("token:prøve", "gateway.added"), ("token:prøve", "gateway.removed")} <= set(await actions(hub))
+
+
+async def test_a_device_that_shows_a_code_gets_its_account(hub: Hub) -> None:
+    async with program(hub) as api, aiohttp.ClientSession(hub.settings.web.address) as tablet:
+        offer = await (await tablet.post("/pair", json={"claim": CLAIM, "kind": "kiosk"})).json()
+        shown = await (await api.get(f"pairings/{offer['code']}")).json()
+        assert shown["kind"] == "kiosk"
+        confirmed = await api.post(
+            f"pairings/{offer['code']}/confirm", json={"name": "Inngangen", "where": {"floor": "1. etasje"}}
+        )
+        device = await confirmed.json()
+        assert (device["id"], device["name"], device["place"]) == ("kiosk-1", "Inngangen", "1. etasje")
+        answer = await (await tablet.post("/pair/claim", json={"claim": CLAIM})).json()
+        assert answer["link"].startswith("/kiosk#device=kiosk-1&secret=")
+        assert await problem(await api.get(f"pairings/{offer['code']}")) == "not-found"
+        tried = [await problem(await api.get(f"pairings/AAAA{n:02}")) for n in range(12)]
+        assert tried[-1] == "too-many-requests"
+
+
+async def test_a_found_device_is_seen_told_and_remembered(hub: Hub) -> None:
+    assert hub.broker is not None
+    heat = announce(hub, "sensor", "heat", state_topic="x/heat", unit_of_measurement="°C", name="Varme")
+    lock = announce(hub, "lock", "gate", state_topic="x/gate", command_topic="x/gate/set", name="Port")
+    await until(lambda: hub.entities.get(heat) and hub.entities.get(lock))
+    say(hub, "x/heat", "21.5")
+    async with program(hub) as api:
+        await until_async(lambda: _state(api, heat))
+        shown = await (await api.get(f"entities/{heat}")).json()
+        assert (shown["state"], shown["unit"], shown["is_available"]) == (21.5, "°C", True)
+        assert {one["id"] for one in (await (await api.get("entities?component=lock")).json())["items"]} == {lock}
+        assert len((await (await api.get("found-devices")).json())["items"]) == 2
+        samples = await until_async(lambda: _samples(api, heat))
+        assert [one["value"] for one in samples] == [21.5]
+
+        assert await problem(await api.post(f"entities/{lock}/command", json={"verb": "unlock"})) == "forbidden"
+        path = f"entities/{lock}/permission"
+        etag = (await api.get(path)).headers["ETag"]
+        assert (await api.put(path, json={"is_allowed": True}, headers={"If-Match": etag})).status == 200
+        assert await problem(await api.post(f"entities/{lock}/command", json={"verb": "dance"})) == "invalid"
+        secret = await hub.admission.add_gateway("gate", ["x/#"], "test")
+        gate = BrokerClient(Address("127.0.0.1", hub.broker.address.port, "gate", secret))
+        gate.wire.subscribe("x/#")
+        async with gate.connected():
+            gate.wire.publish("x/echo", b"1")
+            await gate.hears("x/echo", "1")  # it listens now
+            answer = await api.post(f"entities/{lock}/command", json={"verb": "unlock", "reason": "varelevering"})
+            assert (answer.status, await answer.json()) == (202, {"was_sent": True})
+            await gate.hears("x/gate/set", "UNLOCK")
+    done = await actions(hub)
+    assert ("token:prøve", "entity.allowed") in done
+    assert ("token:prøve", "entity.commanded") in done
+
+
+async def _state(api: aiohttp.ClientSession, entity: str) -> object:
+    async with api.get(f"entities/{entity}") as answer:
+        return (await answer.json())["state"]
+
+
+async def _samples(api: aiohttp.ClientSession, entity: str) -> list[dict[str, object]]:
+    async with api.get(f"entities/{entity}/history") as answer:
+        found: list[dict[str, object]] = (await answer.json())["samples"]
+        return found
