@@ -64,15 +64,19 @@ class Events:
         ring = asyncio.Event()
         for kind in kinds:
             self._rings.setdefault(kind, []).append(ring)
-        while True:
-            ring.clear()
-            found = await self._store.read(lambda connection, last=last: _after(connection, last, kinds))  # type: ignore[misc]
-            if found:
-                await self._take(name, found, take)
-                last = found[-1].id
-                await self._store.write(lambda connection, last=last: _keep(connection, name, last))  # type: ignore[misc]
-            else:
-                await ring.wait()
+        try:
+            while True:
+                ring.clear()
+                found = await self._store.read(lambda connection, last=last: _after(connection, last, kinds))  # type: ignore[misc]
+                if found:
+                    await self._take(name, found, take)
+                    last = found[-1].id
+                    await self._store.write(lambda connection, last=last: _keep(connection, name, last))  # type: ignore[misc]
+                else:
+                    await ring.wait()
+        finally:
+            for kind in kinds:
+                self._rings[kind].remove(ring)
 
     @contextmanager
     def watched(self) -> Iterator[asyncio.Event]:

@@ -20,6 +20,11 @@ hookimpl = pluggy.HookimplMarker("kommunevert")
 Role = Literal["front_line", "caretaker", "it"]
 Answer = Literal["coming", "five_minutes", "ask_desk"]
 
+
+class NotYetError(Exception):
+    """Raise it in a hook when you cannot know yet, as before the first reading of a source. It is no failure."""
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -166,9 +171,9 @@ async def deliver(message: Message) -> bool:
     raise NotImplementedError
 
 
-@question(within_seconds=2)
+@question(within_seconds=0.05)
 async def can_reach(person: Person) -> bool:
-    """Whether a message to this person would have a channel to go by."""
+    """Whether a message to this person would have a channel to go by. Know it: a visitor waits for the answer."""
     raise NotImplementedError
 
 

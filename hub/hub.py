@@ -17,7 +17,7 @@ from hub.accounts import Accounts
 from hub.admission import Admission
 from hub.api.event_stream import EventStream
 from hub.api.kernel import kernel_operations
-from hub.api.operations import Api, Operation
+from hub.api.operations import Operation
 from hub.api.serving import ApiServer
 from hub.api.tokens import Tokens
 from hub.broker import HUB_ACCOUNT, Broker, way_to
@@ -28,14 +28,15 @@ from hub.entities.history import History
 from hub.entities.registry import Entities
 from hub.events import Events
 from hub.gateways import Gateways
+from hub.guard import owned_tasks
 from hub.hooks import Hooks
 from hub.hookspecs import devices_changed, enrolled, project
 from hub.live import Live
 from hub.migrating import migrate
 from hub.mqtt import Mqtt, receive_signs_of_life
 from hub.pairing import Pairing
-from hub.plugin import Context
-from hub.plugin_host import Loaded, PluginHost
+from hub.plugin_host import PluginHost
+from hub.plugin_lives import PluginLives
 from hub.settings import Configuration, ExternalBroker, OwnBroker
 from hub.store import Store, now
 from hub.watchdog import Watchdog
@@ -46,7 +47,7 @@ from hub.web.health import health_routes
 from hub.web.live_stream import live_stream
 from hub.web.login import login_pages
 from hub.web.mqtt_proxy import proxy
-from hub.web.pages import Pages, Serve, Shell
+from hub.web.pages import Pages, Shell
 from hub.web.pairing_pages import PairingPages
 from hub.web.security import middlewares
 from hub.web.system_pages import SystemPages
@@ -70,7 +71,7 @@ class Hub:
         self.configuration = configuration
         self.settings = configuration.hub
         self.live = Live()
-        self.host = PluginHost(changed=lambda: self.live.touch("plugins"))
+        self.host = PluginHost(lambda: self.live.touch("plugins"), lambda: self.store.problem)
         self.host.find(configuration)
         self.settings.data.mkdir(parents=True, exist_ok=True)
         self.store = Store(self.settings.store_url)
@@ -92,7 +93,10 @@ class Hub:
         self.tablet_kinds: dict[str, str] = {}
         self.plugins_started = False
         self.event_stream = EventStream(self.events)
-        self._apis: list[Api] = [kernel_operations(self)]
+        self._kernel_operations = kernel_operations(self).operations
+        per_minute = self.settings.web.api_requests_per_minute
+        self.api_server = ApiServer(self.tokens, self.store, self.host, requests_per_minute=per_minute)
+        self.lives: PluginLives
         self._to_project = asyncio.Event()
         self._broken = asyncio.Event()
 
@@ -100,6 +104,7 @@ class Hub:
     async def running(self) -> AsyncIterator["Hub"]:
         """Ready inside. Raises OperationalError, BrokerError, NewerSchemaError or MissingAssetsError."""
         async with AsyncExitStack() as stack:
+            stack.enter_context(owned_tasks())
             shell = Shell(self.settings.site, self.hooks, Assets(), FOLDER)
 
             await self._open_store(stack)
@@ -125,10 +130,11 @@ class Hub:
                 will=Will(f"{self.entities.prefix}/status", b"offline", retain=False),
                 keep_session_seconds=SESSION_SECONDS,
             )
-            await self._beside(stack, "watchdog", Watchdog(self.host.folders, self.host.blocked).run)
+            await self._beside(stack, "watchdog", Watchdog(self.host.owners, self.host.blocked).run)
 
-            routes = await self._start_plugins(shell)
-            stack.push_async_callback(self.host.stop)
+            self.lives = PluginLives(self, shell)
+            stack.push_async_callback(self.lives.close)
+            await self.lives.start_all()
             self.host.begin()
             receive_signs_of_life(self.mqtt, self.devices, self.kinds())
             self.mqtt.attach(wire)
@@ -143,8 +149,9 @@ class Hub:
             await self._beside(stack, "absences", self._notice_absences)
             await self._beside(stack, "old events", self._forget_events)
 
-            await self._serve(stack, shell, routes, address)
+            await self._serve(stack, shell, address)
             self.plugins_started = True
+            self.lives.ready()
             gc.collect()
             gc.freeze()  # what lives as long as the hub need not be looked through again and again
             stack.callback(gc.unfreeze)
@@ -156,8 +163,9 @@ class Hub:
         """Store and plugins, but no broker, no pages and no jobs: for commands, also beside a hub that runs."""
         async with AsyncExitStack() as stack:
             await self._open_store(stack)
-            await self._start_plugins(Shell(self.settings.site, self.hooks, Assets(), FOLDER))
-            stack.push_async_callback(self.host.stop)
+            self.lives = PluginLives(self, Shell(self.settings.site, self.hooks, Assets(), FOLDER))
+            stack.push_async_callback(self.lives.close)
+            await self.lives.start_all()
             yield self
 
     async def until_broken(self) -> None:
@@ -198,7 +206,7 @@ class Hub:
 
     def operations(self) -> list[Operation]:
         """All that the HTTP API can do: the kernel's and the started plugins'."""
-        return [operation for api in self._apis for operation in api.operations]
+        return [*self._kernel_operations, *self.lives.operations()]
 
     def problems(self) -> dict[str, str | None]:
         """Each part of the hub and what is wrong with it."""
@@ -253,72 +261,7 @@ class Hub:
         secret = settings.secret_file.read_text().strip()
         return Address(settings.host, settings.port, settings.account, secret, tls)
 
-    async def _start_plugins(self, shell: Shell) -> list[web.RouteDef]:
-        """One after the other, in the order of the entry points; their routes."""
-        routes: list[web.RouteDef] = []
-
-        async def make(plugin: Loaded) -> Any:
-            assert plugin.module and plugin.folder and plugin.settings is not None  # noqa: S101, PT018 (it was imported)
-            folder, name = plugin.folder, plugin.name
-            if (folder / "migrations").is_dir():
-                await self.store.write(lambda connection: migrate(connection, name, folder / "migrations"))
-            pages = Pages(name, folder, shell, self._guard)
-            api = Api(name)
-            context = self._context(plugin, pages, api)
-            instance = plugin.module.Plugin(context, plugin.settings)
-            if specifications := getattr(plugin.module, "hookspecs", None):
-                self.hooks.add_specifications(specifications)
-            self.hooks.register(name, instance)
-            await instance.start()
-            self.tablet_kinds |= context.tablet_kinds
-            routes.extend(pages.routes)
-            self._apis.append(api)
-            return instance
-
-        for name, plugin in self.host.plugins.items():
-            if plugin.module is not None:
-                await self.host.start(name, make)
-        return routes
-
-    def _context(self, plugin: Loaded, pages: Pages, api: Api) -> Context:
-        assert plugin.folder is not None  # noqa: S101
-        return Context(
-            name=plugin.name,
-            folder=plugin.folder,
-            data=self.settings.data,
-            site=self.settings.site,
-            web_address=self.settings.web.address,
-            store=self.store,
-            hooks=self.hooks,
-            events=self.events,
-            live=self.live,
-            devices=self.devices,
-            mqtt=self.mqtt,
-            entities=self.entities,
-            commands=self.commands,
-            pages=pages,
-            api=api,
-            translator=pages.translator,
-            run=self.host.run,
-        )
-
-    def _guard(self, plugin: str, path: str, serve: Serve) -> Serve:
-        """A plugin's page that fails is the plugin's failure."""
-
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            if self.host.is_quarantined(plugin):
-                raise web.HTTPServiceUnavailable(text=f"The plugin {plugin} is out of order.")
-            try:
-                return await serve(request)
-            except web.HTTPException:
-                raise
-            except Exception as error:
-                self.host.failed(plugin, f"page {path}", error)
-                raise
-
-        return guarded
-
-    async def _serve(self, stack: AsyncExitStack, shell: Shell, routes: list[web.RouteDef], broker: Address) -> None:
+    async def _serve(self, stack: AsyncExitStack, shell: Shell, broker: Address) -> None:
         secure = self.settings.web.address.startswith("https:")
         kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
         login_pages(kernel, self.accounts, is_secure=secure)
@@ -328,16 +271,10 @@ class Hub:
         PairingPages(kernel, self, self.pairing)
         guards = middlewares(self.accounts, system.error, is_secure=secure)
         app = web.Application(middlewares=guards, client_max_size=1_048_576)
-        server = ApiServer(
-            self.operations(),
-            self.tokens,
-            self.store,
-            self.host,
-            requests_per_minute=self.settings.web.api_requests_per_minute,
-        )
-        app.add_routes(server.routes())
-        app.add_routes([*kernel.routes, *routes, *health_routes(self.problems), live_stream(self.live), proxy(broker)])
+        app.add_routes(self.api_server.offer(self._kernel_operations))
+        app.add_routes([*kernel.routes, *health_routes(self.problems), live_stream(self.live), proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])
+        app.router.register_resource(self.lives.routes)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         stack.push_async_callback(runner.cleanup)

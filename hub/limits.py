@@ -31,3 +31,27 @@ class Limiter:
             full = [key for key, (left, at) in self._buckets.items() if left + (now - at) * self._rate >= self._burst]
             for key in full:
                 del self._buckets[key]
+
+
+class Allowance:
+    """How much one may still send: so much a second, and more for what it has earned."""
+
+    def __init__(self, per_second: float, most: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second = per_second
+        self._most = most
+        self._clock = clock
+        self._left = most
+        self._at = clock()
+
+    def earn(self, amount: float) -> None:
+        self._left = min(self._most, self._left + amount)
+
+    def take(self) -> bool:
+        """False, and nothing taken, when there is none left."""
+        now = self._clock()
+        self._left = min(self._most, self._left + (now - self._at) * self._per_second)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

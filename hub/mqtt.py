@@ -1,6 +1,8 @@
 """The hub's side of MQTT: one routing table from topic filters to handlers with validated models."""
 
 import asyncio
+import time
+from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -17,7 +19,9 @@ from devices.contract.channels import Channel
 from devices.contract.messages import MAX_PAYLOAD_BYTES, Id, Message
 from devices.contract.topics import Topic, branch, parse, topic
 from hub.devices import Device, Devices
+from hub.guard import SaidError, at_once, guarded, ours
 from hub.hooks import Blame
+from hub.limits import Allowance, Limiter
 from hub.wire import Received, Wire
 
 log = structlog.get_logger("mqtt")
@@ -25,6 +29,15 @@ log = structlog.get_logger("mqtt")
 M = TypeVar("M", bound=Message)
 HANDLER_SECONDS = 10
 MOST_AT_ONCE = 20_000
+DEVICE_MESSAGES, DEVICE_SECONDS = 2000, 2.0
+"""One device may say so much in so long; what is above is not even looked at, so that the others are heard."""
+SENDS_PER_SECOND = 500.0
+SENDS_AT_ONCE = 2000.0
+SENDS_PER_DEVICE = 5.0
+SENDS_PER_MESSAGE = 4.0
+"""What a plugin may publish: a base, some for every device at once, and answers to what it is told."""
+FLOOD = 500
+"""So many refused publications are one failure of the plugin."""
 _ID = TypeAdapter(Id)
 
 received_total = Counter("mqtt_received_total", "Messages from devices", ["kind", "what"])
@@ -77,19 +90,27 @@ class Mqtt:
         self._matched: dict[str, _Route | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._filters: list[str] = []
+        self._said = Limiter(DEVICE_MESSAGES, DEVICE_SECONDS)
+        self._may_send: dict[str, Allowance] = {}
+        self._not_sent: Tally[str] = Tally()
+        self._flood_told: dict[str, float] = {}
         self.kinds: set[str] = set()
         self.channels: dict[tuple[str | None, str, str], Channel] = {}
         """By kind, direction and what: all that is said between the hub and its devices, as far as plugins speak."""
+        self._spoken: dict[str, list[tuple[str | None, str, str]]] = {}
         self.speak(alive.CHANNELS)
 
     def attach(self, wire: Wire) -> None:
         self.wire = wire
         wire.subscribe(f"{self._root}/{self._site}/+/+/up/#")
 
-    def speak(self, channels: Iterable[Channel]) -> None:
+    def speak(self, channels: Iterable[Channel], plugin: str = "hub") -> None:
         """Declare messages: what is sent must be among them. Raises ValueError for a topic with two meanings."""
         for one in channels:
-            if self.channels.setdefault((one.kind, one.direction, one.what), one) != one:
+            key = (one.kind, one.direction, one.what)
+            if key not in self.channels:
+                self._spoken.setdefault(plugin, []).append(key)
+            if self.channels.setdefault(key, one) != one:
                 raise ValueError(f"{one.kind}/+/{one.direction}/{one.what} is declared by another plugin already")
 
     def receive(
@@ -109,22 +130,40 @@ class Mqtt:
         self._filters.append(topic_filter)
         self.kinds.add(kind)
         if self._channel(kind, "up", what) is None:
-            self.speak([Channel("up", what, model, f"for the plugin {plugin}", kind=kind)])
+            self.speak([Channel("up", what, model, f"for the plugin {plugin}", kind=kind)], plugin)
         self._routes[topic_filter] = _Route(plugin, what, model, take, takes_retained, on_malformed)
         self._matched.clear()
 
+    def forget(self, plugin: str) -> None:
+        """The plugin receives no more; another may take its topics, or the same one when it starts again."""
+        for topic_filter in [one for one in self._filters if self._routes[one].plugin == plugin]:
+            self._filters.remove(topic_filter)
+            del self._routes[topic_filter]  # type: ignore[no-untyped-call]
+        for key in self._spoken.pop(plugin, ()):
+            self.channels.pop(key, None)
+        self._matched.clear()
+
+    def filters_of(self, plugin: str) -> list[str]:
+        return [one for one in self._filters if self._routes[one].plugin == plugin]
+
     def send(
         self,
+        plugin: str,
         device: Device,
         what: str,
         message: Message | None,
         *,
         retain: bool | None = None,
     ) -> bool:
-        """As the channel's declaration says. Raises PayloadTooLargeError or UndeclaredMessageError."""
+        """As the channel's declaration says. False while the broker is away, and when the plugin floods.
+
+        Raises PayloadTooLargeError or UndeclaredMessageError.
+        """
         channel = self._channel(device.kind, "down", what)
         if channel is None or not isinstance(message, channel.model | None):
             raise UndeclaredMessageError(f"{type(message).__name__} on {device.kind}/+/down/{what}")
+        if not self._may(plugin):
+            return False
         payload = b"" if message is None else message.payload()
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLargeError(
@@ -139,6 +178,20 @@ class Mqtt:
             retain=channel.retained if retain is None else retain,
             expiry_seconds=channel.expiry_seconds,
         )
+
+    def _may(self, plugin: str) -> bool:
+        allowance = self._may_send.get(plugin)
+        if allowance is None:
+            most = SENDS_AT_ONCE + SENDS_PER_DEVICE * sum(1 for _ in self._devices)
+            allowance = self._may_send[plugin] = Allowance(SENDS_PER_SECOND, most)
+        if allowance.take():
+            return True
+        self._not_sent[plugin] += 1
+        if self._not_sent[plugin] % FLOOD == 0:
+            self._blame.failed(
+                plugin, "sending", SaidError(f"floods the broker, {self._not_sent[plugin]} messages were not sent")
+            )
+        return False
 
     def branch(self, device: Device) -> str:
         return branch(self._root, self._site, device.kind, device.id)
@@ -160,6 +213,8 @@ class Mqtt:
         parts = parse(self._root, received.topic)
         if parts is None or parts.direction != "up" or not received.payload:
             return self._done(received)  # not for us, or somebody cleared a retained message
+        if self._said.wait_seconds(parts.device):
+            return self._flooded(received, parts)
         try:
             route, incoming = self._accepted(received, parts)
         except _RefusedError as refused:
@@ -180,29 +235,54 @@ class Mqtt:
             raise _RefusedError("retained")
         if len(self._tasks) > MOST_AT_ONCE and received.qos == 0:
             raise _RefusedError("too many at once")
+        owner = self._blame.owner(route.plugin)
         try:
-            return route, Incoming(device, route.model.model_validate_json(received.payload))
+            if owner is None:
+                return route, Incoming(device, route.model.model_validate_json(received.payload))
+            return route, Incoming(device, at_once(owner, route.model.model_validate_json, received.payload))
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             if route.on_malformed is not None and (message_id := _id_in(received.payload)):
-                route.on_malformed(device, message_id)
+                self._tell_malformed(route, route.on_malformed, device, message_id)
             where = ".".join(map(str, first["loc"])) or "payload"
             raise _RefusedError(f"malformed: {where}: {first['type']}") from None
+        except Exception as error:  # noqa: BLE001 (a plugin's model may have validators that raise anything)
+            self._blame.failed(route.plugin, f"message {device.kind}/{route.what}", error)
+            raise _RefusedError("the plugin's model failed") from None
+
+    def _tell_malformed(
+        self, route: _Route, tell: Callable[[Device, str], None], device: Device, message_id: str
+    ) -> None:
+        owner = self._blame.owner(route.plugin)
+        if owner is None or self._blame.is_quarantined(route.plugin):
+            return
+        try:
+            at_once(owner, tell, device, message_id)
+        except Exception as error:  # noqa: BLE001 (isolation)
+            self._blame.failed(route.plugin, f"malformed {device.kind}/{route.what}", error)
 
     def _start(self, route: _Route, received: Received, incoming: Incoming[Any]) -> None:
         """Handlers start in the order of arrival and run side by side, so that a burst shares commits."""
-        task = asyncio.create_task(self._handle(route, received, incoming))
+        if allowance := self._may_send.get(route.plugin):
+            allowance.earn(SENDS_PER_MESSAGE)
+        task = ours(self._handle(route, received, incoming))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _handle(self, route: _Route, received: Received, incoming: Incoming[Any]) -> None:
         if self._blame.is_quarantined(route.plugin):
             return self._done(received)  # no receipt, so the device keeps it; unacknowledged it would stop the rest
+        owner = self._blame.owner(route.plugin)
         try:
             async with asyncio.timeout(HANDLER_SECONDS):
-                await route.take(incoming)
+                if owner is None:
+                    await route.take(incoming)
+                else:
+                    await guarded(owner, at_once(owner, route.take, incoming))
         except Exception as error:  # noqa: BLE001 (isolation: a plugin's failure is its own)
             self._blame.failed(route.plugin, f"message {incoming.device.kind}/{route.what}", error)
+        else:
+            self._blame.succeeded(route.plugin, f"message {incoming.device.kind}/{route.what}")
         return self._done(received)
 
     def _route(self, name: str) -> _Route | None:
@@ -216,6 +296,17 @@ class Mqtt:
     def _done(self, received: Received) -> None:
         if self.wire is not None:
             self.wire.acknowledge(received)
+
+    def _flooded(self, received: Received, parts: Topic) -> None:
+        """Counted at every one, told once a second."""
+        known = self._devices.get(parts.device)
+        refused_total.labels(known.kind if known else "unknown", "too many").inc()
+        now = time.monotonic()
+        if now - self._flood_told.get(parts.device, 0.0) > 1:
+            self._flood_told = {parts.device: now}
+            self._refuse(received, parts, "too many")
+        else:
+            self._done(received)
 
     def _refuse(self, received: Received, parts: Topic, why: str) -> None:
         """Named by topic and device, never by content."""
@@ -253,6 +344,9 @@ def receive_signs_of_life(mqtt: Mqtt, devices: Devices, kinds: set[str]) -> None
         if not incoming.message.online:
             devices.goodbye(incoming.device)
 
+    known = set(mqtt.filters_of("hub"))
     for kind in sorted(kinds):
+        if any(f"/{kind}/+/up/heartbeat" in one for one in known):
+            continue
         mqtt.receive("hub", kind, "heartbeat", Heartbeat, heartbeat)
         mqtt.receive("hub", kind, "status", Status, status, takes_retained=True)

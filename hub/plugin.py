@@ -17,15 +17,16 @@ from hub.api.operations import Api
 from hub.devices import Device, Devices
 from hub.entities.commands import Commands
 from hub.entities.entity import Change, Entity
-from hub.entities.registry import Entities
+from hub.entities.registry import Entities, Watcher
 from hub.events import Event, Events
 from hub.hooks import Hooks
-from hub.hookspecs import hookimpl
+from hub.hookspecs import NotYetError, hookimpl
 from hub.live import Live
 from hub.mqtt import Incoming, Mqtt
+from hub.plugin_store import PluginStore
 from hub.settings import Section as PluginSettings
 from hub.settings import SiteSettings
-from hub.store import Store, after_commit
+from hub.store import after_commit
 from hub.translation import N_, Translator
 from hub.web.pages import Pages
 
@@ -38,6 +39,7 @@ __all__ = [
     "Entity",
     "Event",
     "Incoming",
+    "NotYetError",
     "Plugin",
     "PluginSettings",
     "after_commit",
@@ -56,7 +58,10 @@ class Plugin(Protocol):
     def __init__(self, context: "Context", settings: Any) -> None: ...
 
     async def start(self) -> None:
-        """Subscribe, serve, follow. Tables are migrated already; the broker may still be away."""
+        """Subscribe, serve, follow. Tables are migrated already; the broker may still be away.
+
+        A plugin may have `async def stop()` besides: its jobs have been cancelled then, and it has five seconds.
+        """
 
 
 class Context:
@@ -70,7 +75,7 @@ class Context:
         data: Path,
         site: SiteSettings,
         web_address: str,
-        store: Store,
+        store: PluginStore,
         hooks: Hooks,
         events: Events,
         live: Live,
@@ -102,6 +107,7 @@ class Context:
         self._mqtt = mqtt
         self._commands = commands
         self._run = run
+        self._watchers: list[Watcher] = []
 
     # -- devices
 
@@ -110,7 +116,7 @@ class Context:
 
         QoS 0 is right for what the device asks for again anyway, such as a receipt, and spares two packets.
         """
-        self._mqtt.speak(channels)
+        self._mqtt.speak(channels, self.name)
 
     def receive(
         self,
@@ -147,7 +153,7 @@ class Context:
         None, with `retain=True` where the channel is not retained, clears what lies in the broker.
         Raises PayloadTooLargeError, or UndeclaredMessageError for what `speaks` has not declared.
         """
-        return self._mqtt.send(device, what, message, retain=retain)
+        return self._mqtt.send(self.name, device, what, message, retain=retain)
 
     # -- found devices
 
@@ -158,6 +164,7 @@ class Context:
         value is what happened. Changes are not kept: what comes while the hub is down, or while `take` fails, is lost.
         """
         watcher = self.entities.watch(*components)
+        self._watchers.append(watcher)
 
         async def hand_on() -> None:
             while True:
@@ -191,6 +198,12 @@ class Context:
     def run(self, job: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run in the background until the hub stops; started again with growing waits when it raises."""
         self._run(self.name, job, work)
+
+    def _end(self) -> None:
+        """The plugin stops."""
+        for watcher in self._watchers:
+            self.entities.unwatch(watcher)
+        self.store.close()
 
     def touch(self, connection: Connection, subject: str) -> None:
         """Tell the pages that show `subject`, once this transaction is durable."""

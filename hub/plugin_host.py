@@ -1,62 +1,110 @@
-"""Finding, starting and guarding plugins. A plugin's failure is its own: nothing here lets it reach the hub."""
+"""All plugins, what became of each, and who has failed how often. A plugin's failure is its own."""
 
 import asyncio
-import importlib
-import importlib.util
-import sys
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from prometheus_client import Counter
+from sqlalchemy.exc import InterfaceError, OperationalError
 
+from hub import plugin_finding
+from hub.guard import PluginBlockedError, SaidError, at_once, guarded, ours
+from hub.plugin_api import IncompatibleError
+from hub.plugin_finding import Source
 from hub.settings import Configuration, ConfigurationError, Section
+
+if TYPE_CHECKING:
+    from hub.plugin import Context
 
 log = structlog.get_logger("plugins")
 
-GROUP = "kommunevert"
-START_SECONDS = 20
 MOST_FAILURES = 10
 WITHIN_SECONDS = 60.0
+MOST_IN_A_ROW = 10
+MOST_BLOCKS = 3
+BLOCKS_WITHIN_SECONDS = 600.0
 LONGEST_WAIT_SECONDS = 60.0
+SLOW_SECONDS = 60.0
+SHORT_PATIENCE = 0.1
+"""Whoever was late with a hook is given this part of its time for a while: others wait for the answers."""
+STEP_SECONDS = 0.04
+OUR_STEP_SECONDS = 2.0
+"""Our own plugins are tested not to hold the loop; what does is named, and interrupted only when it has hung."""
+GRACE_SECONDS = 1.0
+OUR_GRACE_SECONDS = 5.0
+START_STEP_SECONDS = 0.08
+BOOT_STEP_SECONDS = 5.0
 
 failures_total = Counter("plugin_failures_total", "Failures of plugins", ["plugin", "where"])
 
 State = Literal["off", "loaded", "running", "failed", "quarantined"]
 
 
-@dataclass
+@dataclass(eq=False)
 class Loaded:
     """One plugin, whatever became of it."""
 
     name: str
+    source: Source | None = None
+    is_ours: bool = False
     folder: Path | None = None
     module: ModuleType | None = None
     settings: Section | None = None
+    context: "Context | None" = None
     instance: Any = None
     state: State = "loaded"
     reason: str | None = None
     version: str = "?"
+    tries: int = 0
+    """How often it was started in vain since it last ran."""
+    start_seconds: float | None = BOOT_STEP_SECONDS
+    """While it starts, how long one step may take."""
     failures: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
+    blocks: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_BLOCKS))
+    in_a_row: dict[str, int] = field(default_factory=dict)
+    slow_until: dict[str, float] = field(default_factory=dict)
     jobs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    """All that runs because its code began it (hub/guard.py)."""
 
     @property
     def last_failure(self) -> str | None:
         return self.failures[-1][1] if self.failures else None
 
+    @property
+    def step_seconds(self) -> float:
+        if self.is_ours:
+            return OUR_STEP_SECONDS
+        if self.start_seconds is not None:
+            return self.start_seconds
+        return STEP_SECONDS / 2 if self.blocks else STEP_SECONDS
+
+    @property
+    def grace_seconds(self) -> float:
+        return OUR_GRACE_SECONDS if self.is_ours else GRACE_SECONDS
+
+    def forgive(self) -> None:
+        self.failures.clear()
+        self.blocks.clear()
+        self.in_a_row.clear()
+        self.slow_until.clear()
+
 
 class PluginHost:
     """Keeps count of failures (`hub.hooks.Blame`) and quarantines a plugin that keeps failing."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(self, changed: Callable[[], None], store_problem: Callable[[], str | None] = lambda: None) -> None:
         self.plugins: dict[str, Loaded] = {}
+        self.quarantined: Callable[[Loaded], None] = lambda _plugin: None
+        """Called when a plugin goes into quarantine; whoever started it stops it."""
         self._changed = changed
+        self._store_problem = store_problem
         self._all_started = asyncio.Event()
 
     # -- finding
@@ -67,7 +115,7 @@ class PluginHost:
         Raises ConfigurationError with all mistakes at once. A plugin that cannot be imported is marked as failed.
         """
         mistakes: list[str] = []
-        sources = _sources(configuration.hub.plugin_directory)
+        sources = plugin_finding.sources(configuration.hub.plugin_directory)
         for name in configuration.hub.plugins:
             if name not in sources:
                 known = ", ".join(sorted(sources))
@@ -75,42 +123,47 @@ class PluginHost:
                     configuration.mistake(("plugins", name), f"there is no such plugin; installed: {known}")
                 )
         for name, source in sources.items():
-            plugin = self.plugins[name] = Loaded(name)
+            plugin = self.plugins[name] = Loaded(name, source, plugin_finding.is_ours(source))
+            plugin.version = plugin_finding.version(source)
             if configuration.plugin_section(name) is False:
                 plugin.state = "off"
                 continue
-            self._import(plugin, source)
+            self.load(plugin)
             if plugin.module is None:
                 continue
             try:
-                plugin.settings = configuration.plugin_settings(name, plugin.module.Plugin.settings_model)
+                plugin.settings = self.check_settings(plugin, configuration)
             except ConfigurationError as error:
                 mistakes += error.mistakes
+            except Exception as error:  # noqa: BLE001 (the model is the plugin's, and may raise anything)
+                self.fail(name, f"its settings cannot be checked: {type(error).__name__} at {_place(error)}")
+                plugin.module = None
         if mistakes:
             raise ConfigurationError(mistakes)
 
-    def _import(self, plugin: Loaded, source: "EntryPoint | Path") -> None:
+    def load(self, plugin: Loaded) -> None:
+        """Import it; `module` is None afterwards when that cannot be. May be called in a thread."""
+        assert plugin.source is not None  # noqa: S101 (`find` gave it one)
+        plugin.module = None
         try:
-            plugin.module = source.load() if isinstance(source, EntryPoint) else _import_folder(source)
-            plugin.module.Plugin  # noqa: B018 (is it one?)
-            plugin.folder = Path(str(plugin.module.__file__)).resolve().parent
-            plugin.version = _version(source)
+            plugin.folder = plugin_finding.folder_of(plugin.source)
+            module = plugin_finding.load(plugin.source)
+            plugin.folder = Path(str(module.__file__)).resolve().parent
+            plugin.module = module
+        except IncompatibleError as error:
+            self.fail(plugin.name, f"is not loaded: {error}")
         except Exception as error:  # noqa: BLE001 (a plugin's import may raise anything)
-            plugin.module = None
             self.fail(plugin.name, f"cannot be imported: {type(error).__name__}: {error}")
 
-    # -- starting
+    @staticmethod
+    def check_settings(plugin: Loaded, configuration: Configuration) -> Section:
+        """Raises ConfigurationError."""
+        assert plugin.module is not None  # noqa: S101
+        model: type[Section] = plugin.module.Plugin.settings_model
+        checked: Section = at_once(plugin, configuration.plugin_settings, plugin.name, model)
+        return checked
 
-    async def start(self, name: str, make: Callable[[Loaded], Awaitable[Any]]) -> None:
-        """`make` migrates, builds and starts the plugin; whatever it raises is the plugin's failure."""
-        plugin = self.plugins[name]
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                plugin.instance = await make(plugin)
-            plugin.state = "running"
-        except Exception as error:
-            log.exception("plugin_not_started", plugin=name)
-            self.fail(name, f"did not start: {type(error).__name__}: {error}")
+    # -- jobs
 
     def begin(self) -> None:
         """All plugins have started, so all can answer: let their jobs run."""
@@ -118,7 +171,9 @@ class PluginHost:
 
     def run(self, name: str, job: str, work: Callable[[], Awaitable[None]]) -> None:
         plugin = self.plugins[name]
-        plugin.jobs[job] = asyncio.create_task(self._keep_running(plugin, job, work), name=f"{name}: {job}")
+        if (before := plugin.jobs.get(job)) is not None:
+            before.cancel()
+        plugin.jobs[job] = ours(self._keep_running(plugin, job, work), name=f"{name}: {job}")
 
     async def _keep_running(self, plugin: Loaded, job: str, work: Callable[[], Awaitable[None]]) -> None:
         await self._all_started.wait()
@@ -126,43 +181,78 @@ class PluginHost:
         while True:
             began = time.monotonic()
             try:
-                await work()
+                await guarded(plugin, at_once(plugin, work))
                 return
             except Exception as error:  # noqa: BLE001
+                if time.monotonic() - began > LONGEST_WAIT_SECONDS:
+                    wait = 1.0
+                    self.succeeded(plugin.name, f"job {job}")
                 self.failed(plugin.name, f"job {job}", error)
-            if time.monotonic() - began > LONGEST_WAIT_SECONDS:
-                wait = 1.0
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
-    async def stop(self) -> None:
-        jobs = [job for plugin in self.plugins.values() for job in plugin.jobs.values()]
-        for job in jobs:
-            job.cancel()
-        if jobs:
-            _, stuck = await asyncio.wait(jobs, timeout=5)
-            for job in stuck:
-                log.error("job_does_not_stop", job=job.get_name())
-
     # -- blame
 
+    def owner(self, name: str) -> Loaded | None:
+        return self.plugins.get(name)
+
     def failed(self, plugin: str, where: str, error: BaseException) -> None:
-        """Count it; ten within a minute are too many. The log has the type and place, never the content."""
+        """Count it; ten within a minute, or ten in a row at one place, are too many.
+
+        The log has the type and place, never the content. What the store's own absence causes is not the plugin's.
+        """
         failures_total.labels(plugin, where.split(" ", maxsplit=1)[0]).inc()
         line = _place(error)
         log.error("plugin_failed", plugin=plugin, where=where, error=type(error).__name__, line=line)
         loaded = self.plugins.get(plugin)
-        if loaded is None:
+        if loaded is None or isinstance(error, PluginBlockedError):  # the watchdog has counted that
             return
-        loaded.failures.append((time.monotonic(), f"{where}: {type(error).__name__} at {line}"))
+        if isinstance(error, OperationalError | InterfaceError) and self._store_problem() is not None:
+            return
+        what = str(error) if isinstance(error, SaidError) else f"{_named(error)} at {line}"
+        loaded.failures.append((time.monotonic(), f"{where}: {what}"))
+        row = loaded.in_a_row[where] = loaded.in_a_row.get(where, 0) + 1
         oldest = loaded.failures[0][0]
         if len(loaded.failures) == MOST_FAILURES and time.monotonic() - oldest < WITHIN_SECONDS:
             self._quarantine(loaded, f"{MOST_FAILURES} failures within a minute; the last: {loaded.last_failure}")
+        elif row >= MOST_IN_A_ROW:
+            self._quarantine(loaded, f"{row} failures in a row; the last: {loaded.last_failure}")
         self._changed()
+
+    def succeeded(self, plugin: str, where: str) -> None:
+        loaded = self.plugins.get(plugin)
+        if loaded is not None and loaded.in_a_row:
+            loaded.in_a_row.pop(where, None)
+
+    def late(self, plugin: str, hook: str, within: float) -> None:
+        """It gave no answer in time. For a while it is given less time, so that others need not wait for it."""
+        loaded = self.plugins.get(plugin)
+        now = time.monotonic()
+        if loaded is None or loaded.slow_until.get(hook, 0.0) > now:
+            return  # it had less time than it was promised
+        loaded.slow_until[hook] = now + SLOW_SECONDS
+        self.failed(plugin, f"hook {hook}", SaidError(f"no answer within {within:g} s"))
+
+    def patience(self, plugin: str, hook: str, within: float) -> float:
+        loaded = self.plugins.get(plugin)
+        if loaded is None or not loaded.slow_until or loaded.slow_until.get(hook, 0.0) < time.monotonic():
+            return within
+        return within * SHORT_PATIENCE
 
     def blocked(self, plugin: str, where: str, seconds: float) -> None:
         """From the watchdog."""
-        self.failed(plugin, f"blocked the loop for {seconds:.1f} s at {where}", TimeoutError())
+        loaded = self.plugins.get(plugin)
+        if loaded is None:
+            return
+        self.failed(plugin, "loop", SaidError(f"blocked the loop for {seconds:.2f} s at {where}"))
+        if loaded.is_ours or loaded.state != "running":
+            return
+        loaded.blocks.append(time.monotonic())
+        if len(loaded.blocks) == MOST_BLOCKS and time.monotonic() - loaded.blocks[0] < BLOCKS_WITHIN_SECONDS:
+            minutes = f"{BLOCKS_WITHIN_SECONDS / 60:g}"
+            self._quarantine(
+                loaded, f"blocked the loop {MOST_BLOCKS} times within {minutes} minutes; the last: {where}"
+            )
 
     def fail(self, name: str, reason: str) -> None:
         self.plugins[name].state = "failed"
@@ -171,50 +261,37 @@ class PluginHost:
         self._changed()
 
     def is_quarantined(self, plugin: str) -> bool:
+        """Whether nothing may be asked of it."""
         loaded = self.plugins.get(plugin)
-        return loaded is not None and loaded.state in ("quarantined", "failed")
+        return loaded is not None and loaded.state in ("quarantined", "failed", "off")
 
-    def release(self, plugin: str) -> None:
-        """IT has mended it, or wants to try again."""
-        loaded = self.plugins[plugin]
-        if loaded.state == "quarantined":
-            loaded.state, loaded.reason = "running", None
-            loaded.failures.clear()
-            self._changed()
+    def missing(self, hook: str) -> list[str]:
+        """Plugins that should answer this hook, but cannot at present. One that is switched off is not missed."""
+        return [
+            plugin.name
+            for plugin in self.plugins.values()
+            if (plugin.state in ("failed", "quarantined") or (plugin.state == "loaded" and plugin.instance is None))
+            and plugin.folder is not None
+            and hook in plugin_finding.hook_names(plugin.folder)
+        ]
 
-    def folders(self) -> dict[Path, str]:
-        return {plugin.folder: plugin.name for plugin in self.plugins.values() if plugin.folder}
+    def owners(self) -> list[Loaded]:
+        """Those whose code may run."""
+        return [plugin for plugin in self.plugins.values() if plugin.module is not None]
+
+    def changed(self) -> None:
+        self._changed()
 
     def _quarantine(self, plugin: Loaded, reason: str) -> None:
         if plugin.state == "running":
             plugin.state, plugin.reason = "quarantined", reason
             log.error("plugin_quarantined", plugin=plugin.name, reason=reason)
+            self.quarantined(plugin)
 
 
-def _sources(directory: Path | None) -> "dict[str, EntryPoint | Path]":
-    found: dict[str, EntryPoint | Path] = {point.name: point for point in entry_points(group=GROUP)}
-    if directory is not None and directory.is_dir():
-        found |= {path.parent.name: path.parent for path in sorted(directory.glob("*/__init__.py"))}
-    return found
-
-
-def _import_folder(folder: Path) -> ModuleType:
-    name = f"kommunevert_plugin_{folder.name}"
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{folder} is no Python package")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def _version(source: "EntryPoint | Path") -> str:
-    if isinstance(source, EntryPoint) and source.dist is not None:
-        return source.dist.version
-    return "folder"
+def _named(error: BaseException) -> str:
+    """Its type; what a plugin raised that is no Exception stands in the text of ours."""
+    return str(error).removeprefix("raised ") if type(error).__name__ == "PluginRaisedError" else type(error).__name__
 
 
 def _place(error: BaseException) -> str:

@@ -216,7 +216,10 @@ def _tell(batch: list[_Work], calls: list[Callable[[], None]]) -> None:
         else:
             work.done.set_result(work.result)
     for call in calls:
-        call()
+        try:
+            call()
+        except BaseException:  # a plugin's; those after it must hear of their commit
+            log.exception("after_commit_failed", call=getattr(call, "__qualname__", str(call)))
 
 
 def _engine(url: str) -> Engine:

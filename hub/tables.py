@@ -152,3 +152,13 @@ api_answer = Table(
     Column("answer", LargeBinary),
     Index("api_answer_made", "made_at"),
 )
+
+plugin_choice = Table(
+    "plugin_choice",
+    metadata,
+    Column("plugin", String(64), primary_key=True),
+    Column("is_on", Boolean),
+    Column("settings", JSON(none_as_null=True)),
+    Column("changed_at", Utc, nullable=False),
+    Column("changed_by", String(120), nullable=False),
+)

@@ -87,9 +87,9 @@ async def test_what_is_not_declared_is_not_sent(hub: Hub) -> None:
     device = hub.devices.get("kiosk-1")
     assert device is not None
     with pytest.raises(UndeclaredMessageError):
-        hub.mqtt.send(device, "joke", kiosk.Receipt(of="a", result="refused"))
+        hub.mqtt.send("test", device, "joke", kiosk.Receipt(of="a", result="refused"))
     with pytest.raises(UndeclaredMessageError):
-        hub.mqtt.send(device, "offer", kiosk.Receipt(of="a", result="refused"))
+        hub.mqtt.send("test", device, "offer", kiosk.Receipt(of="a", result="refused"))
     with pytest.raises(ValueError, match="declared by another plugin"):
         hub.mqtt.speak([Channel("down", "offer", kiosk.Found, "another meaning", kind="kiosk")])
 

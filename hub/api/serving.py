@@ -18,6 +18,7 @@ from hub.api.idempotency import Answer, Key, Keys
 from hub.api.operations import IF_MATCH_PATTERN, PREFIX, Call, Caller, Operation, Page
 from hub.api.problems import FieldError, ProblemError, problem_answer
 from hub.api.tokens import Tokens
+from hub.guard import at_once, guarded
 from hub.hooks import Blame
 from hub.limits import Limiter
 from hub.store import Store
@@ -42,19 +43,13 @@ class ApiServer:
 
     def __init__(
         self,
-        operations: Iterable[Operation],
         tokens: Tokens,
         store: Store,
         blame: Blame,
         *,
         requests_per_minute: int,
     ) -> None:
-        """Raises ValueError when two operations are the same method on the same path."""
         self.operations: dict[tuple[str, str], Operation] = {}
-        for one in operations:
-            other = self.operations.setdefault((one.method, one.path), one)
-            if other is not one:
-                raise ValueError(f"{one.method} {PREFIX}{one.path} is offered by {other.owner} and {one.owner}")
         self._tokens = tokens
         self._keys = Keys(store)
         self._blame = blame
@@ -62,10 +57,22 @@ class ApiServer:
         self._strangers = Limiter(max(requests_per_minute // STRANGERS_SHARE, 1), 60)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def routes(self) -> list[web.RouteDef]:
-        """Fixed paths before those with parameters, which would take them too."""
-        ordered = sorted(self.operations.values(), key=lambda one: ("{" in one.path, one.path))
+    def offer(self, operations: Iterable[Operation]) -> list[web.RouteDef]:
+        """Their routes: fixed paths before those with parameters, which would take them too.
+
+        Raises ValueError when two operations are the same method on the same path.
+        """
+        offered = list(operations)
+        for one in offered:
+            other = self.operations.setdefault((one.method, one.path), one)
+            if other is not one:
+                raise ValueError(f"{one.method} {PREFIX}{one.path} is offered by {other.owner} and {one.owner}")
+        ordered = sorted(offered, key=lambda one: ("{" in one.path, one.path))
         return [web.route(one.method, PREFIX + one.path, self._route(one)) for one in ordered]
+
+    def withdraw(self, owner: str) -> None:
+        """The owner's routes answer nobody any more, and its paths are free."""
+        self.operations = {key: one for key, one in self.operations.items() if one.owner != owner}
 
     def _route(self, operation: Operation) -> Callable[[web.Request], Any]:
         async def serve(request: web.Request) -> web.StreamResponse:
@@ -200,7 +207,10 @@ class ApiServer:
     async def _run(self, operation: Operation, call: Call[Any, Any, Any]) -> BaseModel | None:
         try:
             async with asyncio.timeout(OPERATION_SECONDS):
-                result: BaseModel | None = await operation.take(call)
+                owner = self._blame.owner(operation.owner)
+                result: BaseModel | None = await (
+                    operation.take(call) if owner is None else guarded(owner, at_once(owner, operation.take, call))
+                )
         except ProblemError:
             raise
         except TimeoutError as error:

@@ -77,7 +77,7 @@ class SystemPages:
         name = request.match_info["plugin"]
         if name not in self._hub.host.plugins:
             raise web.HTTPNotFound(text=f"There is no plugin {name}.")
-        self._hub.host.release(name)
+        await self._hub.lives.restart(name)
         actor = session_of(request).account
         await self._hub.store.write(lambda connection: audit.record(connection, actor, "plugin.released", name))
         return see("/plugins")

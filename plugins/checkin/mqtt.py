@@ -3,6 +3,7 @@
 import structlog
 
 from devices.contract import kiosk
+from hub.hooks import UnansweredError
 from hub.limits import Limiter
 from hub.plugin import Context, Device, Event, Incoming
 from plugins.checkin.config import Settings
@@ -42,6 +43,9 @@ class Kiosks:
             number, host_is_told = await self._visits.register(message, incoming.device.id)
         except UnknownHostError:
             return self._refuse(incoming.device, message.id, "unknown_host")
+        except UnansweredError as error:
+            log.warning("visit_waits", why=str(error))
+            return None  # without receipt: the kiosk keeps the visit and sends it again
         receipt = kiosk.Receipt(of=message.id, result="registered", number=number, host_is_told=host_is_told)
         self._context.send(incoming.device, "receipt", receipt)
         return None

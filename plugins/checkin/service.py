@@ -33,9 +33,10 @@ class Visits:
     async def register(self, message: kiosk.Visit, device: str) -> tuple[str | None, bool]:
         """The visit's number, and whether a channel reaches the host; durable when it returns.
 
-        Raises UnknownHostError; a visit that is in the store already is accepted again without its host.
+        Raises UnknownHostError; a visit that is in the store already is accepted again without its host. Raises
+        hub.hooks.UnansweredError while the directory is not there to be asked: nobody is refused for that.
         """
-        host = await self._context.hooks.first(host_question, person_id=message.host)
+        host = await self._context.hooks.certain(host_question, person_id=message.host)
         if host is None:
             known = await self._context.store.read(lambda connection: rows.get(connection, message.id))
             if known is None:
@@ -44,7 +45,7 @@ class Visits:
 
         arrival = rows.Arrival(message, device, host, now())
         number = await self._context.store.write_with_others(self._add_all, arrival)
-        return number, any(await self._context.hooks.every(can_reach, person=host))
+        return number, await self._context.hooks.any(can_reach, person=host)
 
     def _add_all(self, connection: Connection, arrivals: list[rows.Arrival]) -> list[str | None]:
         numbers, fresh = rows.add_all(connection, arrivals)
@@ -93,7 +94,7 @@ class Visits:
         await self._context.store.write(write)
 
     async def tell_hosts(self, events: list[Event]) -> None:
-        """Raises what `deliver` raises: the events come again then, and a message's id makes it one."""
+        """Raises what `deliver` raises when nobody took it: the events come again, and a message's id makes it one."""
         ids = [event.subject for event in events]
         visits = await self._context.store.read(lambda connection: rows.get_all(connection, ids))
         waiting = [one for one in visits if one.is_inside and one.visitor is not None]
@@ -120,10 +121,10 @@ class Visits:
         await self._context.store.write(write)
 
     async def _tell_host(self, visit: Visit) -> bool:
-        host = await self._context.hooks.first(host_question, person_id=visit.host or "")
+        host = await self._context.hooks.certain(host_question, person_id=visit.host or "")
         if host is None:
             return False
-        return any(await self._context.hooks.must(deliver, message=self._message(visit, host)))
+        return await self._context.hooks.some(deliver, message=self._message(visit, host))
 
     async def get(self, visit_id: str) -> Visit | None:
         return await self._context.store.read(lambda connection: rows.get(connection, visit_id))

@@ -1,7 +1,7 @@
 """Who works here: people, units, phones and tasks from the municipality's directory, and whether they are in."""
 
 from hub.hookspecs import Health, HeldData, Login, Page, Person, Presence, presence_changed
-from hub.plugin import N_, Context, hookimpl
+from hub.plugin import N_, Context, NotYetError, hookimpl
 from plugins.directory.api import PeopleApi
 from plugins.directory.config import Settings
 from plugins.directory.people import People
@@ -33,7 +33,10 @@ class Plugin:
 
     @hookimpl
     async def host(self, person_id: str) -> Person | None:
-        return self.people.host(person_id)
+        found = self.people.host(person_id)
+        if found is None and self.directory.read_at is None:
+            raise NotYetError("the directory has never been read")
+        return found
 
     @hookimpl
     async def presences(self) -> list[Presence]:

@@ -83,7 +83,7 @@ class PluginApi:
             "POST",
             "/plugins/{plugin}/release",
             self.release,
-            summary="Let a plugin that is in quarantine try again",
+            summary="Start a plugin anew that is in quarantine or did not start",
             scope="plugins:write",
             roles={"it"},
             answer=PluginDocument,
@@ -108,7 +108,7 @@ class PluginApi:
 
     async def release(self, call: Call[PluginPath, Nothing, Nothing]) -> PluginDocument:
         plugin = self._found(call.path)
-        self._hub.host.release(plugin.name)
+        await self._hub.lives.restart(plugin.name)
         actor = call.caller.name
         await self._hub.store.write(lambda connection: audit.record(connection, actor, "plugin.released", plugin.name))
         return (await self._documents([plugin]))[0]

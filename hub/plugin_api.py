@@ -1,0 +1,24 @@
+"""The version of what a plugin may rely on, and whether a plugin fits."""
+
+import re
+
+API_VERSION = "1.1"
+"""The first number changes when a plugin must change; the second when there is more to use."""
+
+
+class IncompatibleError(Exception):
+    """The plugin was written for another version; the text says which, and what this is."""
+
+
+def check_api(wanted: str) -> None:
+    """`wanted` is a plugin's `kommunevert_api`, such as "1.0". Raises IncompatibleError."""
+    found = re.fullmatch(r"(\d+)\.(\d+)", wanted)
+    if found is None:
+        raise IncompatibleError(f'kommunevert_api = "{wanted}" is no version; "{API_VERSION}" is one')
+    major, minor = int(found[1]), int(found[2])
+    ours, newest = (int(part) for part in API_VERSION.split("."))
+    if major != ours or minor > newest:
+        raise IncompatibleError(
+            f"it is written for version {wanted} of the plugin interface; this hub has {API_VERSION}, "
+            f"and loads plugins written for {ours}.0 to {API_VERSION}"
+        )

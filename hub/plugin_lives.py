@@ -1,0 +1,302 @@
+"""The lives of plugins: each is started, stopped, put aside and started anew, while the hub goes on."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from aiohttp import web
+
+from hub.api.operations import Api, Operation
+from hub.guard import SaidError, at_once, guarded, ours
+from hub.hookspecs import project
+from hub.migrating import migrate
+from hub.mqtt import receive_signs_of_life
+from hub.plugin import Context
+from hub.plugin_choices import Choice, choices
+from hub.plugin_host import BOOT_STEP_SECONDS, START_STEP_SECONDS, Loaded
+from hub.plugin_store import PluginStore
+from hub.settings import ConfigurationError
+from hub.web.pages import Pages, Serve, Shell
+from hub.web.plugin_routes import PluginRoutes
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+log = structlog.get_logger("plugins")
+
+START_SECONDS = 20
+STOP_SECONDS = 5
+END_SECONDS = 7
+"""Longer than the guard leaves a task that ignores its cancellation (hub/guard.py)."""
+RETRY_SECONDS = (5.0, 30.0, 120.0)
+"""After these waits a plugin that did not start is started again; then it waits for somebody on the console."""
+
+
+class PluginLives:
+    """`routes` are the pages of those that run."""
+
+    def __init__(self, hub: "Hub", shell: Shell) -> None:
+        self.routes = PluginRoutes()
+        self.choices: dict[str, Choice] = {}
+        self._hub = hub
+        self._shell = shell
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._retries: dict[str, asyncio.TimerHandle] = {}
+        self._changing: set[asyncio.Task[None]] = set()
+        self._is_ready = False
+        hub.host.quarantined = lambda plugin: self._later(self._put_aside(plugin))
+
+    # -- all of them
+
+    async def start_all(self) -> None:
+        """One after the other, in the order of the entry points; those that the console has switched off not."""
+        self.choices = await self._hub.store.read(choices)
+        for name, plugin in self._hub.host.plugins.items():
+            choice = self.choices.get(name)
+            if choice is not None and choice.is_on is not None:
+                plugin.state = "loaded" if choice.is_on else "off"
+            if plugin.state == "failed":
+                self._retry_later(plugin)
+            elif plugin.state == "loaded":
+                await self.start(name)
+
+    def ready(self) -> None:
+        """The hub serves: from now on a plugin that starts disturbs somebody."""
+        self._is_ready = True
+
+    async def close(self) -> None:
+        for retry in self._retries.values():
+            retry.cancel()
+        if self._changing:
+            await asyncio.wait(self._changing, timeout=STOP_SECONDS)
+        names = [name for name, plugin in self._hub.host.plugins.items() if plugin.instance is not None]
+        await asyncio.gather(*(self.stop(name) for name in reversed(names)))
+
+    def operations(self) -> list[Operation]:
+        """What those that run offer in the HTTP API."""
+        running = [plugin.context for plugin in self._hub.host.plugins.values() if plugin.context is not None]
+        return [operation for context in running for operation in context.api.operations]
+
+    # -- one of them
+
+    async def start(self, name: str) -> None:
+        """Whatever goes wrong is the plugin's failure, and is tried again a few times."""
+        async with self._lock(name):
+            await self._start(self._hub.host.plugins[name])
+
+    async def stop(self, name: str) -> None:
+        async with self._lock(name):
+            await self._stop(self._hub.host.plugins[name])
+
+    async def restart(self, name: str) -> None:
+        """Anew, with its settings as they are now; also one that was in quarantine or did not start."""
+        async with self._lock(name):
+            plugin = self._hub.host.plugins[name]
+            await self._stop(plugin)
+            plugin.tries = 0
+            await self._start(plugin)
+
+    async def switch(self, name: str, *, is_on: bool) -> None:
+        async with self._lock(name):
+            plugin = self._hub.host.plugins[name]
+            await self._stop(plugin)
+            plugin.tries = 0
+            if is_on:
+                await self._start(plugin)
+            else:
+                plugin.state, plugin.reason = "off", None
+                self._hub.host.changed()
+
+    # -- how
+
+    async def _start(self, plugin: Loaded) -> None:
+        host = self._hub.host
+        if (retry := self._retries.pop(plugin.name, None)) is not None:
+            retry.cancel()
+        plugin.state, plugin.reason = "loaded", None
+        plugin.start_seconds = START_STEP_SECONDS if self._is_ready else BOOT_STEP_SECONDS
+        plugin.forgive()
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                if plugin.module is None:
+                    await asyncio.to_thread(host.load, plugin)
+                if plugin.module is not None:
+                    await self._make(plugin)
+        except ConfigurationError as error:
+            host.fail(plugin.name, f"its settings are wrong: {error}")
+        except Exception as error:
+            log.exception("plugin_not_started", plugin=plugin.name)
+            host.fail(plugin.name, f"did not start: {type(error).__name__}: {error}")
+        plugin.start_seconds = None
+        if host.is_quarantined(plugin.name):  # it has failed
+            await self._clear(plugin)
+            self._retry_later(plugin)
+            return
+        plugin.state, plugin.tries = "running", 0
+        host.changed()
+        if self._is_ready:
+            receive_signs_of_life(self._hub.mqtt, self._hub.devices, self._hub.kinds())
+            await self._hub.hooks.one(plugin.name, project)
+
+    async def _make(self, plugin: Loaded) -> None:
+        hub, name = self._hub, plugin.name
+        assert plugin.module is not None  # noqa: S101 (it was imported)
+        assert plugin.folder is not None  # noqa: S101
+        folder = plugin.folder
+        plugin.settings = self.settings(plugin)
+        if (folder / "migrations").is_dir():
+            await hub.store.write(lambda connection: migrate(connection, name, folder / "migrations"))
+        pages = Pages(name, folder, self._shell, self._guard)
+        api = Api(name)
+        context = plugin.context = self._context(plugin, pages, api)
+        instance = plugin.instance = at_once(plugin, plugin.module.Plugin, context, plugin.settings)
+        if specifications := getattr(plugin.module, "hookspecs", None):
+            hub.hooks.add_specifications(specifications)
+        hub.hooks.register(name, instance)
+        await guarded(plugin, at_once(plugin, instance.start))
+        hub.tablet_kinds |= context.tablet_kinds
+        self.routes.put(name, [*hub.api_server.offer(api.operations), *pages.routes])
+
+    def settings(self, plugin: Loaded) -> Any:
+        """Those from the console where there are any, else the file's. Raises ConfigurationError."""
+        choice = self.choices.get(plugin.name)
+        configuration = self._hub.configuration
+        if choice is None or choice.settings is None:
+            return self._hub.host.check_settings(plugin, configuration)
+        assert plugin.module is not None  # noqa: S101
+        model = plugin.module.Plugin.settings_model
+        return at_once(plugin, configuration.checked, model, choice.settings, ("plugins", plugin.name))
+
+    async def _stop(self, plugin: Loaded) -> None:
+        await self._halt(plugin)
+        await self._clear(plugin)
+        plugin.state = "loaded"
+
+    async def _put_aside(self, plugin: Loaded) -> None:
+        """Quarantine: nothing of it runs, and what asks for it hears that it is out of order."""
+        async with self._lock(plugin.name):
+            if plugin.state == "quarantined":
+                await self._halt(plugin)
+
+    async def _halt(self, plugin: Loaded) -> None:
+        """Jobs, its own `stop`, and what it left running."""
+        await _end(plugin.jobs.values())
+        plugin.jobs.clear()
+        stop = getattr(plugin.instance, "stop", None)
+        if stop is not None:
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await guarded(plugin, at_once(plugin, stop))
+            except Exception as error:  # noqa: BLE001
+                self._hub.host.failed(plugin.name, "stop", error)
+        left = [task for task in plugin.tasks if not task.done()]
+        if left:
+            log.warning("plugin_leaves_tasks", plugin=plugin.name, tasks=len(left))
+            if not await _end(left):
+                self._hub.host.failed(plugin.name, "stop", SaidError("leaves tasks running that do not end"))
+        plugin.tasks.clear()
+
+    async def _clear(self, plugin: Loaded) -> None:
+        """As if it had never started."""
+        hub, name = self._hub, plugin.name
+        hub.hooks.unregister(name)
+        hub.mqtt.forget(name)
+        self.routes.remove(name)
+        hub.api_server.withdraw(name)
+        await _end([*plugin.jobs.values(), *plugin.tasks])
+        plugin.jobs.clear()
+        if plugin.context is not None:
+            for kind in plugin.context.tablet_kinds:
+                hub.tablet_kinds.pop(kind, None)
+            plugin.context._end()  # noqa: SLF001 (nobody else may)
+        plugin.context = plugin.instance = None
+
+    def _retry_later(self, plugin: Loaded) -> None:
+        if plugin.tries >= len(RETRY_SECONDS):
+            return
+        wait = RETRY_SECONDS[plugin.tries]
+        plugin.tries += 1
+        self._retries[plugin.name] = asyncio.get_running_loop().call_later(
+            wait, lambda: self._later(self._retry(plugin))
+        )
+
+    async def _retry(self, plugin: Loaded) -> None:
+        async with self._lock(plugin.name):
+            if plugin.state == "failed":
+                await self._start(plugin)
+
+    def _later(self, change: Any) -> None:
+        task = ours(change)
+        self._changing.add(task)
+        task.add_done_callback(self._changing.discard)
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        return self._locks.setdefault(name, asyncio.Lock())
+
+    def _context(self, plugin: Loaded, pages: Pages, api: Api) -> Context:
+        hub, name = self._hub, plugin.name
+        assert plugin.folder is not None  # noqa: S101
+        return Context(
+            name=name,
+            folder=plugin.folder,
+            data=hub.settings.data,
+            site=hub.settings.site,
+            web_address=hub.settings.web.address,
+            store=PluginStore(hub.store, name, self._kept_the_writer(name), has_own_reader=not plugin.is_ours),
+            hooks=hub.hooks,
+            events=hub.events,
+            live=hub.live,
+            devices=hub.devices,
+            mqtt=hub.mqtt,
+            entities=hub.entities,
+            commands=hub.commands,
+            pages=pages,
+            api=api,
+            translator=pages.translator,
+            run=hub.host.run,
+        )
+
+    def _kept_the_writer(self, name: str) -> Callable[[float], None]:
+        def kept(seconds: float) -> None:
+            self._hub.host.failed(name, "store", SaidError(f"kept all others from writing for {seconds:.1f} s"))
+
+        return kept
+
+    def _guard(self, name: str, path: str, serve: Serve) -> Serve:
+        """A plugin's page that fails is the plugin's failure."""
+        host = self._hub.host
+        plugin = host.plugins[name]
+
+        async def guarded_page(request: web.Request) -> web.StreamResponse:
+            if host.is_quarantined(name):
+                raise web.HTTPServiceUnavailable(text=f"The plugin {name} is out of order.")
+            try:
+                answer = await guarded(plugin, at_once(plugin, serve, request))
+                if not isinstance(answer, web.StreamResponse):
+                    raise TypeError(f"a page gives a response, not {type(answer).__name__}")  # noqa: TRY301
+            except web.HTTPException:
+                raise
+            except Exception as error:
+                host.failed(name, f"page {path}", error)
+                raise
+            host.succeeded(name, f"page {path}")
+            return answer
+
+        return guarded_page
+
+
+async def _end(tasks: Any) -> bool:
+    """Cancel them; False when some do not end in time."""
+    waiting = [task for task in tasks if not task.done()]
+    for task in waiting:
+        task.cancel()
+    if not waiting:
+        return True
+    _, stuck = await asyncio.wait(waiting, timeout=END_SECONDS)
+    for task in stuck:
+        log.error("task_does_not_end", task=task.get_name())
+    with suppress(asyncio.CancelledError, Exception):
+        await asyncio.gather(*(task for task in waiting if task.done()), return_exceptions=True)
+    return not stuck
