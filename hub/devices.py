@@ -11,6 +11,7 @@ from sqlalchemy import Connection, insert, select, update
 from devices.contract.alive import DEADLINE_SECONDS, Heartbeat
 from devices.contract.messages import Id
 from hub import audit
+from hub.absences import Absences
 from hub.live import Live
 from hub.store import Store, after_commit, now
 from hub.tables import device as device_table
@@ -72,6 +73,8 @@ class Vitals:
     heard_time: datetime | None = None
     said_goodbye: bool = False
     heartbeat: Heartbeat | None = None
+    clock_offset_seconds: float | None = None
+    """Its clock against ours when its last heartbeat came: above 0, its clock is ahead. The way takes part of it."""
     refused: int = 0
     last_refusal: str | None = None
 
@@ -94,6 +97,8 @@ class Devices:
     """In memory for speed, in the store for truth. Accounts come and go by `hub.admission`."""
 
     def __init__(self, store: Store, live: Live) -> None:
+        self.absences = Absences(store)
+        self._heard_ever: set[str] = set()
         self._store = store
         self._live = live
         self._known: dict[str, Device] = {}
@@ -104,6 +109,8 @@ class Devices:
 
     async def load(self) -> None:
         self._known = {device.id: device for device in await self._store.read(_all)}
+        self._heard_ever |= {one.id for one in self._known.values() if one.first_heard_at is not None}
+        self._heard_ever &= set(self._known)
 
     def __iter__(self) -> Iterator[Device]:
         return iter(sorted(self._known.values(), key=lambda device: (device.kind, device.id)))
@@ -114,15 +121,21 @@ class Devices:
     def get(self, device_id: str) -> Device | None:
         return self._known.get(device_id)
 
-    def free_id(self, kind: str) -> str:
-        """The first of `kiosk-1`, `kiosk-2` … that no device has."""
-        number = 1
-        while f"{kind}-{number}" in self._known:
-            number += 1
-        return f"{kind}-{number}"
-
     def vitals(self, device_id: str) -> Vitals:
         return self._vitals.setdefault(device_id, Vitals())
+
+    async def describe(self, device_id: str, name: str, place: Place, actor: str) -> None:
+        """Another name or place. Raises UnknownDeviceError."""
+        self.must(device_id)
+
+        def write(connection: Connection) -> None:
+            values = {"name": name, **_place_values(place)}
+            connection.execute(update(device_table).where(device_table.c.id == device_id).values(**values))
+            audit.record(connection, actor, "device.described", device_id, values)
+            self._touch(connection)
+
+        await self._store.write(write)
+        await self.load()
 
     def must(self, device_id: str) -> Device:
         """Raises UnknownDeviceError."""
@@ -157,6 +170,8 @@ class Devices:
     def forget_vitals(self, names: Iterable[str]) -> None:
         """It is gone, or other hardware from now on."""
         for name in names:
+            self.absences.back(name, "removed")
+            self._heard_ever.discard(name)
             self._vitals.pop(name, None)
             self._alive.discard(name)
 
@@ -172,14 +187,21 @@ class Devices:
         vitals.said_goodbye = False
         if heartbeat is not None:
             vitals.heartbeat = heartbeat
+            vitals.clock_offset_seconds = (heartbeat.sent_at - vitals.heard_time).total_seconds()
         if device.id not in self._alive:
             self._alive.add(device.id)
+            self.absences.back(device.id)
+            if device.id not in self._heard_ever:
+                self._heard_ever.add(device.id)
+                self.absences.heard_first(device.id)
             self.on_arrival(device.id)
             self._live.touch("devices")
 
     def goodbye(self, device: Device) -> None:
         """Its last will, or its own word that it stops."""
         self.vitals(device.id).said_goodbye = True
+        if device.id in self._heard_ever:
+            self.absences.away(device.id, "last_will")
         self.notice_absences()
 
     def refused(self, device_id: str, what: str) -> None:
@@ -190,6 +212,7 @@ class Devices:
 
     def notice_absences(self) -> None:
         """Call it now and then: a silent device sends no event."""
+        self.absences.notice((one, self.vitals(one).heard_at) for one in self._heard_ever)
         gone = {device_id for device_id in self._alive if not self.vitals(device_id).is_alive}
         if gone:
             self._alive -= gone

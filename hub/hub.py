@@ -42,6 +42,7 @@ from hub.store import Store, now
 from hub.watchdog import Watchdog
 from hub.web.api_pages import ApiPages
 from hub.web.assets import Assets
+from hub.web.device_pages import DevicePages
 from hub.web.gateway_pages import GatewayPages
 from hub.web.health import health_routes
 from hub.web.live_stream import live_stream
@@ -105,7 +106,7 @@ class Hub:
         """Ready inside. Raises OperationalError, BrokerError, NewerSchemaError or MissingAssetsError."""
         async with AsyncExitStack() as stack:
             stack.enter_context(owned_tasks())
-            shell = Shell(self.settings.site, self.hooks, Assets(), FOLDER)
+            shell = Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live)
 
             await self._open_store(stack)
 
@@ -136,7 +137,7 @@ class Hub:
             stack.push_async_callback(self.lives.close)
             await self.lives.start_all()
             self.host.begin()
-            receive_signs_of_life(self.mqtt, self.devices, self.kinds())
+            receive_signs_of_life(self.mqtt, self.kinds())
             self.mqtt.attach(wire)
             self.entities.attach(wire)
             if self.dynamic_security is not None:
@@ -146,6 +147,8 @@ class Hub:
             await self._beside(stack, "accounts", lambda: self.admission.watch(self._devices_changed))
             await self._beside(stack, "projections", self._project)
             await self._beside(stack, "entities", self.entities.tick)
+            await self.devices.absences.start()
+            stack.push_async_callback(self.devices.absences.write, is_last=True)
             await self._beside(stack, "absences", self._notice_absences)
             await self._beside(stack, "old events", self._forget_events)
 
@@ -163,7 +166,7 @@ class Hub:
         """Store and plugins, but no broker, no pages and no jobs: for commands, also beside a hub that runs."""
         async with AsyncExitStack() as stack:
             await self._open_store(stack)
-            self.lives = PluginLives(self, Shell(self.settings.site, self.hooks, Assets(), FOLDER))
+            self.lives = PluginLives(self, Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live))
             stack.push_async_callback(self.lives.close)
             await self.lives.start_all()
             yield self
@@ -199,6 +202,13 @@ class Hub:
     async def revoke(self, device: str, actor: str) -> None:
         """The device is cut at once. Raises UnknownDeviceError."""
         await self.admission.revoke(device, actor)
+
+    def free_id(self, kind: str) -> str:
+        """`kiosk-1`, or the first number that nobody has."""
+        number = 1
+        while self.devices.get(f"{kind}-{number}") or self.gateways.get(f"{kind}-{number}"):
+            number += 1
+        return f"{kind}-{number}"
 
     def kinds(self) -> set[str]:
         """The kinds of device that some plugin drives."""
@@ -266,6 +276,7 @@ class Hub:
         kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
         login_pages(kernel, self.accounts, is_secure=secure)
         system = SystemPages(kernel, self)
+        DevicePages(kernel, self)
         ApiPages(kernel, self)
         GatewayPages(kernel, self.gateways, self.admission)
         PairingPages(kernel, self, self.pairing)
@@ -290,6 +301,7 @@ class Hub:
             self.mqtt.take(received)
 
     def _came_back(self) -> None:
+        self.devices.absences.listening(is_connected=True)
         self.live.touch("plugins")
         self.entities.came_back()
         if self.dynamic_security is not None:
@@ -297,6 +309,7 @@ class Hub:
         self._to_project.set()
 
     def _went_away(self) -> None:
+        self.devices.absences.listening(is_connected=False)
         self.live.touch("plugins")
         if self.dynamic_security is not None:
             self.dynamic_security.lost()
@@ -317,12 +330,15 @@ class Hub:
     async def _forget_events(self) -> None:
         while True:
             await self.events.forget(now() - EVENTS_KEPT)
+            await self.devices.absences.forget()
             await asyncio.sleep(FORGET_SECONDS)
 
     async def _notice_absences(self) -> None:
         while True:
             await asyncio.sleep(1)
             self.devices.notice_absences()
+            if await self.devices.absences.write():
+                self.live.touch("devices")
 
     async def _beside(self, stack: AsyncExitStack, name: str, work: Callable[[], Any]) -> None:
         """Run until the stack unwinds. The hub's own parts do not end by themselves; one that does breaks the hub."""

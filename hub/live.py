@@ -12,8 +12,11 @@ class Live:
 
     def __init__(self) -> None:
         self._watchers: set[_Watcher] = set()
+        self.count = 0
+        """Changes so far. A page that was made at a lower count than its stream begins with has missed some."""
 
     def touch(self, subject: str) -> None:
+        self.count += 1
         for watcher in self._watchers:
             watcher.changed.add(subject)
             watcher.ring.set()

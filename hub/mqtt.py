@@ -27,6 +27,8 @@ from hub.wire import Received, Wire
 log = structlog.get_logger("mqtt")
 
 M = TypeVar("M", bound=Message)
+HUB = "hub"
+"""Receives signs of life, which need no handler."""
 HANDLER_SECONDS = 10
 MOST_AT_ONCE = 20_000
 DEVICE_MESSAGES, DEVICE_SECONDS = 2000, 2.0
@@ -220,9 +222,18 @@ class Mqtt:
         except _RefusedError as refused:
             return self._refuse(received, parts, str(refused))
         received_total.labels(parts.kind, route.what).inc()
-        if not received.retained:
-            self._devices.heard(incoming.device)
+        self._take_sign_of_life(incoming, is_old=received.retained)
+        if route.plugin == HUB:
+            return self._done(received)
         return self._start(route, received, incoming)
+
+    def _take_sign_of_life(self, incoming: Incoming[Any], *, is_old: bool) -> None:
+        """At once and in the order of arrival: a last will and the heartbeat after it may come in one read."""
+        message = incoming.message
+        if isinstance(message, Status) and not message.online:
+            self._devices.goodbye(incoming.device)  # the broker's word: no sign of life
+        elif not is_old:
+            self._devices.heard(incoming.device, message if isinstance(message, Heartbeat) else None)
 
     def _accepted(self, received: Received, parts: Topic) -> tuple[_Route, Incoming[Any]]:
         device = self._devices.get(parts.device)
@@ -334,19 +345,15 @@ def _id_in(payload: bytes) -> str | None:
         return None
 
 
-def receive_signs_of_life(mqtt: Mqtt, devices: Devices, kinds: set[str]) -> None:
+def receive_signs_of_life(mqtt: Mqtt, kinds: set[str]) -> None:
     """Heartbeat and status of every kind of device that some plugin drives."""
 
-    async def heartbeat(incoming: Incoming[Heartbeat]) -> None:
-        devices.heard(incoming.device, incoming.message)
+    async def taken(_incoming: Incoming[Any]) -> None:
+        """`Mqtt.take` has seen to it, as to every message's being a sign of life."""
 
-    async def status(incoming: Incoming[Status]) -> None:
-        if not incoming.message.online:
-            devices.goodbye(incoming.device)
-
-    known = set(mqtt.filters_of("hub"))
+    known = set(mqtt.filters_of(HUB))
     for kind in sorted(kinds):
         if any(f"/{kind}/+/up/heartbeat" in one for one in known):
             continue
-        mqtt.receive("hub", kind, "heartbeat", Heartbeat, heartbeat)
-        mqtt.receive("hub", kind, "status", Status, status, takes_retained=True)
+        mqtt.receive(HUB, kind, "heartbeat", Heartbeat, taken)
+        mqtt.receive(HUB, kind, "status", Status, taken, takes_retained=True)

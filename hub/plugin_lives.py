@@ -137,7 +137,7 @@ class PluginLives:
         plugin.state, plugin.tries = "running", 0
         host.changed()
         if self._is_ready:
-            receive_signs_of_life(self._hub.mqtt, self._hub.devices, self._hub.kinds())
+            receive_signs_of_life(self._hub.mqtt, self._hub.kinds())
             await self._hub.hooks.one(plugin.name, project)
 
     async def _make(self, plugin: Loaded) -> None:

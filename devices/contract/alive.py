@@ -28,6 +28,8 @@ class Heartbeat(Message):
     uptime_seconds: int = Field(ge=0)
     outbox: int = Field(default=0, ge=0, description="events that wait for the hub's receipt")
     problem: str | None = Field(default=None, max_length=200, description="what a caretaker should know, in English")
+    battery_percent: int | None = Field(default=None, ge=0, le=100, description="absent: it has none, or cannot tell")
+    signal_dbm: int | None = Field(default=None, ge=-150, le=0, description="of its radio; absent: it is on a cable")
 
 
 CHANNELS = (

@@ -32,6 +32,7 @@ from devices.door.hardware import Hardware, HardwareError, Reading
 from devices.door.identity import Identity
 from devices.door.journal import Applied, Entry, Journal, Receipt
 from devices.door.passage import Passage
+from devices.door.radio import signal_dbm
 from devices.door.recorder import Recorder
 from hub.wire import Received, Will, Wire
 
@@ -191,6 +192,7 @@ class Controller:
             uptime_seconds=int(time.monotonic() - self._started),
             outbox=self._recorder.waiting,
             problem=(self._recorder.problem or self._damage or "")[:200] or None,
+            signal_dbm=signal_dbm(),
         )
         self._publish("heartbeat", heartbeat, qos=0)
 

@@ -97,6 +97,14 @@ export interface Heartbeat {
    * what a caretaker should know, in English
    */
   problem?: string | null;
+  /**
+   * absent: it has none, or cannot tell
+   */
+  battery_percent?: number | null;
+  /**
+   * of its radio; absent: it is on a cable
+   */
+  signal_dbm?: number | null;
 }
 export interface HostAnswer {
   visit: string;

@@ -7,6 +7,7 @@
 
 import mqtt from "mqtt";
 
+import { battery } from "./battery.ts";
 import { HEARTBEAT_SECONDS, type Heartbeat } from "./contract.ts";
 import type { Enrolment } from "./enrolment.ts";
 
@@ -77,6 +78,7 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
       sent_at: new Date().toISOString(),
       version: __VERSION__,
       uptime_seconds: Math.floor((performance.now() - began) / 1_000),
+      ...battery(),
       ...ends.condition(),
     };
     client.publish(`${branch}/up/heartbeat`, JSON.stringify(heartbeat), { qos: 0 });

@@ -35,9 +35,10 @@ function listen(): void {
   const line = document.getElementById("connection");
   const stream = new EventSource("/live");
   let wasLost = false;
-  stream.addEventListener("hello", () => {
+  stream.addEventListener("hello", (event) => {
     if (line) line.hidden = true;
-    if (wasLost) tell(everySubject());
+    const hasMissed = (event as MessageEvent<string>).data !== document.body.dataset.changes;
+    if (wasLost || hasMissed) tell(everySubject());
     wasLost = false;
   });
   stream.addEventListener("change", (event) => tell((event as MessageEvent<string>).data.split(" ")));

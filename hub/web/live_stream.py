@@ -12,7 +12,7 @@ def live_stream(live: Live) -> web.RouteDef:
             raise web.HTTPUnauthorized(text="Log in first.")
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await answer.prepare(request)
-        await answer.write(b"retry: 1000\nevent: hello\ndata:\n\n")
+        await answer.write(f"retry: 1000\nevent: hello\ndata: {live.count}\n\n".encode())
         async for changed in live.changes():
             text = f"event: change\ndata: {' '.join(sorted(changed))}\n\n" if changed else ": still here\n\n"
             try:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from hub.hooks import Hooks
 from hub.hookspecs import Page, Role, pages
+from hub.live import Live
 from hub.settings import SiteSettings
 from hub.translation import N_, Translator
 from hub.web.assets import Assets
@@ -27,11 +28,12 @@ LANGUAGE_COOKIE = "kommunevert_language"
 class Shell:
     """What all pages share: the template engine, the assets, the menu."""
 
-    def __init__(self, site: SiteSettings, hooks: Hooks, assets: Assets, kernel_folder: Path) -> None:
+    def __init__(self, site: SiteSettings, hooks: Hooks, assets: Assets, kernel_folder: Path, live: Live) -> None:
         self.site = site
         self.hooks = hooks
         self.assets = assets
         self.kernel_folder = kernel_folder
+        self.live = live
         self.translators: dict[str, Translator] = {}
         self.languages = tuple(one for one in site.languages if (kernel_folder / "locale" / one).is_dir()) or ("en",)
         self._folders: dict[str, FileSystemLoader] = {}
@@ -134,6 +136,7 @@ class Pages:
                 "session": request[SESSION],
                 "menu": await shell.menu(request),
                 "path": request.path,
+                "changes": shell.live.count,
                 "asset": shell.assets.url,
                 "clock": partial(_clock, shell.site, language),
                 "day": partial(_day, shell.site, language),
@@ -173,15 +176,19 @@ def _translated(gettext: Callable[[str], str], message: str, **values: object) -
 
 
 def _clock(site: SiteSettings, language: str, at: datetime | None) -> str:
-    return "" if at is None else format_time(at.astimezone(site.zone), "HH:mm", locale=_locale(language))
+    return "" if at is None else format_time(at.astimezone(site.zone), "HH:mm", locale=babel_locale(language))
 
 
 def _day(site: SiteSettings, language: str, at: datetime | None) -> str:
-    return "" if at is None else format_date(at.astimezone(site.zone), "EEEE d. MMMM", locale=_locale(language))
+    return "" if at is None else format_date(at.astimezone(site.zone), "EEEE d. MMMM", locale=babel_locale(language))
 
 
 def _moment(site: SiteSettings, language: str, at: datetime | None) -> str:
-    return "" if at is None else format_datetime(at.astimezone(site.zone), "d. MMM HH:mm:ss", locale=_locale(language))
+    return (
+        ""
+        if at is None
+        else format_datetime(at.astimezone(site.zone), "d. MMM HH:mm:ss", locale=babel_locale(language))
+    )
 
 
 def _language_name(language: str) -> str:
@@ -192,5 +199,5 @@ def _language_name(language: str) -> str:
         return language
 
 
-def _locale(language: str) -> str:
+def babel_locale(language: str) -> str:
     return {"nn": "nn_NO", "nb": "nb_NO"}.get(language, language)

@@ -92,7 +92,7 @@ class PairingPages:
         kind = old.kind if old else str(sent.get("kind", ""))
         if kind not in self._hub.kinds():
             raise web.HTTPBadRequest(text=f"kind is one of {', '.join(sorted(self._hub.kinds()))}")
-        device = old.id if old else self._free_id(kind)
+        device = old.id if old else self._hub.free_id(kind)
         name = old.name if old else str(clean(str(sent.get("name", ""))))[:80] or device
         place = old.where if old else place_in(sent)
         waiting = self._pairing.take(code)
@@ -103,7 +103,7 @@ class PairingPages:
         except TakenNameError as error:
             raise web.HTTPConflict(text=str(error)) from None
         self._pairing.give(waiting, enrolment)
-        return see("/devices")
+        return see(f"/devices/{device}")
 
     def _found(self, request: web.Request, code: str) -> Waiting | None:
         account = session_of(request).account
@@ -132,12 +132,6 @@ class PairingPages:
     def _limit(self, limiter: Limiter, request: web.Request) -> None:
         if wait := limiter.wait_seconds(request.remote or "?"):
             raise web.HTTPTooManyRequests(text="Too often.", headers={hdrs.RETRY_AFTER: str(int(wait) + 1)})
-
-    def _free_id(self, kind: str) -> str:
-        number = 1
-        while self._hub.devices.get(f"{kind}-{number}") or self._hub.gateways.get(f"{kind}-{number}"):
-            number += 1
-        return f"{kind}-{number}"
 
 
 async def _read(request: web.Request, model: type[M]) -> M:

@@ -92,6 +92,7 @@ async def test_people_are_found_while_one_types(town_hall: TownHall) -> None:
 
 async def test_a_new_tablet_gets_a_link_that_works_and_is_shut_out_again(town_hall: TownHall) -> None:
     page = await town_hall.console("/devices", "it")
+    await page.locator("summary").click()
     await page.locator("#kind").select_option("kiosk")
     await page.locator("#new-name").fill("Nettbrett ved heisen")
     await page.locator("#new-place").fill("2. etasje")
@@ -105,14 +106,16 @@ async def test_a_new_tablet_gets_a_link_that_works_and_is_shut_out_again(town_ha
     tablet = await town_hall.chromium.tab()
     await tablet.goto(link)
     await expect(tablet.locator("body")).to_have_attribute("data-state", "language")
-    row = page.locator("tr", has_text="Nettbrett ved heisen")
+    row = page.locator("#device-kiosk-1")
     await expect(row).to_contain_text("i kontakt")
+    await row.locator("a").click()
 
     page.once("dialog", lambda dialog: dialog.dismiss())
-    await row.get_by_role("button", name="Sperr").click()
-    await expect(row).to_have_count(1)
+    await page.get_by_role("button", name="Sperr").click()
+    await expect(page.locator("#device")).to_contain_text("i kontakt")
     page.once("dialog", lambda dialog: dialog.accept())
-    await row.get_by_role("button", name="Sperr").click()
+    await page.get_by_role("button", name="Sperr").click()
+    await page.wait_for_url("**/devices")
     await expect(row).to_have_count(0)
     town_hall.chromium.excuse("WebSocket connection")
     await tablet.goto(link)

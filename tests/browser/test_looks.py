@@ -286,6 +286,7 @@ async def test_each_page_of_the_console(
         await seen("/people?q=park", "people")
         await seen("/screens", "screens")
         await seen("/devices", "devices")
+        await page.locator("summary").click()
         await page.locator("#new-name").fill("Nettbrett ved heisen")
         await page.get_by_role("button", name="Lag ei lenkje" if language == "nn" else "Make a link").click()
         await seen("", "devices-link")

@@ -51,6 +51,7 @@ class VitalsDocument(Document):
     is_alive: bool
     heard_at: datetime | None = Field(description="null: not yet")
     heartbeat: Heartbeat | None
+    clock_offset_seconds: float | None = Field(description="its clock against the hub's; above 0: ahead")
     refused: int = Field(description="messages that the hub refused")
     last_refusal: str | None
 
@@ -60,6 +61,7 @@ class VitalsDocument(Document):
             is_alive=vitals.is_alive,
             heard_at=vitals.heard_time,
             heartbeat=vitals.heartbeat,
+            clock_offset_seconds=vitals.clock_offset_seconds,
             refused=vitals.refused,
             last_refusal=vitals.last_refusal,
         )
@@ -160,10 +162,12 @@ class DeviceApi:
             )
         if wanted.id is not None and self._hub.devices.get(wanted.id) is not None:
             raise ProblemError("conflict", "There is such a device; renew it, or take another id.")
-        device = wanted.id or self._hub.devices.free_id(wanted.kind)
-        return await self._enrolled(
-            device, wanted.kind, wanted.name or device, Place(**wanted.where.model_dump()), call.caller.name
-        )
+        device = wanted.id or self._hub.free_id(wanted.kind)
+        place = Place(**wanted.where.model_dump())
+        try:
+            return await self._enrolled(device, wanted.kind, wanted.name or device, place, call.caller.name)
+        except TakenNameError as error:
+            raise ProblemError("conflict", str(error)) from None
 
     async def renew(self, call: Call[DevicePath, Nothing, Nothing]) -> Enrolled:
         known = self._found(call.path)

@@ -84,7 +84,7 @@ class PairingApi:
             raise ProblemError(
                 "invalid", "No plugin drives this kind.", errors=[FieldError(at="body/kind", detail=detail)]
             )
-        device = old.id if old else hub.devices.free_id(kind)
+        device = old.id if old else hub.free_id(kind)
         name = old.name if old else wanted.name or device
         place = old.where if old else Place(**wanted.where.model_dump())
         taken = hub.pairing.take(waiting.code)
