@@ -22,6 +22,7 @@ from plugins.locks import Plugin
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
 from plugins.locks.signing import SigningError
 from plugins.locks.tables import command as command_table
+from tests.api_client import browser, program
 from tests.conftest import running_hub, until, until_async
 from tests.door.door_process import DoorProcess
 
@@ -228,3 +229,24 @@ async def test_a_hub_that_died_between_intent_and_outcome_says_unknown(
             return await outcomes(hub) == [("unknown", "hub_restarted")]
 
         await until_async(is_ended)
+
+
+async def test_a_program_opens_a_door_as_a_person_does(hub: Hub, door: DoorProcess) -> None:
+    """By the same exchange, under the token's name, once for one Idempotency-Key."""
+    async with program(hub, "doors:open", "doors:read") as api:
+        shown = await (await api.get("doors/door-1")).json()
+        assert (shown["name"], shown["lock"], shown["is_alive"]) == ("Hovudinngang", "locked", True)
+        for _ in range(2):
+            answer = await api.post(
+                "doors/door-1/pulse", json={"reason": "varelevering"}, headers={"Idempotency-Key": "ein"}
+            )
+            assert (answer.status, await answer.json()) == (200, {"result": "done"})
+        assert door.pulses() == 1
+        command = (await (await api.get("door-commands")).json())["items"][0]
+        assert (command["actor"], command["reason"], command["outcome"]) == ("token:prøve", "varelevering", "done")
+        assert (await api.post("doors/door-9/pulse", json={})).status == 404
+    intent = next(one for one in await hub.store.read(audit.newest) if one.action == "door.intent")
+    assert (intent.actor, intent.details and intent.details["reason"]) == ("token:prøve", "varelevering")
+    async with browser(hub, "it") as it:
+        assert (await it.post("doors/door-1/pulse", json={})).status == 403  # may_open has not it
+    assert door.pulses() == 1

@@ -32,7 +32,7 @@ SECONDS = 40
 LEAST_CASES = 900
 OPTIONS = (
     "--checks=all",
-    "--phases=examples,coverage,fuzzing",
+    "--phases=examples,coverage,fuzzing,stateful",
     "--generation-deterministic",
     "--max-examples=6",
     "--continue-on-failure",

@@ -84,7 +84,10 @@ class Page(Document, Generic[T]):
 class Caller:
     """Who asks: somebody with a session and its roles, or a token with its scopes."""
 
+    id: str
+    """Nobody else's: what limits and Idempotency-Keys are counted by."""
     name: str
+    """As it stands in the audit log."""
     roles: frozenset[Role] = frozenset()
     scopes: frozenset[str] | None = None
     """None: a session, which has all that its roles have."""

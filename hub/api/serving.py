@@ -116,12 +116,12 @@ class ApiServer:
         if authorization is not None:
             caller = await self._bearer(request, authorization)
         elif (session := request[SESSION]) is not None:
-            caller = Caller(session.account, session.roles)
+            caller = Caller(f"account {session.account}", session.account, session.roles)
         else:
             raise ProblemError(
                 "unauthenticated", "Log in, or send `Authorization: Bearer` and a token.", headers=BEARER
             )
-        self._slow_down(self._limit, caller.name)
+        self._slow_down(self._limit, caller.id)
         return caller
 
     async def _bearer(self, request: web.Request, authorization: str) -> Caller:
@@ -133,7 +133,7 @@ class ApiServer:
             raise ProblemError(
                 "unauthenticated", detail, headers={hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_token"'}
             )
-        return Caller(token.actor, scopes=frozenset(token.scopes))
+        return Caller(f"token {token.id}", token.actor, scopes=frozenset(token.scopes))
 
     def _slow_down(self, limit: Limiter, key: str) -> None:
         if wait := limit.wait_seconds(key):
@@ -146,7 +146,7 @@ class ApiServer:
         self, operation: Operation, request: web.Request, call: Call[Any, Any, Any], text: str
     ) -> web.StreamResponse:
         asked = b"\0".join((operation.id.encode(), request.path.encode(), call.body.model_dump_json().encode()))
-        begun = await self._keys.begin(call.caller.name, text, asked)
+        begun = await self._keys.begin(call.caller.id, text, asked)
         if isinstance(begun, Answer):
             return _answer(begun.status, begun.body, begun.headers | {"Idempotency-Replayed": "true"})
         return await self._first(operation, request, call, begun)

@@ -88,7 +88,7 @@ class ApiPages:
 
     def _may_give(self, request: web.Request) -> set[str]:
         session = session_of(request)
-        return may_give(Caller(session.account, session.roles), self._hub.operations())
+        return may_give(Caller("", session.account, session.roles), self._hub.operations())
 
     async def _shown(self, request: web.Request, *, status: int = 200, **values: Any) -> web.Response:
         known: dict[str, Any] = {"secret": None, "made": None, "problem": None, "name": "", "chosen": frozenset()}

@@ -110,11 +110,11 @@ def _headers(*, is_secure: bool) -> dict[str, str]:
 
 
 def _is_ours(request: web.Request) -> bool:
-    """By its token, which no other site's page can send without our leave (CORS).
+    """To the API by a token, which no other site's page can send without our leave (CORS); the cookie is not looked at.
 
     Else by Sec-Fetch-Site, which all browsers send; else by Origin; a program sends neither, and no cookie.
     """
-    if hdrs.AUTHORIZATION in request.headers:
+    if _is_api(request) and request.headers.get(hdrs.AUTHORIZATION, "").lower().startswith("bearer "):
         return True
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:

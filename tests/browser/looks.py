@@ -21,11 +21,12 @@ MEASURE = """least => {
     if (!one.checkVisibility({ visibilityProperty: true })) continue;
     if (one.matches(".ds-skip-link") || isText(one)) continue;
     one.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
-    const box = one.getBoundingClientRect();
+    const touched = one.matches("[type=checkbox], [type=radio]") ? one.closest("label") ?? one : one;
+    const box = touched.getBoundingClientRect();
     const name = `${one.tagName.toLowerCase()} "${(one.getAttribute("aria-label") ?? one.textContent).trim()}"`;
     if (box.height < least - 0.5) found.push(`${name} is ${box.height.toFixed(1)} px high`);
     const hit = document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2);
-    const isHit = hit !== null && (one.contains(hit) || hit.contains(one));
+    const isHit = hit !== null && (touched.contains(hit) || hit.contains(touched));
     if (!isHit) found.push(`${name} is covered by ${hit?.outerHTML.slice(0, 80)}`);
   }
   const width = document.documentElement.scrollWidth;

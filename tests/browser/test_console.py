@@ -20,6 +20,7 @@ PAGES: dict[str, set[Role]] = {
     "/doors": {"front_line", "caretaker", "it"},
     "/devices": {"caretaker", "it"},
     "/plugins": {"it"},
+    "/tokens": {"it"},
     "/audit": {"it"},
 }
 ROLES: tuple[Role, ...] = ("front_line", "caretaker", "it")
@@ -176,3 +177,29 @@ async def test_what_did_not_work_is_said_on_a_page_in_the_readers_language(town_
     await expect(page.locator("h1")).to_have_text("Sida finst ikkje")
     await page.locator("main a").click()
     await expect(page.locator("h1")).to_have_text("Dører")
+
+
+async def test_a_token_is_made_used_and_revoked(town_hall: TownHall) -> None:
+    page = await town_hall.console("/tokens", "it", "front_line")
+    await page.locator("#token-name").fill("Kalender")
+    await page.locator("[value='visits:read']").check()
+    await page.locator("main form button").last.click()
+    secret = await page.locator("#token-secret").inner_text()
+    row = page.locator("tbody tr")
+    await expect(row).to_contain_text("aldri")
+    address = f"{town_hall.hub.settings.web.address}/api/v1/visits"
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {secret}"}) as program:
+        assert (await program.get(address)).status == 200
+        await page.goto(f"{town_hall.hub.settings.web.address}/tokens")
+        await expect(row).not_to_contain_text("aldri")
+        await expect(page.locator("#token-secret")).to_have_count(0)
+        page.on("dialog", lambda dialog: dialog.accept())
+        await row.locator("button").click()
+        await expect(row).to_contain_text("Ingen tilgangsnøklar")
+        assert (await program.get(address)).status == 401
+
+
+async def test_it_alone_gives_no_token_that_reads_visits(town_hall: TownHall) -> None:
+    page = await town_hall.console("/tokens", "it")
+    await expect(page.locator("[value='devices:read']")).to_have_count(1)
+    await expect(page.locator("[value='visits:read']")).to_have_count(0)
