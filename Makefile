@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test check bench contract lock install install-test install-check broker
+.PHONY: run test check bench bench-peer contract lock install install-test install-check broker
 
 run: install broker
 	@$(BIN)/kommunevert demo
@@ -24,6 +24,13 @@ check: install-check
 
 bench: install-test
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# Once, for development: the Home Assistant that P1 and P4 measure beside us (the newest that runs on Python 3.11).
+bench-peer: .bench/home-assistant/bin/hass
+
+.bench/home-assistant/bin/hass:
+	$(PYTHON) -m venv .bench/home-assistant
+	.bench/home-assistant/bin/pip install --quiet -r requirements/bench-peer.txt
 
 contract: install-check
 	$(BIN)/python -m devices.contract.typescript

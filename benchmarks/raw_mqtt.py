@@ -19,12 +19,12 @@ def _packet(first: int, rest: bytes) -> bytes:
             return bytes([first]) + bytes(size) + rest
 
 
-def publish(topic: str, payload: bytes, number: int) -> bytes:
+def publish(topic: str, payload: bytes, number: int, *, retain: bool = False) -> bytes:
     """QoS 1 with a packet number; 0: QoS 0."""
     return (
-        _packet(0x32, _text(topic) + struct.pack("!H", number) + payload)
+        _packet(0x32 | retain, _text(topic) + struct.pack("!H", number) + payload)
         if number
-        else _packet(0x30, _text(topic) + payload)
+        else _packet(0x30 | retain, _text(topic) + payload)
     )
 
 
@@ -38,6 +38,11 @@ class RawClient(asyncio.Protocol):
         self._on_payload = on_payload
         self._buffer = b""
         self._number = 0
+        self._unacknowledged = 0
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -45,9 +50,26 @@ class RawClient(asyncio.Protocol):
         self._transport = transport
         transport.write(self._hello)
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 1) -> None:
-        self._number = self._number % 65_535 + 1
-        self._transport.write(publish(topic, payload, self._number if qos else 0))
+    def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
+        if qos:
+            self._number = self._number % 65_535 + 1
+            self._unacknowledged += 1
+            self._quiet.clear()
+        self._transport.write(publish(topic, payload, self._number if qos else 0, retain=retain))
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    async def drained(self) -> None:
+        """The broker takes more."""
+        await asyncio.sleep(0)
+        await self._writable.wait()
+
+    async def all_acknowledged(self) -> None:
+        await self._quiet.wait()
 
     def close(self) -> None:
         self._transport.close()
@@ -74,6 +96,10 @@ class RawClient(asyncio.Protocol):
                     self._transport.write(b"\x40\x02" + data[body : body + 2])
                     body += 2
                 self._on_payload(data[body : at + length])
+            elif kind == 4:
+                self._unacknowledged -= 1
+                if not self._unacknowledged:
+                    self._quiet.set()
             elif kind == 9 and not self.subscribed.done():
                 self.subscribed.set_result(None)
             start = at + length

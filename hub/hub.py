@@ -43,6 +43,7 @@ from hub.watchdog import Watchdog
 from hub.web.api_pages import ApiPages
 from hub.web.assets import Assets
 from hub.web.device_pages import DevicePages
+from hub.web.entity_stream import entity_stream
 from hub.web.gateway_pages import GatewayPages
 from hub.web.health import health_routes
 from hub.web.live_stream import live_stream
@@ -283,7 +284,8 @@ class Hub:
         guards = middlewares(self.accounts, system.error, is_secure=secure)
         app = web.Application(middlewares=guards, client_max_size=1_048_576)
         app.add_routes(self.api_server.offer(self._kernel_operations))
-        app.add_routes([*kernel.routes, *health_routes(self.problems), live_stream(self.live), proxy(broker)])
+        app.add_routes([*kernel.routes, *health_routes(self.problems)])
+        app.add_routes([live_stream(self.live), entity_stream(self.entities), proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])
         app.router.register_resource(self.lives.routes)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)

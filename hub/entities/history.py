@@ -74,7 +74,7 @@ class History:
             if entity.component == "tag":
                 continue
             number = entity.number or self._number(change)
-            self._rows.append((number, change.at, change.value if entity.available else None))
+            self._rows.append((number, change.at, change.value))
         if (over := len(self._rows) - MOST_WAITING) > 0:
             dropped_total.inc(over)
             del self._rows[:over]

@@ -187,7 +187,8 @@ class Entities:
         if entity.component != "tag":
             entity.value = value
         entity.changed_at = at
-        self._tell(Change(entity, value, at))
+        is_known = entity.availability is None or entity.component in MOMENTARY or entity.availability.is_there
+        self._tell(Change(entity, value if is_known else None, at))
 
     def unreadable(self, entity: Entity, why: str) -> None:
         unreadable_total.labels(entity.component).inc()

@@ -1,0 +1,122 @@
+"""Templates from devices: what Zigbee2MQTT, ESPHome and Tasmota use works, and nothing else does any harm."""
+
+import time
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.entities.template_words import TemplateError, TooSlowError
+from hub.entities.templates import FAILURES, Payload, Template, _compiled
+
+ZIGBEE_ACTION = """\
+{% set patterns = [
+{"pattern": '^(?P<button>(?:button_)?[a-z0-9]+)_(?P<action>(?:press|hold)(?:_release)?)$', "groups": ["button", "action"]},
+{"pattern": '^(?P<actionPrefix>(?:recall|scene)_)(?P<scene>.+)$', "groups": ["actionPrefix", "scene"]}] %}
+{% set action_value = value_json.action|default('') %}
+{% set ns = namespace(r=[('action', action_value)]) %}
+{% for p in patterns %}
+  {% set m = action_value|regex_findall(p.pattern) %}
+  {% if m[0] is undefined %}{% continue %}{% endif %}
+  {% for key, value in zip(p.groups, m[0]) %}
+    {% set ns.r = ns.r|rejectattr(0, 'eq', key)|list + [(key, value)] %}
+  {% endfor %}
+{% endfor %}
+{% set ns.r = ns.r + [('event_type', ns.r|selectattr(0, 'eq', 'action')|map(attribute=1)|first)] %}
+{{dict.from_keys(ns.r|rejectattr(0, 'in', ('action', 'actionPrefix'))|reject('eq', ('event_type', None))|list)|to_json}}"""
+
+
+@pytest.mark.parametrize(
+    ("source", "payload", "text"),
+    [
+        ("{{ value_json.battery }}", '{"battery": 87}', "87"),
+        ("{{ value_json['update']['installed_version'] }}", '{"update": {"installed_version": 3}}', "3"),
+        ("{{ value_json.contact }}", '{"contact": false}', "False"),
+        ("{{ value_json.missing }}", "{}", ""),
+        ("{{ value }}", "ON", "ON"),
+        ("{{ value_json.ENERGY.Power | float(0) | round(1) }}", '{"ENERGY": {"Power": "12.34"}}', "12.3"),
+        ("{{ value_json.Wifi.Signal }}", '{"Wifi": {"Signal": -61}}', "-61"),
+        (
+            "{{ as_timestamp(value_json.last_seen) | timestamp_custom('%Y', false) }}",
+            '{"last_seen": "2026-11-24T10:00:00+00:00"}',
+            "2026",
+        ),
+        ("{{ iif(value_json.state == 'LOCK', 'LOCKED', 'UNLOCKED') }}", '{"state": "LOCK"}', "LOCKED"),
+        ("{{ value | replace(',', '.') | float }}", "3,5", "3.5"),
+        ("{{ value | regex_replace('[^0-9]', '') }}", "a1b2", "12"),
+        ("{{ value_json.v | multiply(2) | int }}", '{"v": 4}', "8"),
+        ("{{ value_json.x | default('none') }}", "{}", "none"),
+        (ZIGBEE_ACTION, '{"action": "button_1_press"}', '{"button":"button_1","event_type":"press"}'),
+        (ZIGBEE_ACTION, '{"action": "recall_3"}', '{"scene":"3","event_type":"recall_3"}'),
+    ],
+)
+def test_what_devices_send(source: str, payload: str, text: str) -> None:
+    assert Template(source).read(Payload(payload.encode())) == text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% for a in range(9000) %}{% for b in range(9000) %}{% endfor %}{% endfor %}",
+        "{% set ns = namespace(s='a'*9000) %}{% for i in range(60) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}",
+        "{% set ns = namespace(s=[1]) %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}",
+        "{{ 'a' * 10**9 }}",
+        "{{ 9 ** 9 ** 999 }}",
+        "{{ 'x'.center(10**9) }}",
+        "{{ '{:0999999999}'.format(1) }}",
+        "{{ '%0999999999d' % 1 }}",
+        "{{ ('a' * 9000).replace('a', 'a' * 9000) }}",
+        "{{ ('a' * 9000) | replace('a', 'a' * 9000) }}",
+        "{{ range(10**9) | list }}",
+        "{{ value | regex_search('(a|aa)+$') }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ value_json.append(1) }}",
+        "{{ states('lock.door') }}",
+        "{% include '/etc/passwd' %}",
+        "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(1) }}",
+        "{{ value_json.a.b }}",
+    ],
+)
+def test_what_goes_too_far_ends_soon_and_raises(source: str) -> None:
+    began = time.perf_counter()
+    with pytest.raises(TemplateError):
+        Template(source).read(Payload(b"a" * 60 + b"!"))
+    assert time.perf_counter() - began < 0.5
+
+
+def test_what_is_too_slow_is_told_apart() -> None:
+    with pytest.raises(TooSlowError):
+        Template("{% for a in range(9000) %}{% for b in range(9000) %}{% endfor %}{% endfor %}").read(Payload(b"1"))
+
+
+def test_too_long_a_template_is_refused() -> None:
+    with pytest.raises(TemplateError, match="at most 16384 characters"):
+        Template("{{ value }}" + " " * 16_384)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3) | st.lists(inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON, st.lists(st.sampled_from([".a", ".b", "['c']", "[0]", "['a']"]), min_size=1, max_size=3))
+def test_the_short_way_reads_as_jinja_does(value: object, steps: list[str]) -> None:
+    source = "{{ value_json" + "".join(steps) + " }}"
+    payload = Payload(orjson.dumps(value))
+    short = Template(source)
+    assert short._path is not None
+    try:
+        expected = _compiled(source)(value=payload.text, value_json=payload.json).strip()
+    except FAILURES:
+        with pytest.raises(TemplateError):
+            short.read(payload)
+    else:
+        assert short.read(payload) == expected
