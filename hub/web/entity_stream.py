@@ -1,17 +1,19 @@
 """`/entities/stream`: server-sent events with the states of found devices' entities as they change."""
 
 import asyncio
+from collections.abc import Mapping
 
 import orjson
 from aiohttp import web
 
 from hub.entities.registry import Entities
+from hub.hookspecs import Role
 from hub.web.security import SESSION
 
 GATHER_SECONDS = 0.05
 """A listener needs what an entity is, not each value on the way: within this time the last one counts."""
 HEARTBEAT_SECONDS = 15
-ROLES = frozenset({"it", "caretaker"})
+ROLES: frozenset[Role] = frozenset({"it", "caretaker"})
 
 
 def entity_stream(entities: Entities) -> web.RouteDef:
@@ -47,6 +49,6 @@ def entity_stream(entities: Entities) -> web.RouteDef:
     return web.get("/entities/stream", serve)
 
 
-def _told(states: dict[str, tuple[object, float | None]]) -> bytes:
+def _told(states: Mapping[str, tuple[object, float | None]]) -> bytes:
     """`{"sensor.battery": [87, 1795548564.6]}`: state (null: unknown or away) and the Unix time of the change."""
     return b"event: states\ndata: " + orjson.dumps(states) + b"\n\n"
