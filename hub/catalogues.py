@@ -30,7 +30,7 @@ PLUGINS = HUB.parent / "plugins"
 COMPLETE = ("nn", "nb", "en")
 ARGUMENTS = {"_": 0, "gettext": 0, "N_": 0, "text": 1}
 """Functions and methods that take a message → which argument it is."""
-NOT_OURS = {"migrations", "tests", "static", "node_modules", "__pycache__"}
+NOT_OURS = {"scaffold", "migrations", "tests", "static", "node_modules", "__pycache__"}
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 

@@ -23,6 +23,7 @@ from hub.demo import Demo, Ports, demo_configuration, free_ports
 from hub.gateways import FilterError
 from hub.hub import Hub
 from hub.migrating import NewerSchemaError
+from hub.plugin_cli import plugin_commands
 from hub.settings import Configuration, ConfigurationError, ExternalBroker
 from hub.store import now
 from hub.tls import make_certificates
@@ -42,6 +43,9 @@ SOME_CONFIG = click.option("--config", type=click.Path(path_type=Path, dir_okay=
 @click.version_option(package_name="kommunevert")
 def main() -> None:
     """The open hub of a municipality's front desk."""
+
+
+main.add_command(plugin_commands)
 
 
 @main.command()

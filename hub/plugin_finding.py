@@ -1,6 +1,5 @@
 """Finding and importing plugins: installed packages by their entry point, and folders of the plugin directory."""
 
-import ast
 import importlib
 import importlib.metadata
 import importlib.util
@@ -13,6 +12,7 @@ from types import ModuleType
 
 from packaging.requirements import Requirement
 
+from hub import plugin_code
 from hub.plugin_api import IncompatibleError, check_api
 
 GROUP = "kommunevert"
@@ -38,7 +38,7 @@ def is_ours(source: Source) -> bool:
 def version(source: Source) -> str:
     if isinstance(source, EntryPoint):
         return source.dist.version if source.dist is not None else "?"
-    return _literal(source / "__init__.py", "__version__") or "folder"
+    return plugin_code.literal(source / "__init__.py", "__version__") or "folder"
 
 
 def load(source: Source) -> ModuleType:
@@ -122,7 +122,7 @@ def _import_folder(folder: Path) -> ModuleType:
 def _check_api(source: Source) -> None:
     """Raises IncompatibleError, and imports nothing of the plugin's."""
     folder = folder_of(source)
-    wanted = _literal(folder / "__init__.py", "kommunevert_api") if folder else None
+    wanted = plugin_code.literal(folder / "__init__.py", "kommunevert_api") if folder else None
     if wanted is not None:
         check_api(wanted)
     if isinstance(source, EntryPoint) and source.dist is not None and not is_ours(source):
@@ -130,16 +130,3 @@ def _check_api(source: Source) -> None:
         for requirement in map(Requirement, source.dist.requires or ()):
             if requirement.name == OUR_PACKAGE and not requirement.specifier.contains(installed, prereleases=True):
                 raise IncompatibleError(f"its package needs {requirement}; this is {OUR_PACKAGE} {installed}")
-
-
-def _literal(path: Path, name: str) -> str | None:
-    """A string that stands in the module as `NAME = "…"`; read, not run."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, UnicodeDecodeError, ValueError):
-        return None  # the import will say what is wrong
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets):
-            value = node.value
-            return str(value.value) if isinstance(value, ast.Constant) else None
-    return None

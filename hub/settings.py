@@ -4,10 +4,10 @@ YAML 1.2 by ruamel.yaml, which keeps line numbers and in which `no` is Norwegian
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -247,6 +247,14 @@ class Configuration:
             except (AttributeError, KeyError, IndexError, TypeError):
                 break
         return line
+
+
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """The models that stand anywhere in a field's type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from models_in(part)
 
 
 def read_section(path: Path, model: type[S]) -> S:

@@ -12,6 +12,8 @@ from plugins.checkin.web import VisitPages
 
 __all__ = ["Plugin"]
 
+kommunevert_api = "1.1"
+
 
 class Plugin:
     settings_model = Settings

@@ -11,6 +11,8 @@ from plugins.directory.web import PeoplePages
 
 __all__ = ["Plugin"]
 
+kommunevert_api = "1.1"
+
 
 class Plugin:
     settings_model = Settings

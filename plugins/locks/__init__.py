@@ -14,6 +14,8 @@ from plugins.locks.web import DoorPages
 
 __all__ = ["Plugin"]
 
+kommunevert_api = "1.1"
+
 
 class Plugin:
     settings_model = Settings

@@ -11,6 +11,8 @@ from plugins.notify.web import AnswerPages
 
 __all__ = ["Plugin"]
 
+kommunevert_api = "1.1"
+
 
 class Plugin:
     settings_model = Settings

@@ -12,16 +12,18 @@ from hub.settings import ConfigPath, Port
 class Mail(PluginSettings):
     """The municipality's SMTP server; mail goes to each person's own address."""
 
-    host: str
-    port: Port = 587
-    security: Literal["starttls", "tls", "none"] = "starttls"
+    host: str = Field(description="the mail server's name")
+    port: Port = Field(default=587, description="587 for STARTTLS, 465 for TLS")
+    security: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="how the way there is protected"
+    )
     sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description="the address that messages come from")
-    user: str | None = None
-    secret_file: ConfigPath | None = None
+    user: str | None = Field(default=None, description="the account there; none: it asks for none")
+    secret_file: ConfigPath | None = Field(default=None, description="the file with the account's password")
 
 
 class Settings(PluginSettings):
-    mail: Mail | None = None
+    mail: Mail | None = Field(default=None, description="the way for mails; none: no mails")
     webhooks: list[str] = Field(
         default_factory=list,
         description="apprise addresses that every message goes to as well, without the visitor's name; "

@@ -2,7 +2,7 @@
 
 from devices.contract import screen
 from devices.contract.enrolment import Enrolment
-from hub.hookspecs import Health, Page
+from hub.hookspecs import Health, HeldData, Page
 from hub.plugin import N_, Context, hookimpl
 from plugins.signage.api import ScreenApi
 from plugins.signage.config import Settings
@@ -10,6 +10,8 @@ from plugins.signage.service import Signage
 from plugins.signage.web import ScreenPages
 
 __all__ = ["Plugin"]
+
+kommunevert_api = "1.1"
 
 
 class Plugin:
@@ -41,6 +43,10 @@ class Plugin:
     @hookimpl
     async def health(self) -> Health:
         return Health(self.signage.problem)
+
+    @hookimpl
+    async def held_data(self) -> list[HeldData]:
+        return [await self.signage.held()]
 
     @hookimpl
     async def pages(self) -> list[Page]:

@@ -3,12 +3,12 @@
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from devices.contract import screen
 from devices.contract.messages import MAX_PAYLOAD_BYTES, new_id
 from hub import audit
-from hub.hookspecs import presences
+from hub.hookspecs import HeldData, presences
 from hub.plugin import N_, Context
 from hub.store import now
 from plugins.signage.config import Settings
@@ -60,6 +60,10 @@ class Signage:
     async def notices(self) -> list[screen.Notice]:
         return await self._context.store.read(lambda connection: _current(connection, now()))
 
+    async def held(self) -> HeldData:
+        count, oldest = await self._context.store.read(_writers)
+        return HeldData(N_("who put up notices"), count, N_("until the notice is taken down"), oldest)
+
     async def put_up(self, one: screen.Notice, actor: str) -> None:
         row = one.model_dump() | {"made_at": now(), "made_by": actor}
 
@@ -93,3 +97,8 @@ def _current(connection: Connection, at: datetime) -> list[screen.Notice]:
     return [
         screen.Notice(id=row.id, severity=row.severity, title=row.title, text=row.text, until=row.until) for row in rows
     ]
+
+
+def _writers(connection: Connection) -> tuple[int, datetime | None]:
+    row = connection.execute(select(func.count(), func.min(notice.c.made_at))).one()
+    return row[0], row[1]

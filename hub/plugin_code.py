@@ -1,0 +1,114 @@
+"""A plugin's code, read and not run."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+NOT_CODE = {"tests", "migrations", "__pycache__"}
+BLOCKING = {
+    "time.sleep",
+    "os.system",
+    "sqlite3.connect",
+    "socket.create_connection",
+    "urllib.request.urlopen",
+    "subprocess.run",
+    "subprocess.call",
+    "subprocess.check_call",
+    "subprocess.check_output",
+}
+BLOCKING_PACKAGES = {"requests"}
+
+
+def files(folder: Path) -> list[Path]:
+    """Its Python files, without tests and migrations."""
+    return [path for path in sorted(folder.rglob("*.py")) if not NOT_CODE & set(path.relative_to(folder).parts)]
+
+
+def literal(path: Path, name: str) -> str | None:
+    """A string that stands in the module as `NAME = "…"`."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, UnicodeDecodeError, ValueError):
+        return None  # the import will say what is wrong
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets):
+            return str(node.value.value) if isinstance(node.value, ast.Constant) else None
+    return None
+
+
+def imports_of_others(folder: Path, name: str) -> Iterator[str]:
+    for path, tree in _trees(folder):
+        for node, module in _imports(tree):
+            parts = module.split(".")
+            if parts[0] == "plugins" and len(parts) > 1 and parts[1] != name:
+                yield f"{path.name}:{node.lineno}: imports {module}; ask by a hook"
+            if parts[0].startswith("kommunevert_plugin_"):
+                yield f"{path.name}:{node.lineno}: imports {module}; ask by a hook"
+
+
+def blocking_calls(folder: Path) -> Iterator[str]:
+    """Calls in coroutines that hold the loop. What it calls through functions of its own is not seen."""
+    for path, tree in _trees(folder):
+        names = _names(tree)
+        for node in _awaited_code(tree):
+            called = _full_name(node.func, names)
+            if called in BLOCKING or called.split(".")[0] in BLOCKING_PACKAGES:
+                yield f"{path.name}:{node.lineno}: {called} holds the loop; use asyncio, or asyncio.to_thread"
+
+
+def undocumented(folder: Path) -> Iterator[str]:
+    for path, tree in _trees(folder):
+        if not ast.get_docstring(tree):
+            yield f"{path.name} has no docstring"
+
+
+def _trees(folder: Path) -> Iterator[tuple[Path, ast.Module]]:
+    for path in files(folder):
+        try:
+            yield path, ast.parse(path.read_text(encoding="utf-8"))
+        except SyntaxError:
+            continue  # the import says so
+
+
+def _imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, one.name) for one in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from ((node, f"{node.module}.{one.name}") for one in node.names)
+
+
+def _names(tree: ast.AST) -> dict[str, str]:
+    """Local name → what it stands for: `sleep` → `time.sleep`."""
+    found: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {
+                one.asname or one.name.split(".")[0]: one.name if one.asname else one.name.split(".")[0]
+                for one in node.names
+            }
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+    return found
+
+
+def _full_name(node: ast.expr, names: dict[str, str]) -> str:
+    if isinstance(node, ast.Name):
+        return names.get(node.id, node.id)
+    if isinstance(node, ast.Attribute):
+        return f"{_full_name(node.value, names)}.{node.attr}"
+    return "?"
+
+
+def _awaited_code(tree: ast.AST) -> Iterator[ast.Call]:
+    """Calls in coroutines, but not in the functions that are only defined there (they may go to a thread)."""
+    for coroutine in ast.walk(tree):
+        if isinstance(coroutine, ast.AsyncFunctionDef):
+            waiting: list[ast.AST] = list(coroutine.body)
+            while waiting:
+                node = waiting.pop()
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                    continue
+                if isinstance(node, ast.Call):
+                    yield node
+                waiting += ast.iter_child_nodes(node)
