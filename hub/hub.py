@@ -44,6 +44,7 @@ from hub.web.api_pages import ApiPages
 from hub.web.assets import Assets
 from hub.web.device_pages import DevicePages
 from hub.web.entity_stream import entity_stream
+from hub.web.found_pages import FoundPages
 from hub.web.gateway_pages import GatewayPages
 from hub.web.health import health_routes
 from hub.web.live_stream import live_stream
@@ -279,6 +280,7 @@ class Hub:
         system = SystemPages(kernel, self)
         DevicePages(kernel, self)
         ApiPages(kernel, self)
+        FoundPages(kernel, self)
         GatewayPages(kernel, self.gateways, self.admission)
         PairingPages(kernel, self, self.pairing)
         guards = middlewares(self.accounts, system.error, is_secure=secure)

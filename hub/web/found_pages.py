@@ -1,0 +1,186 @@
+"""The console's pages of devices that have announced themselves: what they are, say, have said, and can be told."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import hdrs, web
+from babel.dates import format_timedelta
+from babel.numbers import format_decimal
+
+from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
+from hub.entities.configs import COMPONENTS
+from hub.entities.entity import Entity, FoundDevice, Value
+from hub.entities.orders import GUARDED, OrderError, verbs
+from hub.entities.words import VERBS, message_of, name_of
+from hub.translation import N_
+from hub.web.pages import Pages, babel_locale, see
+from hub.web.security import session_of
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+MOST_SHOWN = 200
+MOST_DAYS = 3650
+DASH = "\N{EN DASH}"
+SHOWN = timedelta(days=1)
+MOST_CHANGES = 20
+JUST_NOW_SECONDS = 5
+PICTURES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
+
+
+class FoundPages:
+    def __init__(self, pages: Pages, hub: "Hub") -> None:
+        self._pages = pages
+        self._hub = hub
+        pages.page("/found", {"it", "caretaker"}, self.all)
+        pages.page("/found/{device}", {"it", "caretaker"}, self.one)
+        pages.page("/found/{device}/pictures/{entity}", {"it", "caretaker"}, self.picture)
+        pages.action("/found/{device}/order", {"it", "caretaker"}, self.order)
+        pages.action("/found/{device}/allow", {"it"}, self.allow)
+        pages.action("/found/{device}/keep", {"it"}, self.keep)
+
+    async def all(self, request: web.Request) -> web.StreamResponse:
+        sought = request.query.get("q", "").strip()
+        entities = self._hub.entities
+        found = [one for one in entities.devices.values() if _is_found(one, sought.lower())]
+        found.sort(key=lambda one: (one.available is not False, one.name.lower()))
+        return await self._pages.render(
+            request,
+            "found.html",
+            devices=found[:MOST_SHOWN],
+            sought=sought,
+            total=len(found),
+            entity_count=len(entities),
+            most=MOST_SHOWN,
+            mistakes=dict(entities.mistakes),
+            **self._seeing(request),
+        )
+
+    async def one(self, request: web.Request) -> web.StreamResponse:
+        return await self._device_page(request)
+
+    async def picture(self, request: web.Request) -> web.StreamResponse:
+        """An image entity's picture, as a picture and nothing else: it comes from a device."""
+        picture, kind = self._hub.entities.pictures.get(request.match_info["entity"], (b"", ""))
+        if kind not in PICTURES:
+            raise web.HTTPNotFound(text="There is no picture.")
+        return web.Response(body=picture, content_type=kind, headers={hdrs.CACHE_CONTROL: "no-store"})
+
+    async def order(self, request: web.Request) -> web.StreamResponse:
+        """Tell an entity something; what hinders it stands on the page."""
+        sent = await request.post()
+        entity, verb = str(sent.get("entity", "")), str(sent.get("verb", ""))
+        value = str(sent["value"]) if "value" in sent else None
+        reason = str(sent.get("reason", "")).strip()[:200]
+        try:
+            await self._hub.commands.give(entity, verb, value, session_of(request).account, reason)
+        except (OrderError, NotAllowedError, UnreachableError) as error:
+            return await self._device_page(request, problem=(entity, _kind_of(error), str(error)), status=409)
+        except UnknownEntityError:
+            raise web.HTTPNotFound(text="There is no such entity.") from None
+        return see(self._address(request))
+
+    async def allow(self, request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        entity = self._entity(str(sent.get("entity", "")))
+        actor = session_of(request).account
+        await self._hub.commands.allow(entity.id, is_allowed=sent.get("allowed") == "yes", actor=actor)
+        return see(self._address(request))
+
+    async def keep(self, request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        entity, days = self._entity(str(sent.get("entity", ""))), str(sent.get("days", ""))
+        if days and not (days.isdecimal() and int(days) <= MOST_DAYS):
+            raise web.HTTPBadRequest(text=f"days: expected a whole number from 0 to {MOST_DAYS}, or nothing")
+        await self._hub.commands.keep(entity.id, int(days) if days else None, session_of(request).account)
+        return see(self._address(request))
+
+    async def _device_page(self, request: web.Request, *, problem: Any = None, status: int = 200) -> web.StreamResponse:
+        device = self._hub.entities.devices.get(request.match_info["device"])
+        if device is None:
+            raise web.HTTPNotFound(text="There is no such device, or it is gone.")
+        until = time.time()
+        history = {
+            entity.id: await self._hub.history.read(entity.id, until - SHOWN.total_seconds(), until)
+            for entity in device.entities.values()
+        }
+        return await self._pages.render(
+            request,
+            "found_device.html",
+            status=status,
+            device=device,
+            history=history,
+            most_changes=MOST_CHANGES,
+            problem=problem,
+            keep_days=self._hub.settings.history.days,
+            verbs=verbs,
+            verb_words=VERBS,
+            guarded=GUARDED,
+            may=self._hub.commands.may,
+            pictures={one for one, (_, kind) in self._hub.entities.pictures.items() if kind in PICTURES},
+            moment_of=lambda at: datetime.fromtimestamp(at, UTC),
+            **self._seeing(request),
+        )
+
+    def _seeing(self, request: web.Request) -> dict[str, Any]:
+        language = self._pages.language(request)
+        return {
+            "say": _saying(language, self._pages.words(language)),
+            "age": _age(language),
+            "ago": _ago(language, self._pages.words(language)),
+            "name_of": lambda entity: self._pages.words(language)(name_of(entity)),
+            "known_components": frozenset(COMPONENTS),
+        }
+
+    def _entity(self, entity_id: str) -> Entity:
+        entity = self._hub.entities.get(entity_id)
+        if entity is None:
+            raise web.HTTPNotFound(text="There is no such entity.")
+        return entity
+
+    def _address(self, request: web.Request) -> str:
+        return f"/found/{request.match_info['device']}"
+
+
+def _is_found(device: FoundDevice, sought: str) -> bool:
+    maker = device.maker
+    texts = [device.name, device.id, *((maker.manufacturer, maker.model, maker.suggested_area) if maker else ())]
+    return not sought or any(sought in (text or "").lower() for text in texts)
+
+
+def _saying(language: str, words: Callable[..., str]) -> Callable[[Entity, Value], str]:
+    """A state in the page's language, with its unit; a dash when it is unknown."""
+
+    def say(entity: Entity, value: Value) -> str:
+        if value is None:
+            return DASH
+        if isinstance(value, str):
+            return words(message_of(entity, value))
+        number = format_decimal(value, format="#,##0.###", locale=babel_locale(language))
+        return f"{number} {entity.unit}".rstrip()
+
+    return say
+
+
+def _age(language: str) -> Callable[[float | None], str]:
+    def age(at: float | None) -> str:
+        if at is None:
+            return DASH
+        return str(format_timedelta(timedelta(seconds=time.time() - at), locale=babel_locale(language), threshold=1.2))
+
+    return age
+
+
+def _ago(language: str, words: Callable[..., str]) -> Callable[[float], str]:
+    age = _age(language)
+    return lambda at: (
+        words(N_("just now")) if time.time() - at < JUST_NOW_SECONDS else words(N_("%(time)s ago"), time=age(at))
+    )
+
+
+def _kind_of(error: Exception) -> str:
+    if isinstance(error, NotAllowedError):
+        return "not_allowed"
+    return "away" if isinstance(error, UnreachableError) else "wrong"
