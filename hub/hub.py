@@ -52,6 +52,7 @@ from hub.web.login import login_pages
 from hub.web.mqtt_proxy import proxy
 from hub.web.pages import Pages, Shell
 from hub.web.pairing_pages import PairingPages
+from hub.web.plugin_pages import PluginPages
 from hub.web.security import middlewares
 from hub.web.system_pages import SystemPages
 from hub.wire import Address, Received, Will, Wire
@@ -281,6 +282,7 @@ class Hub:
         DevicePages(kernel, self)
         ApiPages(kernel, self)
         FoundPages(kernel, self)
+        PluginPages(kernel, self)
         GatewayPages(kernel, self.gateways, self.admission)
         PairingPages(kernel, self, self.pairing)
         guards = middlewares(self.accounts, system.error, is_secure=secure)

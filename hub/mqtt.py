@@ -145,6 +145,12 @@ class Mqtt:
             self.channels.pop(key, None)
         self._matched.clear()
 
+    def topics_of(self, plugin: str) -> list[str]:
+        """What it says and hears, from the kind on."""
+        spoken = [f"{kind or '+'}/+/{direction}/{what}" for kind, direction, what in self._spoken.get(plugin, ())]
+        heard = [one.split("/", 2)[2] for one in self.filters_of(plugin)]
+        return sorted({*spoken, *heard})
+
     def filters_of(self, plugin: str) -> list[str]:
         return [one for one in self._filters if self._routes[one].plugin == plugin]
 

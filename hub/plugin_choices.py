@@ -35,9 +35,12 @@ def switch(connection: Connection, plugin: str, actor: str, *, is_on: bool) -> N
     audit.record(connection, actor, "plugin.switched_on" if is_on else "plugin.switched_off", plugin)
 
 
-def keep_settings(connection: Connection, plugin: str, settings: dict[str, Any], actor: str) -> None:
+def keep_settings(
+    connection: Connection, plugin: str, settings: dict[str, Any], changed: list[str], actor: str
+) -> None:
+    """The audit log gets the names of what has `changed`, never the values: an address may have a secret in it."""
     _put(connection, plugin, actor, settings=settings)
-    audit.record(connection, actor, "plugin.settings_changed", plugin, {"settings": settings})
+    audit.record(connection, actor, "plugin.settings_changed", plugin, {"keys": changed})
 
 
 def back_to_file(connection: Connection, plugin: str, actor: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from aiohttp import web
+from pydantic import ValidationError
 
 from hub.api.operations import Api, Operation
 from hub.guard import SaidError, at_once, guarded, ours
@@ -52,15 +53,26 @@ class PluginLives:
 
     async def start_all(self) -> None:
         """One after the other, in the order of the entry points; those that the console has switched off not."""
-        self.choices = await self._hub.store.read(choices)
+        await self.read_choices()
         for name, plugin in self._hub.host.plugins.items():
-            choice = self.choices.get(name)
-            if choice is not None and choice.is_on is not None:
-                plugin.state = "loaded" if choice.is_on else "off"
+            if not self.should_run(name):
+                plugin.state = "off"
+            elif plugin.state == "off":
+                plugin.state = "loaded"
             if plugin.state == "failed":
                 self._retry_later(plugin)
             elif plugin.state == "loaded":
                 await self.start(name)
+
+    async def read_choices(self) -> None:
+        self.choices = await self._hub.store.read(choices)
+
+    def should_run(self, name: str) -> bool:
+        """What the console says, and else the file."""
+        choice = self.choices.get(name)
+        if choice is not None and choice.is_on is not None:
+            return choice.is_on
+        return self._hub.configuration.plugin_section(name) is not False
 
     def ready(self) -> None:
         """The hub serves: from now on a plugin that starts disturbs somebody."""
@@ -107,6 +119,7 @@ class PluginLives:
                 await self._start(plugin)
             else:
                 plugin.state, plugin.reason = "off", None
+                plugin.forgive()
                 self._hub.host.changed()
 
     # -- how
@@ -167,7 +180,11 @@ class PluginLives:
             return self._hub.host.check_settings(plugin, configuration)
         assert plugin.module is not None  # noqa: S101
         model = plugin.module.Plugin.settings_model
-        return at_once(plugin, configuration.checked, model, choice.settings, ("plugins", plugin.name))
+        try:
+            return at_once(plugin, configuration.validated, model, choice.settings)
+        except ValidationError as error:
+            wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)]
+            raise ConfigurationError([f"set on the console, {one}" for one in wrong]) from None
 
     async def _stop(self, plugin: Loaded) -> None:
         await self._halt(plugin)

@@ -195,13 +195,17 @@ class Configuration:
     def plugin_settings(self, name: str, model: type[S]) -> S:
         """The plugin's own section, checked by the plugin's own model. Raises ConfigurationError."""
         section = self.plugin_section(name)
-        return self.checked(model, {} if section in (None, True) else section, ("plugins", name))
+        return self.checked(model, {} if section in (None, True, False) else section, ("plugins", name))
 
     def checked(self, model: type[S], value: object, where: tuple[str | int, ...]) -> S:
         try:
             return model.model_validate(value, context=self._context)
         except ValidationError as error:
             raise ConfigurationError([self._mistake(where, dict(item), model) for item in error.errors()]) from None
+
+    def validated(self, model: type[S], value: object) -> S:
+        """As `checked`, for what does not stand in the file. Raises pydantic.ValidationError."""
+        return model.model_validate(value, context=self._context)
 
     def mistake(self, where: tuple[str | int, ...], text: str) -> str:
         return f"{self.name}:{self._line(where)}: {'.'.join(map(str, where))}: {text}"

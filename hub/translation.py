@@ -5,7 +5,7 @@
 
 import gettext
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,16 @@ def catalogue(folder: Path, language: str) -> gettext.NullTranslations:
     return gettext.GNUTranslations(compiled)
 
 
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """The text with its `%(names)s`; as it is when the values do not fit, which must not cost a page."""
+    if not values:
+        return text
+    try:
+        return text % values
+    except (KeyError, TypeError, ValueError):
+        return text
+
+
 class Translator:
     """One owner's words, then the kernel's, then English."""
 
@@ -53,5 +63,4 @@ class Translator:
         return first
 
     def text(self, language: str, message: str, **values: object) -> str:
-        found = self.translations(language).gettext(message)
-        return found % values if values else found
+        return fill(self.translations(language).gettext(message), values)

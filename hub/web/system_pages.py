@@ -1,4 +1,4 @@
-"""The kernel's own pages: plugins, audit log, and the one for what went wrong."""
+"""The kernel's own pages: audit log, and the one for what went wrong."""
 
 from typing import TYPE_CHECKING
 
@@ -6,9 +6,7 @@ from aiohttp import web
 
 from devices.contract.enrolment import Enrolment
 from hub import audit
-from hub.hookspecs import Health, HeldData, health, held_data
-from hub.web.pages import Pages, see
-from hub.web.security import session_of
+from hub.web.pages import Pages
 
 if TYPE_CHECKING:
     from hub.hub import Hub
@@ -20,32 +18,7 @@ class SystemPages:
     def __init__(self, pages: Pages, hub: "Hub") -> None:
         self._pages = pages
         self._hub = hub
-        pages.page("/plugins", {"it"}, self.plugin_list)
-        pages.action("/plugins/{plugin}/release", {"it"}, self.release)
         pages.page("/audit", {"it"}, self.audit_log)
-
-    async def plugin_list(self, request: web.Request) -> web.StreamResponse:
-        healths: dict[str, Health] = dict(await self._hub.hooks.named(health))
-        held: dict[str, list[HeldData]] = dict(await self._hub.hooks.named(held_data))
-        language = self._pages.language(request)
-        return await self._pages.render(
-            request,
-            "plugins.html",
-            plugins=list(self._hub.host.plugins.values()),
-            parts={part: problem for part, problem in self._hub.problems().items() if not part.startswith("plugin")},
-            healths=healths,
-            held=held,
-            words_of=lambda name: self._pages.words_of(name, language),
-        )
-
-    async def release(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["plugin"]
-        if name not in self._hub.host.plugins:
-            raise web.HTTPNotFound(text=f"There is no plugin {name}.")
-        await self._hub.lives.restart(name)
-        actor = session_of(request).account
-        await self._hub.store.write(lambda connection: audit.record(connection, actor, "plugin.released", name))
-        return see("/plugins")
 
     async def audit_log(self, request: web.Request) -> web.StreamResponse:
         before = request.query.get("before", "")

@@ -9,6 +9,7 @@ from hub import audit
 from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, found, page_of
 from hub.hookspecs import health, held_data
 from hub.plugin_host import Loaded
+from hub.translation import fill
 
 if TYPE_CHECKING:
     from hub.hub import Hub
@@ -147,7 +148,7 @@ class PluginApi:
                         HeldDocument(
                             what=each.what,
                             count=each.count,
-                            kept_for=each.kept_for % each.values if each.values else each.kept_for,
+                            kept_for=fill(each.kept_for, each.values),
                             oldest=each.oldest,
                         )
                         for each in held.get(one.name, [])

@@ -1,0 +1,170 @@
+"""The page Plugins: how each is and what it touches; switched on and off, set and started anew while the hub runs."""
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from hub import audit, plugin_choices
+from hub.guard import at_once
+from hub.hookspecs import Health, HeldData, health, held_data
+from hub.plugin_host import Loaded
+from hub.web.pages import Pages, see
+from hub.web.security import session_of
+from hub.web.settings_form import FormError, filled, form_of, mistakes_of, section_of
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+
+@dataclass(frozen=True)
+class Touches:
+    """What a plugin that runs has to do with."""
+
+    topics: list[str]
+    tables: list[str]
+    hooks: list[str]
+    pages: list[str]
+    jobs: list[str]
+
+
+class PluginPages:
+    def __init__(self, pages: Pages, hub: "Hub") -> None:
+        self._pages = pages
+        self._hub = hub
+        pages.page("/plugins", {"it"}, self.plugin_list)
+        pages.action("/plugins/{plugin}/release", {"it"}, self.release)
+        pages.action("/plugins/{plugin}/switch", {"it"}, self.switch)
+        pages.page("/plugins/{plugin}/settings", {"it"}, self.settings)
+        pages.action("/plugins/{plugin}/settings", {"it"}, self.set)
+        pages.action("/plugins/{plugin}/file", {"it"}, self.back_to_file)
+
+    async def plugin_list(self, request: web.Request) -> web.StreamResponse:
+        hub = self._hub
+        healths: dict[str, Health] = dict(await hub.hooks.named(health))
+        held: dict[str, list[HeldData]] = dict(await hub.hooks.named(held_data))
+        language = self._pages.language(request)
+        return await self._pages.render(
+            request,
+            "plugins.html",
+            plugins=list(hub.host.plugins.values()),
+            parts={part: problem for part, problem in hub.problems().items() if not part.startswith("plugin")},
+            healths=healths,
+            held=held,
+            touches={name: self._touches(plugin) for name, plugin in hub.host.plugins.items()},
+            choices=hub.lives.choices,
+            words_of=lambda name: self._pages.words_of(name, language),
+        )
+
+    async def release(self, request: web.Request) -> web.StreamResponse:
+        plugin = self._plugin(request)
+        actor = session_of(request).account
+        await self._hub.store.write(lambda connection: audit.record(connection, actor, "plugin.released", plugin.name))
+        await self._hub.lives.restart(plugin.name)
+        return see("/plugins")
+
+    async def switch(self, request: web.Request) -> web.StreamResponse:
+        plugin = self._plugin(request)
+        is_on = str((await request.post()).get("on", "")) == "yes"
+        actor = session_of(request).account
+        await self._hub.store.write(
+            lambda connection: plugin_choices.switch(connection, plugin.name, actor, is_on=is_on)
+        )
+        await self._hub.lives.read_choices()
+        await self._hub.lives.switch(plugin.name, is_on=is_on)
+        return see("/plugins")
+
+    async def settings(self, request: web.Request) -> web.StreamResponse:
+        plugin = self._plugin(request)
+        return await self._form(request, plugin, form_of(_model(plugin), self._section(plugin)))
+
+    async def set(self, request: web.Request) -> web.StreamResponse:
+        """Checked as the file is; the plugin starts anew with them at once."""
+        plugin = self._plugin(request)
+        model = _model(plugin)
+        post = await request.post()
+        sent = {name: str(value) for name, value in post.items()}
+
+        def many(name: str) -> list[str]:
+            return [str(value) for value in post.getall(name, [])]
+
+        form = form_of(model, {})
+        try:
+            section = section_of(form, sent, many)
+            at_once(plugin, self._hub.configuration.validated, model, section)
+        except FormError as error:
+            return await self._form(request, plugin, filled(form, sent, many, error.mistakes), error.mistakes)
+        except ValidationError as error:
+            mistakes = mistakes_of(form, error)
+            return await self._form(request, plugin, filled(form, sent, many, mistakes), mistakes)
+        actor = session_of(request).account
+        before = {one.name: one.value for one in form_of(model, self._section(plugin))}
+        changed = sorted(one.name for one in form_of(model, section) if one.value != before.get(one.name))
+        await self._hub.store.write(
+            lambda connection: plugin_choices.keep_settings(connection, plugin.name, section, changed, actor)
+        )
+        await self._anew(plugin)
+        return see("/plugins")
+
+    async def back_to_file(self, request: web.Request) -> web.StreamResponse:
+        plugin = self._plugin(request)
+        actor = session_of(request).account
+        await self._hub.store.write(lambda connection: plugin_choices.back_to_file(connection, plugin.name, actor))
+        await self._anew(plugin)
+        return see("/plugins")
+
+    async def _anew(self, plugin: Loaded) -> None:
+        lives = self._hub.lives
+        await lives.read_choices()
+        await lives.switch(plugin.name, is_on=lives.should_run(plugin.name))
+
+    async def _form(
+        self, request: web.Request, plugin: Loaded, form: Any, mistakes: dict[str, str] | None = None
+    ) -> web.StreamResponse:
+        language = self._pages.language(request)
+        return await self._pages.render(
+            request,
+            "plugin_settings.html",
+            status=422 if mistakes else 200,
+            plugin=plugin,
+            form=form,
+            mistakes=mistakes or {},
+            choice=self._hub.lives.choices.get(plugin.name),
+            words=self._pages.words_of(plugin.name, language),
+        )
+
+    def _plugin(self, request: web.Request) -> Loaded:
+        name = request.match_info["plugin"]
+        if name not in self._hub.host.plugins:
+            raise web.HTTPNotFound(text=f"There is no plugin {name}.")
+        return self._hub.host.plugins[name]
+
+    def _section(self, plugin: Loaded) -> dict[str, Any]:
+        """As it is in force: from the console, or else from the file."""
+        choice = self._hub.lives.choices.get(plugin.name)
+        if choice is not None and choice.settings is not None:
+            return choice.settings
+        section = self._hub.configuration.plugin_section(plugin.name)
+        return dict(section) if isinstance(section, dict) else {}
+
+    def _touches(self, plugin: Loaded) -> Touches | None:
+        hub, name = self._hub, plugin.name
+        if plugin.context is None or plugin.module is None:
+            return None
+        tables = getattr(sys.modules.get(f"{plugin.module.__name__}.tables"), "metadata", None)
+        return Touches(
+            topics=sorted(hub.mqtt.topics_of(name)),
+            tables=sorted(tables.tables) if tables is not None else [],
+            hooks=hub.hooks.implemented_by(name),
+            pages=sorted({path for _, path in hub.lives.routes.of(name)}),
+            jobs=sorted(plugin.jobs),
+        )
+
+
+def _model(plugin: Loaded) -> Any:
+    """Raises HTTPConflict while the plugin's code is not there."""
+    if plugin.module is None:
+        raise web.HTTPConflict(text=f"The plugin {plugin.name} is not loaded; switch it on to see its settings.")
+    return plugin.module.Plugin.settings_model
