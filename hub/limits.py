@@ -3,6 +3,9 @@
 import time
 from collections.abc import Callable
 
+FEW = 1000
+"""So many buckets are never looked through."""
+
 
 class Limiter:
     """`burst` at once, refilled evenly over `per_seconds`. In memory: a restart forgives."""
@@ -12,6 +15,7 @@ class Limiter:
         self._rate = burst / per_seconds
         self._clock = clock
         self._buckets: dict[str, tuple[float, float]] = {}
+        self._look_at = FEW
 
     def wait_seconds(self, key: str) -> float:
         """0 and one taken, or how long until the next one is free."""
@@ -26,11 +30,16 @@ class Limiter:
         return 0.0
 
     def _forget(self, now: float) -> None:
-        """Full buckets need not be kept."""
-        if len(self._buckets) > 1000:  # noqa: PLR2004
+        """Full buckets need not be kept.
+
+        They are looked for when there are twice as many as were left the last time, so that a call costs the same
+        however many there are.
+        """
+        if len(self._buckets) > self._look_at:
             full = [key for key, (left, at) in self._buckets.items() if left + (now - at) * self._rate >= self._burst]
             for key in full:
                 del self._buckets[key]
+            self._look_at = max(FEW, 2 * len(self._buckets))
 
 
 class Allowance:

@@ -31,6 +31,7 @@ HUB = "hub"
 """Receives signs of life, which need no handler."""
 HANDLER_SECONDS = 10
 MOST_AT_ONCE = 20_000
+MOST_REMEMBERED = 1_000
 DEVICE_MESSAGES, DEVICE_SECONDS = 2000, 2.0
 """One device may say so much in so long; what is above is not even looked at, so that the others are heard."""
 SENDS_PER_SECOND = 500.0
@@ -89,7 +90,7 @@ class Mqtt:
         self._devices = devices
         self._blame = blame
         self._routes = MQTTMatcher()  # type: ignore[no-untyped-call]
-        self._matched: dict[str, _Route | None] = {}
+        self._matched: dict[tuple[str, str, str], _Route | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._filters: list[str] = []
         self._said = Limiter(DEVICE_MESSAGES, DEVICE_SECONDS)
@@ -245,7 +246,7 @@ class Mqtt:
         device = self._devices.get(parts.device)
         if device is None or device.kind != parts.kind:
             raise _RefusedError("unknown device")
-        route = self._route(received.topic)
+        route = self._route(received.topic, parts)
         if route is None:
             raise _RefusedError("unknown topic")
         if received.retained and not route.takes_retained:
@@ -302,13 +303,14 @@ class Mqtt:
             self._blame.succeeded(route.plugin, f"message {incoming.device.kind}/{route.what}")
         return self._done(received)
 
-    def _route(self, name: str) -> _Route | None:
-        """Matching walks a tree; a site has few topics, so remember."""
-        if name not in self._matched:
-            if len(self._matched) > MOST_AT_ONCE:
-                self._matched.clear()
-            self._matched[name] = next(self._routes.iter_match(name), None)  # type: ignore[no-untyped-call]
-        return self._matched[name]
+    def _route(self, name: str, parts: Topic) -> _Route | None:
+        """Matching walks a tree; which device it is makes no difference, so remember for all of its kind."""
+        key = (parts.site, parts.kind, parts.what)
+        if key not in self._matched:
+            if len(self._matched) > MOST_REMEMBERED:
+                self._matched.clear()  # somebody invents topics
+            self._matched[key] = next(self._routes.iter_match(name), None)  # type: ignore[no-untyped-call]
+        return self._matched[key]
 
     def _done(self, received: Received) -> None:
         if self.wire is not None:

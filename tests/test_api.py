@@ -127,7 +127,15 @@ async def test_a_change_needs_to_have_seen_the_present(hub: Hub) -> None:
     assert ("token:prøve", "presence.set") in await actions(hub)
 
 
-async def test_of_two_who_have_seen_the_same_only_one_changes_it(hub: Hub) -> None:
+async def test_of_two_who_have_seen_the_same_only_one_changes_it(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = hub.host.plugins["directory"].instance.directory
+    set_presence = directory.set_presence
+
+    async def slowly(*arguments: Any, **values: Any) -> None:
+        await asyncio.sleep(0.2)
+        await set_presence(*arguments, **values)
+
+    monkeypatch.setattr(directory, "set_presence", slowly)
     async with program(hub) as api:
         person = (await (await api.get("people?q=kari")).json())["items"][0]["id"]
         path = f"people/{person}/presence"
@@ -198,6 +206,15 @@ async def test_a_device_is_enrolled_renewed_and_shut_out(hub: Hub) -> None:
         assert renewed["device"]["where"]["floor"] == "1. etasje"
         assert (await (await api.get("devices/screen-1/vitals")).json())["is_alive"] is False
         etag = (await api.get("devices/screen-1")).headers["ETag"]
+        wanted = {"name": "Vestibylen", "where": {"floor": "2. etasje"}}
+        described = await api.put("devices/screen-1", json=wanted, headers={"If-Match": etag})
+        assert (await described.json())["name"] == "Vestibylen"
+        assert (await (await api.get("devices/screen-1/absences")).json()) == {"in_all": 0, "latest": []}
+        diagnostics = await (await api.get("devices/screen-1/diagnostics")).text()
+        assert "screen-1/up/#" in diagnostics
+        assert "Vestibylen" not in diagnostics
+        assert await problem(await api.delete("devices/screen-1", headers={"If-Match": etag})) == "stale"
+        etag = described.headers["ETag"]
         assert await problem(await api.delete("devices/screen-1", headers={"If-Match": '"other"'})) == "stale"
         gone = await api.delete("devices/screen-1", headers={"If-Match": etag})
         assert (gone.status, await gone.read()) == (204, b"")

@@ -227,18 +227,31 @@ def found(thing: T | None, what: str) -> T:
 
 
 def page_of(
-    items: Iterable[T], key: Callable[[T], str], query: PageQuery, *, newest_first: bool = False
+    items: Iterable[T],
+    key: Callable[[T], str],
+    query: PageQuery,
+    *,
+    newest_first: bool = False,
+    mark: Callable[[T], str] | None = None,
 ) -> tuple[list[T], str | None]:
     """A part of a list that is in memory, by `key` (unique), and the cursor of the next part.
 
-    A cursor holds the key of the last one that was seen, so that what comes or goes meanwhile shifts nothing.
+    A cursor holds the key of the last one that was seen, so that what comes or goes meanwhile shifts nothing. Where the
+    key is personal, `mark` (an id) stands in the cursor instead: addresses end up in logs.
+    Raises the problem malformed for a cursor that is not ours, or whose mark is gone.
     """
     ordered = sorted(items, key=key, reverse=newest_first)
     if query.cursor is not None:
         last = read_cursor(query.cursor)
+        if mark is not None:
+            last = next((key(item) for item in ordered if mark(item) == last), None) or _gone()
         ordered = [item for item in ordered if (key(item) < last if newest_first else key(item) > last)]
     part = ordered[: query.limit]
-    return part, cursor(key(part[-1])) if len(ordered) > len(part) else None
+    return part, cursor((mark or key)(part[-1])) if len(ordered) > len(part) else None
+
+
+def _gone() -> str:
+    raise ProblemError("malformed", "This cursor is not one of ours, or where it stood is gone. Begin anew.")
 
 
 def cursor(text: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from devices.contract.messages import clean
 from hub.admission import TakenNameError
 from hub.devices import Device, UnknownDeviceError, Vitals
+from hub.diagnostics import diagnostics_of
 from hub.web.pages import Pages, babel_locale, see
 from hub.web.place_form import place_in, suggestions
 from hub.web.security import session_of
@@ -103,30 +104,7 @@ class DevicePages:
     async def diagnostics(self, request: web.Request) -> web.StreamResponse:
         """For whoever helps from afar: no name, no secret, nothing about a person."""
         device = self._asked_for(request)
-        vitals, absences = self._hub.devices.vitals(device.id), await self._hub.devices.absences.of(device.id)
-        branch = self._hub.mqtt.branch(device)
-        whole = {
-            "made_at": datetime.now(UTC),
-            "device": device.id,
-            "kind": device.kind,
-            "enrolled_at": device.enrolled_at,
-            "first_heard_at": device.first_heard_at,
-            "is_alive": vitals.is_alive,
-            "last_heard_at": vitals.heard_time,
-            "said_goodbye": vitals.said_goodbye,
-            "heartbeat": vitals.heartbeat.model_dump(mode="json") if vitals.heartbeat else None,
-            "clock_offset_seconds": vitals.clock_offset_seconds,
-            "messages_refused": vitals.refused,
-            "last_refusal": vitals.last_refusal,
-            "account": {
-                "broker_knows_it": device.id not in self._hub.admission.unknown,
-                "writes": f"{branch}/up/#",
-                "reads": f"{branch}/down/#",
-            },
-            "absences": [vars(one) for one in absences[0]],
-            "absences_in_all": absences[1],
-            "hub": {part: problem or "ok" for part, problem in self._hub.problems().items()},
-        }
+        whole = await diagnostics_of(self._hub, device)
         return web.Response(
             text=json.dumps(whole, indent=1, default=_written) + "\n",
             content_type="application/json",

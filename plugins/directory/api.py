@@ -113,7 +113,9 @@ class PeopleApi:
 
     async def people(self, call: Call[Nothing, PeopleQuery, Nothing]) -> PersonPage:
         matching = self._people.search(call.query.q)
-        part, following = page_of(matching, lambda one: f"{' '.join(one.words)} {one.id}", call.query)
+        part, following = page_of(
+            matching, lambda one: f"{' '.join(one.words)} {one.id}", call.query, mark=lambda one: one.id
+        )
         return PersonPage(items=[PersonDocument.model_validate(one) for one in part], next=following)
 
     async def person(self, call: Call[PersonPath, Nothing, Nothing]) -> PersonDocument:

@@ -8,10 +8,12 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from devices.contract.alive import Heartbeat
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Id, Name, clean
+from hub.absences import By, EndedBy
 from hub.admission import TakenNameError
 from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
 from hub.api.problems import FieldError, ProblemError
 from hub.devices import Device, Place, Vitals
+from hub.diagnostics import diagnostics_of
 from hub.web.system_pages import link_of
 
 if TYPE_CHECKING:
@@ -52,16 +54,18 @@ class VitalsDocument(Document):
     heard_at: datetime | None = Field(description="null: not yet")
     heartbeat: Heartbeat | None
     clock_offset_seconds: float | None = Field(description="its clock against the hub's; above 0: ahead")
+    away_since: datetime | None = Field(description="null: it is not away, or has never been here")
     refused: int = Field(description="messages that the hub refused")
     last_refusal: str | None
 
     @classmethod
-    def of(cls, vitals: Vitals) -> "VitalsDocument":
+    def of(cls, vitals: Vitals, away_since: datetime | None) -> "VitalsDocument":
         return cls(
             is_alive=vitals.is_alive,
             heard_at=vitals.heard_time,
             heartbeat=vitals.heartbeat,
             clock_offset_seconds=vitals.clock_offset_seconds,
+            away_since=None if vitals.is_alive else away_since or vitals.heard_time,
             refused=vitals.refused,
             last_refusal=vitals.last_refusal,
         )
@@ -88,6 +92,33 @@ class NewPlace(Request):
     building: Part = ""
     floor: Part = ""
     zone: Part = ""
+
+
+class Description(Request):
+    """What people call a device, and where it is: the whole of both."""
+
+    name: Name
+    where: NewPlace
+
+
+class AbsenceDocument(Document):
+    """A time in which a device was not heard. One that the hub's own stop ended may have lasted longer."""
+
+    began_at: datetime
+    ended_at: datetime | None = Field(description="null: it lasts")
+    noticed_by: By
+    ended_by: EndedBy | None
+
+
+class AbsencesDocument(Document):
+    in_all: int
+    latest: list[AbsenceDocument]
+
+
+class DiagnosticsDocument(Document):
+    """For whoever helps from afar: no name, no secret, nothing about a person."""
+
+    diagnostics: dict[str, Any]
 
 
 class WantedDevice(Request):
@@ -140,6 +171,34 @@ class DeviceApi:
             **one,
             **act,
         )
+        api.offer(
+            "PUT",
+            "/devices/{device}",
+            self.describe,
+            summary="Another name or place",
+            answer=DeviceDocument,
+            body=Description,
+            **one,
+            **act,
+        )
+        api.offer(
+            "GET",
+            "/devices/{device}/absences",
+            self.absences,
+            summary="When it was away",
+            answer=AbsencesDocument,
+            **one,
+            **look,
+        )
+        api.offer(
+            "GET",
+            "/devices/{device}/diagnostics",
+            self.diagnostics,
+            summary="What whoever helps from afar needs",
+            answer=DiagnosticsDocument,
+            **one,
+            **look,
+        )
         api.offer("DELETE", "/devices/{device}", self.revoke, summary="Shut a device out, at once", **one, **act)
 
     async def devices(self, call: Call[Nothing, DeviceQuery, Nothing]) -> DevicePage:
@@ -151,7 +210,20 @@ class DeviceApi:
         return DeviceDocument.model_validate(self._found(call.path))
 
     async def vitals(self, call: Call[DevicePath, Nothing, Nothing]) -> VitalsDocument:
-        return VitalsDocument.of(self._hub.devices.vitals(self._found(call.path).id))
+        return self._vitals(self._found(call.path))
+
+    async def describe(self, call: Call[DevicePath, Nothing, Description]) -> DeviceDocument:
+        wanted, device = call.body, self._found(call.path)
+        place = Place(**wanted.where.model_dump())
+        await self._hub.devices.describe(device.id, wanted.name, place, call.caller.name)
+        return DeviceDocument.model_validate(self._found(call.path))
+
+    async def absences(self, call: Call[DevicePath, Nothing, Nothing]) -> AbsencesDocument:
+        latest, count = await self._hub.devices.absences.of(self._found(call.path).id)
+        return AbsencesDocument(in_all=count, latest=[AbsenceDocument.model_validate(one) for one in latest])
+
+    async def diagnostics(self, call: Call[DevicePath, Nothing, Nothing]) -> DiagnosticsDocument:
+        return DiagnosticsDocument(diagnostics=await diagnostics_of(self._hub, self._found(call.path)))
 
     async def enrol(self, call: Call[Nothing, Nothing, WantedDevice]) -> Enrolled:
         wanted = call.body
@@ -164,10 +236,7 @@ class DeviceApi:
             raise ProblemError("conflict", "There is such a device; renew it, or take another id.")
         device = wanted.id or self._hub.free_id(wanted.kind)
         place = Place(**wanted.where.model_dump())
-        try:
-            return await self._enrolled(device, wanted.kind, wanted.name or device, place, call.caller.name)
-        except TakenNameError as error:
-            raise ProblemError("conflict", str(error)) from None
+        return await self._enrolled(device, wanted.kind, wanted.name or device, place, call.caller.name)
 
     async def renew(self, call: Call[DevicePath, Nothing, Nothing]) -> Enrolled:
         known = self._found(call.path)
@@ -190,8 +259,12 @@ class DeviceApi:
         )
 
     def _listed(self, device: Device) -> ListedDevice:
-        vitals = VitalsDocument.of(self._hub.devices.vitals(device.id))
+        vitals = self._vitals(device)
         return ListedDevice(**DeviceDocument.model_validate(device).model_dump(), vitals=vitals)
+
+    def _vitals(self, device: Device) -> VitalsDocument:
+        since = self._hub.devices.absences.since(device.id)
+        return VitalsDocument.of(self._hub.devices.vitals(device.id), since)
 
     def _found(self, path: DevicePath) -> Device:
         return found(self._hub.devices.get(path.device), "such device")
