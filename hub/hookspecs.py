@@ -129,6 +129,47 @@ class Page:
     order: int = 50
 
 
+@dataclass(frozen=True)
+class Finding:
+    """An answer to a search on the console: where it leads, and which roles may see it (none: all)."""
+
+    title: str
+    path: str
+    note: str = ""
+    roles: frozenset[Role] = frozenset()
+
+
+@dataclass(frozen=True)
+class Slide:
+    """Something for the screens, for everybody to read: never about a visitor, never why somebody is out.
+
+    Title and text by language; `until` takes it down by itself.
+    """
+
+    id: str
+    title: dict[str, str]
+    text: dict[str, str] = field(default_factory=dict)
+    until: datetime | None = None
+
+
+@question(within_seconds=2)
+async def find(text: str, limit: int) -> list[Finding]:
+    """What this plugin has about `text`, the best first, at most `limit`: for the search on the console."""
+    raise NotImplementedError
+
+
+@question(within_seconds=2)
+async def slides() -> list[Slide]:
+    """What this plugin wants to have on the screens now."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
+async def slides_changed() -> None:
+    """Somebody has other slides than before: whoever shows them asks `slides`."""
+    raise NotImplementedError
+
+
 @question(within_seconds=2)
 async def find_hosts(text: str, limit: int) -> list[Person]:
     """Who can be visited today and has a name that begins with `text` (three letters or more). At most `limit`.

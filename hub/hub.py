@@ -53,6 +53,7 @@ from hub.web.mqtt_proxy import proxy
 from hub.web.pages import Pages, Shell
 from hub.web.pairing_pages import PairingPages
 from hub.web.plugin_pages import PluginPages
+from hub.web.search_page import SearchPage
 from hub.web.security import middlewares
 from hub.web.system_pages import SystemPages
 from hub.wire import Address, Received, Will, Wire
@@ -283,6 +284,7 @@ class Hub:
         ApiPages(kernel, self)
         FoundPages(kernel, self)
         PluginPages(kernel, self)
+        SearchPage(kernel, self)
         GatewayPages(kernel, self.gateways, self.admission)
         PairingPages(kernel, self, self.pairing)
         guards = middlewares(self.accounts, system.error, is_secure=secure)

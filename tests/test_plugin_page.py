@@ -1,6 +1,7 @@
 """docs/plugins.md: the plugin that the page builds is built from the page, and works."""
 
 import inspect
+import json
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from hub.catalogues import main as check_catalogues
 from hub.hookspecs import held_data
 from hub.hub import Hub
 from hub.plugin import Context
-from tests.conftest import running_hub
+from tests.conftest import running_hub, until, until_async
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -40,7 +41,7 @@ def plugins(tmp_path: Path) -> Path:
 @pytest_asyncio.fixture
 async def lostfound(settings: dict[str, Any], tmp_path: Path, plugins: Path) -> AsyncIterator[Hub]:
     settings["plugin_directory"] = str(plugins)
-    settings["plugins"]["lostfound"] = {"keep_days": 60}
+    settings["plugins"]["lostfound"] = {"keep_days": 60, "shelf_buttons": ["event.shelf_1"]}
     async with running_hub(settings, tmp_path) as hub:
         assert hub.host.plugins["lostfound"].state == "running", hub.host.plugins["lostfound"].reason
         await hub.accounts.put("skranke", PASSWORD, frozenset({"front_line"}), "test")
@@ -79,6 +80,54 @@ async def test_its_page_is_used(lostfound: Hub) -> None:
     entries = await lostfound.store.read(audit.newest)
     ours = [(one.actor, one.action) for one in entries if one.action.startswith("lostfound.")]
     assert ours == [("skranke", "lostfound.given_back"), ("skranke", "lostfound.handed_in")]
+
+
+async def test_the_search_finds_what_lies_there_for_whom_it_is(lostfound: Hub) -> None:
+    await lostfound.host.plugins["lostfound"].instance.items.hand_in(
+        "Ein raud vott", "Biblioteket", "Ola Finnar", "test"
+    )
+    async with browser(lostfound) as desk:
+        await log_in(desk, "skranke")
+        shown = await (await desk.get("/search?q=VOTT")).text()
+        assert f'href="{PATH}"><bdi>Ein raud vott' in shown
+        assert "Ola Finnar" not in shown
+        assert "Kari Nordmann" in await (await desk.get("/search?q=kari")).text()
+        assert "Ingen veit noko om &lt;zzz&gt;." in await (await desk.get("/search?q=<zzz>")).text()
+    async with browser(lostfound) as caretaker:
+        assert "/login" in str((await caretaker.get("/search?q=vott")).url)
+        await log_in(caretaker, "vaktmeister")
+        assert "raud vott" not in await (await caretaker.get("/search?q=vott")).text()
+
+
+async def test_its_slide_is_on_the_screens_while_something_waits(lostfound: Hub) -> None:
+    items = lostfound.host.plugins["lostfound"].instance.items
+    signage = lostfound.host.plugins["signage"].instance.signage
+    assert (await signage.programme()).notices == []
+    thing = await items.hand_in("Ein vott", "", "", "test")
+    (slide,) = (await signage.programme()).notices
+    assert slide.text["nn"] == "Ting som ventar på eigaren sin i skranken: 1"
+    await items.give_back(thing, "test")
+    assert (await signage.programme()).notices == []
+
+
+async def test_a_button_on_a_shelf_hands_in(lostfound: Hub) -> None:
+    """Announced and pressed as Zigbee2MQTT does it, through the broker."""
+    wire, items = lostfound.mqtt.wire, lostfound.host.plugins["lostfound"].instance.items
+    assert wire is not None
+    for number in ("1", "2"):
+        config = {
+            "unique_id": f"shelf_{number}",
+            "name": "Knapp",
+            "state_topic": f"shelf/{number}",
+            "event_types": ["press"],
+            "device": {"identifiers": [f"shelf-{number}"], "name": f"Hylle {number}"},
+        }
+        wire.publish(f"homeassistant/event/shelf_{number}/config", json.dumps(config).encode(), retain=True)
+    await until(lambda: lostfound.entities.get("event.shelf_2"))
+    for number in ("2", "1"):
+        wire.publish(f"shelf/{number}", b'{"event_type": "press"}')
+    kept = await until_async(items.kept)
+    assert [(one.what, one.place) for one in kept] == [("Noko på hylla", "Hylle 1")]
 
 
 async def test_its_page_is_for_the_desk(lostfound: Hub) -> None:

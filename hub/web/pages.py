@@ -55,6 +55,15 @@ class Shell:
         chosen = request.cookies.get(LANGUAGE_COOKIE, "")
         return chosen if chosen in self.languages else self.languages[0]
 
+    async def titles(self, request: web.Request) -> list[tuple[str, str]]:
+        """Each plugin and the title of its first page, in the page's language."""
+        language = self.language(request)
+        return [
+            (owner, self.translators[owner].text(language, offered[0].title))
+            for owner, offered in await self.hooks.named(pages)
+            if offered
+        ]
+
     async def menu(self, request: web.Request) -> list[tuple[Page, str]]:
         """The pages this session may see, each with its title in the page's language."""
         session = request[SESSION]
@@ -114,6 +123,10 @@ class Pages:
 
     async def menu(self, request: web.Request) -> list[tuple[Page, str]]:
         return await self._shell.menu(request)
+
+    async def titles(self, request: web.Request) -> list[tuple[str, str]]:
+        """Each plugin and the title of its first page, in the page's language."""
+        return await self._shell.titles(request)
 
     def words(self, language: str) -> Callable[..., str]:
         """Call it `_`, and the catalogues' check finds your messages."""

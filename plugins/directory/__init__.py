@@ -1,6 +1,8 @@
 """Who works here: people, units, phones and tasks from the municipality's directory, and whether they are in."""
 
-from hub.hookspecs import Health, HeldData, Login, Page, Person, Presence, presence_changed
+from urllib.parse import quote
+
+from hub.hookspecs import Finding, Health, HeldData, Login, Page, Person, Presence, Role, presence_changed
 from hub.plugin import N_, Context, NotYetError, hookimpl
 from plugins.directory.api import PeopleApi
 from plugins.directory.config import Settings
@@ -12,6 +14,7 @@ from plugins.directory.web import PeoplePages
 __all__ = ["Plugin"]
 
 kommunevert_api = "1.1"
+WHO_FINDS: frozenset[Role] = frozenset({"front_line", "it"})
 
 
 class Plugin:
@@ -32,6 +35,15 @@ class Plugin:
     @hookimpl
     async def find_hosts(self, text: str, limit: int) -> list[Person]:
         return self.people.hosts(text, limit)
+
+    @hookimpl
+    async def find(self, text: str, limit: int) -> list[Finding]:
+        return [
+            Finding(
+                one.name, f"/people?q={quote(one.name)}", " · ".join(filter(None, (one.title, one.unit))), WHO_FINDS
+            )
+            for one in self.people.search(text)[:limit]
+        ]
 
     @hookimpl
     async def host(self, person_id: str) -> Person | None:

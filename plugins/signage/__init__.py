@@ -36,6 +36,10 @@ class Plugin:
         await self.signage.publish()
 
     @hookimpl
+    async def slides_changed(self) -> None:
+        await self.signage.publish()
+
+    @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> None:
         if enrolment.kind == screen.KIND:
             await self.signage.publish()

@@ -1,19 +1,22 @@
 """What stands on the screens."""
 
 import hashlib
+from contextlib import suppress
 from datetime import datetime
 
+from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, insert, select
 
 from devices.contract import screen
 from devices.contract.messages import MAX_PAYLOAD_BYTES, new_id
 from hub import audit
-from hub.hookspecs import HeldData, presences
+from hub.hookspecs import HeldData, presences, slides
 from hub.plugin import N_, Context
 from hub.store import now
 from plugins.signage.config import Settings
 from plugins.signage.tables import notice
 
+MOST_SLIDES = 3
 MOST_ROWS = 60
 """More people than a wall can show; also keeps the programme well below what a payload may have."""
 
@@ -51,7 +54,7 @@ class Signage:
             languages=list(site.languages),
             hours=self._settings.opening_days(),
             board=board,
-            notices=await self.notices(),
+            notices=[*await self.notices(), *await self._slides()],
             made_at=now(),
         )
         content = programme.model_dump_json(exclude={"revision", "made_at"}).encode()
@@ -59,6 +62,17 @@ class Signage:
 
     async def notices(self) -> list[screen.Notice]:
         return await self._context.store.read(lambda connection: _current(connection, now()))
+
+    async def _slides(self) -> list[screen.Notice]:
+        """What other plugins want shown; a few each, so that none takes the screens for itself."""
+        shown: list[screen.Notice] = []
+        for plugin, offered in await self._context.hooks.named(slides):
+            for one in offered[:MOST_SLIDES]:
+                with suppress(ValidationError):  # an id or a language that is none
+                    shown.append(
+                        screen.Notice(id=f"{plugin}-{one.id}"[:64], title=one.title, text=one.text, until=one.until)
+                    )
+        return [one for one in shown if one.until is None or one.until > now()]
 
     async def held(self) -> HeldData:
         count, oldest = await self._context.store.read(_writers)

@@ -33,6 +33,7 @@ class ScreenPages:
             "screens.html",
             screens=[(device, devices.vitals(device.id)) for device in devices.of_kind(screen.KIND)],
             programme=await self._signage.programme(),
+            own={one.id for one in await self._signage.notices()},
             problem=self._signage.problem,
             severities=SEVERITIES,
             site_languages=self._context.site.languages,
