@@ -85,6 +85,21 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What another system on the broker, such as a Home Assistant, sees of one of our devices.
+
+    `components`: key → Home Assistant's configuration without topics, `{"platform": "lock", "name": "Door"}`. `state`:
+    key → value; None is unknown. `orders`: the keys that can be told something, and the roles that may.
+    Nothing about a person belongs here.
+    """
+
+    device: str
+    components: dict[str, dict[str, Any]]
+    state: dict[str, str | int | float | None]
+    orders: dict[str, frozenset[Role]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Health:
     """How a plugin is: `problem` is a sentence for IT, in English; None when all is well.
 
@@ -247,6 +262,21 @@ async def devices_changed() -> None:
     """Another program, such as the command line, has enrolled or removed devices: read again what you keep of them.
 
     `project` is asked right afterwards.
+    """
+    raise NotImplementedError
+
+
+@question(within_seconds=2)
+async def shown() -> list[Shown]:
+    """What other systems on the broker see of your devices, besides whether they are there. Asked where IT wants it."""
+    raise NotImplementedError
+
+
+@question(within_seconds=15)
+async def told(device: str, key: str, order: str, actor: str) -> bool | None:
+    """Another system tells your device something (`lock`, `UNLOCK`); its role is checked. True: done; None: not yours.
+
+    Write into the audit log what you would have written had a person asked.
     """
     raise NotImplementedError
 

@@ -23,6 +23,7 @@ from hub.api.tokens import Tokens
 from hub.broker import HUB_ACCOUNT, Broker, way_to
 from hub.devices import Devices, NewDevice, Place
 from hub.dynamic_security import DynamicSecurity
+from hub.entities.announcing import Announcing
 from hub.entities.commands import Commands
 from hub.entities.history import History
 from hub.entities.registry import Entities
@@ -87,9 +88,19 @@ class Hub:
         self.accounts = Accounts(self.store, self.hooks)
         self.history = History(self.settings.data / "history.db", self.settings.history.days)
         self.entities = Entities(self.settings.discovery.prefix, self.settings.root, self.live, self.history.remember)
+        self.announcing = Announcing(
+            self.settings.discovery,
+            self.settings.root,
+            self.settings.site.id,
+            self.devices,
+            self.hooks,
+            self.live,
+            self.store,
+        )
+        self.entities.own_announcement = self.announcing.saw
         self.commands = Commands(self.store, self.entities, self.history)
         self.tokens = Tokens(self.store)
-        self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host, self.entities.take)
+        self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host, self._take_elsewhere)
         self.broker = self._own_broker()
         self.dynamic_security = self._dynamic_security()
         self.admission = self._admission()
@@ -144,6 +155,7 @@ class Hub:
             receive_signs_of_life(self.mqtt, self.kinds())
             self.mqtt.attach(wire)
             self.entities.attach(wire)
+            self.announcing.attach(wire)
             if self.dynamic_security is not None:
                 self.dynamic_security.attach(wire)
             await self._beside(stack, "mqtt", wire.run)
@@ -151,6 +163,8 @@ class Hub:
             await self._beside(stack, "accounts", lambda: self.admission.watch(self._devices_changed))
             await self._beside(stack, "projections", self._project)
             await self._beside(stack, "entities", self.entities.tick)
+            stack.push_async_callback(self.announcing.close)
+            await self._beside(stack, "announcing", self.announcing.run)
             await self.devices.absences.start()
             stack.push_async_callback(self.devices.absences.write, is_last=True)
             await self._beside(stack, "absences", self._notice_absences)
@@ -308,10 +322,17 @@ class Hub:
         if self.dynamic_security is None or not self.dynamic_security.take(received):
             self.mqtt.take(received)
 
+    def _take_elsewhere(self, received: Received) -> None:
+        if received.topic.startswith(self.announcing.branch):
+            self.announcing.take(received)
+        else:
+            self.entities.take(received)
+
     def _came_back(self) -> None:
         self.devices.absences.listening(is_connected=True)
         self.live.touch("plugins")
         self.entities.came_back()
+        self.announcing.came_back()
         if self.dynamic_security is not None:
             self.admission.ask_for_order()
         self._to_project.set()

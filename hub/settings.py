@@ -134,6 +134,10 @@ class DiscoverySettings(Section):
     """Home Assistant's MQTT discovery format, in both directions."""
 
     prefix: Id = Field(default="homeassistant", description="the first part of the topics that devices announce by")
+    announce: bool = Field(default=False, description="show our own devices to a Home Assistant on the same broker")
+    orders_as: tuple[Literal["front_line", "caretaker", "it"], ...] = Field(
+        default=(), description="the roles that orders from there have; none: no orders are taken"
+    )
 
 
 class HistorySettings(Section):

@@ -38,6 +38,7 @@ class Notice(Message):
 
 class Programme(Message):
     revision: str = Field(description="changes when, and only when, the content does")
+    is_on: bool = Field(default=True, description="false: the screen is dark until the next programme")
     site_name: str
     time_zone: str
     languages: list[Language] = Field(min_length=1, description="shown in turn")

@@ -64,6 +64,7 @@ export class Player {
 
   private draw(): void {
     if (!this.isPaired || this.programme === null) this.drawWaiting();
+    else if (this.programme.is_on === false) this.drawDark();
     else this.drawProgramme(this.programme);
   }
 
@@ -105,6 +106,13 @@ export class Player {
     const today = siteTime(new Date(), programme.time_zone);
     if (then.day === today.day && then.month === today.month) return then.time;
     return `${catalogueOf(spokenLanguage()).days[then.weekday] ?? ""} ${then.time}`;
+  }
+
+  /** Switched off: nothing but black, so that the panel rests. */
+  private drawDark(): void {
+    document.body.dataset["state"] = "off";
+    delete this.root.dataset["parts"];
+    this.replace([]);
   }
 
   private drawWaiting(): void {

@@ -203,6 +203,10 @@ export interface Programme {
    * changes when, and only when, the content does
    */
   revision: string;
+  /**
+   * false: the screen is dark until the next programme
+   */
+  is_on?: boolean;
   site_name: string;
   time_zone: string;
   /**
@@ -631,6 +635,11 @@ export const definitions = {
       "revision": {
         "description": "changes when, and only when, the content does",
         "type": "string"
+      },
+      "is_on": {
+        "default": true,
+        "description": "false: the screen is dark until the next programme",
+        "type": "boolean"
       },
       "site_name": {
         "type": "string"

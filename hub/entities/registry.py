@@ -79,7 +79,9 @@ class Entities:
         """Entity → the image that it shows, and its type."""
         self.expiring: dict[Entity, float] = {}
         self.turning_off: dict[Entity, float] = {}
+        self.own_announcement: Callable[[str, bytes], None] = lambda _topic, _raw: None
         self._root = root
+        self._ours = (root, f"{root}-shown", "#", "+", "$SYS", "$CONTROL", "$share")
         self._live = live
         self._remember = remember
         self._known: dict[str, Entity] = {}
@@ -168,7 +170,7 @@ class Entities:
             for group in found:
                 for listen in tuple(group):
                     listen(payload, received.retained)
-        elif topic.endswith("/config") and topic.startswith(f"{self.prefix}/"):
+        if topic.endswith("/config") and topic.startswith(f"{self.prefix}/"):
             self._announce(topic, received.payload)
         if received.qos and self.wire is not None:
             self.wire.acknowledge(received)
@@ -248,7 +250,7 @@ class Entities:
 
     def _announce(self, topic: str, raw: bytes) -> None:
         if topic.startswith(f"{self.prefix}/device/{self._root}_"):
-            return None  # our own
+            return self.own_announcement(topic, raw)
         try:
             announcement = read(self.prefix, topic, raw)
         except DiscoveryError as error:

@@ -2,10 +2,11 @@
 
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
-from hub.hookspecs import Health, HeldData, Page
+from hub.hookspecs import Health, HeldData, Page, Shown
 from hub.plugin import N_, Context, hookimpl
 from plugins.locks.api import DoorApi
 from plugins.locks.config import Settings
+from plugins.locks.elsewhere import door_told, doors_shown
 from plugins.locks.enrolling import enrol_door
 from plugins.locks.mqtt import Doors
 from plugins.locks.service import Locks
@@ -51,6 +52,14 @@ class Plugin:
     @hookimpl
     async def project(self) -> None:
         self.doors.clear_retained()
+
+    @hookimpl
+    async def shown(self) -> list[Shown]:
+        return doors_shown(self.context, self.locks, self.settings.may_open)
+
+    @hookimpl
+    async def told(self, device: str, key: str, order: str, actor: str) -> bool | None:
+        return await door_told(self.locks, device, key, order, actor)
 
     @hookimpl
     async def health(self) -> Health:

@@ -2,10 +2,11 @@
 
 from devices.contract import screen
 from devices.contract.enrolment import Enrolment
-from hub.hookspecs import Health, HeldData, Page
+from hub.hookspecs import Health, HeldData, Page, Shown
 from hub.plugin import N_, Context, hookimpl
 from plugins.signage.api import ScreenApi
 from plugins.signage.config import Settings
+from plugins.signage.elsewhere import screen_told, screens_shown
 from plugins.signage.service import Signage
 from plugins.signage.web import ScreenPages
 
@@ -43,6 +44,14 @@ class Plugin:
     async def enrolled(self, enrolment: Enrolment) -> None:
         if enrolment.kind == screen.KIND:
             await self.signage.publish()
+
+    @hookimpl
+    async def shown(self) -> list[Shown]:
+        return await screens_shown(self.context, self.signage)
+
+    @hookimpl
+    async def told(self, device: str, key: str, order: str, actor: str) -> bool | None:
+        return await screen_told(self.context, self.signage, device, key, order, actor)
 
     @hookimpl
     async def health(self) -> Health:

@@ -14,7 +14,7 @@ from hub.hookspecs import HeldData, presences, slides
 from hub.plugin import N_, Context
 from hub.store import now
 from plugins.signage.config import Settings
-from plugins.signage.tables import notice
+from plugins.signage.tables import notice, off
 
 MOST_SLIDES = 3
 MOST_ROWS = 60
@@ -24,6 +24,8 @@ MOST_ROWS = 60
 class Signage:
     def __init__(self, context: Context, settings: Settings) -> None:
         self.problem: str | None = None
+        self.off: set[str] = set()
+        """Screens that are switched off."""
         self._context = context
         self._settings = settings
 
@@ -34,8 +36,9 @@ class Signage:
             self.problem = N_("The notices are longer than a screen can take. Shorten or take down some of them.")
             return
         self.problem = None
+        self.off = await self._context.store.read(_off)
         for device in self._context.devices.of_kind(screen.KIND):
-            self._context.send(device, "programme", programme)
+            self._context.send(device, "programme", programme if device.id not in self.off else _dark(programme))
         self._context.live.touch("screens")
 
     async def programme(self) -> screen.Programme:
@@ -57,8 +60,7 @@ class Signage:
             notices=[*await self.notices(), *await self._slides()],
             made_at=now(),
         )
-        content = programme.model_dump_json(exclude={"revision", "made_at"}).encode()
-        return programme.model_copy(update={"revision": hashlib.sha256(content).hexdigest()[:16]})
+        return _revised(programme)
 
     async def notices(self) -> list[screen.Notice]:
         return await self._context.store.read(lambda connection: _current(connection, now()))
@@ -88,6 +90,18 @@ class Signage:
         await self._context.store.write(write)
         await self.publish()
 
+    async def switch(self, screen_id: str, *, is_on: bool, actor: str) -> None:
+        """A screen that is off is dark, and stays so over a restart."""
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(off).where(off.c.screen == screen_id))
+            if not is_on:
+                connection.execute(insert(off), {"screen": screen_id})
+            audit.record(connection, actor, "screen.switched_on" if is_on else "screen.switched_off", screen_id)
+
+        await self._context.store.write(write)
+        await self.publish()
+
     async def take_down(self, notice_id: str, actor: str) -> None:
         def write(connection: Connection) -> None:
             if connection.execute(delete(notice).where(notice.c.id == notice_id)).rowcount:
@@ -95,6 +109,20 @@ class Signage:
 
         await self._context.store.write(write)
         await self.publish()
+
+
+def _dark(programme: screen.Programme) -> screen.Programme:
+    """The same, but off: what the screen shows when it is on again stays its own."""
+    return _revised(programme.model_copy(update={"is_on": False}))
+
+
+def _revised(programme: screen.Programme) -> screen.Programme:
+    content = programme.model_dump_json(exclude={"revision", "made_at"}).encode()
+    return programme.model_copy(update={"revision": hashlib.sha256(content).hexdigest()[:16]})
+
+
+def _off(connection: Connection) -> set[str]:
+    return set(connection.execute(select(off.c.screen)).scalars())
 
 
 def make_notice(severity: str, title: dict[str, str], text: dict[str, str], until: datetime | None) -> screen.Notice:

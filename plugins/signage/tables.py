@@ -17,3 +17,9 @@ notice = Table(
     Column("made_at", Utc, nullable=False),
     Column("made_by", String(120), nullable=False),
 )
+
+off = Table(
+    "signage_off",
+    metadata,
+    Column("screen", String(64), primary_key=True),
+)

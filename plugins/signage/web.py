@@ -23,6 +23,7 @@ class ScreenPages:
         pages.page("/screens", {"front_line", "it"}, self.screens)
         pages.action("/screens/notices", {"front_line"}, self.put_up)
         pages.action("/screens/notices/{notice}/take-down", {"front_line"}, self.take_down)
+        pages.action("/screens/{screen}/power", {"front_line", "it"}, self.power)
         pages.built("/screen", "screen/index.html")
         pages.built("/screen/sw.js", "screen/sw.js", {"Service-Worker-Allowed": "/screen"})
 
@@ -35,6 +36,7 @@ class ScreenPages:
             programme=await self._signage.programme(),
             own={one.id for one in await self._signage.notices()},
             problem=self._signage.problem,
+            off=self._signage.off,
             severities=SEVERITIES,
             site_languages=self._context.site.languages,
         )
@@ -49,6 +51,14 @@ class ScreenPages:
         await self._signage.put_up(
             make_notice(severity, titles, texts, self._until(str(sent.get("until", "")))), session_of(request).account
         )
+        return see("/screens")
+
+    async def power(self, request: web.Request) -> web.StreamResponse:
+        device = self._context.devices.get(request.match_info["screen"])
+        if device is None or device.kind != screen.KIND:
+            raise web.HTTPNotFound(text="There is no such screen.")
+        is_on = (await request.post()).get("on") == "yes"
+        await self._signage.switch(device.id, is_on=is_on, actor=session_of(request).account)
         return see("/screens")
 
     async def take_down(self, request: web.Request) -> web.StreamResponse:

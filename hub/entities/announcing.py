@@ -1,0 +1,232 @@
+"""Our own devices, shown to a Home Assistant (or whatever reads its discovery format) on the same broker.
+
+    <prefix>/device/<root>_<site>_<device>/config    the announcement, retained
+    <root>-shown/<site>/<device>/available           online or offline, retained
+    <root>-shown/<site>/<device>/state               JSON, retained: what the entities' values are taken from
+    <root>-shown/<site>/<device>/set/<key>           an order; never a retained one
+
+Outside our own branch, so that the other system's account needs nothing of that. Orders pass the role that IT gave them
+and end in the audit log; without a role none is heard.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+import structlog
+from sqlalchemy import Connection
+
+from hub import audit
+from hub.devices import Device, Devices
+from hub.hooks import Hooks
+from hub.hookspecs import Shown, shown, told
+from hub.limits import Limiter
+from hub.live import Live
+from hub.settings import DiscoverySettings
+from hub.store import Store
+from hub.wire import Received, Wire
+
+log = structlog.get_logger("announcing")
+
+SUBJECTS = {"devices", "doors", "screens"}
+QUIET_SECONDS = 1.0
+AGAIN_SECONDS = 60.0
+LONGEST_ORDER = 64
+MOST_ORDERS = 60
+"""A minute, from all who may send any."""
+ACTOR = "Home Assistant"
+
+
+class Announcing:
+    """`run` for ever; `take` gets what comes below `branch`."""
+
+    def __init__(
+        self,
+        settings: DiscoverySettings,
+        root: str,
+        site: str,
+        devices: Devices,
+        hooks: Hooks,
+        live: Live,
+        store: Store,
+    ) -> None:
+        self.branch = f"{root}-shown/"
+        self.wire: Wire | None = None
+        self._settings = settings
+        self._mine = f"{settings.prefix}/device/{root}_{site}_"
+        self._site = site
+        self._ids = f"{root}_{site}"
+        self._devices = devices
+        self._hooks = hooks
+        self._live = live
+        self._store = store
+        self._said: dict[str, bytes] = {}
+        self._shown: dict[str, Shown] = {}
+        self._orders: set[asyncio.Task[None]] = set()
+        self._is_new = asyncio.Event()
+        self._limit = Limiter(MOST_ORDERS, 60)
+
+    def attach(self, wire: Wire) -> None:
+        self.wire = wire
+        if self._settings.announce and self._settings.orders_as:
+            wire.subscribe(f"{self.branch}{self._site}/+/set/+")
+
+    def came_back(self) -> None:
+        """The broker may have lost what it kept."""
+        self._said.clear()
+        self._is_new.set()
+
+    async def run(self) -> None:
+        """Say what has changed, once a second at most, and all again after a reconnect. Runs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(), name="announcing: listen")
+            while True:
+                await self._is_new.wait()
+                self._is_new.clear()
+                if self._settings.announce:
+                    await self._say_all()
+                await asyncio.sleep(QUIET_SECONDS)
+
+    async def _listen(self) -> None:
+        async for changed in self._live.changes(AGAIN_SECONDS):
+            if not changed or changed & SUBJECTS:
+                self._is_new.set()
+
+    def saw(self, topic: str, raw: bytes) -> None:
+        """An announcement of ours that the broker still has; where we announce no more, it is taken back."""
+        if raw and not self._settings.announce and topic.startswith(self._mine):
+            self._say(topic, b"")
+
+    def take(self, received: Received) -> None:
+        """An order. What is kept is old, and opens nothing."""
+        if self.wire is not None:
+            self.wire.acknowledge(received)
+        parts = received.topic.removeprefix(self.branch).split("/")
+        if received.retained or not received.payload or len(parts) != 4 or parts[2] != "set":  # noqa: PLR2004
+            return
+        if self._limit.wait_seconds(self._site):
+            log.warning("order_dropped", why="more than a building needs")
+            return
+        task = asyncio.create_task(self._tell(parts[1], parts[3], received.payload), name="order from outside")
+        self._orders.add(task)
+        task.add_done_callback(self._orders.discard)
+
+    async def close(self) -> None:
+        for task in self._orders:
+            task.cancel()
+        await asyncio.gather(*self._orders, return_exceptions=True)
+
+    # -- orders
+
+    async def _tell(self, device_id: str, key: str, payload: bytes) -> None:
+        order = payload[:LONGEST_ORDER].decode("ascii", "replace")
+        one = self._shown.get(device_id)
+        allowed = one.orders.get(key) if one else None
+        if allowed is None or not allowed & set(self._settings.orders_as):
+            details = {"key": key, "why": "unknown" if allowed is None else "its role may not"}
+            await self._record("order.refused", device_id, details)
+            return
+        if not await self._hooks.first(told, device=device_id, key=key, order=order, actor=ACTOR):
+            await self._record("order.refused", device_id, {"key": key, "why": "not taken"})
+
+    async def _record(self, action: str, device_id: str, details: dict[str, Any]) -> None:
+        def write(connection: Connection) -> None:
+            audit.record(connection, ACTOR, action, device_id[:64], details)
+
+        log.warning("order_refused", device=device_id, why=details["why"])
+        await self._store.write(write)
+
+    # -- announcements
+
+    async def _say_all(self) -> None:
+        self._shown = _joined(one for many in await self._hooks.every(shown) for one in many)
+        wanted: dict[str, bytes] = {}
+        for device in self._devices:
+            wanted |= self._said_of(device, self._shown.get(device.id))
+        for topic in self._said.keys() - wanted.keys():
+            self._say(topic, b"")
+            del self._said[topic]
+        for topic, payload in wanted.items():
+            if self._said.get(topic) != payload and self._say(topic, payload):
+                self._said[topic] = payload
+
+    def _say(self, topic: str, payload: bytes) -> bool:
+        return self.wire is not None and self.wire.publish(topic, payload, retain=True)
+
+    def _said_of(self, device: Device, plugin: Shown | None) -> dict[str, bytes]:
+        base = f"{self.branch}{self._site}/{device.id}"
+        vitals = self._devices.vitals(device.id)
+        beat = vitals.heartbeat
+        state: dict[str, Any] = {
+            "last_seen": vitals.heard_time.isoformat(timespec="minutes") if vitals.heard_time else None,
+            "out_of_order": "ON" if not vitals.is_alive or (beat is not None and beat.problem) else "OFF",
+            "battery": beat.battery_percent if beat else None,
+        }
+        components = dict(_COMMON)
+        if beat is None or beat.battery_percent is None:
+            del components["battery"]
+        if plugin is not None:
+            components |= plugin.components
+            state |= plugin.state
+        config = {
+            "device": {"identifiers": [f"{self._ids}_{device.id}"], "name": device.name, "manufacturer": "Kommunevert"}
+            | {"model": device.kind}
+            | ({"sw_version": beat.version} if beat else {})
+            | ({"suggested_area": device.place} if device.place else {}),
+            "origin": {"name": "Kommunevert"},
+            "state_topic": f"{base}/state",
+            "components": {key: self._component(base, device, key, one) for key, one in components.items()},
+        }
+        return {
+            f"{self._mine}{device.id}/config": orjson.dumps(config),
+            f"{base}/available": b"online" if vitals.is_alive else b"offline",
+            f"{base}/state": orjson.dumps(state),
+        }
+
+    def _component(self, base: str, device: Device, key: str, one: dict[str, Any]) -> dict[str, Any]:
+        whole = {
+            "unique_id": f"{self._ids}_{device.id}_{key}",
+            "object_id": f"{device.id}_{key}",
+            "value_template": f"{{{{ value_json.{key} }}}}",
+        } | one
+        if key not in _COMMON or key == "battery":
+            whole["availability_topic"] = f"{base}/available"
+        orders = self._shown[device.id].orders.get(key) if device.id in self._shown else None
+        if orders is not None:
+            whole["command_topic"] = f"{base}/set/{key}"
+        return whole
+
+
+_COMMON: dict[str, dict[str, Any]] = {
+    "last_seen": {
+        "platform": "sensor",
+        "name": "Last seen",
+        "device_class": "timestamp",
+        "entity_category": "diagnostic",
+    },
+    "out_of_order": {"platform": "binary_sensor", "name": "Out of order", "device_class": "problem"},
+    "battery": {
+        "platform": "sensor",
+        "name": "Battery",
+        "device_class": "battery",
+        "unit_of_measurement": "%",
+        "entity_category": "diagnostic",
+    },
+}
+"""What every device of ours shows. These stay readable when it is away: that is when one wants to know."""
+
+
+def _joined(found: Iterable[Shown]) -> dict[str, Shown]:
+    """Two plugins may show one device."""
+    joined: dict[str, Shown] = {}
+    for one in found:
+        known = joined.get(one.device)
+        joined[one.device] = (
+            one
+            if known is None
+            else Shown(
+                one.device, known.components | one.components, known.state | one.state, known.orders | one.orders
+            )
+        )
+    return joined

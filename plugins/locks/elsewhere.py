@@ -1,0 +1,47 @@
+"""What a Home Assistant on the broker sees of doors, and may tell them."""
+
+from collections.abc import Iterable
+
+from devices.contract import door
+from hub.hookspecs import Role, Shown
+from hub.plugin import Context
+from plugins.locks.models import TooManyCommandsError, UnknownDoorError
+from plugins.locks.service import Locks
+
+REASON = "asked for by another system"
+UNLOCK = frozenset({"UNLOCK", "OPEN"})
+STATES = {"locked": "LOCKED", "unlocked": "UNLOCKED"}
+
+
+def doors_shown(context: Context, locks: Locks, may_open: Iterable[Role]) -> list[Shown]:
+    """A lock and its contact. Unknown stays unknown; both orders that open let somebody in for a moment."""
+    allowed = frozenset(may_open)
+    return [
+        Shown(
+            device.id,
+            {
+                "lock": {"platform": "lock", "name": None, "payload_open": "OPEN"},
+                "contact": {"platform": "binary_sensor", "name": "Door", "device_class": "door"},
+            },
+            {
+                "lock": STATES.get(locks.shown(device.id).lock),
+                "contact": {"open": "ON", "closed": "OFF"}.get(locks.shown(device.id).contact),
+            },
+            {"lock": allowed},
+        )
+        for device in context.devices.of_kind(door.KIND)
+    ]
+
+
+async def door_told(locks: Locks, device: str, key: str, order: str, actor: str) -> bool | None:
+    """By the same exchange as when a person asks: committed intent, challenge, signature."""
+    if key != "lock":
+        return None
+    if order not in UNLOCK:
+        return False  # it locks by itself
+    try:
+        return await locks.pulse(device, actor, REASON) == "done"
+    except UnknownDoorError:
+        return None
+    except TooManyCommandsError:
+        return False

@@ -1,0 +1,40 @@
+"""What a Home Assistant on the broker sees of screens, and may tell them."""
+
+from devices.contract import screen
+from hub.hookspecs import Role, Shown
+from hub.plugin import Context
+from plugins.signage.service import Signage
+
+MAY_SWITCH: frozenset[Role] = frozenset({"caretaker", "front_line", "it"})
+
+
+async def screens_shown(context: Context, signage: Signage) -> list[Shown]:
+    """On or off, and the first notice that plays, in the site's first language."""
+    notices = await signage.notices()
+    titles = notices[0].title if notices else {}
+    plays = titles.get(context.site.languages[0]) or next(iter(titles.values()), None)
+    return [
+        Shown(
+            device.id,
+            {
+                "power": {"platform": "switch", "name": "Screen", "icon": "mdi:monitor"},
+                "plays": {"platform": "sensor", "name": "Plays", "icon": "mdi:bulletin-board"},
+            },
+            {
+                "power": "OFF" if device.id in signage.off else "ON",
+                "plays": None if device.id in signage.off else plays or "opening hours and who is in",
+            },
+            {"power": MAY_SWITCH},
+        )
+        for device in context.devices.of_kind(screen.KIND)
+    ]
+
+
+async def screen_told(context: Context, signage: Signage, device: str, key: str, order: str, actor: str) -> bool | None:
+    known = context.devices.get(device)
+    if key != "power" or known is None or known.kind != screen.KIND:
+        return None
+    if order not in ("ON", "OFF"):
+        return False
+    await signage.switch(device, is_on=order == "ON", actor=actor)
+    return True
