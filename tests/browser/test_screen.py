@@ -53,7 +53,7 @@ async def test_it_shows_nothing_about_visitors(town_hall: TownHall) -> None:
     await expect(screen.locator(".board")).to_be_visible()
     programme = await programme_of(town_hall.hub)
     assert set(programme) == {
-        *("revision", "site_name", "time_zone", "languages", "hours", "board", "notices", "made_at"),
+        *("revision", "is_on", "site_name", "time_zone", "languages", "hours", "board", "notices", "made_at"),
     }
     assert all(set(row) == {"name", "unit", "is_in"} for row in programme["board"])
 
@@ -131,3 +131,14 @@ async def test_a_screen_without_a_link_says_so(town_hall: TownHall) -> None:
     screen = await town_hall.chromium.tab("wall")
     await screen.goto(f"{town_hall.hub.settings.web.address}/screen")
     await expect(screen.locator("body")).to_have_attribute("data-state", "unpaired")
+
+
+async def test_a_screen_that_is_switched_off_is_dark_and_comes_back(town_hall: TownHall) -> None:
+    screen = await town_hall.screen()
+    await expect(screen.locator("[data-section]").first).to_be_visible()
+    page = await town_hall.console("/screens", "front_line")
+    await page.get_by_role("button", name="Slå av").click()
+    await expect(screen.locator("body")).to_have_attribute("data-state", "off")
+    assert await screen.locator("[data-section]").count() == 0
+    await page.get_by_role("button", name="Slå på").click()
+    await expect(screen.locator("body")).to_have_attribute("data-state", "playing")
