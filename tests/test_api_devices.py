@@ -1,4 +1,4 @@
-"""The HTTP API of what others own: accounts on the broker, devices that pair, devices that announce themselves."""
+"""The HTTP API of accounts on the broker, devices that pair, devices that announce themselves, and plugins' choices."""
 
 from pathlib import Path
 
@@ -103,3 +103,36 @@ async def _samples(api: aiohttp.ClientSession, entity: str) -> list[dict[str, ob
     async with api.get(f"entities/{entity}/history") as answer:
         found: list[dict[str, object]] = (await answer.json())["samples"]
         return found
+
+
+async def test_a_plugin_is_switched_and_set_while_the_hub_runs(hub: Hub) -> None:
+    async with program(hub) as api:
+
+        async def put(what: str, body: dict[str, object]) -> aiohttp.ClientResponse:
+            path = f"plugins/notify/{what}"
+            etag = (await api.get(path)).headers["ETag"]
+            return await api.put(path, json=body, headers={"If-Match": etag})
+
+        assert (await api.get("outbox")).status == 200
+        assert await (await put("switch", {"is_on": False})).json() == {"is_on": False}
+        assert await problem(await api.get("outbox")) == "not-found"
+        assert await (await put("switch", {"is_on": True})).json() == {"is_on": True}
+        assert (await api.get("outbox")).status == 200
+
+        shown = await (await api.get("plugins/notify/settings")).json()
+        assert shown["source"] == "file"
+        assert "answer_hours" in shown["json_schema"]["properties"]
+        wrong = await put("settings", {"settings": {"answer_hours": "long", "colour": "red"}})
+        assert await problem(wrong) == "invalid"
+        assert {one["at"] for one in (await wrong.json())["errors"]} == {
+            "body/settings/answer_hours",
+            "body/settings/colour",
+        }
+        good = await put("settings", {"settings": shown["settings"] | {"answer_hours": 3}})
+        assert (await good.json())["source"] == "console"
+        assert hub.host.plugins["notify"].settings.answer_hours == 3  # type: ignore[union-attr]
+        etag = (await api.get("plugins/notify/settings")).headers["ETag"]
+        assert (await api.delete("plugins/notify/settings", headers={"If-Match": etag})).status == 204
+        assert (await (await api.get("plugins/notify/settings")).json())["source"] == "file"
+    done = {action for actor, action in await actions(hub) if actor == "token:prøve"}
+    assert {"plugin.switched_off", "plugin.switched_on", "plugin.settings_changed", "plugin.back_to_file"} <= done

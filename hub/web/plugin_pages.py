@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from hub import audit, plugin_choices
-from hub.guard import at_once
+from hub import plugin_choosing
 from hub.hookspecs import Health, HeldData, health, held_data
 from hub.plugin_host import Loaded
 from hub.web.pages import Pages, see
@@ -60,25 +59,20 @@ class PluginPages:
 
     async def release(self, request: web.Request) -> web.StreamResponse:
         plugin = self._plugin(request)
-        actor = session_of(request).account
-        await self._hub.store.write(lambda connection: audit.record(connection, actor, "plugin.released", plugin.name))
-        await self._hub.lives.restart(plugin.name)
+        await plugin_choosing.release(self._hub, plugin, session_of(request).account)
         return see("/plugins")
 
     async def switch(self, request: web.Request) -> web.StreamResponse:
         plugin = self._plugin(request)
         is_on = str((await request.post()).get("on", "")) == "yes"
-        actor = session_of(request).account
-        await self._hub.store.write(
-            lambda connection: plugin_choices.switch(connection, plugin.name, actor, is_on=is_on)
-        )
-        await self._hub.lives.read_choices()
-        await self._hub.lives.switch(plugin.name, is_on=is_on)
+        await plugin_choosing.switch(self._hub, plugin, session_of(request).account, is_on=is_on)
         return see("/plugins")
 
     async def settings(self, request: web.Request) -> web.StreamResponse:
         plugin = self._plugin(request)
-        return await self._form(request, plugin, form_of(_model(plugin), self._section(plugin)))
+        return await self._form(
+            request, plugin, form_of(_model(plugin), plugin_choosing.section_in_force(self._hub, plugin))
+        )
 
     async def set(self, request: web.Request) -> web.StreamResponse:
         """Checked as the file is; the plugin starts anew with them at once."""
@@ -93,32 +87,22 @@ class PluginPages:
         form = form_of(model, {})
         try:
             section = section_of(form, sent, many)
-            at_once(plugin, self._hub.configuration.validated, model, section)
+            plugin_choosing.check(self._hub, plugin, section)
         except FormError as error:
             return await self._form(request, plugin, filled(form, sent, many, error.mistakes), error.mistakes)
         except ValidationError as error:
             mistakes = mistakes_of(form, error)
             return await self._form(request, plugin, filled(form, sent, many, mistakes), mistakes)
         actor = session_of(request).account
-        before = {one.name: one.value for one in form_of(model, self._section(plugin))}
+        before = {one.name: one.value for one in form_of(model, plugin_choosing.section_in_force(self._hub, plugin))}
         changed = sorted(one.name for one in form_of(model, section) if one.value != before.get(one.name))
-        await self._hub.store.write(
-            lambda connection: plugin_choices.keep_settings(connection, plugin.name, section, changed, actor)
-        )
-        await self._anew(plugin)
+        await plugin_choosing.keep_settings(self._hub, plugin, section, changed, actor)
         return see("/plugins")
 
     async def back_to_file(self, request: web.Request) -> web.StreamResponse:
         plugin = self._plugin(request)
-        actor = session_of(request).account
-        await self._hub.store.write(lambda connection: plugin_choices.back_to_file(connection, plugin.name, actor))
-        await self._anew(plugin)
+        await plugin_choosing.back_to_file(self._hub, plugin, session_of(request).account)
         return see("/plugins")
-
-    async def _anew(self, plugin: Loaded) -> None:
-        lives = self._hub.lives
-        await lives.read_choices()
-        await lives.switch(plugin.name, is_on=lives.should_run(plugin.name))
 
     async def _form(
         self, request: web.Request, plugin: Loaded, form: Any, mistakes: dict[str, str] | None = None
@@ -140,14 +124,6 @@ class PluginPages:
         if name not in self._hub.host.plugins:
             raise web.HTTPNotFound(text=f"There is no plugin {name}.")
         return self._hub.host.plugins[name]
-
-    def _section(self, plugin: Loaded) -> dict[str, Any]:
-        """As it is in force: from the console, or else from the file."""
-        choice = self._hub.lives.choices.get(plugin.name)
-        if choice is not None and choice.settings is not None:
-            return choice.settings
-        section = self._hub.configuration.plugin_section(plugin.name)
-        return dict(section) if isinstance(section, dict) else {}
 
     def _touches(self, plugin: Loaded) -> Touches | None:
         hub, name = self._hub, plugin.name

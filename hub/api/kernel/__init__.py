@@ -7,6 +7,7 @@ from hub.api.kernel.audit_log import AuditApi
 from hub.api.kernel.devices import DeviceApi
 from hub.api.kernel.entities import EntityApi
 from hub.api.kernel.pairing import PairingApi
+from hub.api.kernel.plugin_choices import PluginChoiceApi
 from hub.api.kernel.plugins import PluginApi
 from hub.api.kernel.tokens import TokenApi
 from hub.api.operations import Api
@@ -22,6 +23,7 @@ def kernel_operations(hub: "Hub") -> Api:
     EntityApi(api, hub)
     PairingApi(api, hub)
     PluginApi(api, hub)
+    PluginChoiceApi(api, hub)
     AuditApi(api, hub.store)
     TokenApi(api, hub)
     hub.event_stream.offer(api)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from hub import audit
+from hub import plugin_choosing
 from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, found, page_of
 from hub.hookspecs import health, held_data
 from hub.plugin_host import Loaded
@@ -109,9 +109,7 @@ class PluginApi:
 
     async def release(self, call: Call[PluginPath, Nothing, Nothing]) -> PluginDocument:
         plugin = self._found(call.path)
-        await self._hub.lives.restart(plugin.name)
-        actor = call.caller.name
-        await self._hub.store.write(lambda connection: audit.record(connection, actor, "plugin.released", plugin.name))
+        await plugin_choosing.release(self._hub, plugin, call.caller.name)
         return (await self._documents([plugin]))[0]
 
     async def parts(self, _call: Call[Nothing, Nothing, Nothing]) -> PartsDocument:

@@ -1,0 +1,121 @@
+"""A plugin on or off, and its settings, while the hub runs."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, ValidationError
+
+from hub import plugin_choosing
+from hub.api.kernel.plugins import PluginPath
+from hub.api.operations import Api, Call, Document, Nothing, Request, found
+from hub.api.problems import FieldError, ProblemError
+from hub.plugin_host import Loaded
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+
+class SwitchDocument(Document):
+    """Whether the plugin should run. Whether it does is its state."""
+
+    is_on: bool
+
+
+class Switch(Request):
+    is_on: bool
+
+
+class SettingsDocument(Document):
+    """The plugin's section as it is in force, and what its own model takes."""
+
+    source: Literal["file", "console"]
+    settings: dict[str, Any]
+    json_schema: dict[str, Any]
+
+
+class NewSettings(Request):
+    settings: dict[str, Any] = Field(description="the whole section, as it would stand in the file")
+
+
+class PluginChoiceApi:
+    def __init__(self, api: Api, hub: "Hub") -> None:
+        self._hub = hub
+        one: dict[str, Any] = {"parameters": PluginPath, "roles": {"it"}}
+        choose: dict[str, Any] = {"scope": "plugins:settings", "is_personal": True}
+        path = "/plugins/{plugin}/settings"
+        api.offer(
+            "GET",
+            "/plugins/{plugin}/switch",
+            self.switch,
+            summary="Whether a plugin is on",
+            scope="plugins:read",
+            answer=SwitchDocument,
+            **one,
+        )
+        api.offer(
+            "PUT",
+            "/plugins/{plugin}/switch",
+            self.set_switch,
+            summary="Switch a plugin on or off; what it offers comes and goes at once",
+            scope="plugins:write",
+            answer=SwitchDocument,
+            body=Switch,
+            **one,
+        )
+        settings: dict[str, Any] = {**one, **choose, "problems": ("conflict",)}
+        api.offer("GET", path, self.settings, summary="A plugin's settings", answer=SettingsDocument, **settings)
+        api.offer(
+            "PUT",
+            path,
+            self.set,
+            summary="Give a plugin other settings; it starts anew with them",
+            answer=SettingsDocument,
+            body=NewSettings,
+            **settings,
+        )
+        api.offer("DELETE", path, self.back_to_file, summary="Back to the settings of the file", **settings)
+
+    async def switch(self, call: Call[PluginPath, Nothing, Nothing]) -> SwitchDocument:
+        return SwitchDocument(is_on=self._hub.lives.should_run(self._found(call.path).name))
+
+    async def set_switch(self, call: Call[PluginPath, Nothing, Switch]) -> SwitchDocument:
+        await plugin_choosing.switch(self._hub, self._found(call.path), call.caller.name, is_on=call.body.is_on)
+        return SwitchDocument(is_on=call.body.is_on)
+
+    async def settings(self, call: Call[PluginPath, Nothing, Nothing]) -> SettingsDocument:
+        return self._document(self._loaded(call.path))
+
+    async def set(self, call: Call[PluginPath, Nothing, NewSettings]) -> SettingsDocument:
+        plugin, section = self._loaded(call.path), call.body.settings
+        try:
+            plugin_choosing.check(self._hub, plugin, section)
+        except ValidationError as error:
+            wrong = error.errors(include_input=False, include_url=False, include_context=False)
+            errors = [
+                FieldError(at="/".join(("body/settings", *map(str, one["loc"]))), detail=one["msg"]) for one in wrong
+            ]
+            raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None
+        before = plugin_choosing.section_in_force(self._hub, plugin)
+        changed = sorted(name for name in {*before, *section} if before.get(name) != section.get(name))
+        await plugin_choosing.keep_settings(self._hub, plugin, section, changed, call.caller.name)
+        return self._document(self._loaded(call.path))
+
+    async def back_to_file(self, call: Call[PluginPath, Nothing, Nothing]) -> None:
+        await plugin_choosing.back_to_file(self._hub, self._loaded(call.path), call.caller.name)
+
+    def _document(self, plugin: Loaded) -> SettingsDocument:
+        assert plugin.module is not None  # noqa: S101 (`_loaded` has looked)
+        choice = self._hub.lives.choices.get(plugin.name)
+        return SettingsDocument(
+            source="console" if choice is not None and choice.settings is not None else "file",
+            settings=plugin_choosing.section_in_force(self._hub, plugin),
+            json_schema=plugin.module.Plugin.settings_model.model_json_schema(),
+        )
+
+    def _loaded(self, path: PluginPath) -> Loaded:
+        plugin = self._found(path)
+        if plugin.module is None:
+            raise ProblemError("conflict", "The plugin's code is not loaded; switch it on to see its settings.")
+        return plugin
+
+    def _found(self, path: PluginPath) -> Loaded:
+        return found(self._hub.host.plugins.get(path.plugin), "such plugin")
