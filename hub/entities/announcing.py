@@ -1,9 +1,11 @@
 """Our own devices, shown to a Home Assistant (or whatever reads its discovery format) on the same broker.
 
-    <prefix>/device/<root>_<site>_<device>/config    the announcement, retained
-    <root>-shown/<site>/<device>/available           online or offline, retained
-    <root>-shown/<site>/<device>/state               JSON, retained: what the entities' values are taken from
-    <root>-shown/<site>/<device>/set/<key>           an order; never a retained one
+    <prefix>/<component>/<root>_<site>_<device>/<key>/config    an announcement, retained
+    <root>-shown/<site>/<device>/available                      online or offline, retained
+    <root>-shown/<site>/<device>/state                          JSON, retained: what the entities' values are taken from
+    <root>-shown/<site>/<device>/set/<key>                      an order; never a retained one
+
+The form of one component each: a Home Assistant before 2024.12 does not know the other one.
 
 Outside our own branch, so that the other system's account needs nothing of that. Orders pass the role that IT gave them
 and end in the audit log; without a role none is heard.
@@ -54,7 +56,6 @@ class Announcing:
         self.branch = f"{root}-shown/"
         self.wire: Wire | None = None
         self._settings = settings
-        self._mine = f"{settings.prefix}/device/{root}_{site}_"
         self._site = site
         self._ids = f"{root}_{site}"
         self._devices = devices
@@ -95,7 +96,7 @@ class Announcing:
 
     def saw(self, topic: str, raw: bytes) -> None:
         """An announcement of ours that the broker still has; where we announce no more, it is taken back."""
-        if raw and not self._settings.announce and topic.startswith(self._mine):
+        if raw and not self._settings.announce and topic.split("/")[2].startswith(f"{self._ids}_"):
             self._say(topic, b"")
 
     def take(self, received: Received) -> None:
@@ -169,33 +170,38 @@ class Announcing:
         if plugin is not None:
             components |= plugin.components
             state |= plugin.state
-        config = {
-            "device": {"identifiers": [f"{self._ids}_{device.id}"], "name": device.name, "manufacturer": "Kommunevert"}
-            | {"model": device.kind}
-            | ({"sw_version": beat.version} if beat else {})
-            | ({"suggested_area": device.place} if device.place else {}),
-            "origin": {"name": "Kommunevert"},
-            "state_topic": f"{base}/state",
-            "components": {key: self._component(base, device, key, one) for key, one in components.items()},
+        maker = {
+            "identifiers": [f"{self._ids}_{device.id}"],
+            "name": device.name,
+            "manufacturer": "Kommunevert",
+            "model": device.kind,
         }
+        maker |= {"sw_version": beat.version} if beat else {}
+        maker |= {"suggested_area": device.place} if device.place else {}
         return {
-            f"{self._mine}{device.id}/config": orjson.dumps(config),
             f"{base}/available": b"online" if vitals.is_alive else b"offline",
             f"{base}/state": orjson.dumps(state),
-        }
+        } | dict(self._announced(base, device, maker, key, one) for key, one in components.items())
 
-    def _component(self, base: str, device: Device, key: str, one: dict[str, Any]) -> dict[str, Any]:
-        whole = {
+    def _announced(
+        self, base: str, device: Device, maker: dict[str, Any], key: str, one: dict[str, Any]
+    ) -> tuple[str, bytes]:
+        """Topic and payload. When a device is away, what all devices show stays readable: one wants to know it then."""
+        config = {
             "unique_id": f"{self._ids}_{device.id}_{key}",
             "object_id": f"{device.id}_{key}",
+            "device": maker,
+            "origin": {"name": "Kommunevert"},
+            "state_topic": f"{base}/state",
             "value_template": f"{{{{ value_json.{key} }}}}",
-        } | one
-        if key not in _COMMON or key == "battery":
-            whole["availability_topic"] = f"{base}/available"
-        orders = self._shown[device.id].orders.get(key) if device.id in self._shown else None
-        if orders is not None:
-            whole["command_topic"] = f"{base}/set/{key}"
-        return whole
+        } | {name: value for name, value in one.items() if name != "platform"}
+        if key not in _COMMON:
+            config["availability_topic"] = f"{base}/available"
+        plugin = self._shown.get(device.id)
+        if plugin is not None and key in plugin.orders:
+            config["command_topic"] = f"{base}/set/{key}"
+        topic = f"{self._settings.prefix}/{one['platform']}/{self._ids}_{device.id}/{key}/config"
+        return topic, orjson.dumps(config)
 
 
 _COMMON: dict[str, dict[str, Any]] = {
@@ -214,7 +220,7 @@ _COMMON: dict[str, dict[str, Any]] = {
         "entity_category": "diagnostic",
     },
 }
-"""What every device of ours shows. These stay readable when it is away: that is when one wants to know."""
+"""What every device of ours shows."""
 
 
 def _joined(found: Iterable[Shown]) -> dict[str, Shown]:

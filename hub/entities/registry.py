@@ -249,7 +249,7 @@ class Entities:
     # -- announcements
 
     def _announce(self, topic: str, raw: bytes) -> None:
-        if topic.startswith(f"{self.prefix}/device/{self._root}_"):
+        if topic.split("/")[2].startswith(f"{self._root}_"):
             return self.own_announcement(topic, raw)
         try:
             announcement = read(self.prefix, topic, raw)
