@@ -6,6 +6,7 @@ first. I10: a plugin's failure delays a door command and a check-in by less than
 
 import asyncio
 import re
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -111,3 +112,33 @@ async def test_a_door_and_a_visitor_notice_nothing(settings: dict[str, Any], tmp
             began = time.monotonic()
         assert time.monotonic() - began < STOP_SECONDS, "the hub stops although the plugin does not"
     assert max(delays[-1].values()) < DELAY_SECONDS, delays
+
+
+async def test_one_device_that_floods_keeps_nobody_waiting(settings: dict[str, Any], tmp_path: Path) -> None:
+    """A kiosk gone mad says ten thousand things a second; the other kiosk and the door are served."""
+    async with town(settings, tmp_path, "none") as here:
+        quiet = await here.times(0.6)
+        mad = await here.hub.enrol("kiosk-2", "kiosk", "Galen", "", "test")
+        script = f"""
+import asyncio
+from devices.contract.enrolment import Enrolment
+from tests.kiosk_client import KioskClient
+async def flood():
+    async with KioskClient(Enrolment.model_validate_json({mad.payload()!r})).connected() as client:
+        print("begun", flush=True)
+        while True:
+            for _ in range(100):
+                client.wire.publish(client._topic("up", "search"), b'{{"id": "a", "text": "kar"}}', qos=0)
+            await asyncio.sleep(0.01)
+asyncio.run(flood())
+"""
+        flood = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, cwd=FOLDER.parents[1], stdout=asyncio.subprocess.PIPE
+        )
+        assert flood.stdout is not None
+        assert await flood.stdout.readline() == b"begun\n"
+        loud = await here.times(2.0)
+        flood.kill()
+        await flood.communicate()
+        assert here.hub.devices.vitals("kiosk-2").last_refusal == "search: too many"
+        assert max(max(noisy) - usual(calm) for calm, noisy in zip(quiet, loud, strict=True)) < DELAY_SECONDS

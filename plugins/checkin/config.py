@@ -3,18 +3,18 @@
 from pydantic import Field
 
 from devices.contract.kiosk import Signpost
-from hub.plugin import PluginSettings
+from hub.plugin import N_, PluginSettings
 
 
 class Settings(PluginSettings):
     signposts: list[Signpost] = Field(
-        default_factory=list, max_length=12, description="where visitors go by themselves"
+        default_factory=list, max_length=12, description=N_("where visitors go by themselves")
     )
     keep_hours: float = Field(
-        default=24, gt=0, le=720, description="personal data are deleted this long after a visitor has left"
+        default=24, gt=0, le=720, description=N_("personal data are deleted this long after a visitor has left")
     )
     day_ends_at_hour: int = Field(
-        default=22, ge=0, le=23, description="who has not checked out by then has left, by the site's clock"
+        default=22, ge=0, le=23, description=N_("who has not checked out by then has left, by the site's clock")
     )
-    searches_per_minute: int = Field(default=20, ge=1, description="for each kiosk")
-    check_outs_per_minute: int = Field(default=10, ge=1, description="for each kiosk; the rest waits in its outbox")
+    searches_per_minute: int = Field(default=20, ge=1, description=N_("for each kiosk"))
+    check_outs_per_minute: int = Field(default=10, ge=1, description=N_("for each kiosk; the rest waits in its outbox"))

@@ -5,32 +5,34 @@ from typing import Literal
 import apprise
 from pydantic import Field, field_validator
 
-from hub.plugin import PluginSettings
+from hub.plugin import N_, PluginSettings
 from hub.settings import ConfigPath, Port
 
 
 class Mail(PluginSettings):
     """The municipality's SMTP server; mail goes to each person's own address."""
 
-    host: str = Field(description="the mail server's name")
-    port: Port = Field(default=587, description="587 for STARTTLS, 465 for TLS")
+    host: str = Field(description=N_("the mail server's name"))
+    port: Port = Field(default=587, description=N_("587 for STARTTLS, 465 for TLS"))
     security: Literal["starttls", "tls", "none"] = Field(
-        default="starttls", description="how the way there is protected"
+        default="starttls", description=N_("how the way there is protected")
     )
-    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description="the address that messages come from")
-    user: str | None = Field(default=None, description="the account there; none: it asks for none")
-    secret_file: ConfigPath | None = Field(default=None, description="the file with the account's password")
+    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description=N_("the address that messages come from"))
+    user: str | None = Field(default=None, description=N_("the account there; none: it asks for none"))
+    secret_file: ConfigPath | None = Field(default=None, description=N_("the file with the account's password"))
 
 
 class Settings(PluginSettings):
-    mail: Mail | None = Field(default=None, description="the way for mails; none: no mails")
+    mail: Mail | None = Field(default=None, description=N_("the way for mails; none: no mails"))
     webhooks: list[str] = Field(
         default_factory=list,
-        description="apprise addresses that every message goes to as well, without the visitor's name; "
-        "Teams: workflows://HOST/WORKFLOW/SIGNATURE",
+        description=N_(
+            "apprise addresses that every message goes to as well, without the visitor's name; "
+            "Teams: workflows://HOST/WORKFLOW/SIGNATURE"
+        ),
     )
-    answer_hours: float = Field(default=12, gt=0, description="how long the link in a message can be used")
-    give_up_hours: float = Field(default=12, gt=0, description="how long a message is tried")
+    answer_hours: float = Field(default=12, gt=0, description=N_("how long the link in a message can be used"))
+    give_up_hours: float = Field(default=12, gt=0, description=N_("how long a message is tried"))
 
     @field_validator("webhooks")
     @classmethod

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from devices.contract.screen import OpeningDay
-from hub.plugin import PluginSettings
+from hub.plugin import N_, PluginSettings
 
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -23,7 +23,7 @@ Span = Annotated[str, AfterValidator(_span)]
 
 
 class Settings(PluginSettings):
-    hours: dict[Weekday, list[Span]] = Field(default_factory=dict, description="a day that is not named is closed")
+    hours: dict[Weekday, list[Span]] = Field(default_factory=dict, description=N_("a day that is not named is closed"))
 
     def opening_days(self) -> list[OpeningDay]:
         return [
