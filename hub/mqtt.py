@@ -32,7 +32,7 @@ HUB = "hub"
 HANDLER_SECONDS = 10
 MOST_AT_ONCE = 20_000
 MOST_REMEMBERED = 1_000
-DEVICE_MESSAGES, DEVICE_SECONDS = 2000, 2.0
+DEVICE_MESSAGES, DEVICE_SECONDS = 200, 1.0
 """One device may say so much in so long; what is above is not even looked at, so that the others are heard."""
 SENDS_PER_SECOND = 500.0
 SENDS_AT_ONCE = 2000.0
