@@ -6,6 +6,7 @@ nobody can take over another's connection (D5). Accounts change by rewriting two
 
 import asyncio
 import os
+import resource
 import secrets
 import shutil
 import signal
@@ -17,7 +18,6 @@ import structlog
 
 from hub.broker_accounts import AccountFiles, mosquitto_hash
 from hub.settings import ExternalBroker, OwnBroker
-from hub.tls import own_authority
 from hub.wire import Address
 
 log = structlog.get_logger("broker")
@@ -33,10 +33,18 @@ def way_to(broker: OwnBroker | ExternalBroker, reached_at: str | None) -> dict[s
     if isinstance(broker, ExternalBroker):
         return {"host": broker.host, "port": broker.port, "ca_file": broker.ca_file}
     if reached_at and broker.tls:
+        from hub.tls import own_authority  # noqa: PLC0415 (cryptography takes 8 MB, and few hubs need it)
+
         authority = own_authority(broker.tls.certificate)
         return {"host": reached_at, "port": broker.port + 1, "tls": True, "ca": authority}
     is_far = reached_at and broker.bind != "127.0.0.1"
     return {"host": reached_at if is_far else "127.0.0.1", "port": broker.port}
+
+
+def allow_many_connections() -> None:
+    """A connection is an open file, and the usual 1024 are few; the broker inherits our limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class BrokerError(Exception):
@@ -110,6 +118,7 @@ class Broker:
                 f"there is no program {self._settings.program}: install Debian's package `mosquitto`, "
                 "or name an external broker in the configuration (docs/configuration.md, broker)"
             )
+        allow_many_connections()
         log_file = self._folder / "mosquitto.log"
         with log_file.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(

@@ -10,7 +10,6 @@ import secrets
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +17,7 @@ HASH_ROUNDS = 101
 """Mosquitto's own; our secrets are 256 random bits, so more would only slow the broker."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Account:
     """Who may connect, with a client id of the same name, and which topics they may write and read."""
 
@@ -27,7 +26,7 @@ class Account:
     writes: tuple[str, ...]
     reads: tuple[str, ...]
 
-    @cached_property
+    @property
     def mark(self) -> str:
         """Changes when anything does: a broker that keeps it tells whether it knows the account as it is now."""
         whole = "\n".join((self.name, self.secret_hash, *self.writes, "", *self.reads))

@@ -2,6 +2,7 @@
 
 import asyncio
 import getpass
+import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -25,12 +26,12 @@ from hub.hub import Hub
 from hub.migrating import NewerSchemaError
 from hub.plugin_cli import plugin_commands
 from hub.settings import Configuration, ConfigurationError, ExternalBroker
+from hub.simulate import Counts, SimulationError, make_plan
 from hub.store import now
-from hub.tls import make_certificates
 from hub.web.assets import MissingAssetsError
 from hub.web.system_pages import link_of
 
-REFUSALS = (WeakPasswordError, TakenNameError, FilterError)
+REFUSALS = (SimulationError, WeakPasswordError, TakenNameError, FilterError)
 
 CONFIG = click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The configuration file."
@@ -293,6 +294,43 @@ def token_revoke(token_id: str, config: Path) -> None:
     click.echo(f"Revoked: {token_id}")
 
 
+@main.command()
+@click.option("--kiosks", type=click.IntRange(0), default=2, show_default=True)
+@click.option("--players", type=click.IntRange(0), default=1, show_default=True)
+@click.option("--doors", type=click.IntRange(0), default=4, show_default=True)
+@click.option("--sensors", type=click.IntRange(0), default=20, show_default=True, help="Zigbee2MQTT and ESPHome.")
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed is the same fleet.")
+@click.option("--pace", type=float, default=1.0, show_default=True, help="60: an hour's visitors in a minute.")
+@click.option("--hour", type=click.IntRange(0, 23), help="Always this hour of the day, instead of the clock's.")
+@click.option("--away/--no-away", default=True, show_default=True, help="Whether devices are away now and then.")
+@CONFIG
+def simulate(
+    kiosks: int,
+    players: int,
+    doors: int,
+    sensors: int,
+    seed: int,
+    pace: float,
+    hour: int | None,
+    away: bool,
+    config: Path,
+) -> None:
+    """Run a fleet of simulated devices against the hub of this configuration, until Ctrl-C."""
+    hub = _hub(Configuration.read, config)
+    counts = Counts(kiosks, players, doors, sensors)
+    plans: list[Path] = []
+
+    async def prepare() -> None:
+        async with hub.store_only():
+            plans.append(await make_plan(hub, counts))
+
+    _run(prepare)
+    click.echo(f"{sum((kiosks, players, doors))} devices and {sensors} sensors; Ctrl-C stops them.")
+    arguments = ["--seed", str(seed), "--pace", str(pace), "--away" if away else "--no-away"]
+    arguments += [] if hour is None else ["--hour", str(hour)]
+    os.execv(sys.executable, [sys.executable, "-m", "devices.simulator", str(plans[0]), *arguments])  # noqa: S606
+
+
 @main.group()
 def broker() -> None:
     """For a broker that the hub does not start itself."""
@@ -327,6 +365,8 @@ def tls() -> None:
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("tls"), show_default=True)
 def tls_init(names: tuple[str, ...], out: Path) -> None:
     """Make a local authority and a server certificate for NAMES (host names and addresses)."""
+    from hub.tls import make_certificates  # noqa: PLC0415 (cryptography takes 8 MB that a running hub need not)
+
     paths = make_certificates(out, list(names))
     click.echo(f"Tablets must trust {paths['ca']} once. In the configuration:\n")
     click.echo(f"web:\n  tls:\n    certificate: {paths['server'].resolve()}\n    key: {paths['server-key'].resolve()}")

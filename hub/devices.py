@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from sys import intern
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, insert, select, update
@@ -20,7 +21,7 @@ _ID = TypeAdapter(Id)
 MOST_PLACE = 250
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where something is, each part free text; `site` only where it is not the hub's own."""
 
@@ -37,7 +38,7 @@ class Place:
         return ", ".join(part for part in (self.site, self.building, self.floor, self.zone) if part)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Device:
     id: str
     kind: str
@@ -65,7 +66,7 @@ class NewDevice:
             _ID.validate_python(part)
 
 
-@dataclass
+@dataclass(slots=True)
 class Vitals:
     """What the hub has seen of a device since it started. Times are of the monotonic clock."""
 
@@ -224,16 +225,22 @@ def _place_values(place: Place) -> dict[str, str]:
 
 
 def _all(connection: Connection) -> list[Device]:
+    """Many are in the same place: they share it."""
     rows = connection.execute(select(device_table).where(device_table.c.revoked.is_(False)))
+    places: dict[tuple[str, ...], Place] = {}
+
+    def place(*parts: str) -> Place:
+        return places.setdefault(parts, Place(*parts))
+
     return [
         Device(
             row.id,
-            row.kind,
+            intern(row.kind),
             row.name,
-            row.place,
+            intern(row.place),
             row.secret_hash,
             row.enrolled_at,
-            Place(row.site, row.building, row.floor, row.zone),
+            place(row.site, row.building, row.floor, row.zone),
             row.first_heard_at,
         )
         for row in rows

@@ -26,6 +26,7 @@ class Signer:
         self._waiting: dict[str, asyncio.Future[dict[str, str]]] = {}
         self._verify_key = ""
         self._ready = asyncio.Event()
+        self._asking = asyncio.Lock()
 
     async def run(self) -> None:
         """Start the process and read its answers. Raises SigningError when it ends; the job starts it again then."""
@@ -53,12 +54,13 @@ class Signer:
 
     async def verify_key(self) -> str:
         """Hexadecimal, for doors; asked of a signer of its own where none runs. Raises SigningError."""
-        if not self._ready.is_set():
-            process = await self._start()
-            answer, _ = await process.communicate(b"")
-            if process.returncode != 0:
-                raise SigningError("the signer does not start")
-            return str(orjson.loads(answer)["verify_key"])
+        async with self._asking:
+            if not self._verify_key:
+                process = await self._start()
+                answer, _ = await process.communicate(b"")
+                if process.returncode != 0:
+                    raise SigningError("the signer does not start")
+                self._verify_key = str(orjson.loads(answer)["verify_key"])
         return self._verify_key
 
     async def sign(self, command: Command) -> Signed:

@@ -43,7 +43,7 @@ class Plugin:
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> None:
         if enrolment.kind == screen.KIND:
-            await self.signage.publish()
+            await self.signage.publish(enrolment.device)
 
     @hookimpl
     async def shown(self) -> list[Shown]:

@@ -29,8 +29,8 @@ class Signage:
         self._context = context
         self._settings = settings
 
-    async def publish(self) -> None:
-        """The programme, retained, to every screen."""
+    async def publish(self, only: str | None = None) -> None:
+        """The programme, retained, to every screen, or to one."""
         programme = await self.programme()
         if len(programme.payload()) > MAX_PAYLOAD_BYTES:
             self.problem = N_("The notices are longer than a screen can take. Shorten or take down some of them.")
@@ -38,7 +38,8 @@ class Signage:
         self.problem = None
         self.off = await self._context.store.read(_off)
         for device in self._context.devices.of_kind(screen.KIND):
-            self._context.send(device, "programme", programme if device.id not in self.off else _dark(programme))
+            if only in (None, device.id):
+                self._context.send(device, "programme", programme if device.id not in self.off else _dark(programme))
         self._context.live.touch("screens")
 
     async def programme(self) -> screen.Programme:
