@@ -231,6 +231,11 @@ async def test_a_notice_goes_up_and_comes_down(hub: Hub) -> None:
         etag = (await api.get(where)).headers["ETag"]
         assert (await api.delete(where, headers={"If-Match": etag})).status == 204
         assert (await (await api.get("programme")).json())["notices"] == []
+        await hub.enrol("screen-1", "screen", "Vestibylen", "", "test")
+        etag = (await api.get("screens/screen-1/power")).headers["ETag"]
+        dark = await api.put("screens/screen-1/power", json={"is_on": False}, headers={"If-Match": etag})
+        assert await dark.json() == await (await api.get("screens/screen-1/power")).json() == {"is_on": False}
+        assert await problem(await api.get("screens/screen-9/power")) == "not-found"
 
 
 async def test_the_audit_log_and_the_parts_are_told(hub: Hub) -> None:

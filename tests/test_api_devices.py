@@ -76,6 +76,7 @@ async def test_a_found_device_is_seen_told_and_remembered(hub: Hub) -> None:
         assert [one["value"] for one in samples] == [21.5]
 
         assert await problem(await api.post(f"entities/{lock}/command", json={"verb": "unlock"})) == "forbidden"
+        assert await (await api.post(f"entities/{heat}/keep", json={"days": 3})).json() == {"days": 3}
         path = f"entities/{lock}/permission"
         etag = (await api.get(path)).headers["ETag"]
         assert (await api.put(path, json={"is_allowed": True}, headers={"If-Match": etag})).status == 200

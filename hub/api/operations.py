@@ -49,6 +49,14 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 """A date and time with a zone (RFC 3339); pydantic alone would take a number for one too."""
 
 
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+"""A whole number in a body: for JSON, 3.0 is one too."""
+
+
 class Nothing(Query):
     """No parameters, or no body."""
 

@@ -24,6 +24,20 @@ class NoticePath(Query):
     notice: Id
 
 
+class ScreenPath(Query):
+    screen: Id
+
+
+class Power(Request):
+    is_on: bool
+
+
+class PowerDocument(Document):
+    """A screen that is off is dark, and stays so over a restart."""
+
+    is_on: bool
+
+
 class NewNotice(Request):
     """A notice for all screens."""
 
@@ -92,6 +106,26 @@ class ScreenApi:
             **act,
         )
         api.offer("DELETE", "/notices/{notice}", self.take_down, summary="Take a notice down", **one, **act)
+        api.offer(
+            "GET",
+            "/screens/{screen}/power",
+            self.power,
+            summary="Is the screen on",
+            answer=PowerDocument,
+            parameters=ScreenPath,
+            **look,
+        )
+        api.offer(
+            "PUT",
+            "/screens/{screen}/power",
+            self.set_power,
+            summary="Switch a screen on, or let it be dark",
+            scope="screens:power",
+            roles={"front_line", "it"},
+            answer=PowerDocument,
+            body=Power,
+            parameters=ScreenPath,
+        )
         api.offer("GET", "/opening-hours", self.hours, summary="Opening hours", answer=HoursDocument, **look)
         api.offer(
             "GET",
@@ -120,6 +154,17 @@ class ScreenApi:
 
     async def take_down(self, call: Call[NoticePath, Nothing, Nothing]) -> None:
         await self._signage.take_down((await self._found(call.path)).id, call.caller.name)
+
+    async def power(self, call: Call[ScreenPath, Nothing, Nothing]) -> PowerDocument:
+        return PowerDocument(is_on=self._screen(call.path) not in self._signage.off)
+
+    async def set_power(self, call: Call[ScreenPath, Nothing, Power]) -> PowerDocument:
+        await self._signage.switch(self._screen(call.path), is_on=call.body.is_on, actor=call.caller.name)
+        return PowerDocument(is_on=call.body.is_on)
+
+    def _screen(self, path: ScreenPath) -> str:
+        device = self._context.devices.get(path.screen)
+        return found(device if device is not None and device.kind == screen.KIND else None, "such screen").id
 
     async def hours(self, _call: Call[Nothing, Nothing, Nothing]) -> HoursDocument:
         programme = await self._signage.programme()

@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from devices.contract.messages import Text
-from hub.api.operations import Api, Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import (
+    Api,
+    Call,
+    Document,
+    Moment,
+    Nothing,
+    Page,
+    PageQuery,
+    Query,
+    Request,
+    Whole,
+    found,
+    page_of,
+)
 from hub.api.problems import FieldError, ProblemError
 from hub.entities.commands import NotAllowedError, UnreachableError
 from hub.entities.entity import Entity, FoundDevice
@@ -105,6 +118,14 @@ class Given(Document):
     was_sent: bool
 
 
+class Keep(Request):
+    days: Whole | None = Field(ge=0, le=MOST_DAYS, description="null: as long as the others'; 0: not at all")
+
+
+class KeptDocument(Document):
+    days: int | None
+
+
 class Permission(Request):
     is_allowed: bool
 
@@ -117,7 +138,7 @@ class EntityApi:
     def __init__(self, api: Api, hub: "Hub") -> None:
         self._hub = hub
         one: dict[str, Any] = {"parameters": EntityPath}
-        look: dict[str, Any] = {"scope": "entities:read", "roles": {"it", "caretaker", "front_line"}}
+        look: dict[str, Any] = {"scope": "entities:read", "roles": {"it", "caretaker"}}
         it: dict[str, Any] = {"scope": "entities:allow", "roles": {"it"}}
         offer = api.offer
         offer("GET", "/found-devices", self.found, summary="Found devices", answer=FoundPage, query=PageQuery, **look)
@@ -157,12 +178,22 @@ class EntityApi:
             self.command,
             summary="Tell it to do something",
             scope="entities:command",
-            roles={"caretaker", "front_line"},
+            roles={"it", "caretaker"},
             answer=Given,
             body=Order,
             status=202,
             problems=("conflict",),
             **one,
+        )
+        offer(
+            "POST",
+            "/entities/{entity}/keep",
+            self.keep,
+            summary="How long its history is kept",
+            answer=KeptDocument,
+            body=Keep,
+            **one,
+            **it,
         )
         offer(
             "GET",
@@ -220,6 +251,10 @@ class EntityApi:
         except UnreachableError as error:
             raise ProblemError("conflict", str(error)) from None
         return Given(was_sent=True)
+
+    async def keep(self, call: Call[EntityPath, Nothing, Keep]) -> KeptDocument:
+        await self._hub.commands.keep(self._found(call.path).id, call.body.days, call.caller.name)
+        return KeptDocument(days=call.body.days)
 
     async def permission(self, call: Call[EntityPath, Nothing, Nothing]) -> PermissionDocument:
         return PermissionDocument(is_allowed=self._hub.commands.may(self._found(call.path)))
