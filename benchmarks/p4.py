@@ -69,10 +69,8 @@ async def _until_all(hub: Running) -> float:
 
 
 def memory_kb(pid: int) -> int:
-    """Resident, of the program and its children; pages that they share count once for each."""
-    total = 0
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            total = int(line.split()[1])
+    """Of the program and its children; what they share counts once (proportional set size)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    total = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return total + sum(memory_kb(int(child)) for child in children)

@@ -1,0 +1,37 @@
+"""What comes in by the wire is what was sent, with MQTT 5 properties and without: the two are read by different code."""
+
+from hub.hub import Hub
+from hub.wire import Received
+from tests.conftest import until
+
+
+async def test_messages_with_and_without_properties(hub: Hub) -> None:
+    wire = hub.mqtt.wire
+    assert wire is not None
+    heard: list[Received] = []
+
+    def take(received: Received) -> None:
+        heard.append(received)
+        wire.acknowledge(received)
+
+    hub.mqtt._elsewhere = take
+    wire.subscribe("prøve/#")
+    payloads = [b"", b"\x00\xff", "blåbærsyltetøy".encode(), b"x" * 30_000]
+    for qos in (0, 1):
+        for expiry in (None, 30):
+            for payload in payloads:
+                assert wire.publish("prøve/æ/ø", payload, qos=qos, expiry_seconds=expiry)
+    await until(lambda: len(heard) == 16)
+    assert [(one.topic, one.payload, one.qos) for one in heard] == [
+        ("prøve/æ/ø", payload, qos) for qos in (0, 1) for _ in (None, 30) for payload in payloads
+    ]
+    numbers = [one.number for one in heard if one.qos]
+    assert len(set(numbers)) == len(numbers), "each has a number of its own to acknowledge"
+
+    for expiry in (None, 30):
+        wire.publish(f"prøve/kept/{expiry}", b"kept", retain=True, expiry_seconds=expiry)
+    await until(lambda: len(heard) == 18)
+    heard.clear()
+    wire.subscribe("prøve/kept/#")
+    await until(lambda: len(heard) == 2)
+    assert all(one.retained and one.payload == b"kept" for one in heard)
