@@ -9,7 +9,6 @@ from hub import logs
 from hub.plugin_scaffold import ScaffoldError, write_plugin
 from hub.settings import Configuration, ConfigurationError
 
-
 LEVELS = ("bronze", "silver", "gold")
 
 
