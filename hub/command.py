@@ -1,0 +1,71 @@
+"""How every command of `kommunevert` runs: the hub of a configuration, a loop, and errors that people can read."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from hub.accounts import WeakPasswordError
+from hub.admission import TakenNameError, UnknownGatewayError
+from hub.broker import BrokerError
+from hub.gateways import FilterError
+from hub.hub import Hub
+from hub.migrating import NewerSchemaError
+from hub.settings import Configuration, ConfigurationError
+from hub.simulate import SimulationError
+from hub.web.assets import MissingAssetsError
+
+REFUSALS = (SimulationError, WeakPasswordError, TakenNameError, FilterError)
+
+CONFIG = click.option(
+    "--config", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The configuration file."
+)
+
+
+def hub_of(read: Callable[[Path], Configuration], path: Path) -> Hub:
+    """Not started. Raises click.ClickException with what is wrong in the configuration."""
+    try:
+        return Hub(read(path))
+    except ConfigurationError as error:
+        raise click.ClickException(f"the configuration is wrong, nothing was started\n{error}") from None
+
+
+def run_to_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """On a loop of its own. What is refused or away becomes a click.ClickException, a line for its reader."""
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(work())
+    except ValidationError as error:
+        raise click.ClickException("; ".join(one["msg"] for one in error.errors())) from None
+    except UnknownGatewayError as error:
+        raise click.ClickException(f"there is no account {error}") from None
+    except (*REFUSALS, BrokerError, MissingAssetsError, NewerSchemaError, SQLAlchemyError, OSError) as error:
+        raise click.ClickException(str(getattr(error, "orig", None) or error)) from None
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Uvloop where it is installed (the extra `uvloop`): a little quicker, never needed."""
+    try:
+        import uvloop  # noqa: PLC0415 (optional)
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def until_stopped(hub: Hub) -> None:
+    """Ctrl-C, SIGTERM, or a part of the kernel that has failed."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    waits = [asyncio.create_task(stopped.wait()), asyncio.create_task(hub.until_broken())]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+    if not stopped.is_set():
+        raise click.ClickException("a part of the hub has failed; the log says which")
