@@ -9,8 +9,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 run: install broker
 	@$(BIN)/kommunevert demo
 
+# All tests: two at a time, then one by one those that measure time. `make test ARGS="tests/test_checkin.py"` runs some.
 test: install-test
+ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
+else
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
+	@$(BIN)/pytest -m alone
+endif
 
 check: install-check
 	$(BIN)/ruff check .

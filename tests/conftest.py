@@ -6,12 +6,11 @@ A server that is not installed skips its tests by name; with KOMMUNEVERT_NO_SKIP
 
 import asyncio
 import os
-import random
 import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from ruamel.yaml import YAML
 from hub.hub import Hub
 from hub.settings import Configuration
 from tests.kiosk_client import KioskClient
+from tests.ports import free_port
 from tests.postgres import Postgres
 
 pytest_plugins = ["tests.mail_server"]
@@ -85,15 +85,6 @@ def needs(program: str) -> str:
             pytest.fail(f"{program} is not installed, and skips are forbidden")
         pytest.skip(f"{program} is not installed")
     return found
-
-
-def free_port() -> int:
-    """Below the range that the kernel takes for outgoing connections: those would come in between."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
 
 
 @pytest.fixture(scope="session")

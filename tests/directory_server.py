@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from tests.ports import free_port
+
 WHERE = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin:/usr/lib/openldap:/usr/libexec"
 SLAPD, SLAPADD = shutil.which("slapd", path=WHERE), shutil.which("slapadd", path=WHERE)
 SCHEMAS = (Path("/etc/ldap/schema"), Path("/etc/openldap/schema"))
@@ -83,7 +85,7 @@ class DirectoryServer:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.ca_file = directory / "ca.pem"
-        self.port, self.tls_port = _free_port(), _free_port()
+        self.port, self.tls_port = free_port(), free_port()
         self.url = f"ldap://127.0.0.1:{self.port}"
         """Plain; StartTLS is offered."""
         self.tls_url = f"ldaps://127.0.0.1:{self.tls_port}"
@@ -224,12 +226,6 @@ def _who_gets_a_password(employees: str) -> list[str]:
         members["vert-ikt"][0],
         uid,
     ]
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def _listens(port: int) -> bool:

@@ -8,6 +8,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.ports import free_port
+
 
 class MailServer:
     def __init__(self, port: int) -> None:
@@ -37,8 +39,6 @@ class MailServer:
 
 @pytest.fixture
 def mail_server() -> Iterator[MailServer]:
-    from tests.conftest import free_port  # noqa: PLC0415 (conftest loads this module)
-
     server = MailServer(free_port())
     server.start()
     yield server

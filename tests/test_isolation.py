@@ -21,6 +21,8 @@ from tests.conftest import running_hub, until
 from tests.door.door_process import DoorProcess
 from tests.kiosk_client import KioskClient
 
+pytestmark = pytest.mark.alone
+
 FOLDER = Path(__file__).parent / "hostile_plugins"
 ALL = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
 DELAY_SECONDS = 0.1

@@ -19,9 +19,10 @@ from hub.hub import Hub
 from hub.tls import make_certificates
 from plugins.notify import sending
 from plugins.notify.tables import message, outbox
-from tests.conftest import free_port, running_hub, until, until_async
+from tests.conftest import running_hub, until, until_async
 from tests.kiosk_client import KioskClient
 from tests.mail_server import MailServer, text_of
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from hub.dynamic_security import DynamicSecurity
 from hub.settings import OwnBroker
 from hub.wire import Address, Received
 from tests.accounts.broker_client import BrokerClient
-from tests.conftest import free_port, needs, until
+from tests.conftest import needs, until
+from tests.ports import free_port
 
 HUB_SECRET = "the hub's own secret"
 PLUGINS = ("/usr/lib/*/mosquitto_dynamic_security.so", "/usr/lib/mosquitto_dynamic_security.so")

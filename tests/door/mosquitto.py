@@ -8,6 +8,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from tests.ports import free_port
+
 WHERE = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
 PROGRAM = shutil.which("mosquitto", path=WHERE)
 PASSWORDS = shutil.which("mosquitto_passwd", path=WHERE)
@@ -32,12 +34,6 @@ user {door}
 topic write {root}/{site}/door/{door}/up/#
 topic read {root}/{site}/door/{door}/down/#
 """
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 class Mosquitto:

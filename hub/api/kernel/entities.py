@@ -23,7 +23,7 @@ from hub.api.operations import (
 from hub.api.problems import FieldError, ProblemError
 from hub.entities.commands import NotAllowedError, UnreachableError
 from hub.entities.entity import Entity, FoundDevice
-from hub.entities.orders import OrderError
+from hub.entities.orders import OrderError, verbs
 from hub.store import now
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class EntityDocument(Document):
     changed_at: datetime | None
     heard_at: datetime | None
     problem: str | None
-    may_be_told: bool = Field(description="what opens a building must be allowed first")
+    may_be_told: bool = Field(description="it takes orders, and if it opens a building, somebody has allowed it")
 
 
 class EntityPage(Page[EntityDocument]):
@@ -277,7 +277,7 @@ class EntityApi:
             changed_at=_time(entity.changed_at) if entity.changed_at is not None else None,
             heard_at=_time(entity.heard_at) if entity.heard_at is not None else None,
             problem=entity.problem,
-            may_be_told=self._hub.commands.may(entity),
+            may_be_told=bool(verbs(entity)) and self._hub.commands.may(entity),
         )
 
     def _found(self, path: EntityPath) -> Entity:
