@@ -6,7 +6,7 @@ A plugin is a package with a class `Plugin`: its settings as `settings_model`, a
 
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,7 +17,7 @@ from hub.api.operations import Api
 from hub.devices import Device, Devices
 from hub.entities.commands import Commands
 from hub.entities.entity import Change, Entity
-from hub.entities.registry import Entities, Watcher
+from hub.entities.registry import Entities
 from hub.events import Event, Events
 from hub.hooks import Hooks
 from hub.hookspecs import NotYetError, hookimpl
@@ -29,6 +29,9 @@ from hub.settings import SiteSettings
 from hub.store import after_commit
 from hub.translation import N_, Translator
 from hub.web.pages import Pages
+
+if TYPE_CHECKING:
+    from hub.entities.watching import Watcher
 
 __all__ = [
     "N_",

@@ -126,6 +126,7 @@ entity_setting = Table(
     metadata,
     Column("id", String(255), primary_key=True),
     Column("is_allowed", Boolean, nullable=False),
+    Column("likeness", String(32)),
     Column("keep_days", Integer),
 )
 

@@ -37,6 +37,7 @@ AGAIN_SECONDS = 60.0
 LONGEST_ORDER = 64
 MOST_ORDERS = 60
 """A minute, from all who may send any."""
+MOST_REPAIRS = 5
 ACTOR = "Home Assistant"
 
 
@@ -67,11 +68,13 @@ class Announcing:
         self._orders: set[asyncio.Task[None]] = set()
         self._is_new = asyncio.Event()
         self._limit = Limiter(MOST_ORDERS, 60)
+        self._forged = Limiter(MOST_REPAIRS, 60)
 
     def attach(self, wire: Wire) -> None:
         self.wire = wire
         if self._settings.announce and self._settings.orders_as:
-            wire.subscribe(f"{self.branch}{self._site}/+/set/+")
+            # QoS 0: what the broker would queue for us while we are away must not open a door an hour later.
+            wire.subscribe(f"{self.branch}{self._site}/+/set/+", qos=0)
 
     def came_back(self) -> None:
         """The broker may have lost what it kept."""
@@ -95,9 +98,17 @@ class Announcing:
                 self._is_new.set()
 
     def saw(self, topic: str, raw: bytes) -> None:
-        """An announcement of ours that the broker still has; where we announce no more, it is taken back."""
-        if raw and not self._settings.announce and topic.split("/")[2].startswith(f"{self._ids}_"):
-            self._say(topic, b"")
+        """An announcement in our name: taken back where we announce nothing, put right where it is not ours."""
+        if not topic.split("/")[2].startswith(f"{self._ids}_"):
+            return
+        if not self._settings.announce:
+            if raw:
+                self._say(topic, b"")
+            return
+        said = self._said.get(topic)
+        if said is not None and raw != said and not self._forged.wait_seconds(topic):
+            log.warning("announcement_forged", topic=topic)
+            self._say(topic, said)
 
     def take(self, received: Received) -> None:
         """An order. What is kept is old, and opens nothing."""
@@ -106,10 +117,13 @@ class Announcing:
         parts = received.topic.removeprefix(self.branch).split("/")
         if received.retained or not received.payload or len(parts) != 4 or parts[2] != "set":  # noqa: PLR2004
             return
+        if parts[0] != self._site:
+            return
         if self._limit.wait_seconds(self._site):
             log.warning("order_dropped", why="more than a building needs")
             return
-        task = asyncio.create_task(self._tell(parts[1], parts[3], received.payload), name="order from outside")
+        order = self._tell(parts[1][:LONGEST_ORDER], parts[3][:LONGEST_ORDER], received.payload)
+        task = asyncio.create_task(order, name="order from outside")
         self._orders.add(task)
         task.add_done_callback(self._orders.discard)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hub.entities.configs import Common, Source
-from hub.entities.template_words import TemplateError
+from hub.entities.template_words import TemplateError, TooSlowError
 from hub.entities.templates import Payload, template
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Availability:
     """Entities of one device that name the same topics share one. Nothing heard yet: it is not there."""
 
-    __slots__ = ("_heard", "_latest", "_mode", "entities", "sources")
+    __slots__ = ("_heard", "_latest", "_mode", "_muted", "entities", "sources")
 
     def __init__(self, config: Common) -> None:
         self.sources: list[Source] = config.sources
@@ -22,6 +22,7 @@ class Availability:
         self._mode = config.availability_mode
         self._heard: list[bool | None] = [None] * len(self.sources)
         self._latest: bool | None = None
+        self._muted: set[int] = set()
 
     @property
     def is_there(self) -> bool:
@@ -33,9 +34,14 @@ class Availability:
 
     def take(self, number: int, payload: Payload) -> bool:
         """What source `number` says; True when it changes whether the device is there."""
+        if number in self._muted:
+            return False
         source, before = self.sources[number], self.is_there
         try:
             text = template(source.value_template).read(payload) if source.value_template else payload.text
+        except TooSlowError:
+            self._muted.add(number)
+            return False
         except (TemplateError, ValueError):
             return False
         if text not in (source.payload_available, source.payload_not_available):

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select, update
 from hub import audit
 from hub.entities.entity import Entity
 from hub.entities.history import History
-from hub.entities.orders import GUARDED, order
+from hub.entities.orders import likeness, order
 from hub.entities.registry import Entities
 from hub.store import Store
 from hub.tables import entity_setting
@@ -34,13 +34,18 @@ class Commands:
         self._store = store
         self._entities = entities
         self._history = history
-        self._allowed: set[str] = set()
+        self._allowed: dict[str, str] = {}
 
     async def load(self) -> None:
         self._allowed = await self._store.read(_allowed)
 
     def may(self, entity: Entity) -> bool:
-        return entity.component not in GUARDED or entity.id in self._allowed
+        """What opens a building needs leave, and has it only as long as it is what was given leave."""
+        return not self._entities.opens(entity) or self._allowed.get(entity.id) == likeness(entity)
+
+    def has_changed(self, entity: Entity) -> bool:
+        """It had leave, but has announced itself anew and differently since."""
+        return entity.id in self._allowed and self._allowed[entity.id] != likeness(entity)
 
     async def give(self, entity_id: str, verb: str, value: str | float | None, actor: str, reason: str = "") -> None:
         """Send the order, after its intent is durable. It is sent, which is not done: the entity's state tells.
@@ -55,7 +60,13 @@ class Commands:
         message = order(entity, verb, value)
         if not entity.available:
             raise UnreachableError(f"{entity.device.name} is away")
-        details = {"verb": verb, "value": value if entity.component != "text" else None, "reason": reason or None}
+        details = {
+            "verb": verb,
+            "value": value if entity.component != "text" else None,
+            "reason": reason or None,
+            "topic": message.topic,
+            "payload": message.payload.decode() if entity.component != "text" else None,
+        }
         await self._store.write(
             lambda connection: audit.record(connection, actor, "entity.commanded", entity_id, details)
         )
@@ -66,10 +77,13 @@ class Commands:
             raise UnreachableError("the broker is away")
 
     async def allow(self, entity_id: str, *, is_allowed: bool, actor: str) -> None:
-        """Let people tell this entity something, or not any more."""
+        """Let people tell this entity something, or not any more. Raises UnknownEntityError."""
+        entity = self._entities.get(entity_id)
+        if entity is None:
+            raise UnknownEntityError(entity_id)
 
         def write(connection: Connection) -> None:
-            _put(connection, entity_id, {"is_allowed": is_allowed})
+            _put(connection, entity_id, {"is_allowed": is_allowed, "likeness": likeness(entity)})
             what = "entity.allowed" if is_allowed else "entity.disallowed"
             audit.record(connection, actor, what, entity_id)
 
@@ -93,5 +107,6 @@ def _put(connection: Connection, entity_id: str, values: dict[str, object]) -> N
         connection.execute(insert(entity_setting), {"id": entity_id, "is_allowed": False} | values)
 
 
-def _allowed(connection: Connection) -> set[str]:
-    return set(connection.execute(select(entity_setting.c.id).where(entity_setting.c.is_allowed)).scalars())
+def _allowed(connection: Connection) -> dict[str, str]:
+    rows = connection.execute(select(entity_setting).where(entity_setting.c.is_allowed))
+    return {row.id: row.likeness or "" for row in rows}

@@ -16,7 +16,7 @@ from hub.entities.template_words import TemplateError
 from hub.entities.templates import template
 
 LONGEST_TOPIC = 1024
-LONGEST_TEXT = 4096
+LONGEST_TEXT = 500
 CONFIG = ConfigDict(extra="ignore")
 
 
@@ -70,7 +70,7 @@ Text = Annotated[str, Field(max_length=LONGEST_TEXT), BeforeValidator(_written),
 Subscribed = Annotated[str, AfterValidator(_topic), AfterValidator(_filter)]
 Published = Annotated[str, AfterValidator(_topic), AfterValidator(_without_wildcards)]
 Rule = Annotated[str, AfterValidator(_template)]
-Texts = Annotated[list[Text], BeforeValidator(_listed)]
+Texts = Annotated[list[Text], Field(max_length=200), BeforeValidator(_listed)]
 Truth = Annotated[bool, BeforeValidator(_truth)]
 Seconds = Annotated[int, Field(ge=0, le=31_536_000)]
 
@@ -79,8 +79,8 @@ Seconds = Annotated[int, Field(ge=0, le=31_536_000)]
 class Maker:
     """`device`: what the thing is."""
 
-    identifiers: Annotated[list[Text], BeforeValidator(_listed)] = Field(default_factory=list)
-    connections: list[tuple[Text, Text]] = Field(default_factory=list)
+    identifiers: Annotated[list[Text], Field(max_length=10), BeforeValidator(_listed)] = Field(default_factory=list)
+    connections: list[tuple[Text, Text]] = Field(default_factory=list, max_length=10)
     name: Text | None = None
     manufacturer: Text | None = None
     model: Text | None = None
@@ -126,7 +126,7 @@ class Common:
     entity_category: Literal["config", "diagnostic"] | None = None
     icon: Text | None = None
     device_class: Text | None = None
-    availability: Annotated[list[Source], BeforeValidator(_listed)] | None = None
+    availability: Annotated[list[Source], Field(max_length=10), BeforeValidator(_listed)] | None = None
     availability_mode: Literal["all", "any", "latest"] = "latest"
     availability_topic: Subscribed | None = None
     availability_template: Rule | None = None

@@ -17,7 +17,10 @@ from hub.entities import abbreviations
 from hub.entities.configs import Common, ConfigError, checked
 
 TOPIC = re.compile(r"(\w+)/(?:([A-Za-z0-9_-]+)/)?([A-Za-z0-9_-]+)/config")
-LARGEST_ANNOUNCEMENT = 262_144
+LARGEST_ANNOUNCEMENT = 65_536
+MOST_COMPONENTS = 200
+MOST_TEMPLATES = 16_384
+"""Characters of templates in one announcement: they are compiled on the loop."""
 SHARED = (
     "availability",
     "availability_topic",
@@ -111,12 +114,21 @@ def _expanded(topic: str, raw: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise DiscoveryError(f"{topic}: expected a JSON object (found {type(said).__name__})")
     said = _long(said)
+    if _template_characters(said) > MOST_TEMPLATES:
+        raise DiscoveryError(f"{topic}: expected templates of at most {MOST_TEMPLATES} characters in all")
     base = said.pop("~", None)
     if base is not None:
         if not isinstance(base, str):
             raise DiscoveryError(f"{topic}: ~: expected a text (found {type(base).__name__})")
         _fill(said, base)
     return said
+
+
+def _template_characters(said: dict[str, Any]) -> int:
+    own = {value for key, value in said.items() if key.endswith("template") and isinstance(value, str)}
+    components = said.get("components")
+    inner = [one for one in components.values() if isinstance(one, dict)] if isinstance(components, dict) else []
+    return sum(map(len, own)) + sum(map(_template_characters, inner))
 
 
 def _long(said: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +177,8 @@ def _components(topic: str, said: dict[str, Any]) -> Iterator[tuple[str, dict[st
         if not isinstance(said.get(key), dict):
             found = "nothing" if key not in said else type(said[key]).__name__
             raise DiscoveryError(f"{topic}: {key}: expected an object (found {found})")
+    if len(said["components"]) > MOST_COMPONENTS:
+        raise DiscoveryError(f"{topic}: components: expected at most {MOST_COMPONENTS}")
     shared = {key: said[key] for key in SHARED if key in said}
     for key, config in said["components"].items():
         if not isinstance(config, dict):

@@ -43,13 +43,15 @@ def listeners_of(entities: "Entities", entity: Entity, availability: Availabilit
 class _Listener:
     """Retained messages are news once a connection; what happens (a press) is never heard from the past."""
 
-    __slots__ = ("entities", "entity", "generation", "template")
+    __slots__ = ("entities", "entity", "generation", "is_muted", "template")
 
     def __init__(self, entities: "Entities", entity: Entity, rule: str | None) -> None:
         self.entities = entities
         self.entity = entity
         self.template: Template | None = template(rule) if rule else None
         self.generation = -1
+        self.is_muted = False
+        """Its template was too slow once, and is not run again."""
 
     def is_old(self, retained: bool) -> bool:
         generation = self.entities.generation
@@ -62,13 +64,12 @@ class _Listener:
 
 
 class StateListener(_Listener):
-    __slots__ = ("always", "is_muted", "read")
+    __slots__ = ("always", "read")
 
     def __init__(self, entities: "Entities", entity: Entity, rule: str | None, read: Read) -> None:
         super().__init__(entities, entity, rule)
         self.read = read
         self.always = entity.component in MOMENTARY or _is_forced(entity.config)
-        self.is_muted = False
 
     def __call__(self, payload: Payload, retained: bool) -> None:
         if (retained and self.is_old(retained)) or self.is_muted:
@@ -92,10 +93,13 @@ class AttributesListener(_Listener):
     __slots__ = ()
 
     def __call__(self, payload: Payload, retained: bool) -> None:
-        if self.is_old(retained):
+        if self.is_muted or self.is_old(retained):
             return
         try:
-            self.entity.attributes = self.entity.attributes | reading.attributes_of(self.text(payload))
+            self.entity.attributes = reading.attributes_of(self.text(payload))
+        except TooSlowError as error:
+            self.is_muted = True
+            self.entities.unreadable(self.entity, f"its attributes' template is not run any more: {error}")
         except (TemplateError, ValueError) as error:
             self.entities.unreadable(self.entity, f"attributes: {_why(error)}")
 
@@ -114,7 +118,7 @@ class PictureListener(_Listener):
             picture = reading.image_of(config, payload.raw)
         except UnreadableError as error:
             return self.entities.unreadable(self.entity, str(error))
-        self.entities.pictures[self.entity.id] = (picture, config.content_type)
+        self.entities.keep_picture(self.entity, picture, config.content_type)
         self.entities.put(self.entity, reading.mark_of(picture))
         return None
 

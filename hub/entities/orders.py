@@ -1,6 +1,7 @@
 """What an entity can be told, and the message that tells it."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, fields
 from functools import singledispatch
 from typing import Any
 
@@ -35,6 +36,24 @@ class Order:
     retain: bool
     assumed: Value | None
     """The state it leads to, for an entity that never says its state itself."""
+
+
+def command_topics(entity: Entity) -> list[str]:
+    """Where it is told something."""
+    found = [getattr(entity.config, name, None) for name in ("command_topic", "set_position_topic")]
+    return [topic for topic in found if topic]
+
+
+def likeness(entity: Entity) -> str:
+    """What somebody who allows orders has seen of it: another when it is announced elsewhere, or says other things."""
+    config = entity.config
+    words = [entity.id, *entity.place, *sorted(config.device.identifiers if config.device else ())]
+    words += [
+        f"{one.name}={getattr(config, one.name)}"
+        for one in fields(config)
+        if one.name.startswith(("payload_", "state_", "command_", "set_position", "value_template", "position_"))
+    ]
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
 
 
 def verbs(entity: Entity) -> list[str]:

@@ -32,6 +32,7 @@ from hub.entities.entity import Entity, Value
 
 UNKNOWN: Final = "None"
 LONGEST_STATE = 255
+LONGEST_ATTRIBUTES = 16_384
 LARGEST_IMAGE = 49_152
 
 
@@ -146,8 +147,8 @@ def cover_position(entity: Entity, text: str) -> "Value | _Keep":
     if not text:
         return KEEP
     whole = config.position_open - config.position_closed
-    percent = round(100 * (_number(text) - config.position_closed) / whole) if whole else 0
-    entity.attributes["position"] = min(100, max(0, percent))
+    part = (_number(text) - config.position_closed) / whole if whole else 0
+    entity.attributes["position"] = round(100 * min(1.0, max(0.0, part)))
     if config.state_topic is not None:
         return KEEP
     return "closed" if entity.attributes["position"] == 0 else "open"
@@ -249,6 +250,8 @@ READ: dict[str, Read] = {
 
 
 def attributes_of(text: str) -> dict[str, Any]:
+    if len(text) > LONGEST_ATTRIBUTES:
+        raise UnreadableError(f"expected at most {LONGEST_ATTRIBUTES} characters")
     return _object(text)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter as Counts
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import fields
 
@@ -15,8 +16,10 @@ from hub.entities.configs import BinarySensor, Common, Maker, Sensor
 from hub.entities.discovery import Announced, Announcement, DiscoveryError, read
 from hub.entities.entity import MOMENTARY, Change, Entity, FoundDevice, Value
 from hub.entities.listening import listeners_of
-from hub.entities.orders import EXPIRY_SECONDS, Order
+from hub.entities.orders import EXPIRY_SECONDS, GUARDED, Order, command_topics
+from hub.entities.spending import ALL_SECONDS, CHEAP_SECONDS, MESSAGE_SECONDS, REST_SECONDS, Budget, Group
 from hub.entities.templates import Payload
+from hub.entities.watching import Watcher
 from hub.live import Live
 from hub.wire import Received, Wire
 
@@ -27,41 +30,12 @@ unreadable_total = Counter("entity_messages_unreadable_total", "Messages that an
 entities_known = Gauge("entities", "Entities of devices that have announced themselves")
 
 MOST_MISTAKES = 50
-MOST_WAITING = 20_000
 PAGE_SECONDS = 1.0
 """Pages that show many entities hear of changes this often."""
+MOST_PICTURES = 200
+MOST_ENTITIES = 50_000
 CLOCKED = ("sensor", "binary_sensor")
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
-
-
-class Watcher:
-    """Somebody who is told of changes. One that does not keep up loses the oldest, and `lost` says how many."""
-
-    def __init__(self, components: frozenset[str], ids: frozenset[str]) -> None:
-        self.lost = 0
-        self._components = components
-        self._ids = ids
-        self._waiting: list[Change] = []
-        self._ring = asyncio.Event()
-
-    def tell(self, changes: list[Change]) -> None:
-        if self._components:
-            changes = [change for change in changes if change.entity.component in self._components]
-        if self._ids:
-            changes = [change for change in changes if change.entity.id in self._ids]
-        if changes:
-            self._waiting += changes
-            if (over := len(self._waiting) - MOST_WAITING) > 0:
-                self.lost += over
-                del self._waiting[:over]
-            self._ring.set()
-
-    async def changes(self) -> list[Change]:
-        """Those that have gathered, one at least."""
-        await self._ring.wait()
-        self._ring.clear()
-        waiting, self._waiting = self._waiting, []
-        return waiting
 
 
 class Entities:
@@ -81,13 +55,15 @@ class Entities:
         self.turning_off: dict[Entity, float] = {}
         self.own_announcement: Callable[[str, bytes], None] = lambda _topic, _raw: None
         self._root = root
-        self._ours = (root, f"{root}-shown", "#", "+", "$SYS", "$CONTROL", "$share")
+        self._ours = (root, f"{root}-shown", "#", "+")
+        self._guarded: Counts[str] = Counts()
         self._live = live
         self._remember = remember
         self._known: dict[str, Entity] = {}
         self._at: dict[str, dict[str, Entity]] = {}
         self._identities: dict[str, FoundDevice] = {}
-        self._listening: dict[str, list[Listen]] = {}
+        self._listening: dict[str, Group] = {}
+        self._budget = Budget(ALL_SECONDS)
         self._wild = MQTTMatcher()  # type: ignore[no-untyped-call]
         self._wild_filters: set[str] = set()
         self._availability: dict[tuple[object, ...], Availability] = {}
@@ -158,22 +134,49 @@ class Entities:
     # -- the way in
 
     def take(self, received: Received) -> None:
-        """Called by the wire. Never raises for what a device has sent."""
+        """Called by the wire. Never raises, and acknowledges whatever comes: it would not get better."""
         topic = received.topic
-        listening = self._listening.get(topic)
-        if listening is not None:
-            payload, retained = Payload(received.payload), received.retained
-            for listen in tuple(listening) if len(listening) > 1 else listening:
+        try:
+            group = self._listening.get(topic)
+            if group is not None:
+                self._hand(group, Payload(received.payload), retained=received.retained)
+            elif self._wild_filters:
+                for wild in list(self._wild.iter_match(topic)):  # type: ignore[no-untyped-call]
+                    self._hand(wild, Payload(received.payload), retained=received.retained)
+            if topic.endswith("/config") and topic.startswith(f"{self.prefix}/"):
+                self._announce(topic, received.payload)
+        except Exception as error:  # noqa: BLE001 (what strangers send must not stop the hub from hearing others)
+            log.error("message_not_taken", topic=topic, error=type(error).__name__)  # noqa: TRY400 (it may quote)
+        finally:
+            if received.qos and self.wire is not None:
+                self.wire.acknowledge(received)
+
+    def _hand(self, group: "Group", payload: Payload, *, retained: bool) -> None:
+        """To all that listen, each by itself; a topic whose messages cost too much rests for a while."""
+        began = time.perf_counter()
+        if group.resting_until > began:
+            return
+        for listen in tuple(group) if len(group) > 1 else group:
+            try:
                 listen(payload, retained)
-        elif self._wild_filters and (found := list(self._wild.iter_match(topic))):  # type: ignore[no-untyped-call]
-            payload = Payload(received.payload)
-            for group in found:
-                for listen in tuple(group):
-                    listen(payload, received.retained)
-        if topic.endswith("/config") and topic.startswith(f"{self.prefix}/"):
-            self._announce(topic, received.payload)
-        if received.qos and self.wire is not None:
-            self.wire.acknowledge(received)
+            except Exception as error:  # noqa: BLE001 (one listener must not cost the others)
+                log.error("message_not_read", error=type(error).__name__)  # noqa: TRY400
+            if time.perf_counter() - began > MESSAGE_SECONDS:
+                break
+        took = time.perf_counter() - began
+        if took > CHEAP_SECONDS and not (group.budget.spend(began, took) and self._budget.spend(began, took)):
+            group.resting_until = began + REST_SECONDS
+            log.warning("topic_rests", seconds=REST_SECONDS, listeners=len(group))
+            for listen in group:
+                if (entity := getattr(listen, "entity", None)) is not None:
+                    self.unreadable(entity, "reading it takes too much time: it is read again later")
+
+    def keep_picture(self, entity: Entity, picture: bytes, kind: str) -> None:
+        """The newest of each, and of the newest MOST_PICTURES."""
+        self.pictures.pop(entity.id, None)
+        self.pictures[entity.id] = (picture, kind)
+        while len(self.pictures) > MOST_PICTURES:
+            del self.pictures[next(iter(self.pictures))]
 
     def put(self, entity: Entity, value: Value, *, always: bool = False) -> None:
         """The entity's state is this now; `always`: it counts as a change though it is the same."""
@@ -293,6 +296,8 @@ class Entities:
 
     def _add(self, here: dict[str, Entity], announcement: Announcement, one: Announced, config: Common) -> None:
         self._refuse_ours(announcement.topic, one.key, config)
+        if len(self._known) >= MOST_ENTITIES:
+            raise DiscoveryError(f"{announcement.topic}: there are {MOST_ENTITIES} entities already")
         name = config.unique_id or config.object_id or _last(config.default_entity_id)
         name = name or "_".join(filter(None, (announcement.object_id, one.key)))
         entity_id = f"{one.component}.{_slug(name)}"
@@ -313,6 +318,8 @@ class Entities:
         if (last := before or known) is not None and last.id == entity_id:
             entity.value, entity.changed_at, entity.number = last.value, last.changed_at, last.number
             entity.heard_at, entity.attributes = last.heard_at, last.attributes
+        if entity.component in GUARDED:
+            self._guarded.update(command_topics(entity))
         here[one.key] = self._known[entity_id] = entity.device.entities[entity_id] = entity
         entities_known.set(len(self._known))
         for topic, qos, listen in listeners_of(self, entity, self._availability_of(entity)):
@@ -326,14 +333,11 @@ class Entities:
         self.expiring.pop(entity, None)
         self.turning_off.pop(entity, None)
         self.pictures.pop(entity.id, None)
+        if entity.component in GUARDED:
+            self._guarded.subtract(command_topics(entity))
         for topic in {topic for topic, _, _ in listeners_of(self, entity, None)}:
             self._unlisten(topic, lambda listen: getattr(listen, "entity", None) is entity)
-        if (key := key_of(entity.config)) is not None and entity.availability is not None:
-            entity.availability.entities.remove(entity)
-            if not entity.availability.entities:
-                gone = self._availability.pop(key)
-                for source in gone.sources:
-                    self._unlisten(source.topic, lambda listen: getattr(listen, "availability", None) is gone)
+        self._leave_availability(entity)
         device = entity.device
         if device.entities.get(entity.id) is entity:
             del device.entities[entity.id]
@@ -342,6 +346,14 @@ class Entities:
             self._identities = {key: one for key, one in self._identities.items() if one is not device}
         self._page_is_old = True
 
+    def _leave_availability(self, entity: Entity) -> None:
+        if (key := key_of(entity.config)) is not None and entity.availability is not None:
+            entity.availability.entities.remove(entity)
+            if not entity.availability.entities:
+                gone = self._availability.pop(key)
+                for source in gone.sources:
+                    self._unlisten(source.topic, lambda listen: getattr(listen, "availability", None) is gone)
+
     def _forget(self, entity: Entity) -> None:
         """Another topic announces it now; the old one may be cleared without harm."""
         here = self._at.get(entity.place[0], {})
@@ -349,20 +361,33 @@ class Entities:
         self._remove(entity, is_replaced=True)
 
     def _refuse_ours(self, topic: str, key: str, config: Common) -> None:
-        """The hub reads and writes everything: nobody may have it do so with our own branch in their name."""
+        """The hub reads and writes everything: nobody may have it do so with our own branches in their name."""
         where = f"components.{key}." if key else ""
         named = [(one.name, getattr(config, one.name)) for one in fields(config) if one.name.endswith("topic")]
         named += [("availability", source.topic) for source in config.availability or ()]
         for name, value in named:
-            if isinstance(value, str) and value.split("/", 1)[0] in (
-                self._root,
-                "#",
-                "+",
-                "$SYS",
-                "$CONTROL",
-                "$share",
-            ):
-                raise DiscoveryError(f"{topic}: {where}{name}: expected a topic outside {self._root}/ and $SYS/")
+            if isinstance(value, str) and self._is_ours(value):
+                raise DiscoveryError(
+                    f"{topic}: {where}{name}: expected a topic outside {self._root}/, {self._root}-shown/, "
+                    f"{self.prefix}/…/config and $…"
+                )
+
+    def _is_ours(self, topic: str) -> bool:
+        first, _, rest = topic.partition("/")
+        if first in self._ours or first.startswith("$"):
+            return True
+        return first == self.prefix and ("+" in rest or "#" in rest or rest == "status" or rest.endswith("config"))
+
+    def opens(self, entity: Entity) -> bool:
+        """Whether telling it something may open a building: it is a lock or a cover, or speaks to one's topic."""
+        if entity.component in GUARDED:
+            return True
+        mine = command_topics(entity)
+        return any(
+            one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
+            for one in mine
+            for other in +self._guarded
+        )
 
     def _device(self, config: Common, entity_id: str) -> FoundDevice:
         names = _identities(config.device, entity_id)
@@ -405,7 +430,7 @@ class Entities:
         """Also where the topic is subscribed already: subscribing again brings what the broker has kept."""
         group = self._listening.get(topic)
         if group is None:
-            group = self._listening[topic] = []
+            group = self._listening[topic] = Group()
             if "+" in topic or "#" in topic:
                 self._wild[topic] = group  # as in hub/mqtt.py: paho's tree
                 self._wild_filters.add(topic)

@@ -9,7 +9,8 @@ import math
 import statistics
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from itertools import islice
+from typing import Any, Protocol
 
 import orjson
 import regex
@@ -18,6 +19,10 @@ from jinja2.filters import FILTERS as JINJA
 from slugify import slugify
 
 REGEX_SECONDS = 0.02
+LONGEST_PATTERN = 512
+MOST_HASHED = 500
+"""Numbers can be chosen so that each is compared with all others."""
+FINEST = 20
 MISSING: Any = object()
 LONGEST_JOIN = 32_768
 LONGEST_RANGE = 10_000
@@ -51,6 +56,8 @@ def to_int(value: Any, default: Any = MISSING, base: int = 10) -> Any:
 def rounded(value: Any, precision: int = 0, method: str = "common", default: Any = MISSING) -> Any:
     def compute(given: Any) -> float:
         number = float(given)
+        if not -FINEST <= precision <= FINEST:
+            raise TemplateError(f"`round` takes {FINEST} digits at most")
         if method in ("ceil", "floor"):
             whole = math.ceil if method == "ceil" else math.floor
             return float(whole(number * 10**precision) / 10**precision)
@@ -163,6 +170,8 @@ def strptime(text: str, form: str, default: Any = MISSING) -> Any:
 
 
 def _searched(pattern: str, flags: int, ask: Callable[..., Any]) -> Any:
+    if len(pattern) > LONGEST_PATTERN:
+        raise TemplateError(f"a regular expression has at most {LONGEST_PATTERN} characters")
     try:
         return ask(regex.compile(pattern, flags))
     except TimeoutError:
@@ -184,6 +193,8 @@ def regex_search(value: Any, find: str = "", ignorecase: bool = False) -> bool:
 
 
 def regex_replace(value: Any = "", find: str = "", replace: str = "", ignorecase: bool = False) -> str:
+    if (len(str(value)) + 1) * (len(replace) + 1) > LONGEST_JOIN * 4:
+        raise TemplateError("it makes too long a text")
     return str(_searched(find, _flags(ignorecase), lambda it: it.sub(replace, str(value), timeout=REGEX_SECONDS)))
 
 
@@ -267,20 +278,50 @@ def bounded_range(*bounds: int) -> range:
     return made
 
 
+def total(values: Iterable[Any], attribute: str | int | None = None) -> float:
+    """Of numbers; `sum` of lists would copy them again and again."""
+    if attribute is not None:
+        values = [one[attribute] for one in values]
+    return sum(float(one) if not isinstance(one, int) else one for one in values)
+
+
+def unique(values: Iterable[Any]) -> list[Any]:
+    return list(dict.fromkeys(_few(values)))
+
+
+def as_tuple(values: Iterable[Any] = ()) -> tuple[Any, ...]:
+    return tuple(values)
+
+
+def _few(values: Iterable[Any]) -> list[Any]:
+    few = list(islice(values, MOST_HASHED + 1))
+    if len(few) > MOST_HASHED:
+        raise TemplateError(f"more than {MOST_HASHED} keys")
+    return few
+
+
+class Sized(Protocol):
+    def sized(self, value: Any) -> Any: ...
+
+
 class Dictionary:
     """`dict.from_keys([("a", 1)])`, which Zigbee2MQTT's templates use, and `dict(a=1)`."""
 
-    @staticmethod
-    def from_keys(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-        return dict(pairs)
+    def __init__(self, meter: Sized) -> None:
+        self._meter = meter
 
-    def __call__(self, *pairs: Any, **values: Any) -> dict[Any, Any]:
-        return dict(*pairs, **values)
+    def from_keys(self, pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+        made: dict[Any, Any] = self._meter.sized(dict(_few(pairs)))
+        return made
+
+    def __call__(self, **values: Any) -> dict[str, Any]:
+        made: dict[str, Any] = self._meter.sized(values)
+        return made
 
 
 _FROM_JINJA = words(
     "abs capitalize count d default dictsort first forceescape items last length list lower map max min "
-    "reject rejectattr reverse select selectattr sort string sum title trim truncate unique upper "
+    "reject rejectattr reverse select selectattr sort string title trim truncate upper "
     "urlencode "
 )
 
@@ -317,11 +358,13 @@ FILTERS: dict[str, Any] = {name: JINJA[name] for name in _FROM_JINJA} | {
     "round": rounded,
     "slugify": slug,
     "sqrt": root,
+    "sum": total,
     "timestamp_custom": timestamp_custom,
     "timestamp_local": timestamp_local,
     "timestamp_utc": timestamp_utc,
     "to_json": to_json,
     "tojson": to_json,
+    "unique": unique,
 }
 
 TESTS = words(
@@ -335,7 +378,6 @@ GLOBALS: dict[str, Any] = {
     "as_timestamp": as_timestamp,
     "average": average,
     "bool": to_bool,
-    "dict": Dictionary(),
     "e": math.e,
     "float": to_float,
     "iif": iif,
@@ -348,12 +390,11 @@ GLOBALS: dict[str, Any] = {
     "now": now,
     "pi": math.pi,
     "range": bounded_range,
-    "set": set,
     "slugify": slug,
     "sqrt": root,
     "strptime": strptime,
     "timedelta": timedelta,
-    "tuple": tuple,
+    "tuple": as_tuple,
     "utcnow": utcnow,
     "zip": zip,
 }

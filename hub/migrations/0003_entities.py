@@ -12,5 +12,6 @@ def upgrade() -> None:
         "entity_setting",
         sa.Column("id", sa.String(255), primary_key=True),
         sa.Column("is_allowed", sa.Boolean, nullable=False),
+        sa.Column("likeness", sa.String(32)),
         sa.Column("keep_days", sa.Integer),
     )

@@ -12,7 +12,7 @@ from babel.numbers import format_decimal
 from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
 from hub.entities.configs import COMPONENTS
 from hub.entities.entity import Entity, FoundDevice, Value
-from hub.entities.orders import GUARDED, OrderError, verbs
+from hub.entities.orders import OrderError, verbs
 from hub.entities.words import VERBS, message_of, name_of
 from hub.translation import N_
 from hub.web.pages import Pages, babel_locale, see
@@ -117,7 +117,8 @@ class FoundPages:
             keep_days=self._hub.settings.history.days,
             verbs=verbs,
             verb_words=VERBS,
-            guarded=GUARDED,
+            opens=self._hub.entities.opens,
+            has_changed=self._hub.commands.has_changed,
             may=self._hub.commands.may,
             pictures={one for one, (_, kind) in self._hub.entities.pictures.items() if kind in PICTURES},
             moment_of=lambda at: datetime.fromtimestamp(at, UTC),

@@ -1,5 +1,7 @@
 """Devices announce themselves through a real broker, and are there: both forms, their updates, and their end."""
 
+import asyncio
+
 from hub.entities.entity import Entity
 from hub.hub import Hub
 from tests.conftest import until
@@ -256,6 +258,12 @@ BAD = [
         "command_topic: expected a topic outside",
     ),
     ("sensor/x/config", {"stat_t": "a", "avty": {"t": "kommunevert/x"}}, "availability: expected a topic outside"),
+    ("switch/x/config", {"cmd_t": "kommunevert-shown/test/door-1/set/lock"}, "command_topic: expected a topic outside"),
+    ("switch/x/config", {"cmd_t": "homeassistant/lock/y/config"}, "command_topic: expected a topic outside"),
+    ("sensor/x/config", {"stat_t": "homeassistant/+/+/config"}, "state_topic: expected a topic outside"),
+    ("sensor/x/config", {"stat_t": "$share/a/b"}, "state_topic: expected a topic outside"),
+    ("sensor/x/config", {"stat_t": "a", "val_tpl": "{% for i in x %}" * 25 + "{% endfor %}" * 25}, "is no template"),
+    ("sensor/x/config", {"stat_t": "a", "val_tpl": "{% macro f() %}{% endmacro %}"}, "Macro is not allowed here"),
     ("button/x/config", {"cmd_t": "$CONTROL/dynamic-security/v1"}, "command_topic: expected a topic outside"),
 ]
 
@@ -340,3 +348,40 @@ async def test_the_hub_says_that_it_is_there(hub: Hub) -> None:
     wire.subscribe("homeassistant/status")
     hub.entities.came_back()
     await until(lambda: heard == [b"online"])
+
+
+async def test_nothing_that_is_sent_makes_the_hub_deaf(hub: Hub) -> None:
+    """Whatever a message is, it is acknowledged: a broker that waits for 2000 of them sends no more."""
+    cover = await entity(hub, announce(hub, "cover", "c", cmd_t="c/set", pos_t="c/p"))
+    deep = await entity(hub, announce(hub, "sensor", "d", stat_t="d/s", val_tpl="{{ value_json.a }}"))
+    acknowledged: list[str] = []
+    wire = hub.mqtt.wire
+    assert wire is not None
+    acknowledge = wire.acknowledge
+    wire.acknowledge = lambda received: (acknowledged.append(received.topic), acknowledge(received))[1]  # type: ignore[method-assign]
+    say(hub, "c/p", "1e308", retain=False)
+    say(hub, "d/s", '{"a":' + "[" * 1000 + "]" * 1000 + "}", retain=False)
+    say(hub, "homeassistant/config", "x", retain=False)
+    say(hub, "homeassistant/x/config", b"\xff", retain=False)
+    await entity(hub, announce(hub, "sensor", "last", stat_t="l"))
+    assert cover.attributes["position"] == 100
+    assert deep.problem is not None
+    del wire.acknowledge  # type: ignore[attr-defined]
+
+
+async def test_a_topic_whose_messages_cost_too_much_rests(hub: Hub) -> None:
+    slow = "{% for i in range(9000) %}{% endfor %}{{ value_json }}"
+    for number in range(60):
+        announce(hub, "sensor", f"s{number}", stat_t="s/s", val_tpl=slow + " " * number)
+    await until(lambda: len(hub.entities) == 60)
+    loop = asyncio.get_running_loop()
+    worst = 0.0
+    for _ in range(20):
+        say(hub, "s/s", "1", retain=False)
+        began = loop.time()
+        await asyncio.sleep(0.01)
+        worst = max(worst, loop.time() - began)
+    group = hub.entities._listening["s/s"]
+    await until(lambda: group.resting_until > 0)
+    assert worst < 0.5
+    assert any(one.problem for one in hub.entities)

@@ -63,7 +63,7 @@ def test_what_a_device_is_told(
         ("text", {"max": 3}, "set", "abcd", "expected 0 to 3 characters"),
         ("text", {"pattern": "[a-z]+"}, "set", "1", "expected text of the form"),
         ("sensor", {"state_topic": "s"}, "on", None, "takes no orders"),
-        ("switch", {"command_template": "{{ nothing() }}"}, "on", None, "command template fails"),
+        ("switch", {"command_template": "{{ value.a.b }}"}, "on", None, "command template fails"),
     ],
 )
 def test_what_it_does_not_take(component: str, config: dict, verb: str, value: object, why: str) -> None:
@@ -91,13 +91,43 @@ async def test_a_lock_must_be_allowed_and_leaves_an_intent_before_it_is_told(hub
     await hub.commands.allow(lock, is_allowed=True, actor="ikt")
     await hub.commands.give(lock, "unlock", None, "vaktmeister", "varelevering")
     await until(lambda: heard == [b"UNLOCK"])
-    assert await told(hub) == [("vaktmeister", lock, {"verb": "unlock", "value": None, "reason": "varelevering"})]
+    said = {"verb": "unlock", "value": None, "reason": "varelevering", "topic": "l/set", "payload": "UNLOCK"}
+    assert await told(hub) == [("vaktmeister", lock, said)]
     found = hub.entities.get(lock)
     assert found is not None
     assert found.state is None, "it has a state topic, and that has said nothing"
     await hub.commands.allow(lock, is_allowed=False, actor="ikt")
     with pytest.raises(NotAllowedError):
         await hub.commands.give(lock, "unlock", None, "vaktmeister")
+
+
+async def test_leave_ends_when_the_lock_announces_itself_differently(hub: Hub) -> None:
+    lock = announce(hub, "lock", "l", cmd_t="l/set", stat_t="l/s", dev={"ids": "l"})
+    await until(lambda: hub.entities.get(lock))
+    await hub.commands.allow(lock, is_allowed=True, actor="ikt")
+    announce(hub, "lock", "l", cmd_t="l/set", stat_t="l/s", dev={"ids": "l"}, pl_lock="UNLOCK")
+    await until(lambda: hub.entities.get(lock).config.payload_lock == "UNLOCK")
+    with pytest.raises(NotAllowedError):
+        await hub.commands.give(lock, "lock", None, "vaktmeister")
+    found = hub.entities.get(lock)
+    assert found is not None
+    assert hub.commands.has_changed(found)
+
+
+async def test_a_lamp_that_speaks_to_a_lock_needs_leave_like_the_lock(hub: Hub) -> None:
+    announce(hub, "lock", "l", cmd_t="z2m/front/set", stat_t="l/s", dev={"ids": "l"})
+    lamps = [
+        announce(hub, "switch", f"lamp{number}", cmd_t=topic, dev={"ids": "lamp"}, pl_on="UNLOCK")
+        for number, topic in enumerate(("z2m/front/set", "z2m/front/set/state", "z2m/lamp/set"))
+    ]
+    await until(lambda: hub.entities.get(lamps[-1]))
+    for lamp in lamps[:2]:
+        with pytest.raises(NotAllowedError):
+            await hub.commands.give(lamp, "on", None, "vaktmeister")
+    await hub.commands.give(lamps[2], "on", None, "vaktmeister")
+    say(hub, "homeassistant/lock/l/config", "")
+    await until(lambda: hub.entities.get("lock.l") is None)
+    await hub.commands.give(lamps[0], "on", None, "vaktmeister")
 
 
 async def test_without_a_state_topic_the_state_is_assumed_and_says_so(hub: Hub) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.entities.template_words import TemplateError, TooSlowError
-from hub.entities.templates import FAILURES, Payload, Template, _compiled
+from hub.entities.templates import Payload, Template, _compiled
 
 ZIGBEE_ACTION = """\
 {% set patterns = [
@@ -77,6 +77,27 @@ def test_what_devices_send(source: str, payload: str, text: str) -> None:
         "{% include '/etc/passwd' %}",
         "{% macro m(n) %}{{ m(n + 1) }}{% endmacro %}{{ m(1) }}",
         "{{ value_json.a.b }}",
+        "{% macro f(n) %}{% if n %}{{f(n-1)}}{{f(n-1)}}{% endif %}{% endmacro %}{{f(24)}}",
+        "{% for i in [0] recursive %}{% if loop.depth<4 %}{{loop(range(1000))}}{% endif %}{% endfor %}",
+        "{{ ([range(10000)|list]*10000)|sum(start=[])|length }}",
+        "{% set a=[1] %}" + "{% set a=[a,a] %}" * 25 + "{{a}}",
+        "{% set a=[1] %}{% set b=[1] %}" + "{% set a=[a,a] %}{% set b=[b,b] %}" * 26 + "{{a==b}}",
+        '{{ (1).to_bytes(600000000,"big")|length }}',
+        '{{ (97).to_bytes(1,"big").ljust(900000000)|length }}',
+        '{{ (["a"*10000]*10000)|map("slugify")|list|length }}',
+        "{{ ([[1]*10000]*3000)|string|length }}",
+        '{{ "".join(("a"*10000,)*10000)|length }}',
+        "{{ set(range(0,10000*(2**61-1),2**61-1))|length }}",
+        "{{ range(0,10000*(2**61-1),2**61-1)|unique|list|length }}",
+        '{{ ("a"*10000)|regex_replace("","b"*10000)|length }}',
+        "{{ 1.5|round(10**9, 'ceil') }}",
+        "{% for i in range(3) %}" * 25 + "{% endfor %}" * 25,
+        "{% if 1 %}" * 120 + "{% endif %}" * 120,
+        '{{ "ab"|truncate(1,end="bbbb") }}',
+        "{{ now().strftime('%9999999Y') }}",
+        "{{ cycler(1) }}",
+        "{% call f() %}{% endcall %}",
+        "{{ range(9000)|select('in', range(9000)|list)|list }}",
     ],
 )
 def test_what_goes_too_far_ends_soon_and_raises(source: str) -> None:
@@ -86,14 +107,25 @@ def test_what_goes_too_far_ends_soon_and_raises(source: str) -> None:
     assert time.perf_counter() - began < 0.5
 
 
+@pytest.mark.parametrize("source", ["{{ ns.__class__ }}", "{{ value.__class__ }}", "{{ value_json.__dict__ }}"])
+def test_the_inside_of_values_is_not_there(source: str) -> None:
+    assert Template("{% set ns = namespace() %}" + source).read(Payload(b"{}")) == ""
+
+
+def test_what_fails_does_not_quote_the_message() -> None:
+    with pytest.raises(TemplateError) as failed:
+        Template("{{ [1].index(value) }}").read(Payload(b"Kari Nordmann"))
+    assert "Kari" not in str(failed.value)
+
+
 def test_what_is_too_slow_is_told_apart() -> None:
     with pytest.raises(TooSlowError):
         Template("{% for a in range(9000) %}{% for b in range(9000) %}{% endfor %}{% endfor %}").read(Payload(b"1"))
 
 
 def test_too_long_a_template_is_refused() -> None:
-    with pytest.raises(TemplateError, match="at most 16384 characters"):
-        Template("{{ value }}" + " " * 16_384)
+    with pytest.raises(TemplateError, match="at most 8192 characters"):
+        Template("{{ value }}" + " " * 8192)
 
 
 JSON = st.recursive(
@@ -115,7 +147,7 @@ def test_the_short_way_reads_as_jinja_does(value: object, steps: list[str]) -> N
     assert short._path is not None
     try:
         expected = _compiled(source)(value=payload.text, value_json=payload.json).strip()
-    except FAILURES:
+    except Exception:  # noqa: BLE001 (whatever Jinja raises)
         with pytest.raises(TemplateError):
             short.read(payload)
     else:
