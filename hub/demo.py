@@ -1,9 +1,10 @@
-"""The demo town hall: the real hub with invented people, its devices enrolled, and simulated doors beside it.
+"""The demo town hall: the real hub with invented people, its devices enrolled, simulated doors and sensors beside it.
 
 What the demo consists of stands in `config/demo/demo.yaml`; this only prepares it and starts the companions.
 """
 
 import asyncio
+import json
 import os
 import secrets
 import socket
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Any
 
 from pydantic import Field
 
@@ -53,6 +55,15 @@ class DemoDevice(Section):
     program: list[str] = Field(default_factory=list, description="arguments to this Python: a process of its own")
 
 
+class DemoGateway(Section):
+    """What is not ours, with an account of its own; its program reads a plan as `kommunevert simulate` writes it."""
+
+    account: Id
+    topic: Id
+    things: list[dict[str, str]] = Field(description="what, name and area, as `devices.simulator` knows them")
+    program: list[str]
+
+
 class DemoAccount(Section):
     name: str
     roles: list[Role]
@@ -63,6 +74,7 @@ class DemoFile(Section):
 
     accounts: list[DemoAccount]
     devices: list[DemoDevice]
+    gateways: list[DemoGateway] = Field(default_factory=list)
     programs: list[list[str]] = Field(default_factory=list)
 
 
@@ -111,13 +123,15 @@ class Demo:
         self.password = ""
 
     async def prepare(self) -> None:
-        """Accounts with one password, the same at every start; devices with their enrolment files."""
+        """Accounts with one password, the same at every start; devices and gateways with their files."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.password = self._kept_password()
         for account in self._file.accounts:
             await self._hub.accounts.put(account.name, self.password, frozenset(account.roles), "demo")
         for device in self._file.devices:
             await self._enrol(device)
+        for gateway in self._file.gateways:
+            await self._admit(gateway)
 
     def links(self) -> list[tuple[str, str]]:
         """Name and link of each device that is a page."""
@@ -148,6 +162,9 @@ class Demo:
                 if device.program:
                     enrolment = str(self._enrolment_file(device.id))
                     running += [await self._start(device.program, enrolment=enrolment, id=device.id)]
+            for gateway in self._file.gateways:
+                plan = str(self._plan_file(gateway.account))
+                running += [await self._start(gateway.program, plan=plan, id=gateway.account)]
             running += [await self._start(program, id="") for program in self._file.programs]
             yield
         finally:
@@ -181,6 +198,20 @@ class Demo:
         else:
             enrolment = await self._hub.enrol(device.id, device.kind, device.name, device.place, "demo")
         _write_secret(path, enrolment.model_copy(update={"port": self._ports.mqtt}).payload())
+
+    async def _admit(self, gateway: DemoGateway) -> None:
+        """As `_enrol`, for a gateway."""
+        path = self._plan_file(gateway.account)
+        if path.exists() and self._hub.gateways.get(gateway.account) is not None:
+            secret = json.loads(path.read_text())["gateways"][0]["secret"]
+        else:
+            secret = await self._hub.admission.add_gateway(gateway.account, [f"{gateway.topic}/#"], "demo")
+        known: dict[str, Any] = gateway.model_dump(include={"account", "topic", "things"})
+        known |= {"secret": secret, "host": "127.0.0.1", "port": self._ports.mqtt}
+        _write_secret(path, json.dumps({"gateways": [known]}).encode())
+
+    def _plan_file(self, gateway: str) -> Path:
+        return self._folder / f"{gateway}-plan.json"
 
     def _enrolment_file(self, device: str) -> Path:
         return self._folder / f"{device}.json"

@@ -113,6 +113,10 @@ class Devices:
         self._heard_ever |= {one.id for one in self._known.values() if one.first_heard_at is not None}
         self._heard_ever &= set(self._known)
 
+    async def shut_out(self) -> list[Device]:
+        """Those that had an account once."""
+        return await self._store.read(lambda connection: _all(connection, are_revoked=True))
+
     def __iter__(self) -> Iterator[Device]:
         return iter(sorted(self._known.values(), key=lambda device: (device.kind, device.id)))
 
@@ -224,9 +228,9 @@ def _place_values(place: Place) -> dict[str, str]:
     return {"place": str(place)[:MOST_PLACE], **asdict(place)}
 
 
-def _all(connection: Connection) -> list[Device]:
+def _all(connection: Connection, *, are_revoked: bool = False) -> list[Device]:
     """Many are in the same place: they share it."""
-    rows = connection.execute(select(device_table).where(device_table.c.revoked.is_(False)))
+    rows = connection.execute(select(device_table).where(device_table.c.revoked.is_(are_revoked)))
     places: dict[tuple[str, ...], Place] = {}
 
     def place(*parts: str) -> Place:

@@ -236,7 +236,9 @@ class Hub:
 
     async def revoke(self, device: str, actor: str) -> None:
         """The device is cut at once. Raises UnknownDeviceError."""
+        gone = self.devices.must(device)
         await self.admission.revoke(device, actor)
+        self.mqtt.clear(gone)
 
     def free_id(self, kind: str) -> str:
         """`kiosk-1`, or the first number that nobody has."""
@@ -371,6 +373,8 @@ class Hub:
         while True:
             await self._to_project.wait()
             self._to_project.clear()
+            for gone in await self.devices.shut_out():
+                self.mqtt.clear(gone)  # the broker was away when it was shut out, or its last will came afterwards
             await self.hooks.every(project)
 
     async def _forget_events(self) -> None:

@@ -164,7 +164,7 @@ class Mqtt:
         *,
         retain: bool | None = None,
     ) -> bool:
-        """As the channel's declaration says. False while the broker is away, and when the plugin floods.
+        """As the channel's declaration says. False: the broker is away, the device shut out, or the plugin floods.
 
         Raises PayloadTooLargeError or UndeclaredMessageError.
         """
@@ -173,6 +173,8 @@ class Mqtt:
             raise UndeclaredMessageError(f"{type(message).__name__} on {device.kind}/+/down/{what}")
         if self.wire is not None and not self._may(plugin):
             return False
+        if self._devices.get(device.id) is None:
+            return False  # what it was sent has been cleared, and must stay so
         payload = b"" if message is None else message.payload()
         if len(payload) > MAX_PAYLOAD_BYTES:
             raise PayloadTooLargeError(
@@ -201,6 +203,15 @@ class Mqtt:
                 plugin, "sending", SaidError(f"floods the broker, {self._not_sent[plugin]} messages were not sent")
             )
         return False
+
+    def clear(self, device: Device) -> None:
+        """Take what is retained of a device that is shut out away from the broker, as far as we are connected."""
+        if self.wire is None or self._devices.get(device.id) is not None:
+            return
+        for one in list(self.channels.values()):
+            if one.retained and one.kind in (None, device.kind):
+                name = topic(self._root, self._site, device.kind, device.id, one.direction, one.what)
+                self.wire.publish(name, b"", qos=1, retain=True)
 
     def branch(self, device: Device) -> str:
         return branch(self._root, self._site, device.kind, device.id)

@@ -1,7 +1,6 @@
-"""Devices that are not ours, as Zigbee2MQTT and ESPHome announce them in Home Assistant's discovery format.
+"""Devices that are not ours, in Home Assistant's discovery format: what every network has in common, and ESPHome.
 
-One connection is a whole Zigbee network or one ESPHome node, as it is in the field: Zigbee2MQTT with the form of one
-component and one JSON state for each device, ESPHome with the device form and a plain topic for each entity.
+One connection is one ESPHome node, as it is in the field, with the device form and a plain topic for each entity.
 """
 
 import asyncio
@@ -13,10 +12,10 @@ from typing import Any
 from devices.simulator.connection import Connection, Login
 from devices.simulator.habits import Habits
 
-Z2M = "zigbee2mqtt"
 UPDATE_SECONDS = 60.0
+READ_SECONDS = 1.0
+"""From the announcements to the first states: whoever reads those has to subscribe first."""
 NODE_SENSORS = 10
-LOW_BATTERY = 3000
 
 
 class Network:
@@ -61,12 +60,15 @@ class Network:
         for topic, announcement in self.announcements():
             self.connection.publish(topic, json.dumps(announcement).encode(), retain=True)
         self.connection.publish(self.availability, b"online", retain=True)
-        for number in range(self.count):
-            self.update(number)
+        self.later(READ_SECONDS, self._update_all)
         if not self._started:
             self._started = True
             for number in range(self.count):
                 self._again(number)
+
+    def _update_all(self) -> None:
+        for number in range(self.count):
+            self.update(number)
 
     def _again(self, number: int) -> None:
         def again() -> None:
@@ -78,130 +80,6 @@ class Network:
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(seconds, work)
-
-
-class Zigbee(Network):
-    """A Zigbee2MQTT with door contacts, climate sensors, buttons and locks, in turn."""
-
-    def __init__(self, login: Login, prefix: str, count: int, seed: int, habits: Habits) -> None:
-        super().__init__(login, prefix, count, seed, habits)
-        self._locked = dict.fromkeys(range(count), True)
-        self._battery = {number: self.random.uniform(20, 100) for number in range(count)}
-
-    @property
-    def availability(self) -> str:
-        return f"{self.prefix}/bridge/state"
-
-    def announcements(self) -> list[tuple[str, dict[str, Any]]]:
-        return [one for number in range(self.count) for one in self._announcement(number)]
-
-    def _announcement(self, number: int) -> list[tuple[str, dict[str, Any]]]:
-        address, name = f"0x00158d{number:010x}", self._name(number)
-        what = ("contact", "climate", "button", "lock")[number % 4]
-        shared: dict[str, Any] = {
-            "availability": [{"topic": self.availability}],
-            "device": {
-                "identifiers": [f"{self.prefix}_{address}"],
-                "manufacturer": "Simulert",
-                "model": {"contact": "MCCGQ11LM", "climate": "WSDCGQ11LM", "button": "WXKG11LM", "lock": "YMF40"}[what],
-                "name": name,
-            },
-            "origin": {"name": "Zigbee2MQTT", "sw": "1.40.1", "url": "https://www.zigbee2mqtt.io"},
-        }
-
-        def entity(component: str, key: str, **config: Any) -> tuple[str, dict[str, Any]]:
-            own = {"unique_id": f"{address}_{key}_{self.prefix}", "state_topic": f"{self.prefix}/{name}"}
-            return f"homeassistant/{component}/{address}-{self.prefix}/{key}/config", own | shared | config
-
-        found = [
-            entity(
-                "sensor",
-                "battery",
-                name="Battery",
-                device_class="battery",
-                unit_of_measurement="%",
-                value_template="{{ value_json.battery }}",
-            )
-        ]
-        if what == "contact":
-            found += [
-                entity(
-                    "binary_sensor",
-                    "contact",
-                    name="Contact",
-                    device_class="door",
-                    payload_on=False,
-                    payload_off=True,
-                    value_template="{{ value_json.contact }}",
-                )
-            ]
-        elif what == "climate":
-            found += [
-                entity(
-                    "sensor",
-                    "temperature",
-                    name="Temperature",
-                    device_class="temperature",
-                    unit_of_measurement="°C",
-                    value_template="{{ value_json.temperature }}",
-                )
-            ]
-        elif what == "button":
-            found += [
-                entity(
-                    "event",
-                    "action",
-                    name="Action",
-                    event_types=["single", "double", "hold"],
-                    value_template='{{ {"event_type": value_json.action} | to_json }}',
-                    state_topic=f"{self.prefix}/{name}/press",
-                )
-            ]
-        else:
-            found += [
-                entity(
-                    "lock",
-                    "lock",
-                    name=None,
-                    command_topic=f"{self.prefix}/{name}/set",
-                    payload_lock="LOCK",
-                    payload_unlock="UNLOCK",
-                    state_locked="LOCK",
-                    state_unlocked="UNLOCK",
-                    value_template="{{ value_json.state }}",
-                )
-            ]
-        return found
-
-    def update(self, number: int) -> None:
-        name = self._name(number)
-        self._battery[number] = max(1.0, self._battery[number] - self.random.random() * self.habits.pace / LOW_BATTERY)
-        state: dict[str, Any] = {
-            "battery": round(self._battery[number]),
-            "linkquality": self.random.randint(40, 255),
-        }
-        match number % 4:
-            case 0:
-                state["contact"] = self.random.random() < 0.7  # noqa: PLR2004 (doors are mostly closed)
-            case 1:
-                state["temperature"] = round(21 + self.random.gauss(0, 1.2), 1)
-            case 2:
-                if self.connection.is_ready and self.random.random() < 0.3:  # noqa: PLR2004 (a button is pressed seldom)
-                    action = self.random.choice(("single", "double", "hold"))
-                    self.say(f"{self.prefix}/{name}/press", {"action": action})
-            case _:
-                state["state"] = "LOCK" if self._locked[number] else "UNLOCK"
-        self.say(f"{self.prefix}/{name}", state)
-
-    def asked(self, topic: str, payload: bytes, retained: bool) -> None:
-        name = topic.split("/")[1]
-        number = int(name.rsplit("-", 1)[1])
-        if number % 4 == 3 and not retained and payload in (b"LOCK", b"UNLOCK"):  # noqa: PLR2004 (the locks)
-            self._locked[number] = payload == b"LOCK"
-            self.update(number)
-
-    def _name(self, number: int) -> str:
-        return f"sim-zigbee-{number}"
 
 
 class EspHome(Network):

@@ -11,10 +11,11 @@ from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Id, Message
 from devices.simulator.connection import Login
 from devices.simulator.device import Device
-from devices.simulator.discovered import Z2M, EspHome, Network, Zigbee
+from devices.simulator.discovered import EspHome, Network
 from devices.simulator.doors import Door
 from devices.simulator.habits import Habits
 from devices.simulator.kiosks import Kiosk, Player
+from devices.simulator.zigbee import Z2M, Thing, Zigbee, things
 
 START_SECONDS = 5.0
 STARTS_PER_SECOND = 400.0
@@ -28,7 +29,8 @@ class GatewayLogin(Message):
     host: str
     port: int
     topic: str = Field(description="the first part of its topics")
-    sensors: int = Field(ge=0)
+    sensors: int = Field(default=0, ge=0)
+    things: list[Thing] = Field(default_factory=list, description="by name, instead of so many sensors")
 
 
 class Plan(Message):
@@ -99,5 +101,6 @@ class Fleet:
 
 def _network(gateway: GatewayLogin, seed: int, habits: Habits) -> Network:
     login = Login(gateway.host, gateway.port, gateway.account, gateway.secret)
-    kind = Zigbee if gateway.topic.startswith(Z2M) else EspHome
-    return kind(login, gateway.topic, gateway.sensors, seed, habits)
+    if gateway.topic.startswith(Z2M):
+        return Zigbee(login, gateway.topic, gateway.things or things(gateway.sensors), seed, habits)
+    return EspHome(login, gateway.topic, gateway.sensors, seed, habits)

@@ -22,6 +22,11 @@ async function draw(place: HTMLElement): Promise<void> {
   const { samples } = (await answer.json()) as { samples: Sample[] };
   const times = samples.map((sample) => Date.parse(sample.at) / 1000);
   const values = samples.map((sample) => (typeof sample.value === "number" ? sample.value : null));
+  const last = values.at(-1);
+  if (last !== undefined) {
+    times.push(Date.now() / 1000); // it is still so
+    values.push(last);
+  }
   const known = drawn.get(place);
   if (known) known.setData([times, values]);
   else drawn.set(place, new uPlot(options(place), [times, values], place));
@@ -36,7 +41,7 @@ function options(place: HTMLElement): uPlot.Options {
     height: HEIGHT,
     legend: { show: false },
     cursor: { drag: { x: true, y: false } },
-    scales: { x: { range: () => [Date.now() / 1000 - SHOWN_SECONDS, Date.now() / 1000] } },
+    scales: { x: { range: (_chart, first) => [Math.max(first, Date.now() / 1000 - SHOWN_SECONDS), Date.now() / 1000] } },
     axes: [{ values: (_chart, ticks) => ticks.map(clock) }, { size: 64, values: (_chart, ticks) => ticks.map((tick) => `${tick.toLocaleString(document.documentElement.lang)} ${unit}`) }],
     series: [{}, { label: place.dataset.name ?? "", stroke: colour, width: 2, ...(paths && { paths }) }],
   };

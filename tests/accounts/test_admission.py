@@ -68,6 +68,32 @@ async def test_a_device_lives_and_dies(hub: Hub) -> None:
     assert await hub.store.read(lambda c: c.execute(select(waiting_secret)).all()) == []
 
 
+async def test_what_the_broker_keeps_for_a_device_goes_with_it(hub: Hub) -> None:
+    wire, heard = hub.mqtt.wire, dict[str, bytes]()
+    assert wire is not None
+    take = wire._on_message
+    wire._on_message = lambda received: (heard.update({received.topic: received.payload}), take(received))[1]
+    offer = "kommunevert/test/kiosk/{}/down/offer"
+    first, second = offer.format("kiosk-1"), offer.format("kiosk-2")
+    for name in ("kiosk-1", "kiosk-2"):
+        await hub.enrol(name, "kiosk", "Nettbrett", "", "test")
+    wire.subscribe(offer.format("+"))
+    await until(lambda: heard.get(first) and heard.get(second))
+    gone = hub.devices.must("kiosk-1")
+    await hub.revoke("kiosk-1", "test")
+    await until(lambda: heard[first] == b"")
+    assert not hub.mqtt.send("checkin", gone, "offer", None)
+    heard.clear()
+    wire.subscribe(offer.format("+"))
+    await until(lambda: second in heard)
+    assert first not in heard
+
+    wire.publish(first, b"left from when the broker was away", retain=True)
+    await until(lambda: heard.get(first))
+    hub._to_project.set()
+    await until(lambda: heard[first] == b"")
+
+
 async def test_the_command_line_beside_a_hub_that_runs(hub: Hub) -> None:
     """A gateway's account, a tablet and a door: all can connect within seconds, and be cut."""
     said = await told(hub, "account", "add", "zigbee", "--topic", "zigbee2mqtt/#", "--topic", "zigbee/+/set")
