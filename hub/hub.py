@@ -26,6 +26,7 @@ from hub.dynamic_security import DynamicSecurity
 from hub.entities.announcing import Announcing
 from hub.entities.commands import Commands
 from hub.entities.history import History
+from hub.entities.places import FoundPlaces
 from hub.entities.registry import Entities
 from hub.events import Events
 from hub.gateways import Gateways
@@ -100,6 +101,7 @@ class Hub:
             self.store,
         )
         self.entities.own_announcement = self.announcing.saw
+        self.found_places = FoundPlaces(self.store)
         self.commands = Commands(self.store, self.entities, self.history)
         self.tokens = Tokens(self.store)
         self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host, self._take_elsewhere)
@@ -279,6 +281,7 @@ class Hub:
         await self.store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
         await self.admission.load()
         await self.commands.load()
+        await self.found_places.load()
 
     def _own_broker(self) -> Broker | None:
         settings = self.settings

@@ -163,3 +163,13 @@ plugin_choice = Table(
     Column("changed_at", Utc, nullable=False),
     Column("changed_by", String(120), nullable=False),
 )
+
+found_place = Table(
+    "found_place",
+    metadata,
+    Column("device", String(255), primary_key=True),
+    Column("site", String(60), nullable=False),
+    Column("building", String(60), nullable=False),
+    Column("floor", String(60), nullable=False),
+    Column("zone", String(60), nullable=False),
+)

@@ -1,7 +1,9 @@
 """The console's pages of devices that have announced themselves: what they are, say, have said, and can be told."""
 
+import json
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,7 @@ from hub.entities.orders import OrderError, verbs
 from hub.entities.words import VERBS, message_of, name_of
 from hub.translation import N_
 from hub.web.pages import Pages, babel_locale, see
+from hub.web.place_form import place_in, suggestions
 from hub.web.security import session_of
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ class FoundPages:
         pages.page("/found", {"it", "caretaker"}, self.all)
         pages.page("/found/{device}", {"it", "caretaker"}, self.one)
         pages.page("/found/{device}/pictures/{entity}", {"it", "caretaker"}, self.picture)
+        pages.page("/found/{device}/diagnostics", {"it", "caretaker"}, self.diagnostics)
+        pages.action("/found/{device}/place", {"it"}, self.place)
         pages.action("/found/{device}/order", {"it", "caretaker"}, self.order)
         pages.action("/found/{device}/allow", {"it"}, self.allow)
         pages.action("/found/{device}/keep", {"it"}, self.keep)
@@ -44,7 +49,8 @@ class FoundPages:
     async def all(self, request: web.Request) -> web.StreamResponse:
         sought = request.query.get("q", "").strip()
         entities = self._hub.entities
-        found = [one for one in entities.devices.values() if _is_found(one, sought.lower())]
+        place_of = self._hub.found_places.of
+        found = [one for one in entities.devices.values() if _is_found(one, str(place_of(one)), sought.lower())]
         found.sort(key=lambda one: (one.available is not False, one.name.lower()))
         return await self._pages.render(
             request,
@@ -67,6 +73,49 @@ class FoundPages:
         if kind not in PICTURES:
             raise web.HTTPNotFound(text="There is no picture.")
         return web.Response(body=picture, content_type=kind, headers={hdrs.CACHE_CONTROL: "no-store"})
+
+    async def diagnostics(self, request: web.Request) -> web.StreamResponse:
+        """For whoever helps from afar: what it announces and how it is. No states of what may tell who came."""
+        device = self._device(request)
+        whole = {
+            "made_at": datetime.now(UTC).isoformat(),
+            "device": device.id,
+            "maker": _said(device.maker),
+            "origin": _said(device.origin),
+            "is_available": device.available,
+            "entities": [
+                {
+                    "id": entity.id,
+                    "announced_by": entity.place[0],
+                    "config": {
+                        key: value for key, value in _said(entity.config).items() if key not in ("device", "origin")
+                    },
+                    "state": None if entity.component in ("tag", "text", "image") else entity.value,
+                    "is_available": entity.available,
+                    "is_assumed": entity.assumed,
+                    "changed_at": entity.changed_at,
+                    "heard_at": entity.heard_at,
+                    "problem": entity.problem,
+                }
+                for entity in device.entities.values()
+            ],
+            "mistakes": [text for topic, text in self._hub.entities.mistakes.items() if device.id in topic],
+            "hub": {part: problem or "ok" for part, problem in self._hub.problems().items()},
+        }
+        return web.Response(
+            text=json.dumps(whole, indent=1, default=str) + "\n",
+            content_type="application/json",
+            headers={
+                hdrs.CONTENT_DISPOSITION: f'attachment; filename="{device.id}-diagnostics.json"',
+                hdrs.CACHE_CONTROL: "no-store",
+            },
+        )
+
+    async def place(self, request: web.Request) -> web.StreamResponse:
+        device = self._device(request)
+        place = place_in({key: str(value) for key, value in (await request.post()).items()})
+        await self._hub.found_places.put(device, place, session_of(request).account)
+        return see(self._address(request))
 
     async def order(self, request: web.Request) -> web.StreamResponse:
         """Tell an entity something; what hinders it stands on the page."""
@@ -98,9 +147,7 @@ class FoundPages:
         return see(self._address(request))
 
     async def _device_page(self, request: web.Request, *, problem: Any = None, status: int = 200) -> web.StreamResponse:
-        device = self._hub.entities.devices.get(request.match_info["device"])
-        if device is None:
-            raise web.HTTPNotFound(text="There is no such device, or it is gone.")
+        device = self._device(request)
         until = time.time()
         history = {
             entity.id: await self._hub.history.read(entity.id, until - SHOWN.total_seconds(), until)
@@ -112,6 +159,7 @@ class FoundPages:
             status=status,
             device=device,
             history=history,
+            suggestions=suggestions(self._hub.devices),
             most_changes=MOST_CHANGES,
             problem=problem,
             keep_days=self._hub.settings.history.days,
@@ -133,7 +181,14 @@ class FoundPages:
             "ago": _ago(language, self._pages.words(language)),
             "name_of": lambda entity: self._pages.words(language)(name_of(entity)),
             "known_components": frozenset(COMPONENTS),
+            "place_of": self._hub.found_places.of,
         }
+
+    def _device(self, request: web.Request) -> FoundDevice:
+        device = self._hub.entities.devices.get(request.match_info["device"])
+        if device is None:
+            raise web.HTTPNotFound(text="There is no such device, or it is gone.")
+        return device
 
     def _entity(self, entity_id: str) -> Entity:
         entity = self._hub.entities.get(entity_id)
@@ -145,10 +200,18 @@ class FoundPages:
         return f"/found/{request.match_info['device']}"
 
 
-def _is_found(device: FoundDevice, sought: str) -> bool:
+def _is_found(device: FoundDevice, place: str, sought: str) -> bool:
     maker = device.maker
-    texts = [device.name, device.id, *((maker.manufacturer, maker.model, maker.suggested_area) if maker else ())]
+    texts = [device.name, device.id, place, *((maker.manufacturer, maker.model) if maker else ())]
     return not sought or any(sought in (text or "").lower() for text in texts)
+
+
+def _said(announced: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What was announced, without what was not."""
+    if announced is None:
+        return {}
+    found = {one.name: getattr(announced, one.name) for one in fields(announced) if one.name not in without}
+    return {key: value for key, value in found.items() if value not in (None, [], "")}
 
 
 def _saying(language: str, words: Callable[..., str]) -> Callable[[Entity, Value], str]:

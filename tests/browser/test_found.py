@@ -1,6 +1,7 @@
 """Found devices on the console: they appear, live; their numbers are drawn; they are told what may be told."""
 
 import json
+from pathlib import Path
 
 from playwright.async_api import expect
 
@@ -58,6 +59,17 @@ async def test_found_devices_appear_and_can_be_told(town_hall: TownHall) -> None
     await expect(page.locator("[id='entity-climate.pumpe']")).to_contain_text("kjenner ikkje denne typen")
     await look(page, "found/found-device-phone-nn", least_px=44, is_whole_page=True)
     assert hub.entities.get(warmth)
+
+    await page.locator("summary", has_text="Endre stad").click()
+    await page.locator("#floor").fill("2. etasje")
+    await page.locator("#zone").fill("Fløy B")
+    await page.locator("main .stack button").click()
+    await expect(page.locator("#found-device")).to_contain_text("2. etasje, Fløy B")
+    async with page.expect_download() as downloading:
+        await page.get_by_role("link", name="Last ned diagnose").click()
+    told = json.loads(Path(await (await downloading.value).path()).read_text())
+    assert [one["id"] for one in told["entities"]] == [warmth, "climate.pumpe"]
+    assert told["entities"][0]["config"]["unit_of_measurement"] == "°C"
 
     await page.goto(f"{hub.settings.web.address}/found/port")
     place = page.locator(f"[id='entity-{lock}']")
