@@ -79,6 +79,7 @@ async def test_a_door_is_a_lock_that_can_be_opened_by_the_full_exchange(
 
 
 async def test_what_the_broker_had_kept_opens_nothing(hub: Hub, seen: dict[str, bytes], door: DoorProcess) -> None:
+    await until(lambda: state_of(seen, "door-1").get("lock") == "LOCKED", 5)
     say(hub, "kommunevert-shown/test/door-1/set/lock", "UNLOCK", retain=True)
     assert hub.mqtt.wire is not None
     await until(lambda: "kommunevert-shown/test/door-1/set/lock" in seen)
