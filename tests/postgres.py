@@ -20,8 +20,7 @@ class Postgres:
     def start(self) -> None:
         data = self._folder / "data"
         if os.geteuid() == 0:  # PostgreSQL refuses root
-            for folder in (self._folder, *self._folder.parents[:3]):
-                folder.chmod(0o755)
+            self._folder.chmod(0o755)
             shutil.chown(self._folder, "postgres")
         subprocess.run(
             [*self._as_postgres(), self._programs / "initdb", "-D", data, "-U", "kommunevert", "--auth=trust", "-E", "UTF8"],
