@@ -1,9 +1,11 @@
 """What a device's template may spend: time, and the size of everything that it makes on the way."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import wraps
 from typing import Any
+
+from jinja2 import Undefined
 
 from hub.entities.template_words import TemplateError, TooSlowError
 
@@ -11,6 +13,9 @@ RENDER_SECONDS = 0.02
 MOST_ITEMS = 10_000
 MOST_CHARACTERS = 131_072
 MOST_BITS = 4096
+MOST_MADE = 1_000_000
+"""Characters and items of all that one rendering makes on the way."""
+LONGEST_ARGUMENT = 64
 SIMPLE = (str, int, float, bool, type(None))
 
 
@@ -19,9 +24,11 @@ class Meter:
 
     def __init__(self) -> None:
         self._end = 0.0
+        self._made = 0
 
     def start(self) -> None:
         self._end = time.perf_counter() + RENDER_SECONDS
+        self._made = 0
 
     def check(self) -> None:
         if time.perf_counter() > self._end:
@@ -36,10 +43,6 @@ class Meter:
 
     def sized(self, value: Any) -> Any:
         """The value, when all that it holds, at every place where it holds it, is not too much."""
-        if isinstance(value, SIMPLE):
-            if isinstance(value, str) and len(value) > MOST_CHARACTERS:
-                raise TemplateError("it makes too long a text")
-            return value
         if isinstance(value, Iterator):
             return self.counted(value)
         items = characters = 0
@@ -47,15 +50,27 @@ class Meter:
         while waiting:
             one = waiting.pop()
             items += 1
-            if isinstance(one, str):
-                characters += len(one)
-            elif isinstance(one, dict):
-                waiting += [*one.keys(), *one.values()]
-            elif isinstance(one, list | tuple | set):
-                waiting += one
-            if items > MOST_ITEMS or characters > MOST_CHARACTERS or len(waiting) > MOST_ITEMS:
+            characters += len(one) if isinstance(one, str) else 0
+            waiting += _inside(one)
+            if items + len(waiting) > MOST_ITEMS + 1 or characters > MOST_CHARACTERS:
                 raise TemplateError("it makes too large a list or text")
+        self._count(items + characters)
         return value
+
+    def checked(self, value: Any) -> Any:
+        self.check()
+        return value
+
+    def shown(self, value: Any) -> Any:
+        """What stands in the result: a function would show where it lies in memory."""
+        if callable(value) and not isinstance(value, Undefined):
+            raise TemplateError("a function is no value")
+        return value
+
+    def _count(self, made: int) -> None:
+        self._made += made
+        if self._made > MOST_MADE:
+            raise TooSlowError("it makes too much on the way")
 
     def concatenated(self, parts: list[Any]) -> str:
         """`~`."""
@@ -73,6 +88,31 @@ class Meter:
             return self.sized(do(*arguments, **named))
 
         return metered
+
+    def choosing(self, do: Callable[..., Any]) -> Callable[..., Any]:
+        """As `spending`, for Jinja's filters that take names of attributes, tests and filters: those are short."""
+
+        @wraps(do)
+        def metered(scope: Any, values: Any, *arguments: Any, **named: Any) -> Any:
+            self.check()
+            for one in (*arguments, *named.values()):
+                if isinstance(one, str) and len(one) > LONGEST_ARGUMENT:
+                    raise TemplateError(f"a name has at most {LONGEST_ARGUMENT} characters")
+            return self.sized(do(scope, values, *arguments, **named))
+
+        return metered
+
+
+def _inside(value: Any) -> Collection[Any]:
+    if isinstance(value, SIMPLE):
+        return ()
+    if isinstance(value, dict):
+        return [*value.keys(), *value.values()]
+    if isinstance(value, list | tuple | set):
+        return value
+    if callable(value) and not isinstance(value, Undefined):
+        raise TemplateError("a function is no value")
+    return ()
 
 
 METER = Meter()

@@ -5,9 +5,9 @@ They come from the network and run on the loop, so what a template may do is wha
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from jinja2 import TemplateError as JinjaError
@@ -22,8 +22,9 @@ from hub.entities.template_words import FILTERS, GLOBALS, TESTS, Dictionary, Tem
 
 LONGEST_TEMPLATE = 8192
 LONGEST_RESULT = 32_768
-PATH = re.compile(r"\{\{\s*value_json((?:\.[A-Za-z_]\w*|\[\s*(?:'[^'\\]*'|\"[^\"\\]*\"|\d+)\s*\])+)\s*\}\}")
-STEP = re.compile(r"\.([A-Za-z_]\w*)|\[\s*(?:'([^'\\]*)'|\"([^\"\\]*)\"|(\d+))\s*\]")
+CHOOSING = frozenset({"map", "max", "min", "reject", "rejectattr", "select", "selectattr", "sort"})
+PATH = re.compile(r"\{\{\s*value_json((?:\.[A-Za-z_]\w*|\[\s*(?:'[^'\\]*'|\"[^\"\\]*\"|\d{1,9})\s*\])+)\s*\}\}")
+STEP = re.compile(r"\.([A-Za-z_]\w*)|\[\s*(?:'([^'\\]*)'|\"([^\"\\]*)\"|(\d{1,9}))\s*\]")
 METHODS = frozenset(dir(dict)) | frozenset(dir(list)) | frozenset(dir(str))
 NOT_JSON = object()
 
@@ -62,14 +63,14 @@ class Template:
     Raises TemplateError when it is too long, is no template, or uses what is not allowed.
     """
 
-    __slots__ = ("_path", "_render", "source")
+    __slots__ = ("_generate", "_path", "source")
 
     def __init__(self, source: str) -> None:
         if len(source) > LONGEST_TEMPLATE:
             raise TemplateError(f"a template has at most {LONGEST_TEMPLATE} characters, this one {len(source)}")
         self.source = source
         self._path = _path(source)
-        self._render: Callable[..., str] | None = None if self._path else _compiled(source)
+        self._generate: Callable[..., Iterator[str]] | None = None if self._path else _compiled(source)
 
     def read(self, payload: Payload) -> str:
         """The text that the template makes of a message; "" when what it names is not there. Raises TemplateError."""
@@ -82,19 +83,22 @@ class Template:
 
     def render(self, **values: Any) -> str:
         """Raises TemplateError when it fails, takes more than RENDER_SECONDS, or makes too much."""
-        render = self._render or _compiled(self.source)
+        generate = self._generate or _compiled(self.source)
         METER.start()
+        pieces: list[str] = []
+        size = 0
         try:
-            made = render(**values)
+            for piece in generate(**values):
+                METER.check()
+                pieces.append(piece)
+                size += len(piece)
+                if size > LONGEST_RESULT:
+                    raise TemplateError(f"it makes more than {LONGEST_RESULT} characters")  # noqa: TRY301
         except TemplateError:
             raise
-        except JinjaError as error:
-            raise TemplateError(f"{type(error).__name__}: {error.message}") from None
         except Exception as error:  # noqa: BLE001 (a device's template may raise anything; the text would quote the message)
             raise TemplateError(f"it fails: {type(error).__name__}") from None
-        if len(made) > LONGEST_RESULT:
-            raise TemplateError(f"it makes {len(made)} characters, at most {LONGEST_RESULT} are taken")
-        return made.strip()
+        return "".join(pieces).strip()
 
 
 @lru_cache(maxsize=2048)
@@ -106,15 +110,23 @@ def template(source: str) -> Template:
 class _Environment(ImmutableSandboxedEnvironment):
     """What a template may say is what `template_rules` allows; what it may spend, METER counts."""
 
-    intercepted_binops = frozenset({"*", "**", "%", "+"})
+    intercepted_binops = frozenset({"*", "**", "%", "+", "-", "/", "//"})
 
     def __init__(self) -> None:
-        super().__init__(extensions=["jinja2.ext.loopcontrols"])
-        self.filters = {name: METER.spending(do) for name, do in FILTERS.items()}
-        self.filters |= {"_counted": METER.counted, "_sized": METER.sized, "_concatenated": METER.concatenated}
-        self.tests = {name: self.tests[name] for name in TESTS}
+        # Jinja's optimizer takes time by the cube of an expression's depth.
+        super().__init__(extensions=["jinja2.ext.loopcontrols"], optimized=False, finalize=METER.shown)
+        self.filters = {
+            name: METER.choosing(do) if name in CHOOSING else METER.spending(do) for name, do in FILTERS.items()
+        }
+        self.filters |= {
+            "_checked": METER.checked,
+            "_concatenated": METER.concatenated,
+            "_counted": METER.counted,
+            "_sized": METER.sized,
+        }
+        self.tests = {name: METER.spending(cast("Any", self.tests[name])) for name in TESTS}
         self.globals = {name: METER.spending(do) if callable(do) else do for name, do in GLOBALS.items()}
-        self.globals |= {"dict": Dictionary(METER), "namespace": Namespace}
+        self.globals |= {"dict": Dictionary(METER), "namespace": _Namespace}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
         return allowed(super()._parse(source, name, filename))
@@ -142,12 +154,19 @@ class _Environment(ImmutableSandboxedEnvironment):
         return METER.sized(super().call_binop(context, operator, left, right))
 
 
+class _Namespace(Namespace):
+    """One that says no more of itself: what it holds may hold it in turn."""
+
+    def __repr__(self) -> str:
+        return "<namespace>"
+
+
 ENVIRONMENT = _Environment()
 
 
-def _compiled(source: str) -> Callable[..., str]:
+def _compiled(source: str) -> Callable[..., Iterator[str]]:
     try:
-        return ENVIRONMENT.from_string(source.strip()).render
+        return ENVIRONMENT.from_string(source.strip()).generate
     except JinjaError as error:
         line = getattr(error, "lineno", None)
         where = f" (line {line})" if line else ""
