@@ -10,7 +10,7 @@ run: install broker
 	@$(BIN)/kommunevert demo
 
 # All tests: two at a time, then one by one those that measure time. `make test ARGS="tests/test_checkin.py"` runs some.
-test: install-test
+test: install-check
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else

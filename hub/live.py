@@ -28,7 +28,9 @@ class Live:
         try:
             while True:
                 try:
-                    await asyncio.wait_for(watcher.ring.wait(), heartbeat_seconds)
+                    # Not `wait_for`: in Python 3.11 it can swallow a cancellation that comes together with the ring.
+                    async with asyncio.timeout(heartbeat_seconds):
+                        await watcher.ring.wait()
                     await asyncio.sleep(QUIET_SECONDS)
                 except TimeoutError:
                     yield set()

@@ -90,7 +90,8 @@ class EventStream:
         """Raises ConnectionResetError when the listener has gone: nobody else tells of it in a silence."""
         for _ in range(QUIET_SECONDS):
             try:
-                await asyncio.wait_for(ring.wait(), 1)
+                async with asyncio.timeout(1):
+                    await ring.wait()
                 return
             except TimeoutError:
                 if request.transport is None:

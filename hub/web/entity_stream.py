@@ -34,7 +34,8 @@ def entity_stream(entities: Entities) -> web.RouteDef:
             await answer.write(_told(now))
             while True:
                 try:
-                    changes = await asyncio.wait_for(watcher.changes(), HEARTBEAT_SECONDS)
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        changes = await watcher.changes()
                 except TimeoutError:
                     await answer.write(b": still here\n\n")
                     continue

@@ -21,7 +21,7 @@ from hub.tables import waiting_secret
 from hub.wire import Address
 from tests.accounts import brokers
 from tests.accounts.broker_client import BrokerClient, is_refused
-from tests.conftest import running_hub, until
+from tests.conftest import running_hub, until, until_async
 from tests.kiosk_client import KioskClient
 from tests.test_production import command
 
@@ -118,7 +118,12 @@ async def test_the_command_line_beside_a_hub_that_runs(hub: Hub) -> None:
     await told(hub, "device", "add", "door-7", "--kind", DOOR)
     locks = hub.host.plugins["locks"].instance.locks
     await until(lambda: locks.key("door-7") is not None, 3)
-    assert await hub.store.read(lambda c: c.execute(select(waiting_secret)).all()) == []
+    await until_async(lambda: none_waits(hub))
+
+
+async def none_waits(hub: Hub) -> bool:
+    """The broker has been told all secrets, and none is kept."""
+    return await hub.store.read(lambda c: c.execute(select(waiting_secret)).all()) == []
 
 
 async def test_what_the_broker_has_lost_is_told(settings: dict[str, Any], tmp_path: Path) -> None:
