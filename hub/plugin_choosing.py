@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from hub import audit, plugin_choices
+from hub import audit, file_only, plugin_choices
 from hub.guard import at_once
+from hub.plugin import PluginSettings
 from hub.plugin_host import Loaded
 
 if TYPE_CHECKING:
@@ -23,9 +24,10 @@ async def switch(hub: "Hub", plugin: Loaded, actor: str, *, is_on: bool) -> None
 
 
 async def keep_settings(hub: "Hub", plugin: Loaded, section: dict[str, Any], changed: list[str], actor: str) -> None:
-    """Checked already, see `check`. The plugin starts anew with them; `changed` are the names for the audit log."""
+    """Checked already, see `checked`. The plugin starts anew with them; `changed` are the names for the audit log."""
+    kept = file_only.in_force(_model(plugin), section, {})
     await hub.store.write(
-        lambda connection: plugin_choices.keep_settings(connection, plugin.name, section, changed, actor)
+        lambda connection: plugin_choices.keep_settings(connection, plugin.name, kept, changed, actor)
     )
     await _anew(hub, plugin)
 
@@ -36,19 +38,35 @@ async def back_to_file(hub: "Hub", plugin: Loaded, actor: str) -> None:
     await _anew(hub, plugin)
 
 
-def check(hub: "Hub", plugin: Loaded, section: dict[str, Any]) -> None:
-    """As the file is checked. Raises pydantic.ValidationError. The plugin must be loaded."""
-    assert plugin.module is not None  # noqa: S101 (the caller has looked)
-    at_once(plugin, hub.configuration.validated, plugin.module.Plugin.settings_model, section)
+def checked(hub: "Hub", plugin: Loaded, sent: dict[str, Any]) -> dict[str, Any]:
+    """The section as it would be in force: what was sent, with what the file alone decides. The plugin must be loaded.
+
+    Raises FileOnlyError, or pydantic.ValidationError as for the file.
+    """
+    model, file = _model(plugin), _section_of_file(hub, plugin)
+    file_only.refuse_changes(model, sent, file)
+    section = file_only.in_force(model, sent, file)
+    at_once(plugin, hub.configuration.validated, model, section)
+    return section
 
 
 def section_in_force(hub: "Hub", plugin: Loaded) -> dict[str, Any]:
-    """From the console, or else from the file."""
-    choice = hub.lives.choices.get(plugin.name)
+    """From the console, or else from the file. The plugin must be loaded."""
+    choice, file = hub.lives.choices.get(plugin.name), _section_of_file(hub, plugin)
     if choice is not None and choice.settings is not None:
-        return choice.settings
+        return file_only.in_force(_model(plugin), choice.settings, file)
+    return file
+
+
+def _section_of_file(hub: "Hub", plugin: Loaded) -> dict[str, Any]:
     section = hub.configuration.plugin_section(plugin.name)
     return dict(section) if isinstance(section, dict) else {}
+
+
+def _model(plugin: Loaded) -> type[PluginSettings]:
+    assert plugin.module is not None  # noqa: S101 (the caller has looked)
+    model: type[PluginSettings] = plugin.module.Plugin.settings_model
+    return model
 
 
 async def _anew(hub: "Hub", plugin: Loaded) -> None:

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
+from hub import plugin_choosing
 from hub.api.operations import Api, Operation
 from hub.guard import SaidError, at_once, guarded, ours
 from hub.hookspecs import project
@@ -181,7 +182,8 @@ class PluginLives:
         assert plugin.module is not None  # noqa: S101
         model = plugin.module.Plugin.settings_model
         try:
-            return at_once(plugin, configuration.validated, model, choice.settings)
+            section = plugin_choosing.section_in_force(self._hub, plugin)
+            return at_once(plugin, configuration.validated, model, section)
         except ValidationError as error:
             wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)]
             raise ConfigurationError([f"set on the console, {one}" for one in wrong]) from None

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,12 +24,18 @@ PASSWORD = "tillegg-2026"
 
 @pytest_asyncio.fixture
 async def it(settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[tuple[Hub, aiohttp.ClientSession]]:
-    async with running_hub(settings, tmp_path) as hub:
-        await hub.accounts.put("ikt", PASSWORD, frozenset({"it"}), "test")
-        address = hub.settings.web.address
-        async with aiohttp.ClientSession(address, headers={"Accept": "text/html", "Origin": address}) as browser:
-            await browser.post("/login", data={"name": "ikt", "password": PASSWORD})
-            yield hub, browser
+    async with running_hub(settings, tmp_path) as hub, it_browser(hub) as browser:
+        yield hub, browser
+
+
+@asynccontextmanager
+async def it_browser(hub: Hub) -> AsyncIterator[aiohttp.ClientSession]:
+    """Somebody of IT, logged in."""
+    await hub.accounts.put("ikt", PASSWORD, frozenset({"it"}), "test")
+    address = hub.settings.web.address
+    async with aiohttp.ClientSession(address, headers={"Accept": "text/html", "Origin": address}) as browser:
+        await browser.post("/login", data={"name": "ikt", "password": PASSWORD})
+        yield browser
 
 
 def sent_from(page: str) -> list[tuple[str, str]]:

@@ -84,17 +84,16 @@ class PluginPages:
         def many(name: str) -> list[str]:
             return [str(value) for value in post.getall(name, [])]
 
-        form = form_of(model, {})
+        form = form_of(model, plugin_choosing.section_in_force(self._hub, plugin))
         try:
-            section = section_of(form, sent, many)
-            plugin_choosing.check(self._hub, plugin, section)
+            section = plugin_choosing.checked(self._hub, plugin, section_of(form, sent, many))
         except FormError as error:
             return await self._form(request, plugin, filled(form, sent, many, error.mistakes), error.mistakes)
         except ValidationError as error:
             mistakes = mistakes_of(form, error)
             return await self._form(request, plugin, filled(form, sent, many, mistakes), mistakes)
         actor = session_of(request).account
-        before = {one.name: one.value for one in form_of(model, plugin_choosing.section_in_force(self._hub, plugin))}
+        before = {one.name: one.value for one in form}
         changed = sorted(one.name for one in form_of(model, section) if one.value != before.get(one.name))
         await plugin_choosing.keep_settings(self._hub, plugin, section, changed, actor)
         return see("/plugins")

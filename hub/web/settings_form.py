@@ -1,5 +1,6 @@
 """A form for a plugin's settings, made of its pydantic model, and what was sent made into a section again."""
 
+import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,14 +14,16 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-Kind = Literal["text", "number", "switch", "choice", "choices", "lines", "yaml", "group"]
+from hub import file_only
+
+Kind = Literal["text", "number", "switch", "choice", "choices", "lines", "yaml", "group", "file"]
 
 NONE = "none"
 
 
 @dataclass(frozen=True)
 class Field:
-    """One setting as a form shows it. `path` is `mail.port`; a group has fields of its own."""
+    """One setting as a form shows it. `path` is `mail.port`; a group has fields of its own; `file` is only shown."""
 
     path: str
     kind: Kind
@@ -47,7 +50,7 @@ class Field:
             return ""
         if self.kind == "lines" and isinstance(self.value, Sequence) and not isinstance(self.value, str):
             return "\n".join(map(str, self.value))
-        if self.kind == "yaml" and not isinstance(self.value, str):
+        if self.kind in ("yaml", "file") and not isinstance(self.value, str):
             out = StringIO()
             YAML(typ="rt").dump(self.value, out) if self.value else None
             return out.getvalue()
@@ -56,7 +59,9 @@ class Field:
 
 def form_of(model: type[BaseModel], section: Mapping[str, Any], path: str = "") -> tuple[Field, ...]:
     """The model's fields with the values of `section`, or their defaults."""
-    return tuple(_field(f"{path}{name}", name, one, section) for name, one in model.model_fields.items())
+    form = (_field(f"{path}{name}", name, one, section) for name, one in model.model_fields.items())
+    alone = frozenset[str]() if path else file_only.names(model)  # what stands below is as what stands above
+    return tuple(replace(one, kind="file", fields=()) if one.name in alone else one for one in form)
 
 
 def section_of(form: Sequence[Field], sent: Mapping[str, str], many: Callable[[str], list[str]]) -> dict[str, Any]:
@@ -64,8 +69,11 @@ def section_of(form: Sequence[Field], sent: Mapping[str, str], many: Callable[[s
 
     `many` gives all values of a name, as of checkboxes.
     """
-    mistakes: dict[str, str] = {}
-    section = _read(form, sent, many, mistakes)
+    alone = [one.path for one in form if one.kind == "file"]
+    mistakes = {
+        path: file_only.WHY for path in alone if any(re.match(rf"{re.escape(path)}(?:[.:]|$)", n) for n in sent)
+    }
+    section = _read([one for one in form if one.kind != "file"], sent, many, mistakes)
     if mistakes:
         raise FormError(mistakes)
     return section
@@ -99,7 +107,7 @@ def filled(
     return tuple(
         replace(
             one,
-            value=_sent(one, sent, many),
+            value=one.value if one.kind == "file" else _sent(one, sent, many),
             error=mistakes.get(one.path),
             fields=filled(one.fields, sent, many, mistakes),
         )

@@ -51,7 +51,9 @@ class Ldap(PluginSettings):
     object_class: str = Field(default="inetOrgPerson", description=N_("what people are; in Active Directory: user"))
     page_size: int = Field(default=500, ge=1, le=1000, description=N_("how many people are asked for at once"))
     timeout_seconds: int = Field(default=10, ge=1, description=N_("how long an answer may take"))
-    login: LoginSettings = Field(default=LoginSettings(), description=N_("who may log in"))
+    login: LoginSettings = Field(
+        default=LoginSettings(), description=N_("who may log in"), json_schema_extra={"file_only": True}
+    )
 
 
 class Ldif(PluginSettings):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from hub import plugin_choosing
+from hub import file_only, plugin_choosing
 from hub.api.kernel.plugins import PluginPath
 from hub.api.operations import Api, Call, Document, Nothing, Request, found
 from hub.api.problems import FieldError, ProblemError
@@ -30,6 +30,7 @@ class SettingsDocument(Document):
     source: Literal["file", "console"]
     settings: dict[str, Any]
     json_schema: dict[str, Any]
+    file_only: list[str] = Field(description="only the file sets these; leave them out, or as they are")
 
 
 class NewSettings(Request):
@@ -85,9 +86,12 @@ class PluginChoiceApi:
         return self._document(self._loaded(call.path))
 
     async def set(self, call: Call[PluginPath, Nothing, NewSettings]) -> SettingsDocument:
-        plugin, section = self._loaded(call.path), call.body.settings
+        plugin = self._loaded(call.path)
         try:
-            plugin_choosing.check(self._hub, plugin, section)
+            section = plugin_choosing.checked(self._hub, plugin, call.body.settings)
+        except file_only.FileOnlyError as error:
+            errors = [FieldError(at=f"body/settings/{name}", detail=file_only.WHY) for name in error.names]
+            raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None
         except ValidationError as error:
             wrong = error.errors(include_input=False, include_url=False, include_context=False)
             errors = [
@@ -105,10 +109,12 @@ class PluginChoiceApi:
     def _document(self, plugin: Loaded) -> SettingsDocument:
         assert plugin.module is not None  # noqa: S101 (`_loaded` has looked)
         choice = self._hub.lives.choices.get(plugin.name)
+        model = plugin.module.Plugin.settings_model
         return SettingsDocument(
             source="console" if choice is not None and choice.settings is not None else "file",
             settings=plugin_choosing.section_in_force(self._hub, plugin),
-            json_schema=plugin.module.Plugin.settings_model.model_json_schema(),
+            json_schema=model.model_json_schema(),
+            file_only=sorted(file_only.names(model)),
         )
 
     def _loaded(self, path: PluginPath) -> Loaded:
