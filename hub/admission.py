@@ -72,6 +72,7 @@ class Admission:
             one.check()
             if one.id in self._reserved or self._gateways.get(one.id):
                 raise TakenNameError(f"{one.id} is the name of another account on the broker")
+        await self._refuse_foreign([one.id for one in wanted])
         fresh = {one.id: secrets.token_urlsafe(32) for one in wanted}
         hashes = {name: mosquitto_hash(secret) for name, secret in fresh.items()}
 
@@ -98,15 +99,20 @@ class Admission:
         await self._tell(remove=[device])
         self._devices.forget_vitals([device])
 
-    async def add_gateway(self, name: str, filters: Sequence[str], actor: str, *, announces: bool = True) -> str:
+    async def add_gateway(
+        self, name: str, filters: Sequence[str], actor: str, *, announces: bool = True, may_order: bool = False
+    ) -> str:
         """Its secret, known only now; one of the same name is replaced.
+
+        `may_order`: it may reach the topics by which a Home Assistant sees our devices and gives them orders.
 
         Raises TakenNameError, FilterError, or pydantic.ValidationError for the name.
         """
         if name in self._reserved or self._devices.get(name):
             raise TakenNameError(f"{name} is the name of another account on the broker")
         secret = secrets.token_urlsafe(24)
-        gateway = self._gateways.made(name, filters, mosquitto_hash(secret), announces=announces)
+        gateway = self._gateways.made(name, filters, mosquitto_hash(secret), announces=announces, may_order=may_order)
+        await self._refuse_foreign([name])
 
         def write(connection: Connection) -> int:
             gateway_rows.put(connection, gateway, actor)
@@ -135,6 +141,14 @@ class Admission:
         await self._write(lambda connection: self._changed(connection, {}))
 
     # -- the broker
+
+    async def _refuse_foreign(self, names: Sequence[str]) -> None:
+        """A broker that is away cannot say; it refuses them itself when it is told. Raises TakenNameError."""
+        if self.broker is None:
+            return
+        with suppress(*TROUBLE):
+            if foreign := await self.broker.foreign(names):
+                raise TakenNameError(f"{', '.join(sorted(foreign))}: the broker has an account of this name already")
 
     def ask_for_order(self) -> None:
         """The broker is back, or new: compare everything soon."""

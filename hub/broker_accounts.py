@@ -52,6 +52,9 @@ class BrokerAccounts(Protocol):
     async def all(self) -> dict[str, str]:
         """Name and mark of each account that we have put."""
 
+    async def foreign(self, names: Sequence[str]) -> set[str]:
+        """Those of the names that are accounts which somebody else has made: they are neither put nor removed."""
+
 
 class BrokerAwayError(Exception):
     """The broker does not answer now; ask again when it is back."""
@@ -79,6 +82,11 @@ class AccountFiles:
 
     async def remove(self, names: Sequence[str]) -> None:
         await self._replace({name: account for name, account in self._accounts.items() if name not in names})
+
+    async def foreign(self, names: Sequence[str]) -> set[str]:
+        """None: the files are ours alone."""
+        del names
+        return set()
 
     async def all(self) -> dict[str, str]:
         return {name: account.mark for name, account in self._accounts.items()}

@@ -67,7 +67,7 @@ def account_add(name: str, filters: tuple[str, ...], announces: bool, config: Pa
 
     async def add() -> None:
         async with hub.store_only():
-            secret = await hub.admission.add_gateway(name, filters, "command line", announces=announces)
+            secret = await hub.admission.add_gateway(name, filters, "command line", announces=announces, may_order=True)
         click.echo(f"user name  {name}\nclient id  {name}\npassword   {secret}")
 
     run_to_end(add)

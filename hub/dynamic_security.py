@@ -84,14 +84,30 @@ class DynamicSecurity:
             await self._do([{"command": "setDefaultACLAccess", "acls": acls}])
 
     async def put(self, accounts: Sequence[Account], secrets: dict[str, str]) -> None:
-        for at in range(0, len(accounts), TOGETHER):
-            some = accounts[at : at + TOGETHER]
+        foreign = await self.foreign([one.name for one in accounts])
+        ours = [one for one in accounts if one.name not in foreign]
+        for at in range(0, len(ours), TOGETHER):
+            some = ours[at : at + TOGETHER]
             await self._do([*_removing([one.name for one in some])], missing_is_fine=True)
             await self._do([command for one in some for command in _making(one, secrets[one.name])])
+        if foreign:
+            named = ", ".join(sorted(foreign))
+            raise BrokerRefusedError(f"accounts that somebody else has made stay as they are: {named}")
 
     async def remove(self, names: Sequence[str]) -> None:
+        foreign = await self.foreign(names)
+        ours = [name for name in names if name not in foreign]
+        for at in range(0, len(ours), TOGETHER):
+            await self._do([*_removing(ours[at : at + TOGETHER])], missing_is_fine=True)
+
+    async def foreign(self, names: Sequence[str]) -> set[str]:
+        found: set[str] = set()
         for at in range(0, len(names), TOGETHER):
-            await self._do([*_removing(names[at : at + TOGETHER])], missing_is_fine=True)
+            asked: list[Command] = [{"command": "getClient", "username": one} for one in names[at : at + TOGETHER]]
+            answers = await self._do(asked, missing_is_fine=True)
+            clients = [one["data"]["client"] for one in answers if "data" in one]
+            found |= {one["username"] for one in clients if one.get("textname") != OURS}
+        return found
 
     async def all(self) -> dict[str, str]:
         if not self._is_prepared:

@@ -64,17 +64,19 @@ class Gateways:
     def get(self, name: str) -> Gateway | None:
         return self._known.get(name)
 
-    def made(self, name: str, filters: Sequence[str], secret_hash: str, *, announces: bool) -> Gateway:
+    def made(
+        self, name: str, filters: Sequence[str], secret_hash: str, *, announces: bool, may_order: bool = False
+    ) -> Gateway:
         """Checked, but not stored. Raises FilterError, or pydantic.ValidationError for the name."""
         _ID.validate_python(name)
         if not filters or len(filters) > MOST_FILTERS:
             raise FilterError(f"an account needs one topic filter at least, and {MOST_FILTERS} at most")
         for one in filters:
-            check_filter(one, self._root)
+            check_filter(one, self._root, may_order=may_order)
         return Gateway(name, secret_hash, tuple(dict.fromkeys(filters)), announces, now())
 
 
-def check_filter(topic_filter: str, root: str) -> None:
+def check_filter(topic_filter: str, root: str, *, may_order: bool = False) -> None:
     """Raises FilterError: no filter of MQTT (§ 4.7), or one that matches something of the hub's or the broker's own."""
     levels = topic_filter.split("/")
     if not topic_filter or len(topic_filter) > MOST_CHARACTERS:
@@ -89,6 +91,11 @@ def check_filter(topic_filter: str, root: str) -> None:
         raise FilterError(f"{topic_filter}: topics that begin with $ are the broker's own")
     if levels[0] in ("#", "+"):
         raise FilterError(f"{topic_filter}: this would reach into {root}/#, the hub's own; begin with a name")
+    if levels[0] == f"{root}-shown" and not may_order:
+        raise FilterError(
+            f"{topic_filter}: who reaches {root}-shown/# may give orders to our devices; "
+            "such an account is made on the server: kommunevert account add"
+        )
     if levels[0] == root:
         raise FilterError(f"{topic_filter}: {root}/# is the hub's own; devices there have accounts of their own")
 

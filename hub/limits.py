@@ -29,6 +29,11 @@ class Limiter:
         self._forget(now)
         return 0.0
 
+    def is_spent(self, key: str) -> bool:
+        """Whether nothing is left; takes nothing."""
+        left, at = self._buckets.get(key, (float(self._burst), 0.0))
+        return left + (self._clock() - at) * self._rate < 1
+
     def _forget(self, now: float) -> None:
         """Full buckets need not be kept.
 

@@ -3,19 +3,18 @@
 import hashlib
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 
 from devices.contract.enrolment import Enrolment
 from devices.contract.pairing import ALPHABET, CODE_LENGTH, VALID_SECONDS
 
 MOST_WAITING = 500
+IPV6 = 6
 COLLECT_SECONDS = 120
 """How long an account is handed out again to the same claim, in case the answer got lost on its way."""
-
-
-class TooManyWaitingError(Exception):
-    """More devices wait for an administrator than can be real."""
 
 
 class UnknownCodeError(LookupError):
@@ -43,13 +42,16 @@ class Pairing:
         self._by_code: dict[str, Waiting] = {}
 
     def ask(self, claim: str, kind: str, address: str, program: str) -> Waiting:
-        """A code for the claim; the same claim keeps its code. Raises TooManyWaitingError."""
+        """A code for the claim; the same claim keeps its code.
+
+        When too many wait, the oldest of the largest crowd goes: whoever floods pushes out their own.
+        """
         self._forget_old()
         known = self._by_claim.get(_digest(claim))
         if known is not None and known.enrolment is None:
             return known
         if len(self._by_claim) >= MOST_WAITING:
-            raise TooManyWaitingError
+            self._make_room()
         waiting = Waiting(self._free_code(), kind, address, program, self._clock())
         self._by_claim[_digest(claim)] = self._by_code[waiting.code] = waiting
         return waiting
@@ -95,11 +97,28 @@ class Pairing:
                 if self._by_code.get(waiting.code) is waiting:
                     del self._by_code[waiting.code]
 
+    def _make_room(self) -> None:
+        waiting = [(claim, one) for claim, one in self._by_claim.items() if one.enrolment is None]
+        crowds = Counter(_crowd(one.address) for _, one in waiting)
+        for crowd, _ in crowds.most_common(1):
+            claim, oldest = next((claim, one) for claim, one in waiting if _crowd(one.address) == crowd)
+            del self._by_claim[claim]
+            self._by_code.pop(oldest.code, None)
+
     def _free_code(self) -> str:
         while True:
             code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
             if code not in self._by_code:
                 return code
+
+
+def _crowd(address: str) -> str:
+    """Who may be one and the same: an address, of IPv6 the network."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((found, 64), strict=False)) if found.version == IPV6 else address
 
 
 def normal(code: str) -> str:

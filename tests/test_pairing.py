@@ -17,7 +17,7 @@ from devices.contract.enrolment import Enrolment
 from devices.contract.pairing import ALPHABET, VALID_SECONDS
 from devices.door.pairing import PairingError, refuse_plain_http
 from hub.hub import Hub
-from hub.pairing import COLLECT_SECONDS, Pairing, UnknownCodeError
+from hub.pairing import COLLECT_SECONDS, MOST_WAITING, Pairing, UnknownCodeError
 from hub.wire import Address
 from tests.accounts.broker_client import is_refused
 from tests.conftest import running_hub, until
@@ -118,6 +118,8 @@ async def test_mistyped_codes_are_limited(settings: dict[str, Any], tmp_path: Pa
         statuses = [(await admin.get(f"/pair?code=CCC{number:03}")).status for number in range(12)]
         assert statuses[0] == 200
         assert statuses[-1] == 429
+        offer = await asked(admin, "/pair", {"claim": CLAIM, "kind": "kiosk"})
+        assert (await admin.get(f"/pair?code={offer['code']}")).status == 429, "a right guess is a guess too"
 
 
 async def test_a_door_pairs_over_tls_and_opens(settings: dict[str, Any], tmp_path: Path) -> None:
@@ -182,3 +184,16 @@ def test_keys_do_not_go_over_plain_http(bad: str) -> None:
         refuse_plain_http(bad)
     refuse_plain_http("http://127.0.0.1:8080")
     refuse_plain_http("https://vert.example.kommune.no")
+
+
+def test_whoever_floods_pushes_out_their_own_codes() -> None:
+    pairing = Pairing()
+    honest = pairing.ask("h" * 40, "kiosk", "10.0.0.9", "")
+    flood = [pairing.ask(f"{number:040}", "kiosk", f"2001:db8::{number:x}", "") for number in range(2000)]
+    assert pairing.find(honest.code) is honest
+    assert pairing.find(flood[-1].code) is flood[-1]
+    with pytest.raises(UnknownCodeError):
+        pairing.find(flood[0].code)
+    another = pairing.ask("i" * 40, "kiosk", "10.0.0.10", "")
+    assert pairing.find(another.code) is another
+    assert len(pairing._by_claim) == MOST_WAITING

@@ -11,7 +11,7 @@ from devices.contract.messages import Message, clean
 from devices.contract.pairing import VALID_SECONDS, PairingAnswer, PairingClaim, PairingOffer, PairingRequest
 from hub.admission import TakenNameError
 from hub.limits import Limiter
-from hub.pairing import Pairing, TooManyWaitingError, UnknownCodeError, Waiting
+from hub.pairing import Pairing, UnknownCodeError, Waiting
 from hub.web.pages import Pages, see
 from hub.web.place_form import place_in, suggestions
 from hub.web.security import session_of
@@ -23,6 +23,7 @@ M = TypeVar("M", bound=Message)
 MOST_BYTES = 2_000
 MOST_PROGRAM = 120
 ASKS_PER_MINUTE = 30
+"""From one address; behind a reverse proxy all devices share one."""
 CLAIMS_PER_MINUTE = 3_000
 """From one address, behind which may be many tablets; a claim cannot be guessed."""
 MISTYPED_PER_MINUTE = 10
@@ -49,10 +50,7 @@ class PairingPages:
         if asked.kind not in self._hub.kinds():
             raise web.HTTPBadRequest(text=f"kind is one of {', '.join(sorted(self._hub.kinds()))}")
         program = str(clean(request.headers.get(hdrs.USER_AGENT, "")))[:MOST_PROGRAM]
-        try:
-            waiting = self._pairing.ask(asked.claim, asked.kind, request.remote or "?", program)
-        except TooManyWaitingError:
-            raise web.HTTPServiceUnavailable(text="Too many devices wait to be paired.") from None
+        waiting = self._pairing.ask(asked.claim, asked.kind, request.remote or "?", program)
         address = f"{self._address(request)}/pair?code={waiting.code}"
         picture = str(segno.make(address, error="m").svg_data_uri(scale=6, border=2, light="#fff"))
         return _answer(PairingOffer(code=waiting.code, valid_seconds=VALID_SECONDS, address=address, picture=picture))
@@ -107,11 +105,12 @@ class PairingPages:
 
     def _found(self, request: web.Request, code: str) -> Waiting | None:
         account = session_of(request).account
+        if self._mistyped.is_spent(account):
+            raise web.HTTPTooManyRequests(text="Too many wrong codes. Wait a minute.")
         try:
             return self._pairing.find(code)
         except UnknownCodeError:
-            if self._mistyped.wait_seconds(account):
-                raise web.HTTPTooManyRequests(text="Too many wrong codes. Wait a minute.") from None
+            self._mistyped.wait_seconds(account)
             return None
 
     async def _page(self, request: web.Request, *, status: int = 200, **values: Any) -> web.StreamResponse:

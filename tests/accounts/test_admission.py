@@ -14,6 +14,7 @@ from sqlalchemy import select
 from devices.contract.door import KIND as DOOR
 from devices.contract.enrolment import Enrolment
 from hub.admission import TakenNameError
+from hub.broker_accounts import Account, BrokerRefusedError
 from hub.cli import main
 from hub.gateways import FilterError, check_filter
 from hub.hub import Hub
@@ -158,11 +159,17 @@ async def test_names_are_one_persons_only(hub: Hub) -> None:
 @pytest.mark.parametrize(
     "reaches",
     ["#", "+", "+/x", "+/#", "kommunevert", "kommunevert/#", "kommunevert/test/kiosk/kiosk-1/up/x", "$SYS/#",
-     "$CONTROL/dynamic-security/v1", "$share/a/kommunevert/#", "", "a/#/b", "a/b#", "a/+b", "a\nuser hub", " a", "a\x00", "x" * 201],
+     "kommunevert-shown/#", "kommunevert-shown/test/+/set/+", "$CONTROL/dynamic-security/v1", "$share/a/kommunevert/#", "", "a/#/b", "a/b#", "a/+b", "a\nuser hub", " a", "a\x00", "x" * 201],
 )  # fmt: skip
 def test_a_filter_stays_outside(reaches: str) -> None:
     with pytest.raises(FilterError):
         check_filter(reaches, "kommunevert")
+
+
+def test_only_the_command_line_makes_an_account_that_gives_orders() -> None:
+    check_filter("kommunevert-shown/#", "kommunevert", may_order=True)
+    with pytest.raises(FilterError):
+        check_filter("kommunevert/#", "kommunevert", may_order=True)
 
 
 @pytest.mark.parametrize("good", ["zigbee2mqtt/#", "a/+/b", "homeassistant/#", "kommunevert2/#", "/x", "stove/æ ø"])
@@ -175,3 +182,24 @@ def test_the_command_line_says_what_is_wrong_with_a_filter(config_file: Path) ->
     assert done.returncode == 1
     assert "kommunevert/# is the hub's own" in done.stderr
     assert command("account", "remove", "evil", "--config", config_file).returncode == 1
+
+
+async def test_an_account_of_somebody_else_stays_as_it_is(hub: Hub) -> None:
+    """`admin` of a Mosquitto that has others, too, must not become a kiosk."""
+    security = hub.dynamic_security
+    if security is None:
+        return  # the files of our own broker are ours alone
+    await security._do(
+        [{"command": "createClient", "username": "theirs", "password": "x", "textname": "ours, by hand"}]
+    )
+    with pytest.raises(TakenNameError, match="theirs"):
+        await hub.enrol("theirs", "kiosk", "x", "", "test")
+    with pytest.raises(TakenNameError, match="theirs"):
+        await hub.admission.add_gateway("theirs", ["x/#"], "test")
+    assert hub.devices.get("theirs") is None
+
+    with pytest.raises(BrokerRefusedError, match="theirs"):  # enrolled while the broker was away
+        await security.put([Account("theirs", "", ("x",), ("x",))], {"theirs": "y"})
+    await security.remove(["theirs"])
+    client = await security._ask({"command": "getClient", "username": "theirs"})
+    assert client["client"]["textname"] == "ours, by hand"

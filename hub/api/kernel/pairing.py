@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hub.hub import Hub
 
 MISTYPED_PER_MINUTE = 10
+MISTYPED_WAIT_SECONDS = 60 // MISTYPED_PER_MINUTE
 
 
 class CodePath(Query):
@@ -98,10 +99,11 @@ class PairingApi:
 
     def _found(self, path: CodePath, caller: str) -> Waiting:
         """A code is short, and must not be found by trying."""
+        if self._mistyped.is_spent(caller):
+            headers = {"Retry-After": str(MISTYPED_WAIT_SECONDS)}
+            raise ProblemError("too-many-requests", "Too many wrong codes.", headers=headers)
         try:
             return self._hub.pairing.find(path.code)
         except UnknownCodeError:
-            if wait := self._mistyped.wait_seconds(caller):
-                headers = {"Retry-After": str(int(wait) + 1)}
-                raise ProblemError("too-many-requests", "Too many wrong codes.", headers=headers) from None
+            self._mistyped.wait_seconds(caller)
             raise ProblemError("not-found", "No device shows this code now.") from None
