@@ -59,6 +59,11 @@ class _Listener:
         self.generation = generation
         return old
 
+    @property
+    def costs(self) -> bool:
+        """Whether something of the device's runs when it listens."""
+        return self.template is not None and not self.template.is_plain
+
     def text(self, payload: Payload) -> str:
         return payload.text if self.template is None else self.template.read(payload)
 
@@ -124,13 +129,15 @@ class PictureListener(_Listener):
 
 
 class AvailabilityListener:
-    __slots__ = ("availability", "entities", "generation", "number")
+    __slots__ = ("availability", "costs", "entities", "generation", "number")
 
     def __init__(self, entities: "Entities", availability: Availability, number: int) -> None:
         self.entities = entities
         self.availability = availability
         self.number = number
         self.generation = -1
+        rule = availability.sources[number].value_template
+        self.costs = rule is not None and not template(rule).is_plain
 
     def __call__(self, payload: Payload, retained: bool) -> None:
         generation = self.entities.generation

@@ -7,18 +7,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import fields
 
 import structlog
-from paho.mqtt.matcher import MQTTMatcher
 from prometheus_client import Counter, Gauge
 from slugify import slugify
 
-from hub.entities.availability import Availability, Listen, key_of
+from hub.entities.availability import Availability, key_of
 from hub.entities.configs import BinarySensor, Common, Maker, Sensor
 from hub.entities.discovery import Announced, Announcement, DiscoveryError, read
 from hub.entities.entity import MOMENTARY, Change, Entity, FoundDevice, Value
 from hub.entities.listening import listeners_of
 from hub.entities.orders import EXPIRY_SECONDS, GUARDED, Order, command_topics
-from hub.entities.spending import ALL_SECONDS, CHEAP_SECONDS, MESSAGE_SECONDS, REST_SECONDS, Budget, Group
-from hub.entities.templates import Payload
+from hub.entities.topics import Topics
 from hub.entities.watching import Watcher
 from hub.live import Live
 from hub.wire import Received, Wire
@@ -62,13 +60,8 @@ class Entities:
         self._known: dict[str, Entity] = {}
         self._at: dict[str, dict[str, Entity]] = {}
         self._identities: dict[str, FoundDevice] = {}
-        self._listening: dict[str, Group] = {}
-        self._budget = Budget(ALL_SECONDS)
-        self._wild = MQTTMatcher()  # type: ignore[no-untyped-call]
-        self._wild_filters: set[str] = set()
+        self._topics = Topics(self.unreadable)
         self._availability: dict[tuple[object, ...], Availability] = {}
-        self._to_subscribe: dict[str, int] = {}
-        self._to_unsubscribe: set[str] = set()
         self._changes: list[Change] = []
         self._watchers: set[Watcher] = set()
         self._is_telling = False
@@ -106,6 +99,7 @@ class Entities:
 
     def attach(self, wire: Wire) -> None:
         self.wire = wire
+        self._topics.attach(wire)
         wire.subscribe(f"{self.prefix}/+/+/config")
         wire.subscribe(f"{self.prefix}/+/+/+/config")
 
@@ -137,12 +131,7 @@ class Entities:
         """Called by the wire. Never raises, and acknowledges whatever comes: it would not get better."""
         topic = received.topic
         try:
-            group = self._listening.get(topic)
-            if group is not None:
-                self._hand(group, Payload(received.payload), retained=received.retained)
-            elif self._wild_filters:
-                for wild in list(self._wild.iter_match(topic)):  # type: ignore[no-untyped-call]
-                    self._hand(wild, Payload(received.payload), retained=received.retained)
+            self._topics.hand(topic, received.payload, retained=received.retained)
             if topic.endswith("/config") and topic.startswith(f"{self.prefix}/"):
                 self._announce(topic, received.payload)
         except Exception as error:  # noqa: BLE001 (what strangers send must not stop the hub from hearing others)
@@ -150,26 +139,6 @@ class Entities:
         finally:
             if received.qos and self.wire is not None:
                 self.wire.acknowledge(received)
-
-    def _hand(self, group: "Group", payload: Payload, *, retained: bool) -> None:
-        """To all that listen, each by itself; a topic whose messages cost too much rests for a while."""
-        began = time.perf_counter()
-        if group.resting_until > began:
-            return
-        for listen in tuple(group) if len(group) > 1 else group:
-            try:
-                listen(payload, retained)
-            except Exception as error:  # noqa: BLE001 (one listener must not cost the others)
-                log.error("message_not_read", error=type(error).__name__)  # noqa: TRY400
-            if time.perf_counter() - began > MESSAGE_SECONDS:
-                break
-        took = time.perf_counter() - began
-        if took > CHEAP_SECONDS and not (group.budget.spend(began, took) and self._budget.spend(began, took)):
-            group.resting_until = began + REST_SECONDS
-            log.warning("topic_rests", seconds=REST_SECONDS, listeners=len(group))
-            for listen in group:
-                if (entity := getattr(listen, "entity", None)) is not None:
-                    self.unreadable(entity, "reading it takes too much time: it is read again later")
 
     def keep_picture(self, entity: Entity, picture: bytes, kind: str) -> None:
         """The newest of each, and of the newest MOST_PICTURES."""
@@ -323,7 +292,7 @@ class Entities:
         here[one.key] = self._known[entity_id] = entity.device.entities[entity_id] = entity
         entities_known.set(len(self._known))
         for topic, qos, listen in listeners_of(self, entity, self._availability_of(entity)):
-            self._listen(topic, qos, listen)
+            self._topics.listen(topic, qos, listen)
 
     def _remove(self, entity: Entity, *, is_replaced: bool = False) -> None:
         """Gone from all that know it; with its device, when nothing else is of it."""
@@ -336,7 +305,7 @@ class Entities:
         if entity.component in GUARDED:
             self._guarded.subtract(command_topics(entity))
         for topic in {topic for topic, _, _ in listeners_of(self, entity, None)}:
-            self._unlisten(topic, lambda listen: getattr(listen, "entity", None) is entity)
+            self._topics.unlisten(topic, lambda listen: getattr(listen, "entity", None) is entity)
         self._leave_availability(entity)
         device = entity.device
         if device.entities.get(entity.id) is entity:
@@ -352,7 +321,7 @@ class Entities:
             if not entity.availability.entities:
                 gone = self._availability.pop(key)
                 for source in gone.sources:
-                    self._unlisten(source.topic, lambda listen: getattr(listen, "availability", None) is gone)
+                    self._topics.unlisten(source.topic, lambda listen: getattr(listen, "availability", None) is gone)
 
     def _forget(self, entity: Entity) -> None:
         """Another topic announces it now; the old one may be cleared without harm."""
@@ -423,46 +392,6 @@ class Entities:
         shared.entities.append(entity)
         entity.availability = shared
         return shared if is_new else None
-
-    # -- subscriptions
-
-    def _listen(self, topic: str, qos: int, listen: Listen) -> None:
-        """Also where the topic is subscribed already: subscribing again brings what the broker has kept."""
-        group = self._listening.get(topic)
-        if group is None:
-            group = self._listening[topic] = Group()
-            if "+" in topic or "#" in topic:
-                self._wild[topic] = group  # as in hub/mqtt.py: paho's tree
-                self._wild_filters.add(topic)
-        group.append(listen)
-        self._to_unsubscribe.discard(topic)
-        self._subscribe_soon()
-        self._to_subscribe[topic] = max(qos, self._to_subscribe.get(topic, 0))
-
-    def _unlisten(self, topic: str, is_gone: Callable[[Listen], bool]) -> None:
-        group = self._listening.get(topic)
-        if group is None:
-            return
-        group[:] = [listen for listen in group if not is_gone(listen)]
-        if not group:
-            del self._listening[topic]
-            if topic in self._wild_filters:
-                self._wild_filters.discard(topic)
-                del self._wild[topic]  # type: ignore[no-untyped-call]
-            self._to_subscribe.pop(topic, None)
-            self._subscribe_soon()
-            self._to_unsubscribe.add(topic)
-
-    def _subscribe_soon(self) -> None:
-        if not self._to_subscribe and not self._to_unsubscribe:
-            asyncio.get_running_loop().call_soon(self._subscribe)
-
-    def _subscribe(self) -> None:
-        subscribe, self._to_subscribe = self._to_subscribe, {}
-        unsubscribe, self._to_unsubscribe = self._to_unsubscribe, set()
-        if self.wire is not None:
-            self.wire.unsubscribe(unsubscribe)
-            self.wire.subscribe_all(subscribe)
 
 
 def _identities(maker: Maker | None, entity_id: str) -> list[str]:

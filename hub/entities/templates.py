@@ -72,6 +72,11 @@ class Template:
         self._path = _path(source)
         self._generate: Callable[..., Iterator[str]] | None = None if self._path else _compiled(source)
 
+    @property
+    def is_plain(self) -> bool:
+        """A path that is walked: nothing of the device's runs."""
+        return self._path is not None
+
     def read(self, payload: Payload) -> str:
         """The text that the template makes of a message; "" when what it names is not there. Raises TemplateError."""
         if self._path is not None:

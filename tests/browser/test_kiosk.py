@@ -18,7 +18,7 @@ from plugins.checkin.models import Visit
 from plugins.checkin.tables import visit as visit_table
 from tests.browser.conftest import TownHall
 from tests.browser.visitor import check_out, choose_host, choose_language, number_shown, register
-from tests.conftest import until
+from tests.conftest import until, until_async
 from tests.mail_server import text_of
 from tests.test_notify import link_in
 
@@ -138,6 +138,7 @@ async def test_nobody_learns_of_a_tap_on_a_signpost(town_hall: TownHall) -> None
         await expect(kiosk.locator("[data-signpost]")).to_have_count(6)
         await kiosk.clock.fast_forward(11_000)
         await until(lambda: any("kiosk-1/up/heartbeat" in one.topic for one in heard))  # we do hear it
+        await until_async(lambda: is_known_to_live(hub))  # written once, when it is first heard
         before = await what_is_kept(hub, kiosk)
         kiosk.on("request", lambda request: requests.append(request.url))
         heard.clear()
@@ -158,10 +159,17 @@ async def test_nobody_learns_of_a_tap_on_a_signpost(town_hall: TownHall) -> None
     assert await what_is_kept(hub, kiosk) == before
 
 
+async def is_known_to_live(hub: Hub) -> bool:
+    query = select(kernel_tables.tables["device"].c.first_heard_at)
+    return await hub.store.read(lambda connection: connection.execute(query).scalar()) is not None
+
+
 async def what_is_kept(hub: Hub, kiosk: Page) -> tuple[Any, ...]:
     """Every row of the store that a tap could have left, and all that the browser keeps."""
     tables = [visit_table, *(table for name, table in kernel_tables.tables.items() if name != "session")]
-    rows = await hub.store.read(lambda connection: [str(connection.execute(select(one)).all()) for one in tables])
+    life = kernel_tables.tables["hub_life"]
+    queries = [select(life.c.name if one is life else one) for one in tables]  # its time is the hub's, each ten seconds
+    rows = await hub.store.read(lambda connection: [str(connection.execute(one).all()) for one in queries])
     browser = await kiosk.evaluate(
         """async () => JSON.stringify([
           { ...localStorage }, { ...sessionStorage }, document.cookie, location.href, history.state,

@@ -381,7 +381,8 @@ async def test_a_topic_whose_messages_cost_too_much_rests(hub: Hub) -> None:
         began = loop.time()
         await asyncio.sleep(0.01)
         worst = max(worst, loop.time() - began)
-    group = hub.entities._listening["s/s"]
+    group = hub.entities._topics.group("s/s")
+    assert group is not None
     await until(lambda: group.resting_until > 0)
     assert worst < 0.5
     assert any(one.problem for one in hub.entities)
