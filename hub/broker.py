@@ -130,7 +130,7 @@ class Broker:
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the hub
             )
-        (self._folder / "mosquitto.pid").write_text(str(self._process.pid))
+        self._note_pid(self._process.pid)
         try:
             async with asyncio.timeout(START_SECONDS):
                 while not await self._takes_connections():
@@ -142,6 +142,12 @@ class Broker:
             raise BrokerError(f"mosquitto does not answer on port {self._settings.port}") from None
         self.problem = None
         log.info("broker_started", port=self._settings.port, websocket_port=self._settings.websocket_port)
+
+    def _note_pid(self, pid: int) -> None:
+        """Whole or not at all: who reads it meanwhile, or after a power cut, must not find an empty file."""
+        fresh = self._folder / "mosquitto.pid.new"
+        fresh.write_text(str(pid))
+        fresh.replace(self._folder / "mosquitto.pid")
 
     async def _takes_connections(self) -> bool:
         """On both ports, and it is ours: another program on the port makes ours end."""

@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from hub.hookspecs import Role
+from tests.browser.chromium import Size
 from tests.browser.conftest import PASSWORD, TownHall, fill_in_login
 from tests.browser.looks import PICTURES
 from tests.browser.visitor import register
@@ -203,3 +204,11 @@ async def test_it_alone_gives_no_token_that_reads_visits(town_hall: TownHall) ->
     page = await town_hall.console("/tokens", "it")
     await expect(page.locator("[value='devices:read']")).to_have_count(1)
     await expect(page.locator("[value='visits:read']")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("size", "most_px"), [("tablet", 190), ("desk", 190), ("wall", 100)])
+async def test_the_top_leaves_the_page_to_the_page(town_hall: TownHall, size: Size, most_px: int) -> None:
+    page = await town_hall.console("/devices", "it", "front_line", "caretaker", size=size)
+    box = await page.locator("header.top").bounding_box()
+    assert box is not None
+    assert box["height"] <= most_px
