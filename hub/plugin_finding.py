@@ -10,8 +10,6 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
-from packaging.requirements import Requirement
-
 from hub import plugin_code
 from hub.plugin_api import IncompatibleError, check_api
 
@@ -126,6 +124,8 @@ def _check_api(source: Source) -> None:
     if wanted is not None:
         check_api(wanted)
     if isinstance(source, EntryPoint) and source.dist is not None and not is_ours(source):
+        from packaging.requirements import Requirement  # noqa: PLC0415 (80 ms, for others' packages only)
+
         installed = importlib.metadata.version(OUR_PACKAGE)
         for requirement in map(Requirement, source.dist.requires or ()):
             if requirement.name == OUR_PACKAGE and not requirement.specifier.contains(installed, prereleases=True):

@@ -20,6 +20,7 @@ from hub.hub import Hub
 from hub.wire import Address, Received, Wire
 from plugins.locks import Plugin
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
+from plugins.locks.signer import RefusedError, check
 from plugins.locks.signing import SigningError
 from plugins.locks.tables import command as command_table
 from tests.api_client import browser, program
@@ -118,6 +119,20 @@ async def test_the_signer_signs_only_what_stands_in_the_store(hub: Hub, door: Do
     with pytest.raises(SigningError, match="too old"):
         await plugin.signer.sign(await intended(asked_at=old))
     assert (await plugin.signer.sign(await intended())).key == "hub-1"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"door":"door-1", "command":"c"}',
+        b'{"door":"door-2","door":"door-1","command":"c"}',
+        b'["door-1"]',
+        b'{"door":"door-1","command":"c","nonce":"short"}',
+    ],
+)
+def test_the_signer_reads_only_what_can_be_read_in_one_way(content: bytes) -> None:
+    with pytest.raises(RefusedError, match=r"not written as we write it|malformed"):
+        check(content, lambda name: pytest.fail(f"asked the store for {name}"), set())
 
 
 class _Listening(Wire):

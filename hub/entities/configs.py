@@ -6,7 +6,6 @@ three times the memory.
 """
 
 import sys
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -17,7 +16,8 @@ from hub.entities.templates import template
 
 LONGEST_TOPIC = 1024
 LONGEST_TEXT = 500
-CONFIG = ConfigDict(extra="ignore")
+CONFIG = ConfigDict(extra="ignore", defer_build=True)
+"""Deferred: a hub builds the checks of those components that its devices have, at the first of each."""
 
 
 def _topic(text: str) -> str:
@@ -333,8 +333,8 @@ COMPONENTS: dict[str, type[Common]] = {
     "text": TextField,
     "update": Update,
 }
-_CHECKS: dict[str, Callable[[Any], Common]] = {
-    name: TypeAdapter(model).validate_python for name, model in (COMPONENTS | {"unsupported": Common}).items()
+_CHECKS: dict[str, TypeAdapter[Common]] = {
+    name: TypeAdapter(model) for name, model in (COMPONENTS | {"unsupported": Common}).items()
 }
 _NEEDED_TOGETHER = (("value_template", "state_topic"), ("position_template", "position_topic"))
 
@@ -346,7 +346,7 @@ class ConfigError(ValueError):
 def checked(component: str, config: dict[str, Any]) -> Common:
     """The announcement as a model; a component that we do not know as its common part. Raises ConfigError."""
     try:
-        made = _CHECKS.get(component, _CHECKS["unsupported"])(config)
+        made = _CHECKS.get(component, _CHECKS["unsupported"]).validate_python(config)
     except ValidationError as error:
         raise ConfigError("; ".join(_mistake(dict(each)) for each in error.errors()[:3])) from None
     if isinstance(made, Cover):

@@ -1,27 +1,27 @@
-"""The process that holds the doors' signing key: `python -m plugins.locks.signer KEYFILE`.
+"""The process that holds the doors' signing key: `python signer.py KEYFILE`, a program of its own.
 
 It signs only a command whose intent stands committed in the store, is not ended, is young, and was not signed
-before (D3, D6). The hub has the store's address and asks by lines of JSON on standard input; the key never
-leaves this process. It ends when its standard input does.
+before (D3, D6). The hub says where the store is and asks, in lines of JSON on standard input; the key never leaves
+this process. It ends when its standard input does. It imports nothing of ours: what guards the key stays small.
 """
 
 import os
+import sqlite3
 import sys
 from base64 import b64encode
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import orjson
 from nacl.signing import SigningKey
-from pydantic import ValidationError
-from sqlalchemy import Engine, create_engine, select
-from sqlalchemy.exc import SQLAlchemyError
-
-from devices.contract.door import Command
-from hub.store import now
-from plugins.locks.tables import command as command_table
 
 OLDEST = timedelta(seconds=15)
+NONCE_CHARACTERS = 32
+COLUMNS = ("door", "verb", "pulse_ms", "audit", "outcome", "asked_at")
+
+Row = dict[str, Any]
 
 
 class RefusedError(Exception):
@@ -34,33 +34,79 @@ def main() -> None:
     address = sys.stdin.readline().strip()
     if not address:
         return
-    store = create_engine(_read_only(address))
+    intent = reader(address)
     signed: set[str] = set()
     for line in sys.stdin:
         request = orjson.loads(line)
         try:
             content = request["content"].encode()
-            check(store, Command.model_validate_json(content), signed)
+            check(content, intent, signed)
             _say({"id": request["id"], "signature": b64encode(key.sign(content).signature).decode()})
-        except (RefusedError, ValidationError, SQLAlchemyError) as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is: nothing is signed, the hub is told, the next is served)
             _say({"id": request["id"], "error": f"{type(error).__name__}: {str(error)[:200]}"})
 
 
-def check(store: Engine, command: Command, signed: set[str]) -> None:
-    """Raises RefusedError unless this exact command was intended, just now, and is signed for the first time."""
-    if command.command in signed:
+def check(content: bytes, intent: Callable[[str], Row | None], signed: set[str]) -> None:
+    """Raises RefusedError unless this exact command was intended, just now, and is signed for the first time.
+
+    The nonce is the door's word and free; every other byte is what the row says. No second reading of the same JSON is
+    possible: it must be what we would write ourselves.
+    """
+    command = orjson.loads(content)
+    if not isinstance(command, dict) or orjson.dumps(command) != content:
+        raise RefusedError("not written as we write it")
+    name, nonce = command.get("command"), command.get("nonce")
+    if not isinstance(name, str) or not isinstance(nonce, str) or len(nonce) != NONCE_CHARACTERS:
+        raise RefusedError("malformed")
+    if name in signed:
         raise RefusedError("signed before")
-    with store.connect() as connection:
-        row = connection.execute(select(command_table).where(command_table.c.id == command.command)).first()
+    row = intent(name)
     if row is None:
         raise RefusedError("no committed intent")
-    if (row.door, row.verb, row.pulse_ms, row.audit) != (command.door, command.verb, command.pulse_ms, command.audit):
+    wanted = {key: row[key] for key in ("door", "verb", "pulse_ms", "audit")} | {"command": name, "nonce": nonce}
+    if command != wanted:
         raise RefusedError("not what was intended")
-    if row.outcome is not None:
+    if row["outcome"] is not None:
         raise RefusedError("ended already")
-    if now() - row.asked_at > OLDEST:
+    if datetime.now(UTC) - _utc(row["asked_at"]) > OLDEST:
         raise RefusedError("too old")
-    signed.add(command.command)
+    signed.add(name)
+
+
+def reader(address: str) -> Callable[[str], Row | None]:
+    """Asks the store at this SQLAlchemy address for one intent, on a connection of its own that cannot write."""
+    select = f"SELECT {', '.join(COLUMNS)} FROM locks_command WHERE id = "  # noqa: S608 (our own column names)
+    if address.startswith("sqlite:"):
+        file = Path(address.removeprefix("sqlite:///")).resolve().as_uri()
+        connection = sqlite3.connect(f"{file}?mode=ro", uri=True, isolation_level=None)
+        return lambda name: _row(connection.execute(f"{select}?", (name,)).fetchone())
+    return _postgresql(address.replace("+psycopg", "", 1), f"{select}%s")
+
+
+def _postgresql(address: str, select: str) -> Callable[[str], Row | None]:
+    import psycopg  # noqa: PLC0415 (a hub with SQLite is spared it)
+
+    def connected() -> psycopg.Connection:
+        made = psycopg.connect(address, autocommit=True, connect_timeout=2)
+        made.read_only = True
+        return made
+
+    connection = connected()
+
+    def intent(name: str) -> Row | None:
+        nonlocal connection
+        try:
+            found = connection.execute(select.encode(), (name,)).fetchone()
+        except psycopg.OperationalError:  # the server has been away
+            connection = connected()
+            found = connection.execute(select.encode(), (name,)).fetchone()
+        return _row(found)
+
+    return intent
+
+
+def _row(found: tuple[Any, ...] | None) -> Row | None:
+    return dict(zip(COLUMNS, found, strict=True)) if found else None
 
 
 def load_key(path: Path) -> SigningKey:
@@ -72,8 +118,9 @@ def load_key(path: Path) -> SigningKey:
     return SigningKey(path.read_bytes())
 
 
-def _read_only(url: str) -> str:
-    return url.replace("sqlite:///", "sqlite:///file:", 1) + "?mode=ro&uri=true" if url.startswith("sqlite:") else url
+def _utc(moment: str | datetime) -> datetime:
+    """SQLite keeps text without a zone, PostgreSQL a time with one."""
+    return datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
 
 
 def _say(answer: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import orjson
 
 from devices.contract.door import Command, Signed
+from plugins.locks import signer
 
 SIGN_SECONDS = 2.0
 KEY_ID = "hub-1"
@@ -48,7 +49,7 @@ class Signer:
 
     async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "plugins.locks.signer", str(self._key_file),
+            sys.executable, "-P", str(Path(signer.__file__)), str(self._key_file),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
