@@ -37,12 +37,17 @@ def test_the_hub_knows_nobody_above_it() -> None:
 
 @pytest.mark.parametrize("plugin", ["directory", "checkin", "notify", "signage", "locks"])
 def test_a_plugin_knows_the_hub_and_the_contract_and_never_another_plugin(plugin: str) -> None:
-    allowed = ("hub", "devices.contract", f"plugins.{plugin}")
+    allowed = ("hub", "devices.contract", "devices.access", f"plugins.{plugin}")
     assert [(path, name) for path, name in ours(f"plugins/{plugin}") if not under(name, *allowed)] == []
 
 
 def test_devices_know_the_contract_and_the_wire() -> None:
     assert [(path, name) for path, name in ours("devices") if not under(name, "devices", "hub.wire")] == []
+
+
+def test_the_decision_at_a_door_knows_neither_the_hub_nor_a_controller() -> None:
+    allowed = ("devices.access", *CONTRACT_FOR_THE_HUB)
+    assert [(path, name) for path, name in ours("devices/access") if not under(name, *allowed)] == []
 
 
 def test_services_know_no_edge() -> None:

@@ -1,0 +1,61 @@
+"""What is shown at a door, as a keyed hash: nobody stores or sends a card number or a PIN (docs/doors.md).
+
+One key for the site; a door gets it sealed within its list. Whoever has the key and a hash can try all PINs in a
+second, so the key lies with the hub's signing key and on controllers behind the door, and nowhere else.
+"""
+
+import re
+from base64 import urlsafe_b64encode
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+KEY_BYTES = 32
+FINGERPRINT_BYTES = 12
+"""96 bits: no two of ten thousand credentials meet by chance, and ten thousand fit into one message."""
+FEWEST_DIGITS, MOST_DIGITS = 6, 12
+
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16}$")]
+"""Base64url of 12 bytes."""
+
+
+class CredentialError(ValueError):
+    """What was read or typed is no credential; the text says what is expected."""
+
+
+def card(bits: int, facility: int, number: int) -> str:
+    """A Wiegand or OSDP card of a known format: `bits` is its length."""
+    return f"card:{bits}:{facility}:{number}"
+
+
+def uid(identifier: bytes) -> str:
+    """A MIFARE or other contactless card's own number, as the reader gives it, most significant byte first."""
+    return f"uid:{identifier.hex()}"
+
+
+def pin(digits: str) -> str:
+    """Raises CredentialError."""
+    if not digits.isascii() or not digits.isdecimal() or not FEWEST_DIGITS <= len(digits) <= MOST_DIGITS:
+        raise CredentialError(f"a PIN has {FEWEST_DIGITS} to {MOST_DIGITS} digits")
+    if is_easily_guessed(digits):
+        raise CredentialError("this PIN is too easy to guess")
+    return typed_pin(digits)
+
+
+def typed_pin(digits: str) -> str:
+    """As `pin`, of whatever somebody typed at a door: what is no PIN opens nothing."""
+    return f"pin:{digits}"
+
+
+def is_easily_guessed(digits: str) -> bool:
+    """One digit repeated, a run such as 123456 or 987654, or a short piece repeated (121212, 123123)."""
+    steps = {(int(after) - int(before)) % 10 for before, after in pairwise(digits)}
+    return steps in ({0}, {1}, {9}) or re.fullmatch(r"(\d{2,3})\1+", digits) is not None
+
+
+def fingerprint(key: bytes, shown: str) -> str:
+    """BLAKE2b with the site's key (RFC 7693 § 2.9), a few microseconds; 16 characters."""
+    digest = blake2b(shown.encode(), key=key, digest_size=FINGERPRINT_BYTES, person=b"kommunevert").digest()
+    return urlsafe_b64encode(digest).decode()

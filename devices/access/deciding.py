@@ -1,0 +1,143 @@
+"""May this pass, now? One pure function; the hub and the door call it with the same list and get the same answer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from devices.access.lists import Credential, DoorAccess, Roll, Rule
+
+CLOCK_SLACK = timedelta(minutes=2)
+"""A clock that is further behind the list's making is wrong, and decides nothing."""
+
+Reason = Literal[
+    "granted",
+    "pin_wanted",
+    "unknown",
+    "not_here",
+    "not_now",
+    "not_yet",
+    "expired",
+    "wrong_pin",
+    "lockdown",
+    "passback",
+    "interlock",
+    "list_expired",
+    "clock_wrong",
+]
+"""`not_here`: no rule lets this credential through this door. `not_now`: a rule does, at other times.
+`not_yet`, `expired`: the credential's own validity. `passback`: it is inside already. `interlock`: the other door of
+the sluice is open. `list_expired`, `clock_wrong`: this list cannot be decided by; the way out is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Fingerprints of what was shown: a card, a PIN, or a card and then a PIN."""
+
+    card: str | None = None
+    pin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What no list says: known to the hub, and mostly not to a door on its own."""
+
+    inside: bool | None = None
+    """Whether this credential is behind the door already, for anti-passback; None: not known."""
+    interlocked: bool = False
+    """The other door of a sluice stands open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`credential` and `rule` are those that it was decided by, as far as any was found."""
+
+    reason: Reason
+    credential: Credential | None = None
+    rule: int | None = None
+    is_duress: bool = False
+    passes_back: bool = False
+    """Granted, though it was inside already: soft anti-passback tells and lets pass."""
+
+    @property
+    def is_granted(self) -> bool:
+        return self.reason == "granted"
+
+
+NOTHING_KNOWN = Circumstances()
+
+
+def decide(
+    access: DoorAccess, roll: Roll, shown: Shown, at: datetime, known: Circumstances = NOTHING_KNOWN
+) -> Decision:
+    """Whether what was shown may pass this door at `at` (aware)."""
+    credential = _found(roll, shown)
+    refusal = _of_list(access, at) or ("unknown" if credential is None else _of_credential(access, credential, at))
+    if refusal is not None or credential is None:
+        return Decision(refusal or "unknown", credential)
+    rules = [rule for rule in access.rules if rule.id in credential.rules]
+    if not rules:
+        return Decision("not_here", credential)
+    local = access.local(at)
+    now = [rule for rule in rules if rule.times.hold(local, access.holidays)]
+    if not now:
+        return Decision("not_now", credential, rules[0].id)
+    decision = _by_factors(credential, shown, now)
+    return _in_circumstances(access, decision, known) if decision.is_granted else decision
+
+
+def is_open_for_all(access: DoorAccess, at: datetime, *, has_arrived: bool) -> bool:
+    """Whether the opening schedule has the door unlocked. `has_arrived`: an employee has come that local day."""
+    opening = access.opening
+    if opening is None or access.lockdown or _of_list(access, at) is not None:
+        return False
+    return (has_arrived or not opening.after_arrival) and opening.times.hold(access.local(at), access.holidays)
+
+
+def _found(roll: Roll, shown: Shown) -> Credential | None:
+    """By the card where there is one: a PIN that opens alone is nothing beside somebody else's card."""
+    by = shown.card or shown.pin
+    return roll.get(by) if by else None
+
+
+def _of_list(access: DoorAccess, at: datetime) -> Reason | None:
+    if at >= access.valid_until:
+        return "list_expired"
+    return "clock_wrong" if at < access.made_at - CLOCK_SLACK else None
+
+
+def _of_credential(access: DoorAccess, credential: Credential, at: datetime) -> Reason | None:
+    seconds = at.timestamp()
+    if credential.first is not None and seconds < credential.first:
+        return "not_yet"
+    if credential.until is not None and seconds >= credential.until:
+        return "expired"
+    if access.lockdown and not credential.in_lockdown:
+        return "lockdown"
+    return None
+
+
+def _by_factors(credential: Credential, shown: Shown, rules: Iterable[Rule]) -> Decision:
+    """The rule that asks for least, of those that hold now."""
+    rule = min(rules, key=lambda one: (one.asks == "card_and_pin", one.id))
+    if shown.card is None:
+        if rule.asks == "card_and_pin":
+            return Decision("not_here", credential, rule.id)  # a PIN alone is half of it, and it was the wrong half
+        return Decision("granted", credential, rule.id, is_duress=credential.is_duress)
+    if shown.pin is not None and shown.pin == credential.duress:
+        return Decision("granted", credential, rule.id, is_duress=True)
+    if rule.asks == "one":
+        return Decision("granted", credential, rule.id)
+    if shown.pin is None:
+        return Decision("pin_wanted" if credential.pin else "wrong_pin", credential, rule.id)
+    return Decision("granted" if shown.pin == credential.pin else "wrong_pin", credential, rule.id)
+
+
+def _in_circumstances(access: DoorAccess, decision: Decision, known: Circumstances) -> Decision:
+    if known.interlocked:
+        return Decision("interlock", decision.credential, decision.rule)
+    if not known.inside or access.passback == "off" or decision.is_duress:
+        return decision
+    if access.passback == "hard":
+        return Decision("passback", decision.credential, decision.rule)
+    return Decision("granted", decision.credential, decision.rule, passes_back=True)

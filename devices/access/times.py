@@ -1,0 +1,91 @@
+"""When something holds: weekly spans, public holidays, and exceptions for single dates. Pure.
+
+All times are the wall clock of the site's time zone: 08:00 is 08:00 in summer and in winter. In the hour that the clock
+is turned back over, a span holds both times; a span within the hour that is skipped does not happen.
+"""
+
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from devices.contract.messages import Message
+
+DAY_MINUTES = 24 * 60
+Minute = Annotated[int, Field(ge=0, le=DAY_MINUTES)]
+"""Of the day; 1440 is its end."""
+Weekday = Annotated[int, Field(ge=1, le=7)]
+"""Monday is 1 (ISO 8601)."""
+
+
+class Hours(Message):
+    """From `start` until `end`, which is not part of it; past midnight when `end` is not after `start`."""
+
+    start: Minute
+    end: Minute
+
+    def parts(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """What falls on the day itself, and what on the next one."""
+        if self.end > self.start:
+            return (self.start, self.end), (0, 0)
+        return (self.start, DAY_MINUTES), (0, self.end)
+
+
+class Weekly(Hours):
+    """The same hours on some days of each week."""
+
+    days: frozenset[Weekday] = Field(min_length=1)
+
+
+class OtherDay(Message):
+    """One date on which other hours hold than the week's; none: not at all."""
+
+    on: date
+    hours: tuple[Hours, ...] = ()
+
+
+class Times(Message):
+    """Without any weekly span it holds always, but for holidays and exceptions."""
+
+    weekly: tuple[Weekly, ...] = ()
+    on_holidays: Literal["as_usual", "never"] = "as_usual"
+    exceptions: tuple[OtherDay, ...] = ()
+    first: date | None = Field(default=None, description="the first day")
+    last: date | None = Field(default=None, description="the last day, included")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Times":
+        if self.first and self.last and self.last < self.first:
+            raise ValueError("the last day is before the first")
+        return self
+
+    def hold(self, local: datetime, holidays: frozenset[date]) -> bool:
+        """Whether they hold at this local time."""
+        minute, today = local.hour * 60 + local.minute, local.date()
+        yesterday = today - timedelta(days=1)
+        return any(start <= minute < end for start, end in self._of_day(today, holidays)) or any(
+            start <= minute < end for start, end in self._left_over(yesterday, holidays)
+        )
+
+    def _of_day(self, day: date, holidays: frozenset[date]) -> Iterable[tuple[int, int]]:
+        return (hours.parts()[0] for hours in self._hours(day, holidays))
+
+    def _left_over(self, day: date, holidays: frozenset[date]) -> Iterable[tuple[int, int]]:
+        """What began on this day and reaches into the next."""
+        return (hours.parts()[1] for hours in self._hours(day, holidays))
+
+    def _hours(self, day: date, holidays: frozenset[date]) -> Iterable[Hours]:
+        if (self.first and day < self.first) or (self.last and day > self.last):
+            return ()
+        for exception in self.exceptions:
+            if exception.on == day:
+                return exception.hours
+        if day in holidays and self.on_holidays == "never":
+            return ()
+        if not self.weekly:
+            return (ALL_DAY,)
+        return (hours for hours in self.weekly if day.isoweekday() in hours.days)
+
+
+ALL_DAY = Hours(start=0, end=DAY_MINUTES)
