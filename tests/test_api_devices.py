@@ -1,5 +1,6 @@
 """The HTTP API of accounts on the broker, devices that pair, devices that announce themselves, and plugins' choices."""
 
+from base64 import b64decode
 from pathlib import Path
 
 import aiohttp
@@ -8,7 +9,7 @@ import pytest
 from hub.hub import Hub
 from hub.wire import Address
 from tests.accounts.broker_client import BrokerClient, is_refused
-from tests.api_client import actions, problem, program
+from tests.api_client import actions, browser, problem, program
 from tests.conftest import until, until_async
 from tests.entities.conftest import announce, say
 
@@ -104,6 +105,30 @@ async def _samples(api: aiohttp.ClientSession, entity: str) -> list[dict[str, ob
     async with api.get(f"entities/{entity}/history") as answer:
         found: list[dict[str, object]] = (await answer.json())["samples"]
         return found
+
+
+async def test_a_picture_comes_as_it_was_said(hub: Hub) -> None:
+    porch = announce(hub, "image", "porch", image_topic="x/porch", content_type="image/png", name="Inngang")
+    await until(lambda: hub.entities.get(porch))
+    async with program(hub) as api:
+        assert await problem(await api.get(f"entities/{porch}/picture")) == "not-found"
+        say(hub, "x/porch", b"\x89PNG\0")
+        await until(lambda: hub.entities.pictures)
+        shown = await (await api.get(f"entities/{porch}/picture")).json()
+    assert (shown["content_type"], b64decode(shown["content"])) == ("image/png", b"\x89PNG\0")
+
+
+async def test_a_search_finds_what_the_callers_roles_may_see(hub: Hub) -> None:
+    async def titles(session: aiohttp.ClientSession) -> list[str]:
+        answer = await session.post("search", json={"text": "kari"})
+        assert answer.status == 200
+        return [one["title"] for one in (await answer.json())["findings"]]
+
+    async with browser(hub, "front_line") as desk:
+        assert any(one.startswith("Kari") for one in await titles(desk))
+    async with program(hub, "search:read") as api:
+        assert await titles(api) == []  # employees are for roles, and a token has none
+        assert await problem(await api.post("search", json={"text": "k" * 81})) == "invalid"
 
 
 async def test_a_plugin_is_switched_and_set_while_the_hub_runs(hub: Hub) -> None:

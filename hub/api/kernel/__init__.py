@@ -9,6 +9,7 @@ from hub.api.kernel.entities import EntityApi
 from hub.api.kernel.pairing import PairingApi
 from hub.api.kernel.plugin_choices import PluginChoiceApi
 from hub.api.kernel.plugins import PluginApi
+from hub.api.kernel.search import SearchApi
 from hub.api.kernel.tokens import TokenApi
 from hub.api.operations import Api
 
@@ -26,5 +27,6 @@ def kernel_operations(hub: "Hub") -> Api:
     PluginChoiceApi(api, hub)
     AuditApi(api, hub.store)
     TokenApi(api, hub)
+    SearchApi(api, hub)
     hub.event_stream.offer(api)
     return api

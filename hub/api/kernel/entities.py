@@ -1,9 +1,10 @@
 """Devices that have announced themselves, what their entities say, have said and can be told."""
 
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Base64Bytes, Field
 
 from devices.contract.messages import Text
 from hub.api.operations import (
@@ -88,6 +89,13 @@ class AttributesDocument(Document):
     attributes: dict[str, Any]
 
 
+class PictureDocument(Document):
+    """What an image entity shows."""
+
+    content_type: str
+    content: Base64Bytes
+
+
 class SampleDocument(Document):
     at: datetime
     value: str | float | None
@@ -164,6 +172,15 @@ class EntityApi:
         )
         offer(
             "GET",
+            "/entities/{entity}/picture",
+            self.picture,
+            summary="The picture that an image shows",
+            answer=PictureDocument,
+            **one,
+            **look,
+        )
+        offer(
+            "GET",
             "/entities/{entity}/history",
             self.history,
             summary="What it was, and when",
@@ -232,6 +249,10 @@ class EntityApi:
 
     async def attributes(self, call: Call[EntityPath, Nothing, Nothing]) -> AttributesDocument:
         return AttributesDocument(attributes=self._found(call.path).attributes)
+
+    async def picture(self, call: Call[EntityPath, Nothing, Nothing]) -> PictureDocument:
+        picture, kind = found(self._hub.entities.pictures.get(call.path.entity), "picture")
+        return PictureDocument(content_type=kind, content=b64encode(picture))
 
     async def history(self, call: Call[EntityPath, HistoryQuery, Nothing]) -> HistoryDocument:
         until = call.query.until or now()
