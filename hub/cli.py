@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hub import logs, published
+from hub import logs, memory, published
 from hub.accounts import ROLES
 from hub.command import CONFIG, hub_of, run_to_end, until_stopped
 from hub.demo_cli import demo
@@ -35,6 +35,7 @@ for command in (demo, device, account, token, simulate, broker, plugin_commands)
 @CONFIG
 def run(config: Path) -> None:
     """Run the hub of this configuration, until Ctrl-C or SIGTERM."""
+    memory.share_one_heap()
     logs.set_up(as_json=not sys.stderr.isatty())
     hub = hub_of(Configuration.read, config)
 

@@ -13,6 +13,7 @@ import structlog
 from aiohttp import web
 
 from devices.contract.enrolment import Enrolment
+from hub import memory
 from hub.accounts import Accounts
 from hub.admission import Admission
 from hub.api.event_stream import EventStream
@@ -178,6 +179,7 @@ class Hub:
             self.plugins_started = True
             self.lives.ready()
             gc.collect()
+            memory.give_back()
             gc.freeze()  # what lives as long as the hub need not be looked through again and again
             stack.callback(gc.unfreeze)
             log.info("hub_ready", address=self.settings.web.address)
