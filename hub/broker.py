@@ -26,6 +26,8 @@ HUB_ACCOUNT = "hub"
 START_SECONDS = 10
 STOP_SECONDS = 5
 LONGEST_WAIT_SECONDS = 30
+MOST_PACKET_BYTES = 450_000
+"""A door's access list with its topic is the largest; of devices the hub takes far less."""
 
 
 def way_to(broker: OwnBroker | ExternalBroker, reached_at: str | None) -> dict[str, Any]:
@@ -180,7 +182,7 @@ class Broker:
             f"password_file {folder / 'passwords'}",
             f"acl_file {folder / 'acl'}",
             "set_tcp_nodelay true",
-            "max_packet_size 65536",
+            f"max_packet_size {MOST_PACKET_BYTES}",
             "max_inflight_messages 2000",
             "max_queued_messages 100000",
             "persistence true",

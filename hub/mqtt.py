@@ -176,9 +176,9 @@ class Mqtt:
         if self._devices.get(device.id) is None:
             return False  # what it was sent has been cleared, and must stay so
         payload = b"" if message is None else message.payload()
-        if len(payload) > MAX_PAYLOAD_BYTES:
+        if len(payload) > channel.most_bytes:
             raise PayloadTooLargeError(
-                f"{what} for {device.id} has {len(payload)} bytes, at most {MAX_PAYLOAD_BYTES} pass"
+                f"{what} for {device.id} has {len(payload)} bytes, at most {channel.most_bytes} pass"
             )
         if self.wire is None:
             return False
@@ -260,6 +260,8 @@ class Mqtt:
         route = self._route(received.topic, parts)
         if route is None:
             raise _RefusedError("unknown topic")
+        if len(received.payload) > MAX_PAYLOAD_BYTES:
+            raise _RefusedError("too large")
         if received.retained and not route.takes_retained:
             raise _RefusedError("retained")
         if len(self._tasks) > MOST_AT_ONCE and received.qos == 0:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from devices.contract.messages import Message
+from devices.contract.messages import MAX_PAYLOAD_BYTES, Message
 from devices.contract.topics import Direction
 
 
@@ -20,5 +20,6 @@ class Channel:
     """MQTT 5's message expiry; None: the broker keeps it as long as the session lives."""
     carries: type[Message] | None = None
     """The message whose exact bytes stand in `content`, where `model` is a signed envelope."""
+    most_bytes: int = MAX_PAYLOAD_BYTES
     kind: str | None = None
     """None: every kind of device has it."""

@@ -1,6 +1,8 @@
-"""What a door controller and the hub say to each other (kind `door`). Never retained; CHANNELS has QoS and expiry.
+"""What a door controller and the hub say to each other (kind `door`). CHANNELS has QoS, retained and expiry.
 
+    down/list          Signed(AccessList)        retained: who may pass when, sealed for this door (devices/access)
     up/state           Signed(State)             at every change and every STATE_SECONDS
+    up/shown           Signed(Shown)             something was shown at a reader; a challenge for the hub's answer
     down/challenge     ChallengeRequest          the hub has committed an intent and asks for a challenge
     up/challenge       Signed(Challenge)         a fresh nonce; the door remembers one
     down/command       Signed(Command)           signed by the hub, good once, for COMMAND_SECONDS
@@ -8,6 +10,10 @@
     up/event           Signed(Event)             what happened at the door; sent again until the receipt comes
     down/receipt       EventReceipt              after the durable commit; `of` is an event's id, or the id
                                                  of the command whose outcome is committed
+
+What is shown at a reader goes to the hub as keyed hashes with a challenge of the door's own; the hub decides, commits
+an intent and answers with a Command: `pulse` or `deny`. No answer within ANSWER_SECONDS, or no contact: the door
+decides by its list, with the same function, and forgets the challenge, so that a late answer opens nothing.
 
 A signature covers the exact bytes that travel in `content`; nobody serialises JSON again to check it. The
 door measures a challenge's age by its own monotonic clock (D2), so no clock or disk can be turned back on it.
@@ -19,7 +25,9 @@ restarted controller knows nothing of gets no Outcome and ends at the hub as unk
 
 The door sends events and outcomes again after a reconnect and every RESEND_SECONDS, oldest first, at most
 RESEND_BATCH at a time, so the hub sees some twice: the same (door, id) or the same command is one thing, and
-gets its receipt again.
+gets its receipt again. Events are numbered without gaps, also across restarts, and handed over in order: the hub
+takes `n` only after `n - 1`, and every State says which are still waiting. What is neither taken nor waiting is lost,
+and an alarm.
 """
 
 from base64 import b64encode
@@ -27,8 +35,11 @@ from typing import Annotated, Literal, TypeVar
 
 from nacl.exceptions import BadSignatureError
 from nacl.signing import SigningKey, VerifyKey
-from pydantic import AwareDatetime, Base64Bytes, Field, StringConstraints, ValidationError
+from pydantic import AwareDatetime, Base64Bytes, Field, StringConstraints, ValidationError, model_validator
 
+from devices.access.credentials import Fingerprint
+from devices.access.deciding import Reason
+from devices.access.lists import Ref
 from devices.contract.channels import Channel
 from devices.contract.messages import Id, Message
 
@@ -43,6 +54,12 @@ RESEND_BATCH = 50
 CONFIRMED_SECONDS = 30
 """A state older than this is shown as unknown (I9)."""
 MOST_PULSE_MS = 30_000
+MOST_HOLD_SECONDS = 12 * 3600
+ANSWER_SECONDS = 0.7
+"""So long somebody waits at a reader for the hub before the door decides by itself."""
+PIN_SECONDS = 15.0
+"""Between a card and its PIN."""
+MOST_LIST_BYTES = 400_000
 
 Lock = Literal["locked", "unlocked", "unknown"]
 Contact = Literal["open", "closed", "unknown"]
@@ -58,6 +75,42 @@ Refusal = Literal[
     "hardware_failed",
 ]
 """`hardware_failed`: the command was good and its nonce is spent, but the relay could not be driven."""
+Verb = Literal["pulse", "hold_open", "lock", "resume", "lockdown", "lift_lockdown", "deny"]
+"""`pulse` opens for a moment, `hold_open` for `hold_seconds`, `lock` locks until `resume`, which goes back to the
+opening schedule. `lockdown` refuses credentials but for named ones. `deny` answers a Shown, and moves nothing."""
+Mode = Literal["schedule", "held_open", "locked"]
+Power = Literal["fail_safe", "fail_secure"]
+"""What the lock does without power: lets go, or stays locked. The way out is free with either (TEK17 § 11-14)."""
+Side = Literal["in", "out"]
+EventKind = Literal[
+    "command_refused",
+    "forced_open",
+    "exit_button",
+    "started",
+    "granted",
+    "denied",
+    "not_opened",
+    "held_too_long",
+    "closed_again",
+    "opened_by_schedule",
+    "closed_by_schedule",
+    "hold_ended",
+    "list_taken",
+    "list_refused",
+    "too_many_tries",
+    "tamper",
+    "tamper_over",
+    "fire",
+    "fire_over",
+    "mains_lost",
+    "mains_back",
+    "reader_lost",
+    "reader_back",
+    "reader_refused",
+    "clock_wrong",
+]
+"""`granted` and `denied` are decisions that the door made by its list; the hub knows its own. `fire` is the input of
+the fire alarm, which releases the lock by its own wires: it is seen here and never commanded."""
 
 
 class ForgedError(ValueError):
@@ -112,6 +165,32 @@ class State(Message):
     lock: Lock
     contact: Contact
     sent_at: AwareDatetime
+    power: Power = "fail_secure"
+    mode: Mode = "schedule"
+    hold_seconds: int = Field(default=0, ge=0, description="how long it is still held open")
+    lockdown: bool = False
+    list_version: int = Field(default=0, ge=0, description="0: it has none")
+    list_until: AwareDatetime | None = None
+    hub_keys: tuple[str, ...] = Field(default=(), description="ids of the keys whose commands it takes")
+    inputs: tuple[Literal["fire", "tamper", "mains_lost", "reader_lost"], ...] = ()
+    mark: str = Field(default="", max_length=16, description="of the journal; another one: it was begun anew")
+    waiting_from: int | None = Field(default=None, ge=1, description="the oldest event without a receipt; none: none")
+    newest: int = Field(default=0, ge=0, description="the number of the latest event")
+
+
+class Shown(Message):
+    """`id` is the command id that the answer must carry, `nonce` the challenge."""
+
+    door: Id
+    id: Id
+    nonce: Nonce
+    reader: str = Field(max_length=40)
+    side: Side = "in"
+    card: Fingerprint | None = None
+    pin: Fingerprint | None = None
+    code: str | None = Field(default=None, max_length=500, repr=False, description="of a QR pass")
+    list_version: int = Field(ge=0)
+    shown_at: AwareDatetime
 
 
 class ChallengeRequest(Message):
@@ -127,10 +206,19 @@ class Challenge(Message):
 class Command(Message):
     door: Id
     command: Id
-    verb: Literal["pulse"]
-    pulse_ms: int = Field(gt=0, le=MOST_PULSE_MS)
+    verb: Verb
+    pulse_ms: int | None = Field(default=None, gt=0, le=MOST_PULSE_MS)
+    hold_seconds: int | None = Field(default=None, gt=0, le=MOST_HOLD_SECONDS, description="by the door's own clock")
+    why: Reason | None = Field(default=None, description="of a denial, for the reader's light and sound")
     nonce: Nonce
     audit: int = Field(ge=1, description="the audit entry of the committed intent")
+
+    @model_validator(mode="after")
+    def _has_what_its_verb_needs(self) -> "Command":
+        needs = {"pulse": self.pulse_ms, "hold_open": self.hold_seconds, "deny": self.why}
+        if self.verb in needs and needs[self.verb] is None:
+            raise ValueError(f"{self.verb} needs its field")
+        return self
 
 
 class Outcome(Message):
@@ -153,10 +241,19 @@ class Event(Message):
 
     id: Id
     door: Id
-    kind: Literal["command_refused", "forced_open", "exit_button", "started"]
-    reason: Refusal | None = None
+    n: int = Field(default=0, ge=0, description="without gaps, for as long as the journal lives")
+    kind: EventKind
+    reason: Refusal | Reason | None = None
     count: int = Field(default=1, ge=1)
     happened_at: AwareDatetime
+    reader: str | None = Field(default=None, max_length=40)
+    side: Side | None = None
+    credential: Ref | None = Field(default=None, description="a pseudonym; whose it is, the hub knows")
+    shown: Fingerprint | None = Field(default=None, description="what was shown and is unknown, as a keyed hash")
+    visit_pass: Id | None = None
+    rule: int | None = None
+    is_duress: bool = False
+    passes_back: bool = False
 
 
 class EventReceipt(Message):
@@ -166,6 +263,24 @@ class EventReceipt(Message):
 _EXPIRY = int(COMMAND_SECONDS)
 
 CHANNELS = (
+    Channel(
+        "down",
+        "list",
+        Signed,
+        "who may pass when; sealed for this door",
+        retained=True,
+        most_bytes=MOST_LIST_BYTES,
+        kind=KIND,
+    ),
+    Channel(
+        "up",
+        "shown",
+        Signed,
+        f"shown at a reader; good for {COMMAND_SECONDS:g} s",
+        expiry_seconds=_EXPIRY,
+        carries=Shown,
+        kind=KIND,
+    ),
     Channel("up", "state", Signed, f"at every change and every {STATE_SECONDS} s", carries=State, kind=KIND),
     Channel(
         "down",

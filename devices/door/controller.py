@@ -146,6 +146,7 @@ class Controller:
             self._happened("command_refused", decision.reason)
 
     def _act(self, command: Command) -> Refuse | None:
+        assert command.pulse_ms  # noqa: S101 (the exchange lets no other verb through)
         self._passage.granted(command.pulse_ms)
         try:
             self._hardware.pulse(command.pulse_ms)

@@ -60,12 +60,12 @@ class Door(Device):
 
     def _command(self, payload: bytes) -> None:
         match self._exchange.decide(payload, retained=False):
-            case Act(command):
+            case Act(door.Command(pulse_ms=int(pulse_ms)) as command):
                 self.pulses += 1
                 self._becomes("unlocked", self._contact)
                 self._answer(command.command, None)
-                self.later(command.pulse_ms / 1000, lambda: self._becomes("locked", self._contact))
-                if command.pulse_ms > 1000 and self.random.random() < 0.9:  # noqa: PLR2004 (somebody goes through)
+                self.later(pulse_ms / 1000, lambda: self._becomes("locked", self._contact))
+                if pulse_ms > 1000 and self.random.random() < 0.9:  # noqa: PLR2004 (somebody goes through)
                     self.later(self.random.uniform(0.3, 1.0), self._open)
             case Refuse(reason, str(answer)):
                 self._answer(answer, reason)
