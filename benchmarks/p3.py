@@ -28,14 +28,14 @@ async def run(seconds: float) -> dict[str, float]:
         path = folder / "door-1.json"
         path.write_bytes(enrolments[0].payload())
         async with hub.running(), door(str(path), str(folder / "door")):
-            locks = hub.host.plugins["locks"].instance.locks
+            plugin = hub.host.plugins["locks"].instance
             async with asyncio.timeout(20):
-                while locks.shown("door-1").lock != "locked":
+                while plugin.standing.of("door-1").lock != "locked":
                     await asyncio.sleep(0.02)
             bare = await bare_round_trips(hub, enrolments[1], seconds / 2)
-            quiet = await pulses(locks, seconds)
+            quiet = await pulses(plugin.locks, seconds)
             async with updates(hub, enrolments[2:]):
-                loaded = await pulses(locks, seconds)
+                loaded = await pulses(plugin.locks, seconds)
     return {
         "command to signed outcome, quiet, p50 ms": percentile(quiet, 0.5) * 1000,
         "command to signed outcome, quiet, p99 ms": percentile(quiet, 0.99) * 1000,

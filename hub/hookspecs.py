@@ -200,6 +200,21 @@ async def host(person_id: str) -> Person | None:
     raise NotImplementedError
 
 
+@question(within_seconds=5)
+async def employees() -> list[Person]:
+    """Everybody who works here, for rules about them: never for a public page, and not for visitors to choose from.
+
+    Raise NotYetError before you know; an answer is believed whole.
+    """
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
+async def employees_changed() -> None:
+    """Somebody has begun, left, or changed unit: whoever keeps rules about people asks `employees`."""
+    raise NotImplementedError
+
+
 @question(within_seconds=2)
 async def presences() -> list[Presence]:
     """Who stands on the public board, in or out."""

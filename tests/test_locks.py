@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import pytest_asyncio
 from nacl.signing import SigningKey
@@ -20,7 +21,7 @@ from hub.hub import Hub
 from hub.wire import Address, Received, Wire
 from plugins.locks import Plugin
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
-from plugins.locks.signer import RefusedError, check
+from plugins.locks.signer import RefusedError, Store, check
 from plugins.locks.signing import SigningError
 from plugins.locks.tables import command as command_table
 from tests.api_client import browser, program
@@ -37,7 +38,7 @@ async def door(hub: Hub, tmp_path: Path) -> AsyncIterator[DoorProcess]:
     (tmp_path / "door").mkdir()
     process = DoorProcess(tmp_path / "door", await hub.enrol("door-1", "door", "Hovudinngang", "1. etasje", "test"))
     await process.start()
-    await until(lambda: locks(hub).locks.shown("door-1").lock == "locked")
+    await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
     yield process
     await process.stop()
 
@@ -60,8 +61,8 @@ async def test_one_command_is_one_pulse_with_intent_and_outcome_on_record(hub: H
     assert [entry.action for entry in entries if entry.action != "door.started"] == ["door.outcome", "door.intent"]
     assert next(entry.actor for entry in entries if entry.action == "door.intent") == "kari"
     assert await hub.store.read(audit.first_broken) is None
-    await until(lambda: locks(hub).locks.shown("door-1").lock == "unlocked")
-    await until(lambda: locks(hub).locks.shown("door-1").lock == "locked")
+    await until(lambda: locks(hub).standing.of("door-1").lock == "unlocked")
+    await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
 
 
 async def test_an_unknown_door_is_no_intent(hub: Hub) -> None:
@@ -78,10 +79,10 @@ async def test_a_dead_controller_is_refused_by_us_and_its_state_becomes_unknown(
     monkeypatch.setattr(contract, "CONFIRMED_SECONDS", 0.5)
     assert await locks(hub).locks.pulse("door-1", "kari") == "refused"
     assert await outcomes(hub) == [("refused", "no_challenge")]
-    await until(lambda: locks(hub).locks.shown("door-1").lock == "unknown")
+    await until(lambda: locks(hub).standing.of("door-1").lock == "unknown")
     assert not hub.devices.vitals("door-1").is_alive
     await door.start()
-    await until(lambda: locks(hub).locks.shown("door-1").lock == "locked")
+    await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
 
 
 async def test_too_many_commands_are_stopped(hub: Hub, door: DoorProcess) -> None:
@@ -105,20 +106,29 @@ async def test_the_signer_signs_only_what_stands_in_the_store(hub: Hub, door: Do
 
     async def intended(**changes: Any) -> contract.Command:
         fresh = new_id()
-        values = row._asdict() | {"id": fresh, "outcome": None, "ended_at": None} | changes
-        await hub.store.write(lambda connection: connection.execute(command_table.insert(), values))
+        signs = orjson.loads(row.signs) | {"command": fresh}
+        values = row._asdict() | {"id": fresh, "outcome": None, "ended_at": None, "signs": orjson.dumps(signs).decode()}
+        await hub.store.write(lambda connection: connection.execute(command_table.insert(), values | changes))
         return forged.model_copy(update={"command": fresh, "audit": row.audit})
 
-    with pytest.raises(SigningError, match="not what was intended"):
-        await plugin.signer.sign((await intended()).model_copy(update={"pulse_ms": 30_000}))
-    with pytest.raises(SigningError, match="not what was intended"):
-        await plugin.signer.sign((await intended()).model_copy(update={"door": "door-2"}))
+    for other in ({"pulse_ms": 30_000}, {"door": "door-2"}, {"verb": "lock"}, {"hold_seconds": 60}, {"audit": 1000}):
+        with pytest.raises(SigningError, match="not what was intended"):
+            await plugin.signer.sign((await intended()).model_copy(update=other))
     with pytest.raises(SigningError, match="ended already"):
         await plugin.signer.sign(await intended(outcome="refused"))
     old = row.asked_at.replace(year=row.asked_at.year - 1)
     with pytest.raises(SigningError, match="too old"):
         await plugin.signer.sign(await intended(asked_at=old))
     assert (await plugin.signer.sign(await intended())).key == "hub-1"
+    with pytest.raises(SigningError, match="no committed intent"):
+        await plugin.signer.sign_content(b"list\nof somebody else's making")
+
+
+class _Unasked(Store):
+    def __init__(self) -> None: ...
+
+    def one(self, *_asked: Any) -> None:
+        pytest.fail("asked the store")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +142,7 @@ async def test_the_signer_signs_only_what_stands_in_the_store(hub: Hub, door: Do
 )
 def test_the_signer_reads_only_what_can_be_read_in_one_way(content: bytes) -> None:
     with pytest.raises(RefusedError, match=r"not written as we write it|malformed"):
-        check(content, lambda name: pytest.fail(f"asked the store for {name}"), set())
+        check(content, _Unasked(), set())
 
 
 class _Listening(Wire):

@@ -144,9 +144,9 @@ async def test_a_door_pairs_over_tls_and_opens(settings: dict[str, Any], tmp_pat
             found = re.search(r"Pairing code: (\w{3} \w{3})", line)
             assert found, line
             assert await confirmed(admin, found[1], name="Hovudinngang", kind=DOOR) == 200
-            locks = hub.host.plugins["locks"].instance.locks
-            await until(lambda: locks.shown("door-1").lock == "locked", 15)
-            assert await locks.pulse("door-1", "test") == "done"
+            plugin = hub.host.plugins["locks"].instance
+            await until(lambda: plugin.standing.of("door-1").lock == "locked", 15)
+            assert await plugin.locks.pulse("door-1", "test") == "done"
             enrolment = Enrolment.read(file)
             assert (enrolment.host, enrolment.port) == ("localhost", hub.settings.broker.port + 1)
             assert "BEGIN CERTIFICATE" in str(enrolment.ca)

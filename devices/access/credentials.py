@@ -13,12 +13,13 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 KEY_BYTES = 32
-FINGERPRINT_BYTES = 12
-"""96 bits: no two of ten thousand credentials meet by chance, and ten thousand fit into one message."""
+FINGERPRINT_BYTES = 9
+"""72 bits: no two of ten thousand credentials meet by chance (1 in 10^14), and ten thousand fit into one message."""
+FINGERPRINT_CHARACTERS = 12
 FEWEST_DIGITS, MOST_DIGITS = 6, 12
 
-Fingerprint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{16}$")]
-"""Base64url of 12 bytes."""
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{12}$")]
+"""Base64url of 9 bytes."""
 
 
 class CredentialError(ValueError):
@@ -56,6 +57,6 @@ def is_easily_guessed(digits: str) -> bool:
 
 
 def fingerprint(key: bytes, shown: str) -> str:
-    """BLAKE2b with the site's key (RFC 7693 § 2.9), a few microseconds; 16 characters."""
+    """BLAKE2b with the site's key (RFC 7693 § 2.9), a few microseconds; 12 characters."""
     digest = blake2b(shown.encode(), key=key, digest_size=FINGERPRINT_BYTES, person=b"kommunevert").digest()
     return urlsafe_b64encode(digest).decode()

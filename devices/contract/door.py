@@ -126,7 +126,10 @@ class Signed(Message):
 
     @classmethod
     def sign(cls, message: Message, key: SigningKey, key_id: str) -> "Signed":
-        content = message.payload()
+        return cls.sign_content(message.payload(), key, key_id)
+
+    @classmethod
+    def sign_content(cls, content: bytes, key: SigningKey, key_id: str) -> "Signed":
         return cls.carrying(content, key.sign(content).signature, key_id)
 
     @classmethod

@@ -53,6 +53,12 @@ class Plugin:
         return found
 
     @hookimpl
+    async def employees(self) -> list[Person]:
+        if self.directory.read_at is None:
+            raise NotYetError("the directory has never been read")
+        return [one.public for one in self.people]
+
+    @hookimpl
     async def presences(self) -> list[Presence]:
         return self.people.board()
 

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Connection, delete, insert, select
 
 from hub import audit
-from hub.hookspecs import Health, Login, presence_changed
+from hub.hookspecs import Health, Login, employees_changed, presence_changed
 from hub.plugin import N_, Context
 from hub.store import now
 from plugins.directory.config import Settings
@@ -82,10 +82,13 @@ class Directory:
             await self._context.store.write(lambda connection: _keep(connection, found, read_at))
         else:
             await self._context.store.write(lambda connection: _keep_time(connection, read_at))
+        is_first, has_changed = self.read_at is None, set(self._people) != set(found)
         await self.load()
         self.problem = None
         self._context.live.touch("people")
         await self._context.hooks.every(presence_changed)
+        if is_first or has_changed:
+            await self._context.hooks.every(employees_changed)
 
     async def set_presence(self, employee: Employee, *, is_in: bool, actor: str) -> None:
         def write(connection: Connection) -> None:

@@ -4,13 +4,20 @@ from devices.contract import door
 from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Health, HeldData, Page, Shown
 from hub.plugin import N_, Context, hookimpl
+from plugins.locks.access import Access
+from plugins.locks.answering import Answers
 from plugins.locks.api import DoorApi
 from plugins.locks.config import Settings
 from plugins.locks.elsewhere import door_told, doors_shown
 from plugins.locks.enrolling import enrol_door
+from plugins.locks.heard import Heard
+from plugins.locks.keys import credential_key
+from plugins.locks.lists import Lists
 from plugins.locks.mqtt import Doors
+from plugins.locks.reports import Reports
 from plugins.locks.service import Locks
 from plugins.locks.signing import Signer
+from plugins.locks.standing import Standing
 from plugins.locks.web import DoorPages
 
 __all__ = ["Plugin"]
@@ -26,36 +33,56 @@ class Plugin:
         self.settings = settings
         self.signer = Signer(context.data / "keys", str(context.store.engine.url.render_as_string(hide_password=False)))
         self.doors = Doors(context)
-        self.locks = Locks(context, settings, self.signer, self.doors)
+        self.standing = Standing(context)
+        self.reports = Reports(context)
+        self.locks = Locks(context, settings, self.signer, self.doors, self.standing)
+        self.access = Access(context, settings, credential_key(context.data / "keys"))
+        self.lists = Lists(context, self.access, self.signer, self.doors, self.standing)
+        self.answers = Answers(context, self.access, self.signer, self.doors, self.standing)
 
     async def start(self) -> None:
-        await self.locks.load()
+        await self.standing.load()
+        await self.reports.load()
+        await self.access.load()
         self.context.run("signer", self.signer.run)
         self.context.run("end leftovers", self.locks.end_leftovers)
         self.context.run("forget", self.locks.forget_again_and_again)
-        self.doors.listen(self.locks)
-        DoorPages(self.context, self.settings, self.locks)
-        DoorApi(self.context, self.settings, self.locks)
+        self.context.run("lists", self.lists.run)
+        self.doors.listen(Heard(self.standing, self.locks, self.reports, self.answers))
+        DoorPages(self.context, self.settings, self.locks, self.standing)
+        DoorApi(self.context, self.settings, self.locks, self.standing)
 
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> Enrolment | None:
         if enrolment.kind != door.KIND:
             return None
         complete = await enrol_door(self.context, self.signer, enrolment)
-        await self.locks.load()
+        self.lists.forget(enrolment.device)
+        await self._load_doors()
         return complete
 
     @hookimpl
     async def devices_changed(self) -> None:
-        await self.locks.load()
+        await self._load_doors()
+
+    async def _load_doors(self) -> None:
+        await self.standing.load()
+        await self.reports.load()
+        await self.access.load()
+
+    @hookimpl
+    async def employees_changed(self) -> None:
+        await self.access.ask_who_works_here()
 
     @hookimpl
     async def project(self) -> None:
         self.doors.clear_retained()
+        await self.lists.publish_again()
+        await self.access.ask_who_works_here()
 
     @hookimpl
     async def shown(self) -> list[Shown]:
-        return doors_shown(self.context, self.locks, self.settings.may_open)
+        return doors_shown(self.context, self.standing, self.settings.may_open)
 
     @hookimpl
     async def told(self, device: str, key: str, order: str, actor: str) -> bool | None:
@@ -63,7 +90,9 @@ class Plugin:
 
     @hookimpl
     async def health(self) -> Health:
-        return Health(self.signer.problem, {N_("doors"): len(self.context.devices.of_kind(door.KIND))})
+        return Health(
+            self.signer.problem or self.lists.problem, {N_("doors"): len(self.context.devices.of_kind(door.KIND))}
+        )
 
     @hookimpl
     async def held_data(self) -> list[HeldData]:

@@ -13,6 +13,7 @@ from hub.plugin import Context, Device
 from plugins.locks.config import Settings
 from plugins.locks.models import Result, TooManyCommandsError, UnknownDoorError
 from plugins.locks.service import Locks
+from plugins.locks.standing import Standing
 
 MOST_REASON = 200
 RETRY_SECONDS = 60
@@ -89,9 +90,10 @@ class ReportPage(Page[ReportDocument]):
 
 
 class DoorApi:
-    def __init__(self, context: Context, settings: Settings, locks: Locks) -> None:
+    def __init__(self, context: Context, settings: Settings, locks: Locks, standing: Standing) -> None:
         self._context = context
         self._locks = locks
+        self._standing = standing
         api = context.api
         look: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
         pages: dict[str, Any] = {"query": PageQuery}
@@ -164,7 +166,7 @@ class DoorApi:
         return ReportPage(items=[ReportDocument.model_validate(one) for one in part], next=following)
 
     def _document(self, device: Device) -> DoorDocument:
-        state = self._locks.shown(device.id)
+        state = self._standing.of(device.id)
         return DoorDocument(
             id=device.id,
             name=device.name,

@@ -7,13 +7,14 @@ from hub.hookspecs import Role, Shown
 from hub.plugin import Context
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
 from plugins.locks.service import Locks
+from plugins.locks.standing import Standing
 
 REASON = "asked for by another system"
 UNLOCK = frozenset({"UNLOCK", "OPEN"})
 STATES = {"locked": "LOCKED", "unlocked": "UNLOCKED"}
 
 
-def doors_shown(context: Context, locks: Locks, may_open: Iterable[Role]) -> list[Shown]:
+def doors_shown(context: Context, standing: Standing, may_open: Iterable[Role]) -> list[Shown]:
     """A lock and its contact. Unknown stays unknown; both orders that open let somebody in for a moment."""
     allowed = frozenset(may_open)
     return [
@@ -24,8 +25,8 @@ def doors_shown(context: Context, locks: Locks, may_open: Iterable[Role]) -> lis
                 "contact": {"platform": "binary_sensor", "name": "Door", "device_class": "door"},
             },
             {
-                "lock": STATES.get(locks.shown(device.id).lock),
-                "contact": {"open": "ON", "closed": "OFF"}.get(locks.shown(device.id).contact),
+                "lock": STATES.get(standing.of(device.id).lock),
+                "contact": {"open": "ON", "closed": "OFF"}.get(standing.of(device.id).contact),
             },
             {"lock": allowed},
         )

@@ -1,12 +1,29 @@
-"""Doors and commands as the service and the pages know them."""
+"""Doors, commands, rules and credentials as the service and the pages know them."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
-from devices.contract.door import Contact, Lock
+from pydantic import BaseModel, ConfigDict, Field
+
+from devices.access.deciding import Reason
+from devices.access.lists import Opening, Ref
+from devices.access.times import Times
+from devices.contract.door import MOST_PULSE_MS, Contact, Lock, Mode, Power, Verb
+from devices.contract.messages import Id
 
 Result = Literal["done", "refused", "unknown"]
+MOST_OFFLINE_HOURS = 168
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a door shall do, and the fields that its verb needs (devices.contract.door.Command)."""
+
+    verb: Verb
+    pulse_ms: int | None = None
+    hold_seconds: int | None = None
+    why: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -22,6 +39,11 @@ class Command:
     outcome: Result | None
     outcome_reason: str | None
     ended_at: datetime | None
+    hold_seconds: int | None = None
+    why: str | None = None
+    credential: str | None = None
+    detail: dict[str, Any] | None = None
+    """Of what was shown: reader, side, rule, duress."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,8 @@ class Report:
     count: int
     happened_at: datetime
     received_at: datetime
+    credential: str | None = None
+    detail: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -44,6 +68,89 @@ class DoorState:
     lock: Lock
     contact: Contact
     age_seconds: float | None
+    mode: Mode = "schedule"
+    hold_seconds: int = 0
+    lockdown: bool = False
+    power: Power | None = None
+    list_version: int = 0
+    list_until: datetime | None = None
+    inputs: tuple[str, ...] = ()
+
+
+class _Kept(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Who(_Kept):
+    """The people, units and single credentials that a rule is for."""
+
+    everybody: bool = Field(default=False, description="all employees")
+    units: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
+    credentials: tuple[Ref, ...] = ()
+
+
+class Where(_Kept):
+    """The doors of a rule: all, those in some zones, or single ones."""
+
+    everywhere: bool = False
+    zones: tuple[str, ...] = ()
+    doors: tuple[Id, ...] = ()
+
+    def has(self, door: str, zone: str) -> bool:
+        return self.everywhere or door in self.doors or (bool(zone) and zone in self.zones)
+
+
+class AccessRule(_Kept):
+    """Who may pass which doors when."""
+
+    id: int = 0
+    name: str = Field(min_length=1, max_length=80)
+    who: Who = Who()
+    where: Where = Where()
+    times: Times = Times()
+    asks: Literal["one", "card_and_pin"] = "one"
+
+
+class DoorSettings(_Kept):
+    """One door's habits, as a caretaker sets them."""
+
+    opening: Opening | None = None
+    pulse_ms: int | None = Field(default=None, gt=0, le=MOST_PULSE_MS, description="none: as the configuration says")
+    held_open_seconds: int | None = Field(default=60, ge=5, description="open longer is an alarm; none: never")
+    passback: Literal["off", "soft", "hard"] = "off"
+    leads_to: str = Field(default="", max_length=100, description="the zone behind it, for anti-passback")
+    interlock_with: Id | None = Field(default=None, description="the other door of a sluice")
+    offline_hours: int = Field(default=36, ge=0, le=MOST_OFFLINE_HOURS)
+    tells_grants: bool = Field(default=True, description="false: by credential only denials and alarms are logged")
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A card, a PIN or a duress PIN. What it is, nobody keeps: only its keyed hash."""
+
+    ref: str
+    kind: Literal["card", "pin", "duress"]
+    fingerprint: str
+    person: str | None
+    label: str
+    opens_alone: bool
+    in_lockdown: bool
+    first: datetime | None
+    until: datetime | None
+    made_at: datetime
+    ended_at: datetime | None = None
+    ended_why: str | None = None
+
+
+@dataclass(frozen=True)
+class Lockdown:
+    """`zone` "" is the whole site."""
+
+    zone: str
+    since: datetime
+    actor: str
+    reason: str
 
 
 class UnknownDoorError(LookupError):
@@ -52,3 +159,15 @@ class UnknownDoorError(LookupError):
 
 class TooManyCommandsError(Exception):
     """A door has been commanded too often within a minute."""
+
+
+class UnknownRuleError(LookupError):
+    """There is no such rule."""
+
+
+class UnknownCredentialError(LookupError):
+    """There is no such credential, or it has ended."""
+
+
+class KnownCredentialError(ValueError):
+    """Somebody has this card already."""

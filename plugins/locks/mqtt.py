@@ -10,7 +10,7 @@ from devices.contract import door
 from devices.contract.messages import Message
 from hub.plugin import Context, Device, Incoming
 
-M = TypeVar("M", door.State, door.Challenge, door.Outcome, door.Event)
+M = TypeVar("M", door.State, door.Challenge, door.Outcome, door.Event, door.Shown)
 
 
 class Takes(Protocol):
@@ -22,7 +22,10 @@ class Takes(Protocol):
 
     async def outcome(self, outcome: door.Outcome) -> None: ...
 
-    async def event(self, event: door.Event) -> None: ...
+    async def event(self, event: door.Event) -> bool:
+        """True: durable, so that the door may forget it."""
+
+    async def shown(self, shown: door.Shown) -> None: ...
 
 
 class NoContactError(Exception):
@@ -42,6 +45,7 @@ class Doors:
         self._receive("challenge", door.Challenge, self._challenge)
         self._receive("outcome", door.Outcome, self._outcome)
         self._receive("event", door.Event, self._event)
+        self._receive("shown", door.Shown, takes.shown)
 
     async def challenge(self, device: Device, command: str) -> door.Challenge:
         """Ask the door for a challenge. Raises NoContactError, or TimeoutError when it gives none."""
@@ -56,6 +60,10 @@ class Doors:
     def command(self, device: Device, signed: door.Signed) -> None:
         """Raises NoContactError."""
         self._send(device, "command", signed)
+
+    def send_list(self, device: Device, signed: door.Signed) -> None:
+        """Retained; while there is no connection it goes out when there is one again."""
+        self._context.send(device, "list", signed)
 
     def clear_retained(self) -> None:
         """Nobody may leave a command lying in the broker (T7); an ACL cannot forbid it, so it is swept away."""
@@ -100,8 +108,8 @@ class Doors:
 
     async def _event(self, event: door.Event) -> None:
         assert self._takes  # noqa: S101
-        await self._takes.event(event)
-        self._receipt(event.door, event.id)
+        if await self._takes.event(event):
+            self._receipt(event.door, event.id)
 
     def _receipt(self, door_id: str, of: str) -> None:
         """After the commit; the door sends again until it comes."""

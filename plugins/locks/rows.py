@@ -1,26 +1,46 @@
 """Commands, outcomes and reports in and out of their tables; plain functions on a connection."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from devices.contract.door import Event, State
+from devices.contract.messages import new_id
 from hub import audit
-from plugins.locks.models import Command, Report, Result
+from plugins.locks.models import Command, Order, Report, Result
 from plugins.locks.tables import command, door, event
 
 
-def intend(connection: Connection, row: dict[str, Any]) -> int:
-    """Commit to the intent, with its line in the audit log (I5); the line's number."""
+@dataclass(frozen=True)
+class Position:
+    """A door's key, and how far it has come: states by (boot, seq), events by their number in the journal `mark`."""
+
+    verify_key: str
+    boot: int
+    seq: int
+    mark: str
+    last_event: int
+
+
+def intend(connection: Connection, row: dict[str, Any], order: Order) -> int:
+    """Commit to the intent, with its line in the audit log (I5); the line's number.
+
+    `row`: id, door, actor, reason, asked_at, and for what was shown credential and detail. A denial moves nothing and
+    ends as it begins.
+    """
+    details = {"command": row["id"], "verb": order.verb, "reason": row["reason"], "why": order.why}
+    shown = {"credential": row.get("credential")} | (row.get("detail") or {})
     number = audit.record(
-        connection,
-        row["actor"],
-        "door.intent",
-        row["door"],
-        {"command": row["id"], "verb": row["verb"], "reason": row["reason"]},
+        connection, row["actor"], "door.intent", row["door"], details | (shown if row.get("detail") else {})
     )
-    connection.execute(insert(command), row | {"audit": number})
+    fields = {key: value for key, value in vars(order).items() if value is not None}
+    signs = {"door": row["door"], "command": row["id"], **fields, "audit": number}
+    ended = {"outcome": "done", "ended_at": row["asked_at"]} if order.verb == "deny" else {}
+    values = {"credential": None, "detail": None, **vars(order), "pulse_ms": order.pulse_ms or 0}
+    connection.execute(insert(command), values | row | ended | {"audit": number, "signs": orjson.dumps(signs).decode()})
     return number
 
 
@@ -49,7 +69,7 @@ def report(connection: Connection, one: Event, at: datetime) -> bool:
     known = connection.execute(select(event.c.id).where(event.c.door == one.door, event.c.id == one.id)).first()
     if known is not None:
         return False
-    row = {
+    row: dict[str, Any] = {
         "door": one.door,
         "id": one.id,
         "kind": one.kind,
@@ -57,22 +77,44 @@ def report(connection: Connection, one: Event, at: datetime) -> bool:
         "count": one.count,
         "happened_at": one.happened_at,
         "received_at": at,
+        "credential": one.credential,
+        "detail": detail_of(one),
     }
     connection.execute(insert(event), row)
-    audit.record(connection, one.door, f"door.{one.kind}", one.id, {"reason": one.reason, "count": one.count})
+    details = {"reason": one.reason, "count": one.count, "credential": one.credential} | row["detail"]
+    audit.record(connection, one.door, f"door.{one.kind}", one.id, details)
     return True
+
+
+def notice(connection: Connection, door_id: str, kind: str, count: int, at: datetime) -> None:
+    """What the hub itself finds about a door's journal, among what the door reports."""
+    times = {"happened_at": at, "received_at": at}
+    connection.execute(insert(event).values(door=door_id, id=new_id(), kind=kind, count=count, detail={}, **times))
+    audit.record(connection, "hub", f"door.{kind}", door_id, {"count": count})
+
+
+def detail_of(one: Event) -> dict[str, Any]:
+    """What a passage has besides its door, time and result."""
+    fields = ("reader", "side", "rule", "visit_pass", "shown", "is_duress", "passes_back")
+    return {name: value for name in fields if (value := getattr(one, name))}
 
 
 def keep_position(connection: Connection, state: State) -> None:
     connection.execute(update(door).where(door.c.id == state.door).values(boot=state.boot, seq=state.seq))
 
 
-def doors(connection: Connection) -> dict[str, tuple[str, int, int]]:
-    return {row.id: (row.verify_key, row.boot, row.seq) for row in connection.execute(select(door))}
+def keep_last_event(connection: Connection, door_id: str, mark: str, last: int) -> None:
+    connection.execute(update(door).where(door.c.id == door_id).values(mark=mark, last_event=last))
+
+
+def doors(connection: Connection) -> dict[str, Position]:
+    columns = (door.c.id, door.c.verify_key, door.c.boot, door.c.seq, door.c.mark, door.c.last_event)
+    return {row.id: Position(*row[1:]) for row in connection.execute(select(*columns))}
 
 
 def latest_commands(connection: Connection, limit: int = 50) -> list[Command]:
-    rows = connection.execute(select(command).order_by(command.c.asked_at.desc()).limit(limit))
+    columns = [column for column in command.c if column.name != "signs"]
+    rows = connection.execute(select(*columns).order_by(command.c.asked_at.desc()).limit(limit))
     return [Command(**row._asdict()) for row in rows]
 
 

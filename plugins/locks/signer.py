@@ -1,15 +1,16 @@
 """The process that holds the doors' signing key: `python signer.py KEYFILE`, a program of its own.
 
 It signs only a command whose intent stands committed in the store, is not ended, is young, and was not signed
-before (D3, D6). The hub says where the store is and asks, in lines of JSON on standard input; the key never leaves
-this process. It ends when its standard input does. It imports nothing of ours: what guards the key stays small.
+before, and a door's access list that stands there (D3, D6). The hub says where the store is and asks, in lines of
+JSON on standard input; the key never leaves this process. It ends when its standard input does. It imports nothing
+of ours: what guards the key stays small.
 """
 
+import hashlib
 import os
 import sqlite3
 import sys
-from base64 import b64encode
-from collections.abc import Callable
+from base64 import b64decode, b64encode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ from nacl.signing import SigningKey
 
 OLDEST = timedelta(seconds=15)
 NONCE_CHARACTERS = 32
-COLUMNS = ("door", "verb", "pulse_ms", "audit", "outcome", "asked_at")
+OLDEST_LIST = timedelta(minutes=5)
+COMMAND_COLUMNS = ("signs", "outcome", "asked_at")
+LIST = b"list\n"
+LIST_COLUMNS = ("made_at",)
 
 Row = dict[str, Any]
 
@@ -34,79 +38,88 @@ def main() -> None:
     address = sys.stdin.readline().strip()
     if not address:
         return
-    intent = reader(address)
+    store = Store(address)
     signed: set[str] = set()
     for line in sys.stdin:
         request = orjson.loads(line)
         try:
-            content = request["content"].encode()
-            check(content, intent, signed)
+            content = b64decode(request["content"])
+            check(content, store, signed)
             _say({"id": request["id"], "signature": b64encode(key.sign(content).signature).decode()})
         except Exception as error:  # noqa: BLE001 (whatever it is: nothing is signed, the hub is told, the next is served)
             _say({"id": request["id"], "error": f"{type(error).__name__}: {str(error)[:200]}"})
 
 
-def check(content: bytes, intent: Callable[[str], Row | None], signed: set[str]) -> None:
-    """Raises RefusedError unless this exact command was intended, just now, and is signed for the first time.
+def check(content: bytes, store: "Store", signed: set[str]) -> None:
+    """Raises RefusedError unless exactly this was intended, just now, and is signed for the first time.
 
-    The nonce is the door's word and free; every other byte is what the row says. No second reading of the same JSON is
-    possible: it must be what we would write ourselves.
+    A command, or a door's list. The prefix keeps the two apart: a list is no JSON.
+    """
+    if content.startswith(LIST):
+        return _check_list(content, store)
+    return _check_command(content, store, signed)
+
+
+def _check_list(content: bytes, store: "Store") -> None:
+    row = store.one(LIST_COLUMNS, "locks_list", "sha256", hashlib.sha256(content).hexdigest())
+    if row is None:
+        raise RefusedError("no committed intent")
+    if datetime.now(UTC) - _utc(row["made_at"]) > OLDEST_LIST:
+        raise RefusedError("too old")
+
+
+def _check_command(content: bytes, store: "Store", signed: set[str]) -> None:
+    """The nonce is the door's word and free; every other byte is what the row says.
+
+    No second reading of the same JSON is possible: it must be what we would write ourselves.
     """
     command = orjson.loads(content)
     if not isinstance(command, dict) or orjson.dumps(command) != content:
         raise RefusedError("not written as we write it")
-    name, nonce = command.get("command"), command.get("nonce")
+    name, nonce = command.get("command"), command.pop("nonce", None)
     if not isinstance(name, str) or not isinstance(nonce, str) or len(nonce) != NONCE_CHARACTERS:
         raise RefusedError("malformed")
     if name in signed:
         raise RefusedError("signed before")
-    row = intent(name)
+    row = store.one(COMMAND_COLUMNS, "locks_command", "id", name)
     if row is None:
         raise RefusedError("no committed intent")
-    wanted = {key: row[key] for key in ("door", "verb", "pulse_ms", "audit")} | {"command": name, "nonce": nonce}
-    if command != wanted:
+    if row["signs"] is None or orjson.loads(row["signs"]) != command:
         raise RefusedError("not what was intended")
-    if row["outcome"] is not None:
+    if row["outcome"] is not None and command["verb"] != "deny":
         raise RefusedError("ended already")
     if datetime.now(UTC) - _utc(row["asked_at"]) > OLDEST:
         raise RefusedError("too old")
     signed.add(name)
 
 
-def reader(address: str) -> Callable[[str], Row | None]:
-    """Asks the store at this SQLAlchemy address for one intent, on a connection of its own that cannot write."""
-    select = f"SELECT {', '.join(COLUMNS)} FROM locks_command WHERE id = "  # noqa: S608 (our own column names)
-    if address.startswith("sqlite:"):
-        file = Path(address.removeprefix("sqlite:///")).resolve().as_uri()
-        connection = sqlite3.connect(f"{file}?mode=ro", uri=True, isolation_level=None)
-        return lambda name: _row(connection.execute(f"{select}?", (name,)).fetchone())
-    return _postgresql(address.replace("+psycopg", "", 1), f"{select}%s")
+class Store:
+    """One row at a time, on a connection of its own that cannot write. `address` is SQLAlchemy's."""
 
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._is_sqlite = address.startswith("sqlite:")
+        self._connection = self._connected()
 
-def _postgresql(address: str, select: str) -> Callable[[str], Row | None]:
-    import psycopg  # noqa: PLC0415 (a hub with SQLite is spared it)
+    def one(self, columns: tuple[str, ...], table: str, key: str, value: str) -> Row | None:
+        mark = "?" if self._is_sqlite else "%s"
+        query = f"SELECT {', '.join(columns)} FROM {table} WHERE {key} = {mark}"  # noqa: S608 (our own names)
+        try:
+            found = self._connection.execute(query, (value,)).fetchone()
+        except Exception:  # noqa: BLE001 (PostgreSQL has been away; what fails again is told)
+            self._connection = self._connected()
+            found = self._connection.execute(query, (value,)).fetchone()
+        return dict(zip(columns, found, strict=True)) if found else None
 
-    def connected() -> psycopg.Connection:
-        made = psycopg.connect(address, autocommit=True, connect_timeout=2)
+    def _connected(self) -> Any:
+        if self._is_sqlite:
+            file = Path(self._address.removeprefix("sqlite:///")).resolve().as_uri()
+            return sqlite3.connect(f"{file}?mode=ro", uri=True, isolation_level=None)
+        import psycopg  # noqa: PLC0415 (a hub with SQLite is spared it)
+
+        made = psycopg.connect(self._address.replace("+psycopg", "", 1), autocommit=True, connect_timeout=2)
         made.read_only = True
         return made
-
-    connection = connected()
-
-    def intent(name: str) -> Row | None:
-        nonlocal connection
-        try:
-            found = connection.execute(select.encode(), (name,)).fetchone()
-        except psycopg.OperationalError:  # the server has been away
-            connection = connected()
-            found = connection.execute(select.encode(), (name,)).fetchone()
-        return _row(found)
-
-    return intent
-
-
-def _row(found: tuple[Any, ...] | None) -> Row | None:
-    return dict(zip(COLUMNS, found, strict=True)) if found else None
 
 
 def load_key(path: Path) -> SigningKey:

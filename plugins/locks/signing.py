@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from pathlib import Path
 
 import orjson
@@ -26,6 +26,7 @@ class Signer:
         self._process: asyncio.subprocess.Process | None = None
         self._waiting: dict[str, asyncio.Future[dict[str, str]]] = {}
         self._verify_key = ""
+        self._asked = 0
         self._ready = asyncio.Event()
         self._asking = asyncio.Lock()
 
@@ -66,18 +67,23 @@ class Signer:
 
     async def sign(self, command: Command) -> Signed:
         """Raises SigningError."""
+        return await self.sign_content(command.payload())
+
+    async def sign_content(self, content: bytes) -> Signed:
+        """A command's bytes, or a list's. Raises SigningError."""
         await self._until_ready(SIGN_SECONDS)
-        content = command.payload()
+        self._asked += 1
+        name = str(self._asked)
         answer: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
-        self._waiting[command.command] = answer
+        self._waiting[name] = answer
         assert self._process and self._process.stdin  # noqa: S101, PT018 (it is ready)
-        self._process.stdin.write(orjson.dumps({"id": command.command, "content": content.decode()}) + b"\n")
+        self._process.stdin.write(orjson.dumps({"id": name, "content": b64encode(content).decode()}) + b"\n")
         try:
             found = await asyncio.wait_for(answer, SIGN_SECONDS)
         except TimeoutError:
             raise SigningError("the signer does not answer") from None
         finally:
-            self._waiting.pop(command.command, None)
+            self._waiting.pop(name, None)
         if "error" in found:
             raise SigningError(found["error"])
         return Signed.carrying(content, b64decode(found["signature"]), KEY_ID)

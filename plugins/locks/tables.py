@@ -1,6 +1,6 @@
-"""Doors' keys, commands with their outcomes, and what doors report."""
+"""Doors' keys, commands with their outcomes, what doors report; who may pass, by what, and the lists that say so."""
 
-from sqlalchemy import Column, Index, Integer, MetaData, String, Table
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from hub.store import Utc
 
@@ -13,6 +13,9 @@ door = Table(
     Column("verify_key", String(64), nullable=False),
     Column("boot", Integer, nullable=False),
     Column("seq", Integer, nullable=False),
+    Column("settings", JSON, nullable=False),
+    Column("mark", String(16), nullable=False),
+    Column("last_event", Integer, nullable=False),
 )
 
 command = Table(
@@ -29,7 +32,13 @@ command = Table(
     Column("outcome", String(10)),
     Column("outcome_reason", String(40)),
     Column("ended_at", Utc),
+    Column("signs", Text),
+    Column("hold_seconds", Integer),
+    Column("why", String(20)),
+    Column("credential", String(32)),
+    Column("detail", JSON),
     Index("locks_command_door", "door", "asked_at"),
+    Index("locks_command_credential", "credential", "asked_at"),
 )
 
 event = Table(
@@ -42,4 +51,69 @@ event = Table(
     Column("count", Integer, nullable=False),
     Column("happened_at", Utc, nullable=False),
     Column("received_at", Utc, nullable=False),
+    Column("credential", String(32)),
+    Column("detail", JSON),
+    Index("locks_event_credential", "credential", "happened_at"),
 )
+
+rule = Table(
+    "locks_rule",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(80), nullable=False),
+    Column("who", JSON, nullable=False),
+    Column("where", JSON, nullable=False),
+    Column("times", JSON, nullable=False),
+    Column("asks", String(20), nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Numbers are never given twice: an old list at a door must not let a new rule's people in."""
+
+credential = Table(
+    "locks_credential",
+    metadata,
+    Column("ref", String(32), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("fingerprint", String(16), nullable=False, unique=True),
+    Column("person", String(64)),
+    Column("label", String(80), nullable=False),
+    Column("opens_alone", Boolean, nullable=False),
+    Column("in_lockdown", Boolean, nullable=False),
+    Column("first", Utc),
+    Column("until", Utc),
+    Column("made_at", Utc, nullable=False),
+    Column("ended_at", Utc),
+    Column("ended_why", String(20)),
+)
+Index("locks_credential_person", credential.c.person)
+
+person = Table(
+    "locks_person",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("unit", String(200), nullable=False),
+)
+"""Who the directory last said works here, so that lists can be made while it is away."""
+
+lockdown = Table(
+    "locks_lockdown",
+    metadata,
+    Column("zone", String(100), primary_key=True),
+    Column("since", Utc, nullable=False),
+    Column("actor", String(120), nullable=False),
+    Column("reason", String(200), nullable=False),
+)
+"""Zone "" is the whole site."""
+
+access_list = Table(
+    "locks_list",
+    metadata,
+    Column("door", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("made_at", Utc, nullable=False),
+    Column("valid_until", Utc, nullable=False),
+    Column("payload", LargeBinary),
+)
+"""The latest of each door. `digest`: of what it says; `sha256`: of the sealed content that may be signed."""

@@ -13,15 +13,17 @@ from hub.web.security import session_of
 from plugins.locks.config import Settings
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
 from plugins.locks.service import Locks
+from plugins.locks.standing import Standing
 
 MOST_REASON = 200
 
 
 class DoorPages:
-    def __init__(self, context: Context, settings: Settings, locks: Locks) -> None:
+    def __init__(self, context: Context, settings: Settings, locks: Locks, standing: Standing) -> None:
         self._context = context
         self._settings = settings
         self._locks = locks
+        self._standing = standing
         context.pages.page("/doors", {"caretaker", "front_line", "it"}, self.doors)
         context.pages.action("/doors/{door}/pulse", set(settings.may_open), self.pulse)
 
@@ -29,7 +31,7 @@ class DoorPages:
         commands, reports = await self._locks.history()
         devices = self._context.devices
         found = [
-            (device, devices.vitals(device.id), self._locks.shown(device.id)) for device in devices.of_kind(door.KIND)
+            (device, devices.vitals(device.id), self._standing.of(device.id)) for device in devices.of_kind(door.KIND)
         ]
         return await self._context.pages.render(
             request,

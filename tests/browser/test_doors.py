@@ -17,8 +17,8 @@ async def door(town_hall: TownHall, tmp_path: Path) -> AsyncIterator[DoorProcess
     (tmp_path / "door").mkdir()
     process = DoorProcess(tmp_path / "door", await hub.enrol("door-1", "door", "Hovudinngang", "1. etasje", "test"))
     await process.start()
-    locks = hub.host.plugins["locks"].instance.locks
-    await until(lambda: locks.shown("door-1").lock == "locked")
+    plugin = hub.host.plugins["locks"].instance
+    await until(lambda: plugin.standing.of("door-1").lock == "locked")
     yield process
     await process.stop()
 

@@ -239,8 +239,8 @@ async def doors(hub: Hub, folder: Path) -> AsyncIterator[list[DoorProcess]]:
         running.append(DoorProcess(folder / device, await hub.enrol(device, DOOR, name, place, "test")))
         await running[-1].start()
     await hub.enrol(AWAY[0], DOOR, AWAY[1], AWAY[2], "test")
-    locks = hub.host.plugins["locks"].instance.locks
-    await until(lambda: all(locks.shown(device).lock == "locked" for device, _, _ in DOORS))
+    plugin = hub.host.plugins["locks"].instance
+    await until(lambda: all(plugin.standing.of(device).lock == "locked" for device, _, _ in DOORS))
     try:
         yield running
     finally:

@@ -50,8 +50,8 @@ async def door(hub: Hub, tmp_path: Path) -> AsyncIterator[DoorProcess]:
     (tmp_path / "door-1").mkdir()
     process = DoorProcess(tmp_path / "door-1", await hub.enrol("door-1", DOOR, "Hovudinngang", "1. etasje", "test"))
     await process.start()
-    locks = hub.host.plugins["locks"].instance.locks
-    await until(lambda: locks.shown("door-1").lock == "locked")
+    plugin = hub.host.plugins["locks"].instance
+    await until(lambda: plugin.standing.of("door-1").lock == "locked")
     yield process
     await process.stop()
 

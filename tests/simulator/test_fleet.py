@@ -43,9 +43,9 @@ async def test_a_fleet_lives_with_the_hub(settings: dict[str, Any], tmp_path: Pa
             async with asyncio.timeout(20):
                 await fleet.until_connected()
             await until(lambda: all(hub.devices.vitals(one.id).is_alive for one in hub.devices))
-            locks = hub.host.plugins["locks"].instance.locks
-            await until(lambda: locks.shown("sim-door-1").lock == "locked")
-            assert await locks.pulse("sim-door-1", "test") == "done"
+            plugin = hub.host.plugins["locks"].instance
+            await until(lambda: plugin.standing.of("sim-door-1").lock == "locked")
+            assert await plugin.locks.pulse("sim-door-1", "test") == "done"
             await until(lambda: fleet.figures()["receipted"] >= 3, 20)
             assert set(fleet.receipted) <= await visits_of(hub)
             components = {entity.component for entity in hub.entities}

@@ -1,0 +1,206 @@
+"""Who may pass, in memory: what the hub decides by, and what the doors' lists are made of."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime
+from typing import TypeVar
+
+import holidays
+import structlog
+from sqlalchemy import Connection
+
+from devices.access.credentials import card, fingerprint, pin, uid
+from devices.access.deciding import Circumstances, Decision, Shown, decide
+from devices.access.lists import Credential as Listed
+from devices.access.lists import DoorAccess
+from devices.contract import door
+from devices.contract.messages import new_id
+from hub.hookspecs import Person, employees
+from hub.plugin import Context
+from hub.store import now
+from plugins.locks import access_rows, compiling
+from plugins.locks.compiling import Kept
+from plugins.locks.config import Settings
+from plugins.locks.keys import new_pin
+from plugins.locks.models import (
+    AccessRule,
+    Credential,
+    DoorSettings,
+    KnownCredentialError,
+    UnknownCredentialError,
+    UnknownDoorError,
+    UnknownRuleError,
+)
+
+log = structlog.get_logger("locks")
+
+T = TypeVar("T")
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+REF_CHARACTERS = 10
+
+
+class Access:
+    """`changed` is set whenever lists must be made anew."""
+
+    def __init__(self, context: Context, settings: Settings, key: bytes) -> None:
+        self.changed = asyncio.Event()
+        self.kept = Kept([], [], {}, {}, [])
+        self.roll: dict[str, Listed] = {}
+        self.names: dict[str, Person] = {}
+        """Employee → who it is, as far as the directory has said since the start."""
+        self.key = key
+        self._context = context
+        self._settings = settings
+        self._access: dict[str, DoorAccess] = {}
+
+    async def load(self) -> None:
+        """From the store."""
+        self.kept = await self._context.store.read(access_rows.kept)
+        self.roll = compiling.roll(self.kept)
+        self._access.clear()
+        self.changed.set()
+
+    async def ask_who_works_here(self) -> None:
+        """What the directory says; while nobody answers, what it last said stands."""
+        answers = await self._context.hooks.every(employees)
+        if not answers:
+            return
+        self.names = {one.id: one for answer in answers for one in answer}
+        units = {one.id: one.unit for one in self.names.values()}
+        if await self._context.store.write(lambda connection: access_rows.keep_people(connection, units)):
+            await self.load()
+
+    # -- deciding
+
+    def decide(self, door_id: str, shown: Shown, at: datetime, known: Circumstances) -> Decision:
+        """May this pass this door, by what the hub knows now."""
+        return decide(self.of(door_id), self.roll, shown, at, known)
+
+    def of(self, door_id: str) -> DoorAccess:
+        """What the hub itself decides by: it runs out never. Raises UnknownDoorError."""
+        access = self._access.get(door_id)
+        today = now().astimezone(self._context.site.zone).date()
+        if access is None or not any(day.year == today.year for day in access.holidays):
+            access = self._access[door_id] = self.listed(door_id, self.zone(door_id), 1, NEVER)
+        return access
+
+    def listed(self, door_id: str, zone: str, version: int, valid_until: datetime) -> DoorAccess:
+        made_at = now()
+        return compiling.access_of(
+            door_id,
+            zone,
+            self.kept,
+            pulse_ms=round(self._settings.pulse_seconds * 1000),
+            time_zone=self._context.site.time_zone,
+            holidays=norwegian_holidays(made_at.year, made_at.year + 1),
+            version=version,
+            made_at=made_at,
+            valid_until=valid_until,
+        )
+
+    def settings_of(self, door_id: str) -> DoorSettings:
+        return self.kept.settings.get(door_id, DoorSettings())
+
+    def zone(self, door_id: str) -> str:
+        """Raises UnknownDoorError."""
+        device = self._context.devices.get(door_id)
+        if device is None or device.kind != door.KIND:
+            raise UnknownDoorError(door_id)
+        return device.where.zone
+
+    # -- rules
+
+    async def keep_rule(self, rule: AccessRule, actor: str) -> int:
+        """Make it (id 0) or change it; its number. Raises UnknownRuleError."""
+        number = await self._written(lambda connection: access_rows.keep_rule(connection, rule, actor))
+        if not number:
+            raise UnknownRuleError(rule.id)
+        return number
+
+    async def drop_rule(self, number: int, actor: str) -> None:
+        """Raises UnknownRuleError."""
+        if not await self._written(lambda connection: access_rows.drop_rule(connection, number, actor)):
+            raise UnknownRuleError(number)
+
+    async def keep_settings(self, door_id: str, settings: DoorSettings, actor: str) -> None:
+        """Raises UnknownDoorError."""
+        if not await self._written(lambda connection: access_rows.keep_settings(connection, door_id, settings, actor)):
+            raise UnknownDoorError(door_id)
+
+    # -- credentials
+
+    def card_fingerprint(self, bits: int, facility: int, number: int) -> str:
+        return fingerprint(self.key, card(bits, facility, number))
+
+    def uid_fingerprint(self, identifier: bytes) -> str:
+        return fingerprint(self.key, uid(identifier))
+
+    async def add_card(
+        self, shown: str, person: str | None, label: str, actor: str, *,
+        first: datetime | None = None, until: datetime | None = None, in_lockdown: bool = False,
+    ) -> str:  # fmt: skip
+        """`shown` is its fingerprint; its pseudonym. Raises KnownCredentialError when somebody has it."""
+        one = _credential("card", shown, person, label, first=first, until=until, in_lockdown=in_lockdown)
+        return await self._add(one, actor)
+
+    async def give_pin(self, person: str, actor: str, *, opens_alone: bool, is_duress: bool = False) -> str:
+        """A new PIN instead of the old one, in digits: shown once, kept nowhere."""
+        kind = "duress" if is_duress else "pin"
+        old = next((one.ref for one in self.kept.credentials if (one.person, one.kind) == (person, kind)), None)
+        while True:
+            digits = new_pin()
+            one = _credential(kind, fingerprint(self.key, pin(digits)), person, "", opens_alone=opens_alone)
+            try:
+                await self._add(one, actor, instead_of=old)
+            except KnownCredentialError:
+                continue
+            return digits
+
+    async def end_credential(self, ref: str, why: str, actor: str) -> None:
+        """Lost or handed in: gone here at once, and from every door's list. Raises UnknownCredentialError."""
+        if not await self._written(lambda connection: access_rows.end_credential(connection, ref, why, actor)):
+            raise UnknownCredentialError(ref)
+
+    async def _add(self, one: Credential, actor: str, instead_of: str | None = None) -> str:
+        def write(connection: Connection) -> None:
+            if access_rows.has_fingerprint(connection, one.fingerprint):
+                raise KnownCredentialError(one.ref)
+            if instead_of is not None:
+                access_rows.end_credential(connection, instead_of, "replaced", actor)
+            access_rows.add_credential(connection, one, actor)
+
+        await self._written(write)
+        return one.ref
+
+    async def _written(self, write: Callable[[Connection], T]) -> T:
+        def work(connection: Connection) -> T:
+            self._context.touch(connection, "access")
+            return write(connection)
+
+        done = await self._context.store.write(work)
+        await self.load()
+        return done
+
+
+def norwegian_holidays(*years: int) -> Iterable[date]:
+    """Public holidays by law, Sundays not among them unless they are a holiday besides."""
+    found: Iterable[date] = holidays.country_holidays("NO", years=years).keys()
+    return found
+
+
+def _credential(
+    kind: str, shown: str, person: str | None, label: str, *,
+    opens_alone: bool = True, in_lockdown: bool = False, first: datetime | None = None, until: datetime | None = None,
+) -> Credential:  # fmt: skip
+    return Credential(
+        ref=new_id()[:REF_CHARACTERS],
+        kind=kind,  # type: ignore[arg-type]
+        fingerprint=shown,
+        person=person,
+        label=label,
+        opens_alone=opens_alone,
+        in_lockdown=in_lockdown,
+        first=first,
+        until=until,
+        made_at=now(),
+    )

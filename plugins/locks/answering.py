@@ -1,0 +1,160 @@
+"""Somebody shows a card at a door: decide, commit, sign, answer. What is learnt is learnt here too."""
+
+import asyncio
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import structlog
+
+from devices.access.deciding import Circumstances, Decision, Shown
+from devices.contract import door
+from hub.limits import Limiter
+from hub.plugin import Context, Device
+from hub.store import now
+from plugins.locks import rows
+from plugins.locks.access import Access
+from plugins.locks.models import Order
+from plugins.locks.mqtt import Doors, NoContactError
+from plugins.locks.signing import Signer, SigningError
+from plugins.locks.standing import Standing
+
+log = structlog.get_logger("locks")
+
+MOST_SEEN = 10_000
+SHOWN_PER_MINUTE = 120
+"""At one door. What is above the door decides by itself."""
+
+
+@dataclass(frozen=True)
+class _Learning:
+    card: asyncio.Future[str]
+    reader: str | None
+
+
+class Answers:
+    def __init__(self, context: Context, access: Access, signer: Signer, doors: Doors, standing: Standing) -> None:
+        self._context = context
+        self._access = access
+        self._signer = signer
+        self._doors = doors
+        self._standing = standing
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._inside: dict[str, str] = {}
+        self._learning: dict[str, _Learning] = {}
+        self._limit = Limiter(SHOWN_PER_MINUTE, 60)
+
+    async def take(self, shown: door.Shown) -> None:
+        """Answer once; a Shown that comes twice has had its answer."""
+        device = self._context.devices.get(shown.door)
+        if device is None or shown.id in self._seen or self._limit.wait_seconds(shown.door):
+            return None
+        self._seen[shown.id] = None
+        if len(self._seen) > MOST_SEEN:
+            self._seen.popitem(last=False)
+        if self._is_learnt(shown):
+            return await self._answer(device, shown, Decision("unknown"), "learnt")
+        credential = self._access.roll.get(shown.card or shown.pin or "")
+        known = Circumstances(
+            inside=self._is_inside(shown, credential.ref) if credential else None,
+            interlocked=self._is_interlocked(shown.door),
+        )
+        decision = self._access.decide(shown.door, Shown(shown.card, shown.pin), now(), known)
+        await self._answer(device, shown, decision, "")
+        if decision.is_granted and decision.credential is not None:
+            self._goes(shown, decision.credential.ref)
+        return None
+
+    async def learn(self, door_id: str, seconds: float) -> str:
+        """The fingerprint of the next card that is shown there and is nobody's. Raises TimeoutError."""
+        learning = _Learning(asyncio.get_running_loop().create_future(), None)
+        self._learning[door_id] = learning
+        try:
+            return await asyncio.wait_for(learning.card, seconds)
+        finally:
+            if self._learning.get(door_id) is learning:
+                del self._learning[door_id]
+
+    def forget_who_is_where(self) -> None:
+        """Anti-passback begins anew: nobody is inside."""
+        self._inside.clear()
+
+    # --
+
+    async def _answer(self, device: Device, shown: door.Shown, decision: Decision, reason: str) -> None:
+        access = self._access.of(shown.door)
+        granted = Order("pulse", pulse_ms=access.pulse_ms)
+        order = granted if decision.is_granted else Order("deny", why=decision.reason)
+        row = {
+            "id": shown.id,
+            "door": shown.door,
+            "actor": "",
+            "reason": reason,
+            "asked_at": now(),
+            "credential": self._told(decision, tells_grants=access.tells_grants),
+            "detail": _detail(shown, decision),
+        }
+        audit = await self._context.store.write(lambda connection: rows.intend(connection, row, order))
+        self._context.live.touch("doors")
+        try:
+            signed = await self._signer.sign(
+                door.Command(door=shown.door, command=shown.id, nonce=shown.nonce, audit=audit, **vars(order))
+            )
+            self._doors.command(device, signed)
+        except (SigningError, NoContactError) as error:
+            log.error("not_answered", door=shown.door, problem=type(error).__name__)  # noqa: TRY400 (the word says all)
+            if decision.is_granted:
+                await self._context.store.write(
+                    lambda connection: rows.end(connection, shown.id, "refused", "not_signed", now())
+                )
+
+    def _told(self, decision: Decision, *, tells_grants: bool) -> str | None:
+        """The pseudonym for the log; none for a plain grant where the door's log is of denials and alarms only."""
+        if decision.credential is None or (
+            decision.is_granted and not tells_grants and not decision.is_duress and not decision.passes_back
+        ):
+            return None
+        return decision.credential.ref
+
+    def _is_learnt(self, shown: door.Shown) -> bool:
+        learning = self._learning.get(shown.door)
+        if learning is None or shown.card is None or shown.card in self._access.roll or learning.card.done():
+            return False
+        learning.card.set_result(shown.card)
+        return True
+
+    # -- anti-passback and sluices: in memory, for the door's own sake, and never a list of who is here
+
+    def _is_inside(self, shown: door.Shown, ref: str) -> bool | None:
+        behind = self._access.settings_of(shown.door).leads_to
+        if not behind or shown.side == "out":
+            return None  # never in the direction of escape
+        return self._inside.get(ref) == behind
+
+    def _goes(self, shown: door.Shown, ref: str) -> None:
+        behind = self._access.settings_of(shown.door).leads_to
+        if not behind:
+            return
+        if shown.side == "in":
+            self._inside[ref] = behind
+        else:
+            self._inside.pop(ref, None)
+
+    def _is_interlocked(self, door_id: str) -> bool:
+        """Only what is known to stand open holds somebody back: a silent door must not lock the sluice."""
+        other = self._access.settings_of(door_id).interlock_with
+        return other is not None and (
+            self._standing.of(other).contact == "open" or self._standing.of(other).lock == "unlocked"
+        )
+
+
+def _detail(shown: door.Shown, decision: Decision) -> dict[str, object]:
+    found: dict[str, object] = {
+        "reader": shown.reader,
+        "side": shown.side,
+        "rule": decision.rule,
+        "is_duress": decision.is_duress,
+        "passes_back": decision.passes_back,
+    }
+    if decision.reason == "unknown":
+        found["shown"] = shown.card or shown.pin
+    return {key: value for key, value in found.items() if value}

@@ -1,0 +1,100 @@
+"""From rules, credentials, people and doors to what the decision needs. Pure: the same in, the same out."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from devices.access.lists import Credential as Listed
+from devices.access.lists import DoorAccess, Rule
+from plugins.locks.models import AccessRule, Credential, DoorSettings
+
+
+@dataclass(frozen=True)
+class Kept:
+    """All that the store has about access, and who works here."""
+
+    rules: Collection[AccessRule]
+    credentials: Collection[Credential]
+    units: Mapping[str, str]
+    """Employee → unit."""
+    settings: Mapping[str, DoorSettings]
+    locked_down: Collection[str]
+    """Zones; "" is the whole site."""
+
+
+def roll(kept: Kept) -> dict[str, Listed]:
+    """Fingerprint → credential, of all cards and of those PINs that open alone; ended ones are left out.
+
+    A card of somebody who works here no more has no rule, and is on no door's list.
+    """
+    living = [one for one in kept.credentials if one.ended_at is None]
+    pins = {(one.person, one.kind): one.fingerprint for one in living if one.person and one.kind != "card"}
+    return {
+        one.fingerprint: Listed(
+            ref=one.ref,
+            rules=_rules_of(one, kept),
+            pin=pins.get((one.person, "pin")) if one.kind == "card" and one.person else None,
+            duress=pins.get((one.person, "duress")) if one.kind == "card" and one.person else None,
+            first=_seconds(one.first),
+            until=_seconds(one.until),
+            is_duress=one.kind == "duress",
+            in_lockdown=one.in_lockdown,
+            arrives=one.person is not None,
+        )
+        for one in living
+        if one.kind == "card" or one.opens_alone
+    }
+
+
+def rules_at(door: str, zone: str, rules: Iterable[AccessRule]) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(id=one.id, times=one.times, asks=one.asks)
+        for one in sorted(rules, key=lambda rule: rule.id)
+        if one.where.has(door, zone)
+    )
+
+
+def access_of(
+    door: str,
+    zone: str,
+    kept: Kept,
+    *,
+    pulse_ms: int,
+    time_zone: str,
+    holidays: Iterable[date],
+    version: int,
+    made_at: datetime,
+    valid_until: datetime,
+) -> DoorAccess:
+    settings = kept.settings.get(door, DoorSettings())
+    return DoorAccess(
+        door=door,
+        version=version,
+        made_at=made_at,
+        valid_until=valid_until,
+        time_zone=time_zone,
+        holidays=frozenset(holidays),
+        rules=rules_at(door, zone, kept.rules),
+        opening=settings.opening,
+        lockdown="" in kept.locked_down or zone in kept.locked_down,
+        passback=settings.passback,
+        pulse_ms=settings.pulse_ms or pulse_ms,
+        held_open_seconds=settings.held_open_seconds,
+        tells_grants=settings.tells_grants,
+    )
+
+
+def _rules_of(one: Credential, kept: Kept) -> frozenset[int]:
+    unit = kept.units.get(one.person) if one.person else None
+    return frozenset(
+        rule.id
+        for rule in kept.rules
+        if one.ref in rule.who.credentials
+        or (
+            unit is not None and (rule.who.everybody or unit in rule.who.units or (one.person or "") in rule.who.people)
+        )
+    )
+
+
+def _seconds(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp())

@@ -1,0 +1,35 @@
+"""What doors say, handed to those who keep it."""
+
+from nacl.signing import VerifyKey
+
+from devices.contract import door
+from plugins.locks.answering import Answers
+from plugins.locks.reports import Reports
+from plugins.locks.service import Locks
+from plugins.locks.standing import Standing
+
+
+class Heard:
+    """`Takes` of the MQTT edge."""
+
+    def __init__(self, standing: Standing, locks: Locks, reports: Reports, answers: Answers) -> None:
+        self._standing = standing
+        self._locks = locks
+        self._reports = reports
+        self._answers = answers
+
+    def key(self, door_id: str) -> VerifyKey | None:
+        return self._standing.key(door_id)
+
+    async def state(self, state: door.State) -> None:
+        if await self._standing.take(state):
+            await self._reports.compare(state)
+
+    async def outcome(self, outcome: door.Outcome) -> None:
+        await self._locks.outcome(outcome)
+
+    async def event(self, event: door.Event) -> bool:
+        return await self._reports.take(event)
+
+    async def shown(self, shown: door.Shown) -> None:
+        await self._answers.take(shown)

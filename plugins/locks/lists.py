@@ -1,0 +1,146 @@
+"""Making each door's list, having it signed, and seeing to it that the door has it (docs/doors.md)."""
+
+import asyncio
+import hashlib
+from datetime import datetime, timedelta
+
+import orjson
+import structlog
+from nacl.signing import VerifyKey
+
+from devices.access.lists import AccessList, Columns, Roll
+from devices.contract import door
+from hub.plugin import Context, Device
+from hub.store import now
+from plugins.locks import access_rows
+from plugins.locks.access import Access
+from plugins.locks.mqtt import Doors
+from plugins.locks.signing import KEY_ID, Signer, SigningError
+from plugins.locks.standing import Standing
+
+log = structlog.get_logger("locks")
+
+LOOK_SECONDS = 60.0
+RETRY_SECONDS = 2.0
+GATHER_SECONDS = 0.05
+"""A burst of changes, as when the directory has been read, makes one list."""
+AT_ONCE = 4
+
+
+class Lists:
+    def __init__(self, context: Context, access: Access, signer: Signer, doors: Doors, standing: Standing) -> None:
+        self.problem: str | None = None
+        self._context = context
+        self._access = access
+        self._signer = signer
+        self._doors = doors
+        self._standing = standing
+        self._payloads: dict[str, door.Signed] = {}
+
+    async def run(self) -> None:
+        """Make lists when something has changed, and before they run out, for ever."""
+        while True:
+            self._access.changed.clear()
+            try:
+                await self.make()
+                self.problem = None
+                wait = LOOK_SECONDS
+            except SigningError as error:
+                self.problem = f"no lists for the doors: {error}"
+                wait = RETRY_SECONDS
+            try:
+                await asyncio.wait_for(self._access.changed.wait(), wait)
+            except TimeoutError:
+                continue
+            await asyncio.sleep(GATHER_SECONDS)
+
+    async def make(self) -> None:
+        """New lists for the doors whose list says something else than it should, or is half through its time.
+
+        Raises SigningError.
+        """
+        latest = await self._context.store.read(access_rows.lists)
+        columns = _ColumnsOf(self._access.roll)
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def one(device: Device) -> None:
+            async with turns:
+                await self._make(device, latest.get(device.id), columns)
+
+        async with asyncio.TaskGroup() as group:
+            for device in self._context.devices.of_kind(door.KIND):
+                if device.id in self._standing:
+                    group.create_task(one(device))
+
+    async def publish_again(self) -> None:
+        """What is retained, after the broker has come back."""
+        doors = {one.id: one for one in self._context.devices.of_kind(door.KIND)}
+        missing = set(doors) - set(self._payloads)
+        for door_id, payload in (await self._context.store.read(lambda c: access_rows.payloads(c, missing))).items():
+            self._payloads[door_id] = door.Signed.model_validate_json(payload)
+        for door_id, signed in self._payloads.items():
+            if door_id in doors:
+                self._doors.send_list(doors[door_id], signed)
+
+    def forget(self, door_id: str) -> None:
+        """It was enrolled anew, with another key: its list is sealed for nobody."""
+        self._payloads.pop(door_id, None)
+
+    async def _make(self, device: Device, latest: access_rows.ListRow | None, columns: "_ColumnsOf") -> None:
+        settings = self._access.settings_of(device.id)
+        lasting = timedelta(hours=settings.offline_hours)
+        version, made_at = (latest.version + 1 if latest else 1), now()
+        key = self._standing.key(device.id)
+        assert key is not None  # noqa: S101 (it stands there)
+        access = self._access.listed(device.id, device.where.zone, version, made_at + lasting)
+        hub_keys = {KEY_ID: await self._signer.verify_key()}
+        credentials, of_credentials = await asyncio.to_thread(columns.of, frozenset(rule.id for rule in access.rules))
+        whole = AccessList(access=access, key=self._access.key.hex(), hub_keys=hub_keys, credentials=credentials)
+        digest = _digest(whole, of_credentials, key)
+        is_good = latest is not None and latest.has_payload and latest.digest == digest
+        if latest is not None and is_good and not _is_old(latest, lasting, made_at):
+            return
+        content = await asyncio.to_thread(whole.sealed, key)
+        sha256 = hashlib.sha256(content).hexdigest()
+        until = access.valid_until
+        await self._context.store.write(
+            lambda connection: access_rows.intend_list(connection, device.id, version, digest, sha256, made_at, until)
+        )
+        signed = await self._signer.sign_content(content)
+        payload = signed.payload()
+        if len(payload) > door.MOST_LIST_BYTES:
+            self.problem = f"the list of {device.id} is too long: {len(payload)} bytes, at most {door.MOST_LIST_BYTES}"
+            log.error("list_too_long", door=device.id, size=len(payload))
+            return
+        await self._context.store.write(
+            lambda connection: access_rows.keep_payload(connection, device.id, version, payload)
+        )
+        self._payloads[device.id] = signed
+        self._doors.send_list(device, signed)
+
+
+class _ColumnsOf:
+    """Many doors have the same rules, and so the same credentials in their lists: packed once."""
+
+    def __init__(self, roll: Roll) -> None:
+        self._roll = roll
+        self._known: dict[frozenset[int], tuple[Columns, bytes]] = {}
+
+    def of(self, rules: frozenset[int]) -> tuple[Columns, bytes]:
+        """And a digest of them."""
+        if rules not in self._known:
+            columns = Columns.of(self._roll, rules)
+            self._known[rules] = columns, hashlib.sha256(columns.model_dump_json().encode()).digest()
+        return self._known[rules]
+
+
+def _digest(whole: AccessList, of_credentials: bytes, key: VerifyKey) -> str:
+    """Of what it says and for whom, whenever it was made."""
+    said = whole.model_dump(mode="json", exclude={"access": {"version", "made_at", "valid_until"}, "credentials": True})
+    said["access"]["holidays"] = sorted(said["access"]["holidays"])
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS) + of_credentials + key.encode()).hexdigest()
+
+
+def _is_old(latest: access_rows.ListRow, lasting: timedelta, at: datetime) -> bool:
+    """Half through its time, or made for another length of time."""
+    return lasting > timedelta() and not lasting / 2 < latest.valid_until - at <= lasting

@@ -1,0 +1,91 @@
+"""How each door stands, by its own signed word, and whether that word is the latest."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from nacl.signing import VerifyKey
+
+from devices.contract import door
+from hub.plugin import Context
+from plugins.locks import rows
+from plugins.locks.models import DoorState
+
+UNKNOWN = DoorState("unknown", "unknown", None)
+
+
+@dataclass
+class _Known:
+    key: VerifyKey
+    boot: int
+    seq: int
+    state: door.State | None = None
+    heard: float | None = None
+
+
+class Standing:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._known: dict[str, _Known] = {}
+
+    async def load(self) -> None:
+        """The doors of the store."""
+        found = await self._context.store.read(rows.doors)
+        for door_id, position in found.items():
+            key = VerifyKey(bytes.fromhex(position.verify_key))
+            known = self._known.get(door_id)
+            if known is None or known.key != key:
+                self._known[door_id] = _Known(key, position.boot, position.seq)
+        for gone in set(self._known) - set(found):
+            del self._known[gone]
+
+    def __contains__(self, door_id: str) -> bool:
+        return door_id in self._known
+
+    def key(self, door_id: str) -> VerifyKey | None:
+        known = self._known.get(door_id)
+        return known.key if known else None
+
+    async def take(self, state: door.State) -> bool:
+        """False for one that is played again."""
+        known = self._known[state.door]
+        if (state.boot, state.seq) <= (known.boot, known.seq):
+            self._context.devices.refused(state.door, "state: played again")
+            return False
+        before, known.state = known.state, state
+        known.boot, known.seq, known.heard = state.boot, state.seq, time.monotonic()
+        if before is None or _looks(before) != _looks(state):
+            await self._context.store.write(lambda connection: rows.keep_position(connection, state))
+        self._context.live.touch("doors")
+        return True
+
+    def of(self, door_id: str) -> DoorState:
+        """As it may be shown: unknown without a confirmation younger than 30 s (I9)."""
+        known = self._known.get(door_id)
+        if known is None or known.state is None or known.heard is None:
+            return UNKNOWN
+        age, state = time.monotonic() - known.heard, known.state
+        is_fresh = age <= door.CONFIRMED_SECONDS
+        return DoorState(
+            lock=state.lock if is_fresh else "unknown",
+            contact=state.contact if is_fresh else "unknown",
+            age_seconds=age,
+            mode=state.mode,
+            hold_seconds=max(0, state.hold_seconds - int(age)),
+            lockdown=state.lockdown,
+            power=state.power,
+            list_version=state.list_version,
+            list_until=state.list_until,
+            inputs=state.inputs if is_fresh else (),
+        )
+
+    def opened_until(self, door_id: str) -> datetime | None:
+        """When a door that is held open locks again."""
+        state = self.of(door_id)
+        if state.mode != "held_open" or not state.hold_seconds:
+            return None
+        return datetime.now(UTC) + timedelta(seconds=state.hold_seconds)
+
+
+def _looks(state: door.State) -> tuple[object, ...]:
+    return state.lock, state.contact, state.mode, state.lockdown, state.list_version

@@ -1,0 +1,241 @@
+"""Who may pass: rules and cards on the hub, the list at the door, and the answer to a card that is shown."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import select
+
+from devices.access.times import Times, Weekly
+from hub import audit
+from hub.devices import Place
+from hub.hub import Hub
+from hub.store import now
+from plugins.locks import Plugin
+from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError, Where, Who
+from plugins.locks.tables import command as command_table
+from plugins.locks.tables import event as event_table
+from tests.api_client import actions
+from tests.conftest import until
+from tests.door_client import DoorClient
+
+CARD, LOST, NEW = "card:26:12:3456", "card:26:12:777", "uid:04a2b3c4"
+NIGHT = Times(weekly=(Weekly(days={(now().isoweekday() % 7) + 1}, start=0, end=1),))
+"""Not now."""
+
+
+def locks(hub: Hub) -> Plugin:
+    plugin: Plugin = hub.host.plugins["locks"].instance
+    return plugin
+
+
+def person(hub: Hub, name: str) -> str:
+    return next(one.id for one in hub.host.plugins["directory"].instance.people if one.name.startswith(name))
+
+
+def everywhere(**changes: Any) -> AccessRule:
+    made: dict[str, Any] = {"name": "Alle", "who": Who(everybody=True), "where": Where(everywhere=True)}
+    return AccessRule(**(made | changes))
+
+
+@pytest_asyncio.fixture
+async def door(hub: Hub) -> AsyncIterator[DoorClient]:
+    """With Kari's card, and a rule that lets all employees in."""
+    enrolment = await hub.enrol("door-1", "door", "Hovudinngang", Place(zone="Inngang"), "test")
+    access = locks(hub).access
+    await until(lambda: access.kept.units)
+    async with DoorClient(enrolment).connected() as client:
+        await client.list_with(lambda one: one.access.version >= 1)
+        await access.keep_rule(everywhere(), "kari")
+        await access.add_card(client.fingerprint(CARD), person(hub, "Kari"), "blått kort", "kari")
+        await client.list_with(lambda one: one.roll())
+        await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+        yield client
+
+
+async def command_rows(hub: Hub) -> list[Any]:
+    query = select(command_table).order_by(command_table.c.asked_at)
+    return await hub.store.read(lambda connection: list(connection.execute(query)))
+
+
+async def test_a_card_that_may_gets_a_signed_answer_and_its_line_in_the_log(hub: Hub, door: DoorClient) -> None:
+    answer = await door.show(CARD)
+    assert (answer.verb, answer.pulse_ms) == ("pulse", 4000)
+    (row,) = await command_rows(hub)
+    card = door.credential(CARD)
+    assert card is not None
+    assert (row.id, row.credential, row.outcome, row.audit) == (answer.command, card.ref, None, answer.audit)
+    assert (row.detail["reader"], row.detail["side"]) == ("ute", "in")
+    door.outcome(answer.command)
+    await door.receipt_of(answer.command)
+    assert (await command_rows(hub))[0].outcome == "done"
+
+
+async def test_what_is_unknown_or_may_not_is_denied_with_a_reason(hub: Hub, door: DoorClient) -> None:
+    answer = await door.show(LOST)
+    assert (answer.verb, answer.why, answer.pulse_ms) == ("deny", "unknown", None)
+    number = locks(hub).access.kept.rules[0].id  # type: ignore[index]
+    await locks(hub).access.keep_rule(everywhere(id=number, times=NIGHT), "kari")
+    assert (await door.show(CARD)).why == "not_now"
+    unknown, not_now = await command_rows(hub)
+    assert (unknown.credential, unknown.detail["shown"]) == (None, door.fingerprint(LOST))
+    assert (not_now.why, not_now.outcome) == ("not_now", "done")
+    assert "3456" not in repr([unknown, not_now])
+
+
+async def test_a_lost_card_is_gone_from_hub_and_list_at_once(hub: Hub, door: DoorClient) -> None:
+    card = door.credential(CARD)
+    assert card is not None
+    began = asyncio.get_running_loop().time()
+    await locks(hub).access.end_credential(card.ref, "lost", "vakt")
+    assert (await door.show(CARD)).why == "unknown"
+    await door.list_with(lambda one: not one.roll())
+    assert asyncio.get_running_loop().time() - began < 5
+    assert ("vakt", "credential.ended") in await actions(hub)
+    # found again, it may be given to somebody: a new credential, the old one stays ended
+    again = await locks(hub).access.add_card(door.fingerprint(CARD), None, "gjest", "vakt")
+    assert again != card.ref
+    with pytest.raises(KnownCredentialError):
+        await locks(hub).access.add_card(door.fingerprint(CARD), None, "ein til", "vakt")
+
+
+async def test_a_card_is_learnt_by_showing_it(hub: Hub, door: DoorClient) -> None:
+    learning = asyncio.create_task(locks(hub).answers.learn("door-1", 10))
+    await asyncio.sleep(0)
+    assert (await door.show(CARD)).verb == "pulse"  # somebody's already: it is let in, and not learnt
+    assert (await door.show(NEW)).verb == "deny"
+    shown = await learning
+    assert shown == door.fingerprint(NEW)
+    await locks(hub).access.add_card(shown, person(hub, "Kari"), "ny", "kari")
+    assert (await door.show(NEW)).verb == "pulse"
+    with pytest.raises(TimeoutError):
+        await locks(hub).answers.learn("door-1", 0.05)
+    assert (await door.show(LOST)).why == "unknown"  # nobody learns any more
+
+
+async def test_card_and_pin_and_a_pin_under_threat(hub: Hub, door: DoorClient) -> None:
+    access = locks(hub).access
+    await access.keep_rule(everywhere(id=access.kept.rules[0].id, asks="card_and_pin"), "kari")  # type: ignore[index]
+    kari = person(hub, "Kari")
+    pin = await access.give_pin(kari, "kari", opens_alone=False)
+    duress = await access.give_pin(kari, "kari", opens_alone=False, is_duress=True)
+    assert (await door.show(CARD)).why == "pin_wanted"
+    assert (await door.show(CARD, "000000")).why == "wrong_pin"
+    assert (await door.show(CARD, pin)).verb == "pulse"
+    assert (await door.show(pin=pin)).why == "unknown"
+    assert (await door.show(CARD, duress)).verb == "pulse"
+    assert (await command_rows(hub))[-1].detail["is_duress"] is True
+    newest = await door.list_with(lambda one: (found := one.roll().get(door.fingerprint(CARD))) and found.duress)
+    assert pin not in newest.model_dump_json()
+    rows = await hub.store.read(audit.newest)
+    assert not [one for one in rows if pin in repr(one) or duress in repr(one)]
+
+
+async def test_who_leaves_the_municipality_leaves_the_doors(hub: Hub, door: DoorClient, tmp_path: Path) -> None:
+    people = (tmp_path / "people.ldif").read_text()
+    directory = hub.host.plugins["directory"].instance.directory
+    kari = person(hub, "Kari")
+    (tmp_path / "people.ldif").write_text("\n\n".join(one for one in people.split("\n\n") if "Kari" not in one))
+    await directory.read_now()
+    await until(lambda: kari not in locks(hub).access.kept.units)
+    await door.list_with(lambda one: not one.roll())
+    assert (await door.show(CARD)).why == "not_here"
+
+
+async def test_lists_are_made_from_what_was_known_while_the_directory_is_away(hub: Hub, door: DoorClient) -> None:
+    kari, version = person(hub, "Kari"), door.lists[-1].access.version
+    await hub.lives.switch("directory", is_on=False)
+    await locks(hub).access.ask_who_works_here()
+    await locks(hub).access.add_card(door.fingerprint(NEW), kari, "ny", "kari")
+    newest = await door.list_with(lambda one: one.access.version > version)
+    assert len(newest.roll()) == 2
+
+
+async def test_anti_passback_and_a_sluice(hub: Hub, door: DoorClient) -> None:
+    access = locks(hub).access
+    await access.keep_settings("door-1", DoorSettings(passback="hard", leads_to="Arkiv"), "kari")
+    assert (await door.show(CARD)).verb == "pulse"
+    assert (await door.show(CARD)).why == "passback"
+    assert (await door.show(CARD, side="out")).verb == "pulse"  # never in the direction of escape
+    assert (await door.show(CARD)).verb == "pulse"
+    await access.keep_settings("door-1", DoorSettings(passback="soft", leads_to="Arkiv"), "kari")
+    assert (await door.show(CARD)).verb == "pulse"
+    assert (await command_rows(hub))[-1].detail["passes_back"] is True
+
+    async with DoorClient(await hub.enrol("door-2", "door", "Sluse", "", "test")).connected() as other:
+        await access.keep_settings("door-1", DoorSettings(interlock_with="door-2"), "kari")
+        await until(lambda: locks(hub).standing.of("door-2").contact == "closed")
+        assert (await door.show(CARD)).verb == "pulse"
+        other.contact = "open"
+        other.state()
+        await until(lambda: locks(hub).standing.of("door-2").contact == "open")
+        assert (await door.show(CARD)).why == "interlock"
+
+
+async def test_a_door_may_keep_who_passed_out_of_the_log(hub: Hub, door: DoorClient) -> None:
+    await locks(hub).access.keep_settings("door-1", DoorSettings(tells_grants=False), "kari")
+    await door.show(CARD)
+    granted = (await command_rows(hub))[-1]
+    card = door.credential(CARD)
+    assert card is not None
+    assert granted.credential is None
+    entries = [one for one in await hub.store.read(audit.newest) if one.action == "door.intent"]
+    assert entries
+    assert card.ref not in repr(entries)
+
+
+async def test_a_list_is_made_again_before_it_runs_out(hub: Hub, door: DoorClient, monkeypatch: Any) -> None:
+    first = door.lists[-1].access
+    assert timedelta(hours=35.9) < first.valid_until - now() <= timedelta(hours=36)
+    await locks(hub).lists.make()
+    assert door.lists[-1].access.version == first.version  # nothing to say
+    await locks(hub).access.keep_settings("door-1", DoorSettings(offline_hours=2), "kari")
+    shorter = await door.list_with(lambda one: one.access.version > first.version)
+    assert shorter.access.valid_until - now() <= timedelta(hours=2)
+    monkeypatch.setattr("plugins.locks.lists.now", lambda: now() + timedelta(hours=1.1))
+    await locks(hub).lists.make()
+    await door.list_with(lambda one: one.access.version > shorter.access.version)
+
+
+async def test_events_are_taken_in_order_and_what_is_missing_is_told(hub: Hub, door: DoorClient) -> None:
+    door.state(mark="m1", newest=2, waiting_from=1)
+    door.event(2, "exit_button")
+    one = door.event(1, "forced_open")
+    await door.receipt_of(one)
+    two = door.event(2, "exit_button")
+    await door.receipt_of(two)
+    assert door.receipts.index(two) > door.receipts.index(one)
+    await door.receipt_of(door.event(2, "exit_button"))  # a second time: its receipt again, and no second row
+
+    async def kinds() -> list[str]:
+        query = select(event_table.c.kind).order_by(event_table.c.received_at, event_table.c.id)
+        return await hub.store.read(lambda connection: list(connection.execute(query).scalars()))
+
+    assert sorted(await kinds()) == ["exit_button", "forced_open"]
+    door.state(mark="m1", newest=9, waiting_from=6)  # 3, 4 and 5 are gone
+    await door.receipt_of(door.event(6, "exit_button"))
+    assert "events_missing" in await kinds()
+    door.state(mark="m1", newest=3, waiting_from=None)  # an old disk
+    door.state(mark="m2", newest=1, waiting_from=1)  # a new one
+    await door.receipt_of(door.event(1, "started", id="1-1-m2"))
+    assert {"journal_rewound", "journal_anew"} <= set(await kinds())
+    assert ("hub", "door.events_missing") in await actions(hub)
+
+
+async def test_a_shown_card_that_is_played_again_is_not_answered_again(hub: Hub, door: DoorClient) -> None:
+    await door.show(CARD)
+    door.wire.publish(door.identity.topic("up", "shown"), door.latest["shown"])
+    forged = door.latest["shown"].replace(b'"signature":"', b'"signature":"AA')
+    door.wire.publish(door.identity.topic("up", "shown"), forged)
+    await door.show(LOST)
+    assert len(await command_rows(hub)) == 2
+    assert hub.devices.vitals("door-1").last_refusal == "shown: forged: BadSignatureError"
+
+
+def test_the_key_is_for_nobody_else(hub: Hub) -> None:
+    (path,) = hub.settings.data.rglob("credentials.key")
+    assert oct(path.stat().st_mode & 0o777) == "0o600"
