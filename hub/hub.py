@@ -42,6 +42,7 @@ from hub.plugin_host import PluginHost
 from hub.plugin_lives import PluginLives
 from hub.settings import Configuration, ExternalBroker, OwnBroker
 from hub.store import Store, now
+from hub.strays import strays_told
 from hub.watchdog import Watchdog
 from hub.web.api_pages import ApiPages
 from hub.web.assets import Assets
@@ -125,6 +126,7 @@ class Hub:
     async def running(self) -> AsyncIterator["Hub"]:
         """Ready inside. Raises OperationalError, BrokerError, NewerSchemaError or MissingAssetsError."""
         async with AsyncExitStack() as stack:
+            stack.enter_context(strays_told())
             stack.enter_context(owned_tasks())
             shell = Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live)
 

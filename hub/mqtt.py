@@ -35,11 +35,11 @@ MOST_REMEMBERED = 1_000
 DEVICE_MESSAGES, DEVICE_SECONDS = 200, 1.0
 """One device may say so much in so long; what is above is not even looked at, so that the others are heard."""
 SENDS_PER_SECOND = 500.0
-SENDS_AT_ONCE = 2000.0
+SENDS_AT_ONCE = 200.0
 SENDS_PER_DEVICE = 5.0
 SENDS_PER_MESSAGE = 4.0
 """What a plugin may publish: a base, some for every device at once, and answers to what it is told."""
-FLOOD = 500
+FLOOD = 200
 """So many refused publications are one failure of the plugin."""
 _ID = TypeAdapter(Id)
 

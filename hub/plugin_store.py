@@ -16,7 +16,7 @@ from hub.store import Store
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-WRITES_AT_ONCE = 50
+WRITES_AT_ONCE = 10
 """What is above waits its turn outside of the writer's queue, in which all plugins' writes stand."""
 LONG_SECONDS = 1.0
 
