@@ -1,6 +1,8 @@
 """Who may pass: rules and cards on the hub, the list at the door, and the answer to a card that is shown."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,17 +12,19 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select
 
+from devices.access.credentials import fingerprint
 from devices.access.times import Times, Weekly
 from hub import audit
 from hub.devices import Place
 from hub.hub import Hub
 from hub.store import now
 from plugins.locks import Plugin
-from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError, Where, Who
+from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError, Order, Where, Who
 from plugins.locks.tables import command as command_table
 from plugins.locks.tables import event as event_table
 from tests.api_client import actions
-from tests.conftest import until
+from tests.conftest import until, until_async
+from tests.door.door_process import DoorProcess
 from tests.door_client import DoorClient
 
 CARD, LOST, NEW = "card:26:12:3456", "card:26:12:777", "uid:04a2b3c4"
@@ -55,6 +59,48 @@ async def door(hub: Hub) -> AsyncIterator[DoorClient]:
         await client.list_with(lambda one: one.roll())
         await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
         yield client
+
+
+async def test_a_real_door_with_and_without_its_hub(hub: Hub, tmp_path: Path) -> None:
+    """The controller's own program: by the hub's answer; alone while the broker is stopped; and told afterwards."""
+    assert hub.broker is not None
+    access = locks(hub).access
+    (tmp_path / "door").mkdir()
+    process = DoorProcess(tmp_path / "door", await hub.enrol("door-9", "door", "Bakdør", "", "test"))
+    await until(lambda: access.kept.units)
+    await access.keep_rule(everywhere(), "kari")
+    await access.add_card(fingerprint(access.key, CARD), person(hub, "Kari"), "blått kort", "kari")
+    await process.start()
+    try:
+        await until(lambda: locks(hub).standing.of("door-9").list_version > 0)
+        process.say(f"show {CARD}")
+        await until(lambda: process.pulses() == 1)
+        await until_async(lambda: ends_done(hub))
+        pid = int((hub.settings.data / "broker" / "mosquitto.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            process.say(f"show {CARD}")
+            await until(lambda: process.pulses() == 2)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+        async def is_told() -> bool:
+            query = select(event_table).where(event_table.c.kind == "granted")
+            found = await hub.store.read(lambda connection: list(connection.execute(query)))
+            return bool(found) and found[0].credential is not None
+
+        await until_async(is_told)
+        assert "door.granted" in [action for _, action in await actions(hub)]
+        assert await locks(hub).locks.tell("door-9", Order("hold_open", hold_seconds=60), "vakt", "varer") == "done"
+        await until(lambda: locks(hub).standing.of("door-9").mode == "held_open")
+        assert await locks(hub).locks.tell("door-9", Order("resume"), "vakt") == "done"
+        await until(lambda: locks(hub).standing.of("door-9").lock == "locked")
+    finally:
+        await process.stop()
+
+
+async def ends_done(hub: Hub) -> bool:
+    return [row.outcome for row in await command_rows(hub)] == ["done"]
 
 
 async def command_rows(hub: Hub) -> list[Any]:

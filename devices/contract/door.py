@@ -82,6 +82,7 @@ Mode = Literal["schedule", "held_open", "locked"]
 Power = Literal["fail_safe", "fail_secure"]
 """What the lock does without power: lets go, or stays locked. The way out is free with either (TEK17 § 11-14)."""
 Side = Literal["in", "out"]
+Input = Literal["fire", "tamper", "mains_lost", "reader_lost"]
 EventKind = Literal[
     "command_refused",
     "forced_open",
@@ -175,7 +176,7 @@ class State(Message):
     list_version: int = Field(default=0, ge=0, description="0: it has none")
     list_until: AwareDatetime | None = None
     hub_keys: tuple[str, ...] = Field(default=(), description="ids of the keys whose commands it takes")
-    inputs: tuple[Literal["fire", "tamper", "mains_lost", "reader_lost"], ...] = ()
+    inputs: tuple[Input, ...] = ()
     mark: str = Field(default="", max_length=16, description="of the journal; another one: it was begun anew")
     waiting_from: int | None = Field(default=None, ge=1, description="the oldest event without a receipt; none: none")
     newest: int = Field(default=0, ge=0, description="the number of the latest event")
@@ -244,7 +245,11 @@ class Event(Message):
 
     id: Id
     door: Id
-    n: int = Field(default=0, ge=0, description="without gaps, for as long as the journal lives")
+    n: int = Field(
+        default=0,
+        ge=0,
+        description="without gaps, for as long as the journal lives; 0: the disk is stuck, it comes again",
+    )
     kind: EventKind
     reason: Refusal | Reason | None = None
     count: int = Field(default=1, ge=1)

@@ -25,7 +25,7 @@ from devices.door.hardware import Hardware, HardwareError
 from devices.door.identity import EnrolmentError, Identity
 from devices.door.journal import Journal
 from devices.door.pairing import PairingError, keep, pair
-from devices.door.simulated import SimulatedDoor
+from devices.door.simulated import SimulatedDoor, SimulatedReader
 from devices.parent import watch_parent
 
 log = structlog.get_logger("door")
@@ -33,13 +33,16 @@ log = structlog.get_logger("door")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 after a clean stop, 2 when the enrolment, the pins or the state directory are not usable."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if not options.simulate and options.pins is None:
+        parser.error("say which pins there are (--pins FILE), or --simulate a door")
     _log_json_lines()
     try:
         if options.pair and not options.enrolment.exists():
             keep(asyncio.run(pair(options.pair.rstrip("/"), options.ca, _show)), options.enrolment)
         identity = Identity.of(Enrolment.read(options.enrolment))
-        pins = Pins.read(options.pins) if options.pins else Pins()
+        pins = None if options.simulate else Pins.read(options.pins)
     except ValidationError as error:
         # the input itself stays out of the log: there are keys in it
         problem = json.dumps(error.errors(include_input=False, include_url=False, include_context=False))
@@ -57,15 +60,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _serve(identity: Identity, pins: Pins, state: Path, options: argparse.Namespace) -> None:
+async def _serve(identity: Identity, pins: Pins | None, state: Path, options: argparse.Namespace) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    simulated = SimulatedDoor(options.seed or identity.door) if options.simulate else None
-    hardware: Hardware = simulated or GpioDoor(pins)
+    hardware: Hardware = GpioDoor(pins) if pins else SimulatedDoor(options.seed or identity.door)
+    reader = SimulatedReader()
     if options.exit_with_parent:
-        watch_parent(stop.set, simulated.told if simulated else lambda _line: None)
-    await Controller(identity, hardware, Journal(state)).run(stop)
+        watch_parent(stop.set, lambda line: _told(hardware, reader, line))
+    readers = (reader,) if isinstance(hardware, SimulatedDoor) else ()
+    await Controller(identity, hardware, Journal(state), readers).run(stop)
+
+
+def _told(hardware: Hardware, reader: SimulatedReader, line: str) -> None:
+    if isinstance(hardware, SimulatedDoor) and not reader.told(line):
+        hardware.told(line)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,13 +83,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pair", metavar="URL", help="the hub's address: get the file by a code when it is not there")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the authority of the hub's certificate, for --pair")
     parser.add_argument("--state", type=Path, metavar="DIR", help="where the journal is kept")
-    parser.add_argument("--pins", type=Path, metavar="FILE", help="JSON: relay, contact, exit_button, …")
+    parser.add_argument("--pins", type=Path, metavar="FILE", help="JSON: power, relay, contact, exit_button, …")
     parser.add_argument("--simulate", action="store_true", help="a door in memory instead of pins")
     parser.add_argument("--seed", help="of the simulated door; its own id unless given")
     parser.add_argument(
         "--exit-with-parent",
         action="store_true",
-        help="stop when standard input ends; a simulated door obeys its lines exit_button and force_open",
+        help="stop when standard input ends; a simulated door obeys its lines (docs/doors.md)",
     )
     return parser
 

@@ -1,53 +1,63 @@
-"""One door on the wire: signed commands in; state, outcomes and events out, signed."""
+"""One door on the wire: signed commands and lists in; state, what was shown, outcomes and events out, signed."""
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal, cast
 
+import orjson
 import structlog
 from pydantic import ValidationError
 
+from devices.access.deciding import is_open_for_all
+from devices.access.lists import ListError
 from devices.contract.alive import HEARTBEAT_SECONDS, Heartbeat, Status
 from devices.contract.door import (
     COMMAND_SECONDS,
-    RESEND_BATCH,
-    RESEND_SECONDS,
     STATE_SECONDS,
     Command,
-    Event,
+    EventKind,
     EventReceipt,
+    Input,
     Outcome,
     Refusal,
-    Signed,
+    Shown,
     State,
 )
-from devices.contract.messages import Message
+from devices.door.admission import Admission, Passing
 from devices.door.clock import steady
 from devices.door.exchange import Act, Exchange, Refuse
-from devices.door.flood import FloodGate, HeldBack
 from devices.door.hardware import Hardware, HardwareError, Reading
 from devices.door.identity import Identity
-from devices.door.journal import Applied, Entry, Journal, Receipt
+from devices.door.journal import Journal
+from devices.door.lists import InUse, Lists
+from devices.door.modes import Lasting, Modes
 from devices.door.passage import Passage
 from devices.door.radio import signal_dbm
-from devices.door.recorder import Recorder
+from devices.door.reader import Presented, Reader
+from devices.door.telling import Telling
+from devices.door.tries import Penalty
 from hub.wire import Received, Will, Wire
 
 log = structlog.get_logger("door")
 
-COUNT_SECONDS = 10.0
-EventKind = Literal["command_refused", "forced_open", "exit_button", "started"]
+LOOK_SECONDS = 1.0
+TOLD: dict[Input, tuple[EventKind, EventKind]] = {
+    "fire": ("fire", "fire_over"),
+    "tamper": ("tamper", "tamper_over"),
+    "mains_lost": ("mains_lost", "mains_back"),
+    "reader_lost": ("reader_lost", "reader_back"),
+}
 
 
 class Controller:
     """Drives one door until it is stopped. The constructor touches neither hardware nor network.
 
-    The relay moves in the turn of the loop in which the command was judged, before anything is written: a
-    slow disk can make an outcome late, but no pulse. It moves for nothing else, and so not when this program
-    starts.
+    On the hub's word the relay moves in the turn of the loop in which the command was judged, before anything is
+    written: the intent is committed there, and a slow disk can make an outcome late, but no pulse. By the door's own
+    decision it moves when the grant is on the disk. It moves for nothing else than these and the opening schedule, and
+    so not because this program starts.
     """
 
     def __init__(
@@ -55,15 +65,14 @@ class Controller:
         identity: Identity,
         hardware: Hardware,
         journal: Journal,
+        readers: Sequence[Reader] = (),
         *,
         clock: Callable[[], float] = steady,
         age_limit: float = COMMAND_SECONDS,
     ) -> None:
         self._identity = identity
         self._hardware = hardware
-        self._boot = journal.boot
-        self._mark = journal.mark
-        self._seq = 0
+        self._readers = readers
         self._started = time.monotonic()
         self._reading = Reading()
         self._damage = "the journal was damaged and begun anew: enrol this door again" if journal.was_damaged else None
@@ -75,9 +84,24 @@ class Controller:
             age_limit=age_limit,
             acted=journal.acted(),
         )
+        lasting = journal.lasting()
+        self._modes = Modes(clock, _lasting_of(lasting))
+        self._arrived_on = lasting.get("arrived_on", "")
+        self._newest_list = int(lasting.get("list_version", "0"))
         self._passage = Passage(clock)
-        self._gate = FloodGate(clock, journal.held())
-        self._recorder = Recorder(journal, on_applied=self._recorded, on_stuck=self._tell)
+        self._is_open_for_all = False
+        self._telling = Telling(identity, journal, clock)
+        self._lists = Lists(journal.path.parent, identity.door, identity.own_key, self._exchange)
+        self._admission = Admission(
+            identity.door,
+            self._exchange,
+            clock,
+            ask=self._ask,
+            admit=self._admit,
+            too_many=self._too_many,
+            is_locked_down=lambda: self._modes.lasting.lockdown,
+            before=_penalties_of(lasting),
+        )
         self._wire = Wire(
             identity.address(),
             on_message=self._received,
@@ -85,33 +109,40 @@ class Controller:
             will=Will(identity.topic("up", "status"), Status(online=False).payload()),
         )
         self._wire.subscribe(identity.topic("down", "#"), retain_as_published=True)
-        self._resend_now = asyncio.Event()
+        self._telling.wire = self._wire
+        self._new_lists: asyncio.Queue[bytes] = asyncio.Queue()
+        self._shown: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then relay idle, journal closed, offline. Raises HardwareError."""
-        log.info("started", door=self._identity.door, boot=self._boot, waiting=self._recorder.waiting)
+        log.info("started", door=self._identity.door, boot=self._telling.boot, waiting=self._telling.recorder.waiting)
         try:
+            self._use(await asyncio.to_thread(self._lists.load))
             self._hardware.start(self._changed, self._exit_pressed)
-            self._happened("started")
+            for reader in self._readers:
+                reader.start(lambda presented, reader=reader: self._present(reader, presented))  # type: ignore[misc]
+            self._telling.happened("started")
             async with asyncio.TaskGroup() as group:
                 serving = [
                     group.create_task(work, name=f"door {name}")
                     for name, work in {
                         "wire": self._wire.run(),
-                        "journal": self._recorder.run(),
+                        "telling": self._telling.run(),
                         "heartbeat": _every(HEARTBEAT_SECONDS, self._beat),
                         "state": _every(STATE_SECONDS, self._tell_state),
-                        "resend": self._resend(),
-                        "count": self._tell_counts(),
+                        "look": _every(LOOK_SECONDS, self._look),
+                        "lists": self._take_lists(),
                     }.items()
                 ]
                 await stop.wait()
-                self._publish("status", Status(online=False), retain=True)
-                for task in serving:
+                self._telling.publish("status", Status(online=False), retain=True)
+                for task in (*serving, *self._shown):
                     task.cancel()
         finally:
+            for reader in self._readers:
+                reader.close()
             self._hardware.close()
-            self._recorder.close()
+            self._telling.recorder.close()
             log.info("stopped", door=self._identity.door)
 
     # -- from the hub ----------------------------------------------------------------------------------------
@@ -124,6 +155,9 @@ class Controller:
                 self._obey(message)
             case "receipt":
                 self._take_receipt(message)
+            case "list":
+                if message.payload:
+                    self._new_lists.put_nowait(message.payload)
             case _:
                 log.warning("unknown_topic", topic=message.topic)
         self._wire.acknowledge(message)
@@ -133,29 +167,53 @@ class Controller:
         if challenge is None:
             log.warning("challenge_not_given", retained=message.retained, size=len(message.payload))
             return
-        self._publish("challenge", self._signed(challenge))
+        self._telling.publish("challenge", self._telling.signed(challenge))
 
     def _obey(self, message: Received) -> None:
         decision = self._exchange.decide(message.payload, retained=message.retained)
         if isinstance(decision, Act):
-            decision = self._act(decision.command) or decision
+            decision = self._act(decision) or decision
         if isinstance(decision, Refuse):
             log.warning("command_refused", reason=decision.reason, command=decision.answer)
             if decision.answer is not None:
                 self._answer(decision.answer, decision.reason)
-            self._happened("command_refused", decision.reason)
+            self._telling.happened("command_refused", decision.reason)
 
-    def _act(self, command: Command) -> Refuse | None:
-        assert command.pulse_ms  # noqa: S101 (the exchange lets no other verb through)
-        self._passage.granted(command.pulse_ms)
+    def _act(self, act: Act) -> Refuse | None:
+        command, before = act.command, self._modes.snapshot()
         try:
-            self._hardware.pulse(command.pulse_ms)
+            self._do(command)
         except HardwareError as error:
+            self._modes.restore(before)
             log.exception("relay_failed", command=command.command, error=str(error))
             return Refuse("hardware_failed", command.command)
-        log.info("command_done", command=command.command, pulse_ms=command.pulse_ms, audit=command.audit)
-        self._answer(command.command, None)
+        log.info("command_done", command=command.command, verb=command.verb, audit=command.audit)
+        if command.verb != "deny":
+            lasting = self._modes.lasting
+            self._answer(command.command, None, _lasting_text(lasting) if lasting != before[1] else None)
+        if act.answers_shown:
+            self._admission.answered(command)
         return None
+
+    def _do(self, command: Command) -> None:
+        match command.verb:
+            case "pulse":
+                self._pulse(command.pulse_ms or 0)
+            case "hold_open":
+                self._modes.hold_open(command.hold_seconds or 0)
+            case "lock":
+                self._modes.lock()
+            case "resume":
+                self._modes.resume()
+            case "lockdown" | "lift_lockdown":
+                self._modes.set_lockdown(is_on=command.verb == "lockdown")
+            case "deny":
+                return
+        self._stand()
+
+    def _pulse(self, pulse_ms: int) -> None:
+        self._passage.granted(pulse_ms)
+        self._hardware.pulse(pulse_ms)
 
     def _take_receipt(self, message: Received) -> None:
         try:
@@ -163,127 +221,229 @@ class Controller:
         except ValidationError:
             log.warning("malformed_receipt", size=len(message.payload))
             return
-        self._recorder.put(Receipt(receipt.of))
+        self._telling.receipted(receipt.of)
+
+    # -- lists -----------------------------------------------------------------------------------------------
+
+    async def _take_lists(self) -> None:
+        while True:
+            payload = await self._new_lists.get()
+            used = self._admission.list
+            newer_than = used.access.version if used else self._newest_list - 1  # also when the file was damaged
+            try:
+                found = await asyncio.to_thread(self._lists.take, payload, newer_than)
+            except ListError as error:
+                if not self._lists.is_in_use(payload):  # the broker keeps it, and hands it over at every connection
+                    log.warning("list_refused", problem=str(error))
+                    self._telling.happened("list_refused")
+            except OSError as error:
+                log.exception("list_not_kept", error=str(error))
+                self._lists.problem = f"the access list cannot be written: {error}"
+            else:
+                log.info("list_taken", version=found.access.version, credentials=len(found.roll))
+                self._use(found)
+                self._newest_list = found.access.version
+                self._telling.recorder.put_lasting("list_version", str(self._newest_list))
+                self._follow_lockdown(found)
+                self._telling.happened("list_taken")
+                self._tell_state()
+
+    def _use(self, found: InUse | None) -> None:
+        self._admission.list = found
+        if found is None:
+            return
+        self._exchange.believe(found.hub_keys)
+
+    def _follow_lockdown(self, found: InUse) -> None:
+        """A door that was away when it was ordered hears of it by its list."""
+        if found.access.lockdown != self._modes.lasting.lockdown:
+            self._modes.set_lockdown(is_on=found.access.lockdown)
+            self._telling.recorder.put_lasting(*_lasting_text(self._modes.lasting))
+            self._look()
+
+    # -- at the reader ---------------------------------------------------------------------------------------
+
+    def _present(self, reader: Reader, presented: Presented) -> None:
+        task = asyncio.get_running_loop().create_task(self._admission.take(reader, presented))
+        self._shown.add(task)
+        task.add_done_callback(self._shown.discard)
+
+    def _ask(self, shown: Shown) -> bool:
+        if not self._wire.connected:
+            return False
+        return self._telling.publish("shown", self._telling.signed(shown), expiry_seconds=int(COMMAND_SECONDS))
+
+    async def _admit(self, passing: Passing) -> bool:
+        """By the door's own decision: a line on the disk first, and then the relay."""
+        decision, used = passing.decision, self._admission.list
+        credential = decision.credential
+        is_told = credential is not None and (
+            not decision.is_granted
+            or used is None
+            or used.access.tells_grants
+            or decision.is_duress
+            or decision.passes_back
+        )
+        unknown = passing.shown.card or passing.shown.pin if decision.reason == "unknown" else None
+        fields = {
+            "reader": passing.reader.name,
+            "side": passing.reader.side,
+            "credential": credential.ref if credential and is_told else None,
+            "shown": unknown,
+            "rule": decision.rule,
+            "is_duress": decision.is_duress,
+            "passes_back": decision.passes_back,
+        }
+        if not decision.is_granted or used is None:
+            self._telling.happened("denied", decision.reason, **fields)
+            return False
+        if not await self._telling.keep("granted", None, **fields):
+            log.error("not_admitted", problem=self._telling.recorder.problem)
+            return False
+        if credential is not None and credential.arrives:
+            self._arrived(used)
+        try:
+            self._pulse(used.access.pulse_ms)
+        except HardwareError as error:
+            log.exception("relay_failed", error=str(error))
+            return False
+        self._stand()
+        return True
+
+    def _arrived(self, used: InUse) -> None:
+        today = used.access.local(datetime.now(UTC)).date().isoformat()
+        if self._arrived_on != today:
+            self._arrived_on = today
+            self._telling.recorder.put_lasting("arrived_on", today)
+
+    def _too_many(self, reader: Reader) -> None:
+        self._telling.happened("too_many_tries", reader=reader.name, side=reader.side)
+        penalties = {name: [one.failures, one.wait_seconds] for name, one in self._admission.penalties().items()}
+        self._telling.recorder.put_lasting("tries", orjson.dumps(penalties).decode())
 
     # -- from the door ---------------------------------------------------------------------------------------
 
     def _changed(self, reading: Reading) -> None:
-        opened = self._reading.contact == "closed" and reading.contact == "open"
-        self._reading = reading
+        before, self._reading = self._reading, reading
         self._tell_state()
-        if opened and self._passage.is_forced():
-            self._happened("forced_open")
+        if (before.contact, reading.contact) == ("closed", "open"):
+            self._tell_all(self._passage.opened())
+        elif reading.contact == "closed":
+            self._tell_all(self._passage.closed())
+        for name in sorted(before.inputs ^ reading.inputs):
+            self._telling.happened(TOLD[name][name not in reading.inputs])
 
     def _exit_pressed(self) -> None:
         self._passage.exit_pressed()
-        self._happened("exit_button")
+        self._telling.happened("exit_button")
+
+    def _look(self) -> None:
+        """Every second: what has come to its end, and what has not come."""
+        if self._modes.hold_has_ended():
+            self._telling.happened("hold_ended")
+        try:
+            self._stand()
+        except HardwareError as error:
+            log.error("relay_failed", error=str(error))  # noqa: TRY400 (it is tried again in a second)
+        used = self._admission.list
+        self._tell_all(self._passage.look(used.access.held_open_seconds if used else None))
+
+    def _stand(self) -> None:
+        """Unlocked for all, or not, as mode and schedule say. Raises HardwareError."""
+        by_schedule = self._is_scheduled()
+        is_open = self._modes.is_open(by_schedule=by_schedule)
+        if is_open == self._is_open_for_all:
+            return
+        if is_open:
+            self._hardware.unlock()
+        else:
+            self._hardware.lock()
+        self._is_open_for_all = is_open
+        self._passage.stands_open_for_all(is_open=is_open)
+        if self._modes.mode == "schedule" and not self._modes.lasting.lockdown:
+            self._telling.happened("opened_by_schedule" if is_open else "closed_by_schedule")
+        self._tell_state()
+
+    def _is_scheduled(self) -> bool:
+        used = self._admission.list
+        if used is None:
+            return False
+        now = datetime.now(UTC)
+        has_arrived = self._arrived_on == used.access.local(now).date().isoformat()
+        return is_open_for_all(used.access, now, has_arrived=has_arrived)
 
     # -- to the hub ------------------------------------------------------------------------------------------
 
     def _ready(self) -> None:
-        self._publish("status", Status(online=True), retain=True)
+        self._telling.publish("status", Status(online=True), retain=True)
         self._beat()
         self._tell_state()
-        self._resend_now.set()
+        self._telling.has_contact()
 
     def _beat(self) -> None:
+        problem = self._telling.recorder.problem or self._damage or self._lists.problem or ""
         heartbeat = Heartbeat(
             sent_at=datetime.now(UTC),
             version=_version(),
             uptime_seconds=int(time.monotonic() - self._started),
-            outbox=self._recorder.waiting,
-            problem=(self._recorder.problem or self._damage or "")[:200] or None,
+            outbox=self._telling.recorder.waiting,
+            problem=problem[:200] or None,
             signal_dbm=signal_dbm(),
         )
-        self._publish("heartbeat", heartbeat, qos=0)
+        self._telling.publish("heartbeat", heartbeat, qos=0)
 
     def _tell_state(self) -> None:
+        recorder, used = self._telling.recorder, self._admission.list
         state = State(
             door=self._identity.door,
-            boot=self._boot,
-            seq=self._next(),
+            boot=self._telling.boot,
+            seq=self._telling.next_seq(),
             lock=self._reading.lock,
             contact=self._reading.contact,
             sent_at=datetime.now(UTC),
+            power=self._hardware.power,
+            mode=self._modes.mode,
+            hold_seconds=self._modes.hold_seconds,
+            lockdown=self._modes.lasting.lockdown,
+            list_version=used.access.version if used else 0,
+            list_until=used.access.valid_until if used else None,
+            hub_keys=self._exchange.key_ids,
+            inputs=tuple(sorted(self._reading.inputs)),
+            mark=self._telling.mark,
+            waiting_from=recorder.oldest_number,
+            newest=recorder.newest_number,
         )
-        self._publish("state", self._signed(state))
+        self._telling.publish("state", self._telling.signed(state))
 
-    def _answer(self, command: str, reason: Refusal | None) -> None:
-        """Told at once, and kept until the receipt: the line may break before it is told."""
+    def _answer(self, command: str, reason: Refusal | None, lasting: tuple[str, str] | None = None) -> None:
         self._reading = self._hardware.reading()
         outcome = Outcome(
             door=self._identity.door,
             command=command,
             result="refused" if reason else "done",
             reason=reason,
-            boot=self._boot,
-            seq=self._next(),
+            boot=self._telling.boot,
+            seq=self._telling.next_seq(),
             lock=self._reading.lock,
             contact=self._reading.contact,
         )
-        signed = self._signed(outcome)
-        self._publish("outcome", signed)
-        self._recorder.put(Entry(command, "outcome", signed.payload(), acted=reason is None))
+        self._telling.answer(outcome, lasting)
 
-    def _happened(self, kind: EventKind, reason: Refusal | None = None) -> None:
-        now = datetime.now(UTC)
-        if self._gate.admits((kind, reason), now):
-            self._report(kind, reason, HeldBack(1, now))
+    def _tell_all(self, kinds: list[EventKind]) -> None:
+        for kind in kinds:
+            self._telling.happened(kind)
 
-    def _report(self, kind: EventKind, reason: Refusal | None, happened: HeldBack) -> None:
-        """Onto the disk; it is told when it is durable, or when there is no room counted."""
-        event = Event(
-            id=f"{self._boot}-{self._next()}-{self._mark}",
-            door=self._identity.door,
-            kind=kind,
-            reason=reason,
-            count=happened.count,
-            happened_at=happened.first_at,
-        )
-        entry = Entry(event.id, kind, self._signed(event).payload(), key=(kind, reason), counts=happened)
-        if not self._recorder.put(entry):
-            self._gate.hold((kind, reason), happened)
 
-    def _recorded(self, applied: Applied) -> None:
-        self._tell([entry for entry in applied.kept if entry.what == "event"])
-        for entry in applied.no_room:
-            if entry.key and entry.counts:
-                self._gate.hold(entry.key, entry.counts)
+def _lasting_text(lasting: Lasting) -> tuple[str, str]:
+    return "modes", orjson.dumps({"locked": lasting.locked, "lockdown": lasting.lockdown}).decode()
 
-    def _tell(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            self._wire.publish(self._identity.topic("up", entry.what), entry.payload)
 
-    async def _resend(self) -> None:
-        while True:
-            try:
-                async with asyncio.timeout(RESEND_SECONDS):
-                    await self._resend_now.wait()
-            except TimeoutError:
-                pass
-            self._resend_now.clear()
-            if self._wire.connected and self._recorder.waiting:
-                self._tell(await self._recorder.oldest(RESEND_BATCH))
+def _lasting_of(kept: dict[str, str]) -> Lasting:
+    return Lasting(**orjson.loads(kept["modes"])) if "modes" in kept else Lasting()
 
-    async def _tell_counts(self) -> None:
-        remembered = dict(self._gate.held)
-        while True:
-            await asyncio.sleep(COUNT_SECONDS)
-            for (kind, reason), held in self._gate.due().items():
-                self._report(cast("EventKind", kind), cast("Refusal | None", reason), held)
-            if self._gate.held != remembered:
-                remembered = dict(self._gate.held)
-                await self._recorder.remember_held(remembered)
 
-    def _next(self) -> int:
-        self._seq += 1
-        return self._seq
-
-    def _signed(self, message: Message) -> Signed:
-        return Signed.sign(message, self._identity.own_key, self._identity.door)
-
-    def _publish(self, what: str, message: Message, *, qos: int = 1, retain: bool = False) -> None:
-        self._wire.publish(self._identity.topic("up", what), message.payload(), qos=qos, retain=retain)
+def _penalties_of(kept: dict[str, str]) -> dict[str, Penalty]:
+    return {name: Penalty(*values) for name, values in orjson.loads(kept.get("tries", "{}")).items()}
 
 
 async def _every(seconds: float, work: Callable[[], None]) -> None:

@@ -1,14 +1,16 @@
 """Whether a command may move the relay (D2). Pure: no I/O, the clock and the randomness come from outside.
 
-The door remembers one nonce. A command must bring it back, signed, within `age_limit` seconds by the door's
-own steady clock, and the nonce is forgotten before anything moves. So a recorded, repeated, late, reordered,
-retained or foreign command finds no nonce, and a reboot forgets the only one there is (I3, I4).
+The door remembers one nonce for what the hub asks, and one for what was shown at its reader, so that neither
+overtakes the other. A command must bring one back, signed, within `age_limit` seconds by the door's own steady clock,
+and the nonce is forgotten before anything moves. So a recorded, repeated, late, reordered, retained or foreign command
+finds no nonce, and a reboot forgets those there are (I3, I4).
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from secrets import token_hex
+from typing import get_args
 
 from nacl.signing import VerifyKey
 from pydantic import ValidationError
@@ -21,19 +23,24 @@ from devices.contract.door import (
     Nonce,
     Refusal,
     Signed,
+    Verb,
 )
 from devices.contract.messages import MAX_PAYLOAD_BYTES, Id, Message
 
 NONCE_BYTES = 16
 MOST_GIVEN = 64
 MOST_ACTED = 1000
+VERBS = frozenset(get_args(Verb))
+ANSWERS = frozenset({"pulse", "deny"})
+"""What may be said to somebody at the reader; a denial, and nobody else is denied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Move the relay now, in this turn of the loop. The nonce is spent already."""
+    """Do it now, in this turn of the loop. The nonce is spent already."""
 
     command: Command
+    answers_shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,8 @@ class _Pending:
 class Exchange:
     """The challenges that this door gives and the commands that it may act on.
 
-    `acted` are commands that the door acted on before its last start, as far as the journal knows.
+    `acted` are commands that the door acted on before its last start, as far as the journal knows. A key id of None
+    stands for any: an enrolment may name none.
     """
 
     def __init__(
@@ -78,14 +86,36 @@ class Exchange:
         acted: Iterable[str] = (),
     ) -> None:
         self._door = door
-        self._hub_key = hub_key
-        self._hub_key_id = hub_key_id
+        self._enrolled: dict[str | None, VerifyKey] = {hub_key_id: hub_key}
+        self._keys = self._enrolled
         self._clock = clock
         self._age_limit = age_limit
         self._make_nonce = make_nonce
         self._pending: _Pending | None = None
+        self._shown: _Pending | None = None
         self._given: OrderedDict[str, str] = OrderedDict()
         self._acted: OrderedDict[str, None] = OrderedDict.fromkeys(acted)
+
+    def believe(self, keys: Mapping[str, VerifyKey]) -> None:
+        """Whose commands count from now on, by key id; none: the enrolment's key again."""
+        self._keys = {key_id: key for key_id, key in keys.items()} or self._enrolled  # noqa: C416 (for its type)
+
+    def key(self, key_id: str) -> VerifyKey | None:
+        """The hub's key of this id, as far as it is believed."""
+        return self._keys.get(key_id) or self._keys.get(None)
+
+    @property
+    def key_ids(self) -> tuple[str, ...]:
+        return tuple(sorted(key_id for key_id in self._keys if key_id))
+
+    def shown(self, command: str) -> Nonce:
+        """A fresh nonce for the answer to what was just shown; the one before is forgotten."""
+        self._shown = _Pending(command, self._make_nonce(), self._clock())
+        return self._shown.nonce
+
+    def decided_alone(self) -> None:
+        """The door has decided by its list: an answer that comes now opens nothing."""
+        self._shown = None
 
     def challenge(self, payload: bytes, *, retained: bool) -> Challenge | None:
         """The challenge for a request; None when the request is none of ours to answer.
@@ -118,27 +148,34 @@ class Exchange:
             return claim
         if claim.command in self._acted:
             return Refuse("replayed")
-        pending = self._pending
-        if pending is None or (pending.nonce, pending.command) != (claim.nonce, claim.command):
+        wanted = (claim.nonce, claim.command)
+        if self._shown is not None and wanted == (self._shown.nonce, self._shown.command):
+            pending, self._shown = self._shown, None
+            decision = self._judge(payload, claim, pending, ANSWERS, answers_shown=True)
+        elif self._pending is not None and wanted == (self._pending.nonce, self._pending.command):
+            pending, self._pending = self._pending, None
+            del self._given[claim.nonce]
+            decision = self._judge(payload, claim, pending, VERBS - {"deny"}, answers_shown=False)
+        else:
             return self._refuse_unasked(claim)
-        self._pending = None
-        del self._given[claim.nonce]
-        decision = self._judge(payload, claim, pending)
         if isinstance(decision, Act):
             self._acted[claim.command] = None
             _trim(self._acted, MOST_ACTED)
         return decision
 
-    def _judge(self, payload: bytes, claim: _Claim, pending: _Pending) -> Act | Refuse:
+    def _judge(
+        self, payload: bytes, claim: _Claim, pending: _Pending, verbs: frozenset[str], *, answers_shown: bool
+    ) -> Act | Refuse:
         """A command that brought the nonce back, which is spent by now."""
         if not self._is_young(pending, self._clock()):
             return Refuse("late", claim.command)
-        if claim.verb != "pulse":
+        if claim.verb not in verbs:
             return Refuse("unknown_verb", claim.command)
         try:
-            return Act(Command.model_validate_json(Signed.model_validate_json(payload).content))
+            command = Command.model_validate_json(Signed.model_validate_json(payload).content)
         except ValidationError:
             return Refuse("malformed", claim.command)
+        return Act(command, answers_shown)
 
     def _claim(self, payload: bytes) -> _Claim | Refuse:
         """Who says what: the signed fields, once the signature is the hub's and the door is this one."""
@@ -148,7 +185,8 @@ class Exchange:
             signed = Signed.model_validate_json(payload)
         except ValidationError:
             return Refuse("malformed")
-        if self._hub_key_id not in {None, signed.key} or not signed.is_by(self._hub_key):
+        key = self.key(signed.key)
+        if key is None or not signed.is_by(key):
             return Refuse("bad_signature")
         try:
             claim = _Claim.model_validate_json(signed.content)

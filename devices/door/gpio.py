@@ -2,16 +2,18 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from devices.contract.door import Contact, Lock
+from devices.contract.door import Contact, Input, Lock, Power
 from devices.door.hardware import HardwareError, Reading
 
 SETTLE_SECONDS = 0.2
+INPUTS: tuple[Input, ...] = ("fire", "tamper", "mains_lost")
 READ_AFTER_SECONDS = 0.05
 """A thread of its own ends a pulse, maybe a little after we would look."""
 
@@ -24,6 +26,9 @@ class Pins(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    power: Power = Field(
+        description="fail_secure: without power the door stays locked; fail_safe: it lets go, as a magnet does"
+    )
     relay: Pin = 17
     relay_active_high: bool = Field(default=True, description="false: the relay board pulls at a low level")
     contact: Pin | None = Field(default=27, description="null: this door has no contact")
@@ -31,6 +36,11 @@ class Pins(BaseModel):
         default=True, description="the pin is at ground while the door is closed; false: while it is open"
     )
     exit_button: Pin | None = Field(default=22, description="to ground when pressed; null: not wired to us")
+    fire: Pin | None = Field(
+        default=None, description="to ground while the fire alarm has released the lock; seen only"
+    )
+    tamper: Pin | None = Field(default=None, description="to ground while the box is open")
+    mains_lost: Pin | None = Field(default=None, description="to ground while it runs on its battery")
     bounce_ms: int = Field(default=50, ge=0, le=1000)
 
     @classmethod
@@ -40,10 +50,11 @@ class Pins(BaseModel):
 
 
 class GpioDoor:
-    """Hardware by gpiozero. The relay is made idle when it is taken, and a thread of its own ends each pulse.
+    """Hardware by gpiozero. The door is locked when the relay is taken, and a thread of its own ends each pulse.
 
-    So a busy loop cannot hold a door open. A process that is killed during a pulse lets go of the pin, and
-    what the line does then is the board's affair: choose a relay board that is idle at high impedance.
+    A fail-secure lock opens while the relay is on, a fail-safe one is locked by it. A busy loop cannot hold a door
+    open. A process that is killed during a pulse lets go of the pin, and what the line does then is the board's
+    affair: choose a relay board that is idle at high impedance.
     """
 
     def __init__(self, pins: Pins, factory: Any = None) -> None:
@@ -52,6 +63,9 @@ class GpioDoor:
         self._relay: Any = None
         self._contact: Any = None
         self._exit: Any = None
+        self._inputs: dict[Input, Any] = {}
+        self._is_held = False
+        self.power = pins.power
         self._settled = False
         self._last = Reading()
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -67,7 +81,10 @@ class GpioDoor:
         pins, seconds = self._pins, self._pins.bounce_ms / 1000 or None
         try:
             self._relay = gpiozero.OutputDevice(
-                pins.relay, active_high=pins.relay_active_high, initial_value=False, pin_factory=self._factory
+                pins.relay,
+                active_high=pins.relay_active_high,
+                initial_value=self._value_of("locked"),
+                pin_factory=self._factory,
             )
             if pins.contact is not None:
                 self._contact = gpiozero.Button(
@@ -79,6 +96,11 @@ class GpioDoor:
                     pins.exit_button, pull_up=True, bounce_time=seconds, pin_factory=self._factory
                 )
                 self._exit.when_pressed = lambda: loop.call_soon_threadsafe(on_exit)
+            for name in INPUTS:
+                if (pin := getattr(pins, name)) is not None:
+                    button = gpiozero.Button(pin, pull_up=True, bounce_time=seconds, pin_factory=self._factory)
+                    button.when_pressed = button.when_released = lambda: loop.call_soon_threadsafe(self._look)
+                    self._inputs[name] = button
         except gpiozero.GPIOZeroError as error:
             self.close()
             raise HardwareError(str(error)) from error
@@ -86,24 +108,57 @@ class GpioDoor:
         self._later("settle", SETTLE_SECONDS, self._settle)
 
     def pulse(self, pulse_ms: int) -> None:
-        if self._relay is None:
-            raise HardwareError("not started")
-        if self._end_of_pulse is not None:
-            self._end_of_pulse.cancel()
-        end = self._end_of_pulse = threading.Timer(pulse_ms / 1000, self._relay.off)
+        end = threading.Timer(pulse_ms / 1000, self._relock)
         end.daemon = True
-        try:
-            end.start()  # before the relay is on: a pulse that nothing ends must not begin
-            self._relay.on()
-        except Exception as error:  # gpiozero lets its back ends' own errors through
-            raise HardwareError(str(error) or type(error).__name__) from error
+        self._stop_timer()
+        with self._driving():
+            end.start()  # before the lock is released: a pulse that nothing ends must not begin
+            self._end_of_pulse = end
+            self._relay.value = self._value_of("unlocked")
         self._look()
         self._later("pulse", pulse_ms / 1000 + READ_AFTER_SECONDS, self._look)
+
+    def unlock(self) -> None:
+        self._is_held = True
+        with self._driving():
+            self._relay.value = self._value_of("unlocked")
+        self._look()
+
+    def lock(self) -> None:
+        self._is_held = False
+        self._stop_timer()
+        with self._driving():
+            self._relay.value = self._value_of("locked")
+        self._look()
+
+    @contextmanager
+    def _driving(self) -> Iterator[None]:
+        if self._relay is None:
+            raise HardwareError("not started")
+        try:
+            yield
+        except Exception as error:  # gpiozero lets its back ends' own errors through
+            raise HardwareError(str(error) or type(error).__name__) from error
+
+    def _relock(self) -> None:
+        """In the timer's thread."""
+        relay = self._relay
+        if relay is not None and not self._is_held:
+            relay.value = self._value_of("locked")
+
+    def _stop_timer(self) -> None:
+        if self._end_of_pulse is not None:
+            self._end_of_pulse.cancel()
+
+    def _value_of(self, lock: Lock) -> bool:
+        """Of the relay; a fail-safe lock needs power to be locked."""
+        return (lock == "unlocked") == (self.power == "fail_secure")
 
     def reading(self) -> Reading:
         if not self._settled:
             return Reading()
-        return Reading(self._lock(), self._door())
+        inputs = frozenset(name for name, button in self._inputs.items() if button.is_pressed)
+        return Reading(self._lock(), self._door(), inputs)
 
     def close(self) -> None:
         for timer in self._timers.values():
@@ -111,10 +166,11 @@ class GpioDoor:
         self._timers.clear()
         if self._end_of_pulse is not None:
             self._end_of_pulse.cancel()
-        for device in (self._relay, self._contact, self._exit):
+        for device in (self._relay, self._contact, self._exit, *self._inputs.values()):
             if device is not None:
                 device.close()
         self._relay = self._contact = self._exit = None
+        self._inputs = {}
 
     def _settle(self) -> None:
         self._settled = True
@@ -126,7 +182,7 @@ class GpioDoor:
             self._on_change(reading)
 
     def _lock(self) -> Lock:
-        return "unlocked" if self._relay.value else "locked"
+        return "unlocked" if bool(self._relay.value) == self._value_of("unlocked") else "locked"
 
     def _door(self) -> Contact:
         if self._contact is None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from devices.contract.door import Contact, Lock
+from devices.contract.door import Contact, Input, Lock, Power
 
 
 class HardwareError(Exception):
@@ -17,6 +17,7 @@ class Reading:
 
     lock: Lock = "unknown"
     contact: Contact = "unknown"
+    inputs: frozenset[Input] = frozenset()
 
 
 class Hardware(Protocol):
@@ -25,8 +26,20 @@ class Hardware(Protocol):
     def start(self, on_change: Callable[[Reading], None], on_exit: Callable[[], None]) -> None:
         """Take the pins, relay idle, and begin to tell. Raises HardwareError."""
 
+    power: Power
+    """What the lock does when the power is gone."""
+
     def pulse(self, pulse_ms: int) -> None:
-        """Release the lock for this long, beginning before this returns. Raises HardwareError."""
+        """Release the lock for this long, beginning before this returns. Raises HardwareError.
+
+        A door that stands unlocked stays so.
+        """
+
+    def unlock(self) -> None:
+        """Release the lock until `lock`. Raises HardwareError."""
+
+    def lock(self) -> None:
+        """End an `unlock` and a pulse. Raises HardwareError."""
 
     def reading(self) -> Reading:
         """What is known now; unknown until the first steady reading."""

@@ -3,12 +3,15 @@
 SQLite in WAL mode with synchronous=FULL: when `apply` returns, fsync has been done. Each kind of event has a
 quota, so the file stays under MOST_PAGES whatever happens at the door; what finds no room is handed back to
 be counted (flood.py). Of outcomes the oldest gives way: the hub has called it unknown long ago.
+
+Events are numbered here, when there is room for them, so that the numbers have no gaps, also across restarts.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
@@ -16,15 +19,22 @@ from secrets import token_hex
 from devices.door.exchange import MOST_ACTED
 from devices.door.flood import HeldBack, Key
 
-QUOTAS = {"command_refused": 200, "exit_button": 300, "forced_open": 300, "started": 100, "outcome": 100}
-MOST_PAGES = 2000
-"""8 MB; the quotas stay far below, this is the brace."""
+QUOTAS = {"granted": 100_000, "denied": 30_000, "exit_button": 20_000, "command_refused": 200, "outcome": 100}
+OTHERS = 1000
+"""Of each other kind."""
+MOST_PAGES = 50_000
+"""200 MB; the quotas stay below, this is the brace."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS start (
   one INTEGER PRIMARY KEY CHECK (one = 1), boot INTEGER NOT NULL, mark TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS waiting (
   n INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS numbered (event TEXT PRIMARY KEY, number INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS numbered_number ON numbered (number);
+CREATE TABLE IF NOT EXISTS newest (one INTEGER PRIMARY KEY CHECK (one = 1), number INTEGER NOT NULL);
+INSERT OR IGNORE INTO newest VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS lasting (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS acted (n INTEGER PRIMARY KEY AUTOINCREMENT, command TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS held (
   kind TEXT NOT NULL, reason TEXT, count INTEGER NOT NULL, first_at TEXT NOT NULL);
@@ -33,11 +43,17 @@ CREATE TABLE IF NOT EXISTS held (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A signed message that waits for its receipt. `kind` is an event's kind, or `outcome`."""
+    """A signed message that waits for its receipt. `kind` is an event's kind, or `outcome`.
+
+    An event is signed when it gets its number: `numbered` makes the payload of it. `lasting` is to outlive a restart
+    from the same moment on.
+    """
 
     id: str
     kind: str
-    payload: bytes
+    payload: bytes = b""
+    numbered: Callable[[int], bytes] | None = None
+    lasting: tuple[str, str] | None = None
     acted: bool = False
     counts: HeldBack | None = None
     key: Key | None = None
@@ -55,6 +71,17 @@ class Receipt:
     of: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """Something to remember over restarts."""
+
+    name: str
+    value: str
+
+
+Change = Entry | Receipt | Lasting
+
+
 @dataclass(slots=True)
 class Applied:
     """`kept` is durable, `no_room` is not kept; `waiting` entries are on disk now."""
@@ -62,6 +89,9 @@ class Applied:
     kept: list[Entry] = field(default_factory=list)
     no_room: list[Entry] = field(default_factory=list)
     waiting: int = 0
+    oldest: int | None = None
+    """The number of the oldest event that waits."""
+    newest: int = 0
 
 
 class Journal:
@@ -74,6 +104,7 @@ class Journal:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = directory / "journal.sqlite"
         self.was_damaged = False
+        self._counts: Counter[str] = Counter()
         try:
             self._open()
         except sqlite3.DatabaseError as error:
@@ -82,27 +113,60 @@ class Journal:
             self._move_aside()
             self._open()
 
-    def apply(self, changes: Sequence[Entry | Receipt]) -> Applied:
+    def apply(self, changes: Sequence[Change]) -> Applied:
         """Keep entries and drop receipted ones, in this order, in one transaction."""
-        applied = Applied()
-        with self._database:
-            for change in changes:
-                if isinstance(change, Receipt):
-                    self._database.execute("DELETE FROM waiting WHERE id = ?", (change.of,))
-                elif self._has_room(change):
-                    self._keep(change)
-                    applied.kept.append(change)
-                else:
-                    applied.no_room.append(change)
+        applied, counts = Applied(), self._counts.copy()
+        try:
+            with self._database:
+                for change in changes:
+                    self._apply(change, applied)
+        except sqlite3.Error:
+            self._counts = counts
+            raise
         applied.waiting = self.count()
+        applied.oldest, applied.newest = self.numbers()
         return applied
 
+    def _apply(self, change: Change, applied: Applied) -> None:
+        if isinstance(change, Receipt):
+            gone = self._database.execute("DELETE FROM waiting WHERE id = ? RETURNING kind", (change.of,)).fetchall()
+            self._counts.subtract(kind for (kind,) in gone)
+            self._database.execute("DELETE FROM numbered WHERE event = ?", (change.of,))
+        elif isinstance(change, Lasting):
+            self._remember(change.name, change.value)
+        elif change.kind == "outcome" or self._counts[change.kind] < QUOTAS.get(change.kind, OTHERS):
+            applied.kept.append(self._keep(change))
+        else:
+            applied.no_room.append(change)
+
+    def number_old(self, again: Callable[[bytes, int], bytes]) -> None:
+        """Give events of a journal from before there were numbers theirs; `again` signs a payload with its number."""
+        old = "kind != 'outcome' AND id NOT IN (SELECT event FROM numbered)"
+        query = f"SELECT id, payload FROM waiting WHERE {old} ORDER BY n"  # noqa: S608 (our own words)
+        with self._database:
+            for name, payload in self._database.execute(query).fetchall():
+                number = self.numbers()[1] + 1
+                self._database.execute("INSERT INTO numbered VALUES (?, ?)", (name, number))
+                self._database.execute("UPDATE newest SET number = ?", (number,))
+                self._database.execute("UPDATE waiting SET payload = ? WHERE id = ?", (again(payload, number), name))
+
+    def numbers(self) -> tuple[int | None, int]:
+        """Of the oldest event that waits, and of the newest that ever was."""
+        oldest = self._database.execute("SELECT min(number) FROM numbered").fetchone()[0]
+        return oldest, int(self._database.execute("SELECT number FROM newest").fetchone()[0])
+
+    def lasting(self) -> dict[str, str]:
+        return dict(self._database.execute("SELECT name, value FROM lasting"))
+
+    def _remember(self, name: str, value: str) -> None:
+        self._database.execute("INSERT OR REPLACE INTO lasting VALUES (?, ?)", (name, value))
+
     def count(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM waiting").fetchone()[0])
+        return self._counts.total()
 
     def oldest(self, most: int) -> list[Entry]:
         rows = self._database.execute("SELECT id, kind, payload FROM waiting ORDER BY n LIMIT ?", (most,))
-        return [Entry(*row) for row in rows]
+        return [Entry(name, kind, payload) for name, kind, payload in rows]
 
     def acted(self) -> list[str]:
         """The last commands that moved the relay, oldest first."""
@@ -137,6 +201,9 @@ class Journal:
                     "INSERT INTO start VALUES (1, 1, ?) ON CONFLICT DO UPDATE SET boot = boot + 1",
                     (token_hex(4),),
                 )
+            self._counts = Counter(
+                dict(self._database.execute("SELECT kind, count(*) FROM waiting GROUP BY kind").fetchall())
+            )
             self.boot, self.mark = self._database.execute("SELECT boot, mark FROM start").fetchone()
             with closing(self._database.execute("PRAGMA quick_check")) as check:
                 if (found := check.fetchone()[0]) != "ok":
@@ -153,26 +220,30 @@ class Journal:
             if ".damaged-" not in path.name:
                 path.rename(path.with_name(f"{path.name}.damaged-{stamp}"))
 
-    def _has_room(self, entry: Entry) -> bool:
-        if entry.kind == "outcome":
-            return True
-        of_kind = "SELECT count(*) FROM waiting WHERE kind = ?"
-        return int(self._database.execute(of_kind, (entry.kind,)).fetchone()[0]) < QUOTAS[entry.kind]
-
-    def _keep(self, entry: Entry) -> None:
+    def _keep(self, entry: Entry) -> Entry:
+        """With its number in it. What is kept twice, as after a disk that was stuck, stays as it is."""
+        known = self._database.execute("SELECT payload FROM waiting WHERE id = ?", (entry.id,)).fetchone()
+        if known is not None:
+            return replace(entry, payload=known[0])
+        if entry.numbered is not None:
+            number = self.numbers()[1] + 1
+            entry = replace(entry, payload=entry.numbered(number))
+            self._database.execute("INSERT INTO numbered VALUES (?, ?)", (entry.id, number))
+            self._database.execute("UPDATE newest SET number = ?", (number,))
+        if entry.lasting is not None:
+            self._remember(*entry.lasting)
         self._database.execute(
             "INSERT INTO waiting (id, kind, payload) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             (entry.id, entry.kind, entry.payload),
         )
-        if entry.kind == "outcome":
-            self._database.execute(
-                "DELETE FROM waiting WHERE kind = 'outcome' AND n <= "
-                "(SELECT n FROM waiting WHERE kind = 'outcome' ORDER BY n DESC LIMIT 1 OFFSET ?)",
-                (QUOTAS["outcome"],),
-            )
+        self._counts[entry.kind] += 1
+        if entry.kind == "outcome" and self._counts["outcome"] > QUOTAS["outcome"]:
+            self._database.execute("DELETE FROM waiting WHERE n = (SELECT min(n) FROM waiting WHERE kind = 'outcome')")
+            self._counts["outcome"] -= 1
         if entry.acted:
             self._database.execute("INSERT INTO acted (command) VALUES (?) ON CONFLICT DO NOTHING", (entry.id,))
             self._database.execute(
                 "DELETE FROM acted WHERE n <= (SELECT n FROM acted ORDER BY n DESC LIMIT 1 OFFSET ?)",
                 (MOST_ACTED,),
             )
+        return entry

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from devices.door.flood import HeldBack, Key
-from devices.door.journal import Applied, Entry, Journal, Receipt
+from devices.door.journal import Applied, Change, Entry, Journal, Lasting
 
 log = structlog.get_logger("door.recorder")
 
@@ -18,6 +18,8 @@ T = TypeVar("T")
 MOST_QUEUED = 2000
 MOST_TOGETHER = 200
 RETRY_SECONDS = 5.0
+KEEP_SECONDS = 1.0
+"""Somebody stands at the door."""
 
 
 class Recorder:
@@ -36,14 +38,15 @@ class Recorder:
     ) -> None:
         self.problem: str | None = None
         self.waiting = journal.count()
+        self.oldest_number, self.newest_number = journal.numbers()
         self._journal = journal
         self._on_applied = on_applied
         self._on_stuck = on_stuck
-        self._changes: asyncio.Queue[Entry | Receipt] = asyncio.Queue(MOST_QUEUED)
-        self._at_hand: list[Entry | Receipt] = []
+        self._changes: asyncio.Queue[Change] = asyncio.Queue(MOST_QUEUED)
+        self._at_hand: list[Change] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
-    def put(self, change: Entry | Receipt) -> bool:
+    def put(self, change: Change) -> bool:
         """Queue one change; False when the disk has been stuck for so long that there is no room."""
         try:
             self._changes.put_nowait(change)
@@ -59,6 +62,37 @@ class Recorder:
         except sqlite3.Error as error:
             self._stuck(error)
             return []
+
+    async def keep(self, entry: Entry) -> bool:
+        """Now, and durable when True. What must stand written before something is done; it is not done later."""
+        writing = asyncio.ensure_future(self._on_disk(partial(self._journal.apply, [entry])))
+        done, _ = await asyncio.wait({writing}, timeout=KEEP_SECONDS)
+        if not done:
+            writing.add_done_callback(self._kept_late)
+            self._stuck(sqlite3.OperationalError("it takes too long"))
+            return False
+        return self._has_kept(writing)
+
+    def _has_kept(self, writing: "asyncio.Future[Applied]") -> bool:
+        try:
+            applied = writing.result()
+        except sqlite3.Error as error:
+            self._stuck(error)
+            return False
+        self._note(applied)
+        return bool(applied.kept)
+
+    def _kept_late(self, writing: "asyncio.Future[Applied]") -> None:
+        if not writing.cancelled():
+            self._has_kept(writing)
+
+    def _note(self, applied: Applied) -> None:
+        self.waiting, self.oldest_number, self.newest_number = applied.waiting, applied.oldest, applied.newest
+        self._on_applied(applied)
+
+    def put_lasting(self, name: str, value: str) -> bool:
+        """What is to outlive a restart, as soon as the disk has time."""
+        return self.put(Lasting(name, value))
 
     async def remember_held(self, held: dict[Key, HeldBack]) -> None:
         try:
@@ -84,8 +118,7 @@ class Recorder:
                 else:
                     self._at_hand = []
                     self.problem = None
-                    self.waiting = applied.waiting
-                    self._on_applied(applied)
+                    self._note(applied)
 
     def close(self) -> None:
         """Write the rest and close the file. What is written twice is kept once."""
@@ -96,7 +129,7 @@ class Recorder:
             self._stuck(error)
         self._journal.close()
 
-    def _queued(self, most: int) -> list[Entry | Receipt]:
+    def _queued(self, most: int) -> list[Change]:
         return [self._changes.get_nowait() for _ in range(min(most, self._changes.qsize()))]
 
     def _stuck(self, error: sqlite3.Error) -> None:

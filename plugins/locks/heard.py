@@ -22,8 +22,12 @@ class Heard:
         return self._standing.key(door_id)
 
     async def state(self, state: door.State) -> None:
-        if await self._standing.take(state):
-            await self._reports.compare(state)
+        if not self._standing.note(state):
+            return
+        finding = self._reports.compare(state)  # before any wait: events that came after it are not its affair
+        await self._standing.keep(state)
+        if finding is not None:
+            await self._reports.keep(finding)
 
     async def outcome(self, outcome: door.Outcome) -> None:
         await self._locks.outcome(outcome)

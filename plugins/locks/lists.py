@@ -24,7 +24,6 @@ LOOK_SECONDS = 60.0
 RETRY_SECONDS = 2.0
 GATHER_SECONDS = 0.05
 """A burst of changes, as when the directory has been read, makes one list."""
-AT_ONCE = 4
 
 
 class Lists:
@@ -61,16 +60,9 @@ class Lists:
         """
         latest = await self._context.store.read(access_rows.lists)
         columns = _ColumnsOf(self._access.roll)
-        turns = asyncio.Semaphore(AT_ONCE)
-
-        async def one(device: Device) -> None:
-            async with turns:
+        for device in self._context.devices.of_kind(door.KIND):
+            if device.id in self._standing:
                 await self._make(device, latest.get(device.id), columns)
-
-        async with asyncio.TaskGroup() as group:
-            for device in self._context.devices.of_kind(door.KIND):
-                if device.id in self._standing:
-                    group.create_task(one(device))
 
     async def publish_again(self) -> None:
         """What is retained, after the broker has come back."""

@@ -1,6 +1,5 @@
 """What doors report: taken in order and without gaps; what is missing is an alarm, and never silently skipped."""
 
-import asyncio
 from dataclasses import dataclass
 
 import structlog
@@ -16,8 +15,20 @@ log = structlog.get_logger("locks")
 
 @dataclass
 class _Journal:
-    """`last` is the number of the latest event that was taken, of the journal `mark`."""
+    """`last` is the number of the latest event that was taken, of the journal `mark` of the door with this key."""
 
+    mark: str
+    last: int
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """From where a journal goes on; `problem`: what is wrong with it, and how many events that is."""
+
+    door: str
+    problem: str | None
+    count: int
     mark: str
     last: int
 
@@ -26,11 +37,13 @@ class Reports:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._journals: dict[str, _Journal] = {}
-        self.came = asyncio.Event()
 
     async def load(self) -> None:
+        """Of doors that are new here, or were enrolled anew; of the others we know more than the store does yet."""
         for door_id, position in (await self._context.store.read(rows.doors)).items():
-            self._journals[door_id] = _Journal(position.mark, position.last_event)
+            known = self._journals.get(door_id)
+            if known is None or known.key != position.verify_key:
+                self._journals[door_id] = _Journal(position.mark, position.last_event, position.verify_key)
 
     async def take(self, event: door.Event) -> bool:
         """Durable when True: the door may have its receipt. False: it comes too early, and comes again in its turn."""
@@ -54,26 +67,30 @@ class Reports:
             raise
         return True
 
-    async def compare(self, state: door.State) -> None:
+    def compare(self, state: door.State) -> Finding | None:
         """A state says which events still wait: what is neither here nor waiting there is lost."""
         journal = self._journals.setdefault(state.door, _Journal("", 0))
         oldest_to_come = state.waiting_from or state.newest + 1
-        is_anew = bool(journal.mark) and state.mark != journal.mark
+        was_known = bool(journal.mark)
+        is_anew = was_known and state.mark != journal.mark
         missing = 0 if is_anew else oldest_to_come - 1 - journal.last
         is_rewound = not is_anew and state.newest < journal.last
         if journal.mark == state.mark and missing <= 0 and not is_rewound:
-            return
-        was_known = bool(journal.mark)
+            return None
+        first_here = 0 if was_known else journal.last  # an event may have come before the first state
+        journal.mark, journal.last = state.mark, max(oldest_to_come - 1, first_here)
+        if not was_known:
+            return Finding(state.door, None, 0, journal.mark, journal.last)
         problem = "journal_anew" if is_anew else "events_missing" if missing > 0 else "journal_rewound"
-        journal.mark, journal.last = state.mark, oldest_to_come - 1
-        at = now()
+        return Finding(state.door, problem, max(missing, 1), journal.mark, journal.last)
 
+    async def keep(self, finding: Finding) -> None:
         def write(connection: Connection) -> None:
-            rows.keep_last_event(connection, state.door, journal.mark, journal.last)
-            if was_known:
-                rows.notice(connection, state.door, problem, max(missing, 1), at)
+            rows.keep_last_event(connection, finding.door, finding.mark, finding.last)
+            if finding.problem:
+                rows.notice(connection, finding.door, finding.problem, finding.count, now())
                 self._context.touch(connection, "doors")
 
-        if was_known:
-            log.error(problem, door=state.door, count=max(missing, 1))
+        if finding.problem:
+            log.error(finding.problem, door=finding.door, count=finding.count)
         await self._context.store.write(write)

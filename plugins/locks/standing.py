@@ -21,6 +21,7 @@ class _Known:
     seq: int
     state: door.State | None = None
     heard: float | None = None
+    is_kept: bool = False
 
 
 class Standing:
@@ -46,18 +47,22 @@ class Standing:
         known = self._known.get(door_id)
         return known.key if known else None
 
-    async def take(self, state: door.State) -> bool:
-        """False for one that is played again."""
+    def note(self, state: door.State) -> bool:
+        """At once, in the order of arrival. False for one that is played again."""
         known = self._known[state.door]
         if (state.boot, state.seq) <= (known.boot, known.seq):
             self._context.devices.refused(state.door, "state: played again")
             return False
         before, known.state = known.state, state
         known.boot, known.seq, known.heard = state.boot, state.seq, time.monotonic()
-        if before is None or _looks(before) != _looks(state):
-            await self._context.store.write(lambda connection: rows.keep_position(connection, state))
+        known.is_kept = before is not None and _looks(before) == _looks(state)
         self._context.live.touch("doors")
         return True
+
+    async def keep(self, state: door.State) -> None:
+        """How far it has come, when it looks otherwise than before."""
+        if not self._known[state.door].is_kept:
+            await self._context.store.write(lambda connection: rows.keep_position(connection, state))
 
     def of(self, door_id: str) -> DoorState:
         """As it may be shown: unknown without a confirmation younger than 30 s (I9)."""

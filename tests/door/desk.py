@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from nacl.signing import SigningKey
 
+from devices.access.lists import AccessList, DoorAccess, Roll
 from devices.contract.door import (
     Challenge,
     ChallengeRequest,
@@ -15,6 +16,7 @@ from devices.contract.door import (
     Event,
     EventReceipt,
     Outcome,
+    Shown,
     Signed,
     State,
 )
@@ -28,6 +30,7 @@ MODELS: dict[str, type[Message]] = {
     "challenge": Challenge,
     "outcome": Outcome,
     "event": Event,
+    "shown": Shown,
 }
 
 
@@ -113,6 +116,18 @@ class Desk:
         fields |= {"nonce": challenge.nonce, "audit": 1} | changes
         content = Command.model_construct(**fields).payload()
         return Signed.carrying(content, key.sign(content).signature, "hub-1").payload()
+
+    async def tell(self, verb: str, **fields: object) -> Outcome:
+        """The whole exchange for another verb than `pulse`."""
+        outcome, _ = await self.open(verb=verb, pulse_ms=None, **fields)
+        return outcome
+
+    def list_of(self, access: DoorAccess, roll: Roll, key: bytes, **hub_keys: SigningKey) -> bytes:
+        """A list as the hub makes it, for this door."""
+        keys = {name: one.verify_key.encode().hex() for name, one in (hub_keys or {"hub_1": self.hub_key}).items()}
+        named = {name.replace("_", "-"): text for name, text in keys.items()}
+        content = AccessList.of(access, roll, key, named).sealed(self._door_key)
+        return Signed.sign_content(content, self.hub_key, "hub-1").payload()
 
     async def open(self, **changes: object) -> tuple[Outcome, bytes]:
         """A whole exchange: the outcome, and the command as it travelled."""

@@ -42,7 +42,7 @@ async def test_bad_commands_do_nothing_and_are_reported_until_the_receipt(desk: 
     desk.say("command", desk.signed(challenge, door="door-2"))
     desk.say("command", desk.signed(challenge), retain=True)
     desk.say("command", desk.signed(challenge, nonce="0" * 32))
-    desk.say("command", desk.signed(challenge, verb="hold_open"))
+    desk.say("command", desk.signed(challenge, verb="self_destruct"))
     reasons = {
         "replayed",
         "malformed",

@@ -116,7 +116,9 @@ def test_a_bad_command_does_not_disturb_the_honest_one(exchange: Exchange, chang
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"verb": "hold_open"}, "unknown_verb"),
+        ({"verb": "self_destruct"}, "unknown_verb"),
+        ({"verb": "deny", "why": "unknown"}, "unknown_verb"),
+        ({"verb": "hold_open"}, "malformed"),
         ({"pulse_ms": 0}, "malformed"),
         ({"pulse_ms": 3_600_000}, "malformed"),
     ],

@@ -41,7 +41,7 @@ async def until(true: Callable[[], object], seconds: float = 5) -> None:
 
 
 async def started(factory: object, **pins: object) -> tuple[GpioDoor, Told]:
-    door, told = GpioDoor(Pins(bounce_ms=0, **pins), factory), Told()
+    door, told = GpioDoor(Pins(power="fail_secure", bounce_ms=0, **pins), factory), Told()
     door.start(told.readings.append, told.exit)
     return door, told
 
@@ -140,8 +140,11 @@ async def test_a_pin_that_cannot_be_had_says_so(factory) -> None:
 
 def test_the_pins_come_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "pins.json"
-    path.write_text(json.dumps({"relay": "GPIO5", "contact": None}))
-    assert Pins.read(path) == Pins(relay="GPIO5", contact=None)
-    path.write_text(json.dumps({"relais": 5}))
+    path.write_text(json.dumps({"power": "fail_secure", "relay": "GPIO5", "contact": None}))
+    assert Pins.read(path) == Pins(power="fail_secure", relay="GPIO5", contact=None)
+    path.write_text(json.dumps({"relay": 5}))
+    with pytest.raises(ValidationError, match="power"):  # what happens without power must have been thought of
+        Pins.read(path)
+    path.write_text(json.dumps({"power": "fail_safe", "relais": 5}))
     with pytest.raises(ValidationError, match="relais"):
         Pins.read(path)

@@ -1,0 +1,175 @@
+"""Somebody shows something at a reader: the hub is asked, or the door decides by its list."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import structlog
+
+from devices.access.credentials import fingerprint, typed_pin
+from devices.access.deciding import Decision, decide
+from devices.access.deciding import Shown as Fingerprints
+from devices.contract.door import ANSWER_SECONDS, PIN_SECONDS, Command, Shown
+from devices.contract.messages import new_id
+from devices.door.exchange import Exchange
+from devices.door.lists import InUse
+from devices.door.reader import Presented, Reader
+from devices.door.tries import Penalty, Tries
+
+log = structlog.get_logger("door.admission")
+
+MOST_CODE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A decision of the door's own, for the journal."""
+
+    reader: Reader
+    shown: Fingerprints
+    decision: Decision
+
+
+@dataclass(slots=True)
+class _Card:
+    fingerprint: str
+    until: float
+
+
+class Admission:
+    """One thing at a time at each reader.
+
+    `ask` publishes a Shown, False without contact; `admit` is told of what the door decided alone: it writes it down,
+    then opens, and says whether it did.
+    """
+
+    def __init__(
+        self,
+        door: str,
+        exchange: Exchange,
+        clock: Callable[[], float],
+        *,
+        ask: Callable[[Shown], bool],
+        admit: Callable[[Passing], Awaitable[bool]],
+        too_many: Callable[[Reader], None],
+        is_locked_down: Callable[[], bool],
+        before: dict[str, Penalty] | None = None,
+    ) -> None:
+        self.list: InUse | None = None
+        self._door = door
+        self._exchange = exchange
+        self._clock = clock
+        self._ask = ask
+        self._admit = admit
+        self._too_many = too_many
+        self._is_locked_down = is_locked_down
+        self._before = before or {}
+        self._tries: dict[str, Tries] = {}
+        self._cards: dict[str, _Card] = {}
+        self._is_deciding = False
+        self._answer: tuple[str, asyncio.Future[Command]] | None = None
+
+    def penalties(self) -> dict[str, Penalty]:
+        """Of each reader, to be remembered."""
+        return self._before | {name: tries.penalty for name, tries in self._tries.items()}
+
+    def answered(self, command: Command) -> None:
+        """The hub's word on what was shown; the exchange has let it through."""
+        if self._answer is not None and self._answer[0] == command.command and not self._answer[1].done():
+            self._answer[1].set_result(command)
+
+    async def take(self, reader: Reader, presented: Presented) -> None:
+        """What comes while something is being decided is not taken: nobody waits in line for a door to open later."""
+        if self._is_deciding:
+            return
+        self._is_deciding = True
+        try:
+            await self._take(reader, presented)
+        finally:
+            self._is_deciding = False
+
+    async def _take(self, reader: Reader, presented: Presented) -> None:
+        if self._tries_at(reader).penalty.wait_seconds:
+            return reader.show("waiting")
+        if self.list is None:
+            await self._admit(Passing(reader, Fingerprints(), Decision("list_expired")))
+            return reader.show("denied")
+        shown = self._shown(reader, presented, self.list)
+        command = await self._asked(reader, shown, presented.code, self.list)
+        if command is not None:
+            return self._told(reader, shown, command)
+        return await self._alone(reader, shown, self.list)
+
+    def _tries_at(self, reader: Reader) -> Tries:
+        if reader.name not in self._tries:
+            self._tries[reader.name] = Tries(self._clock, self._before.get(reader.name, Penalty()))
+        return self._tries[reader.name]
+
+    def _shown(self, reader: Reader, presented: Presented, known: InUse) -> Fingerprints:
+        """A PIN belongs to the card that was shown just before it."""
+        if presented.card is not None:
+            return Fingerprints(card=fingerprint(known.key, presented.card))
+        if presented.code is not None:
+            return Fingerprints()
+        card = self._cards.pop(reader.name, None)
+        is_near = card is not None and self._clock() < card.until
+        pin = fingerprint(known.key, typed_pin(presented.pin or ""))
+        return Fingerprints(card=card.fingerprint if card and is_near else None, pin=pin)
+
+    async def _asked(self, reader: Reader, shown: Fingerprints, code: str | None, known: InUse) -> Command | None:
+        """The hub's answer; None without contact, or when it took too long, and then none will count any more."""
+        name = new_id()
+        answer: asyncio.Future[Command] = asyncio.get_running_loop().create_future()
+        self._answer = (name, answer)
+        question = Shown(
+            door=self._door,
+            id=name,
+            nonce=self._exchange.shown(name),
+            reader=reader.name,
+            side=reader.side,
+            card=shown.card,
+            pin=shown.pin,
+            code=code[:MOST_CODE] if code else None,
+            list_version=known.access.version,
+            shown_at=datetime.now(UTC),
+        )
+        try:
+            if not self._ask(question):
+                return None
+            await asyncio.wait({answer}, timeout=ANSWER_SECONDS)
+            return answer.result() if answer.done() else None  # in the same step as the nonce is forgotten
+        finally:
+            self._exchange.decided_alone()
+            self._answer = None
+
+    def _told(self, reader: Reader, shown: Fingerprints, command: Command) -> None:
+        if command.verb == "pulse":
+            self._tries_at(reader).succeeded()
+            reader.show("granted")
+        elif command.why == "pin_wanted":
+            self._wants_pin(reader, shown)
+        else:
+            self._denied(reader, command.why or "unknown")
+
+    async def _alone(self, reader: Reader, shown: Fingerprints, known: InUse) -> None:
+        access = known.access.model_copy(update={"lockdown": self._is_locked_down()})
+        decision = decide(access, known.roll, shown, datetime.now(UTC))
+        if decision.reason == "pin_wanted":
+            return self._wants_pin(reader, shown)
+        has_opened = await self._admit(Passing(reader, shown, decision))
+        if decision.is_granted and has_opened:
+            self._tries_at(reader).succeeded()
+            return reader.show("granted")
+        return self._denied(reader, decision.reason)
+
+    def _wants_pin(self, reader: Reader, shown: Fingerprints) -> None:
+        if shown.card is not None:
+            self._cards[reader.name] = _Card(shown.card, self._clock() + PIN_SECONDS)
+        reader.show("pin_wanted")
+
+    def _denied(self, reader: Reader, reason: str) -> None:
+        """What could be guessing counts; somebody who comes at the wrong hour does not guess."""
+        reader.show("denied")
+        if reason in ("unknown", "wrong_pin") and self._tries_at(reader).failed():
+            self._too_many(reader)
