@@ -22,7 +22,7 @@ from plugins.locks import Plugin
 from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError, Order, Where, Who
 from plugins.locks.tables import command as command_table
 from plugins.locks.tables import event as event_table
-from tests.api_client import actions
+from tests.api_client import actions, problem, program
 from tests.conftest import until, until_async
 from tests.door.door_process import DoorProcess
 from tests.door_client import DoorClient
@@ -95,6 +95,24 @@ async def test_a_real_door_with_and_without_its_hub(hub: Hub, tmp_path: Path) ->
         await until(lambda: locks(hub).standing.of("door-9").mode == "held_open")
         assert await locks(hub).locks.tell("door-9", Order("resume"), "vakt") == "done"
         await until(lambda: locks(hub).standing.of("door-9").lock == "locked")
+
+        async with program(hub) as api:
+            shut = await api.post("lockdown", json={"is_on": True, "reason": "øving"})
+            assert await shut.json() == {"results": {"door-9": "done"}}
+            await until(lambda: locks(hub).standing.of("door-9").lockdown)
+            assert (await (await api.get("doors/door-9")).json())["is_locked_down"] is True
+            assert [one["zone"] for one in (await (await api.get("lockdowns")).json())["items"]] == [""]
+            process.say(f"show {CARD}")
+            await until(lambda: [one["signal"] for one in process.lines("reader_shows")][-1] == "denied")
+            assert process.pulses() == 2
+            opened = await api.post("lockdown", json={"is_on": False})
+            assert await opened.json() == {"results": {"door-9": "done"}}
+            held = await api.post("doors/door-9/order", json={"verb": "hold_open", "hold_seconds": 60})
+            assert await held.json() == {"result": "done"}
+            (card,) = (await (await api.get("credentials")).json())["items"]
+            assert card["label"] == "blått kort"
+            assert (await api.post(f"credentials/{card['ref']}/end", json={"why": "lost"})).status == 200
+            assert await problem(await api.post(f"credentials/{card['ref']}/end", json={"why": "lost"})) == "not-found"
     finally:
         await process.stop()
 

@@ -90,6 +90,8 @@ class Controller:
         self._newest_list = int(lasting.get("list_version", "0"))
         self._passage = Passage(clock)
         self._is_open_for_all = False
+        self._told_at: datetime | None = None
+        """When a lockdown was last begun or lifted by order."""
         self._telling = Telling(identity, journal, clock)
         self._lists = Lists(journal.path.parent, identity.door, identity.own_key, self._exchange)
         self._admission = Admission(
@@ -191,6 +193,8 @@ class Controller:
         if command.verb != "deny":
             lasting = self._modes.lasting
             self._answer(command.command, None, _lasting_text(lasting) if lasting != before[1] else None)
+        if command.verb not in ("pulse", "deny"):
+            self._tell_state()
         if act.answers_shown:
             self._admission.answered(command)
         return None
@@ -207,6 +211,7 @@ class Controller:
                 self._modes.resume()
             case "lockdown" | "lift_lockdown":
                 self._modes.set_lockdown(is_on=command.verb == "lockdown")
+                self._told_at = datetime.now(UTC)
             case "deny":
                 return
         self._stand()
@@ -255,7 +260,9 @@ class Controller:
         self._exchange.believe(found.hub_keys)
 
     def _follow_lockdown(self, found: InUse) -> None:
-        """A door that was away when it was ordered hears of it by its list."""
+        """A door that was away when it was ordered hears of it by its list; one from before an order says nothing."""
+        if self._told_at is not None and found.access.made_at <= self._told_at:
+            return
         if found.access.lockdown != self._modes.lasting.lockdown:
             self._modes.set_lockdown(is_on=found.access.lockdown)
             self._telling.recorder.put_lasting(*_lasting_text(self._modes.lasting))

@@ -5,6 +5,7 @@ from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Health, HeldData, Page, Shown
 from hub.plugin import N_, Context, hookimpl
 from plugins.locks.access import Access
+from plugins.locks.access_api import AccessApi
 from plugins.locks.answering import Answers
 from plugins.locks.api import DoorApi
 from plugins.locks.config import Settings
@@ -13,6 +14,7 @@ from plugins.locks.enrolling import enrol_door
 from plugins.locks.heard import Heard
 from plugins.locks.keys import credential_key
 from plugins.locks.lists import Lists
+from plugins.locks.lockdowns import Lockdowns
 from plugins.locks.mqtt import Doors
 from plugins.locks.reports import Reports
 from plugins.locks.service import Locks
@@ -38,6 +40,7 @@ class Plugin:
         self.locks = Locks(context, settings, self.signer, self.doors, self.standing)
         self.access = Access(context, settings, credential_key(context.data / "keys"))
         self.lists = Lists(context, self.access, self.signer, self.doors, self.standing)
+        self.lockdowns = Lockdowns(context, self.access, self.locks)
         self.answers = Answers(context, self.access, self.signer, self.doors, self.standing)
 
     async def start(self) -> None:
@@ -50,6 +53,7 @@ class Plugin:
         self.context.run("lists", self.lists.run)
         self.doors.listen(Heard(self.standing, self.locks, self.reports, self.answers))
         DoorPages(self.context, self.settings, self.locks, self.standing)
+        AccessApi(self.context, self.access, self.locks, self.lockdowns)
         DoorApi(self.context, self.settings, self.locks, self.standing)
 
     @hookimpl

@@ -87,7 +87,7 @@ class Answers:
         row = {
             "id": shown.id,
             "door": shown.door,
-            "actor": "",
+            "actor": rows.AT_READER,
             "reason": reason,
             "asked_at": now(),
             "credential": self._told(decision, tells_grants=access.tells_grants),

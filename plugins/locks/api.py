@@ -19,6 +19,9 @@ MOST_REASON = 200
 RETRY_SECONDS = 60
 
 
+Reason = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=MOST_REASON)]
+
+
 class DoorPath(Query):
     door: Id
 
@@ -33,6 +36,13 @@ class DoorDocument(Document):
     lock: door.Lock
     contact: door.Contact
     age_seconds: float | None = Field(description="how old the state is; null: none has come")
+    mode: door.Mode = Field(description="it follows its schedule, is held open, or is locked until that is taken back")
+    hold_seconds: int = Field(description="how long it is still held open")
+    is_locked_down: bool
+    power: door.Power | None = Field(description="what the lock does without power; null: not heard yet")
+    list_version: int = Field(description="of the access list that it has; 0: none")
+    list_until: datetime | None = Field(description="so long it can decide by itself")
+    inputs: list[str] = Field(description="what is set of fire, tamper, mains_lost, reader_lost")
 
 
 class DoorPage(Page[DoorDocument]):
@@ -42,9 +52,7 @@ class DoorPage(Page[DoorDocument]):
 class Pulse(Request):
     """Open the door for a moment."""
 
-    reason: Annotated[str, BeforeValidator(clean), StringConstraints(max_length=MOST_REASON)] = Field(
-        default="", description="stands in the audit log"
-    )
+    reason: Reason = Field(default="", description="stands in the audit log")
 
 
 class PulseResult(Document):
@@ -54,7 +62,7 @@ class PulseResult(Document):
 
 
 class CommandDocument(Document):
-    """Somebody has opened a door, or tried to."""
+    """Somebody has told a door something, or shown something at it."""
 
     id: Id
     door: Id
@@ -64,9 +72,14 @@ class CommandDocument(Document):
     reason: str
     audit: int = Field(description="the intent's number in the audit log")
     asked_at: datetime
-    outcome: Result | None = Field(description="null: not yet")
+    outcome: Result | None = Field(description="null: not yet; of a denial `done`: it was denied")
     outcome_reason: str | None
     ended_at: datetime | None
+    hold_seconds: int | None
+    why: str | None = Field(description="of a denial")
+    credential: str | None = Field(
+        description="what was shown at the door, as a pseudonym; null: a person's word, or nobody's"
+    )
 
 
 class CommandPage(Page[CommandDocument]):
@@ -175,4 +188,11 @@ class DoorApi:
             lock=state.lock,
             contact=state.contact,
             age_seconds=state.age_seconds,
+            mode=state.mode,
+            hold_seconds=state.hold_seconds,
+            is_locked_down=state.lockdown,
+            power=state.power,
+            list_version=state.list_version,
+            list_until=state.list_until,
+            inputs=list(state.inputs),
         )

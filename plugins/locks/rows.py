@@ -13,6 +13,9 @@ from hub import audit
 from plugins.locks.models import Command, Order, Report, Result
 from plugins.locks.tables import command, door, event
 
+AT_READER = "reader"
+"""The actor of what was shown at a door; whose it was, the pseudonym beside it says."""
+
 
 @dataclass(frozen=True)
 class Position:
@@ -112,9 +115,10 @@ def doors(connection: Connection) -> dict[str, Position]:
     return {row.id: Position(*row[1:]) for row in connection.execute(select(*columns))}
 
 
-def latest_commands(connection: Connection, limit: int = 50) -> list[Command]:
+def latest_commands(connection: Connection, limit: int = 50, *, by_people: bool = False) -> list[Command]:
     columns = [column for column in command.c if column.name != "signs"]
-    rows = connection.execute(select(*columns).order_by(command.c.asked_at.desc()).limit(limit))
+    query = select(*columns).order_by(command.c.asked_at.desc()).limit(limit)
+    rows = connection.execute(query.where(command.c.actor != AT_READER) if by_people else query)
     return [Command(**row._asdict()) for row in rows]
 
 

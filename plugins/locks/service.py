@@ -73,9 +73,11 @@ class Locks:
         return outcome.result  # committed when it came in
 
     async def tell_all(self, doors: Iterable[str], order: Order, actor: str, reason: str) -> dict[str, Result]:
-        """Several doors at once, each with its own exchange; one that is told too often is "refused"."""
+        """Several doors at once, each with its own exchange; one that is away or told too often is "refused"."""
 
         async def one(door_id: str) -> Result:
+            if not self._context.devices.vitals(door_id).is_alive:
+                return "refused"
             try:
                 return await self.tell(door_id, order, actor, reason)
             except TooManyCommandsError:
@@ -150,9 +152,11 @@ class Locks:
 
     # -- what pages show
 
-    async def history(self) -> tuple[list[Command], list[Report]]:
+    async def history(self, *, by_people: bool = False) -> tuple[list[Command], list[Report]]:
+        """The newest of both; `by_people` leaves out what was shown at a reader."""
         store = self._context.store
-        return await store.read(rows.latest_commands), await store.read(rows.latest_reports)
+        commands = await store.read(lambda connection: rows.latest_commands(connection, by_people=by_people))
+        return commands, await store.read(rows.latest_reports)
 
     async def count_commands(self) -> int:
         return await self._context.store.read(rows.count_commands)

@@ -14,6 +14,7 @@ from plugins.locks.config import Settings
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
 from plugins.locks.service import Locks
 from plugins.locks.standing import Standing
+from plugins.locks.wording import ALARMS, DONE, HAPPENED
 
 MOST_REASON = 200
 
@@ -28,7 +29,7 @@ class DoorPages:
         context.pages.action("/doors/{door}/pulse", set(settings.may_open), self.pulse)
 
     async def doors(self, request: web.Request) -> web.StreamResponse:
-        commands, reports = await self._locks.history()
+        commands, reports = await self._locks.history(by_people=True)
         devices = self._context.devices
         found = [
             (device, devices.vitals(device.id), self._standing.of(device.id)) for device in devices.of_kind(door.KIND)
@@ -49,6 +50,9 @@ class DoorPages:
             names={device.id: device.name for device, _, _ in found},
             commands=commands,
             reports=reports,
+            done=DONE,
+            happened=HAPPENED,
+            alarms=ALARMS,
             may_open=bool(session_of(request).roles & self._settings.may_open),
             pulse_seconds=self._settings.pulse_seconds,
         )

@@ -117,8 +117,8 @@ async def test_the_command_line_beside_a_hub_that_runs(hub: Hub) -> None:
         assert (await kiosk.search("kari")).hosts
 
     await told(hub, "device", "add", "door-7", "--kind", DOOR)
-    locks = hub.host.plugins["locks"].instance.locks
-    await until(lambda: locks.key("door-7") is not None, 3)
+    locks = hub.host.plugins["locks"].instance
+    await until(lambda: locks.standing.key("door-7") is not None, 3)
     await until_async(lambda: none_waits(hub))
 
 

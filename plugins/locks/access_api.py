@@ -1,0 +1,173 @@
+"""Holding doors open, locking and shutting them down, and credentials that are lost, for programs."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from devices.access.lists import Ref
+from devices.contract.door import MOST_HOLD_SECONDS
+from devices.contract.messages import clean
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
+from hub.api.problems import ProblemError
+from hub.plugin import Context
+from plugins.locks.access import Access
+from plugins.locks.api import RETRY_SECONDS, DoorPath, PulseResult, Reason
+from plugins.locks.lockdowns import Lockdowns
+from plugins.locks.models import Credential, Order, Result, TooManyCommandsError, UnknownDoorError
+from plugins.locks.service import Locks
+
+Zone = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=100)]
+
+
+class OrderRequest(Request):
+    """How a door shall stand. `resume` goes back to its opening schedule."""
+
+    verb: Literal["hold_open", "lock", "resume"]
+    hold_seconds: Whole = Field(default=3600, ge=1, le=MOST_HOLD_SECONDS, description="of hold_open")
+    reason: Reason = Field(default="", description="stands in the audit log")
+
+
+class LockdownRequest(Request):
+    """Shut a zone to all but the named, or open it again. Never the way out."""
+
+    zone: Zone = Field(default="", description="none: the whole site")
+    is_on: bool
+    reason: Reason = Field(default="", description="stands in the audit log")
+
+
+class Told(Document):
+    """What each door answered; one that is away hears of it by its list."""
+
+    results: dict[str, Result]
+
+
+class LockdownDocument(Document):
+    zone: str
+    since: datetime
+    actor: str
+    reason: str
+
+
+class LockdownPage(Page[LockdownDocument]):
+    """What is shut down now, by zone."""
+
+
+class CredentialPath(Query):
+    credential: Ref
+
+
+class CredentialDocument(Document):
+    """A card or a PIN. What it is nobody knows: only its keyed hash is kept."""
+
+    ref: str
+    kind: str
+    person: str | None = Field(description="the employee's id; null: nobody's")
+    label: str
+    opens_alone: bool
+    in_lockdown: bool
+    first: datetime | None
+    until: datetime | None
+    made_at: datetime
+
+
+class CredentialPage(Page[CredentialDocument]):
+    """Credentials that count, by their pseudonym."""
+
+
+class Ending(Request):
+    why: Literal["lost", "returned"]
+
+
+class AccessApi:
+    def __init__(self, context: Context, access: Access, locks: Locks, lockdowns: Lockdowns) -> None:
+        self._access = access
+        self._locks = locks
+        self._lockdowns = lockdowns
+        api = context.api
+        act: dict[str, Any] = {"scope": "doors:stand", "roles": {"caretaker"}}
+        keys: dict[str, Any] = {"roles": {"caretaker", "it"}}
+        api.offer(
+            "POST",
+            "/doors/{door}/order",
+            self.order,
+            summary="Hold a door open, lock it, or let it follow its schedule",
+            answer=PulseResult,
+            parameters=DoorPath,
+            body=OrderRequest,
+            **act,
+        )
+        api.offer(
+            "POST",
+            "/lockdown",
+            self.lockdown,
+            summary="Begin or end a lockdown",
+            answer=Told,
+            body=LockdownRequest,
+            **act,
+        )
+        api.offer(
+            "GET",
+            "/lockdowns",
+            self.lockdowns,
+            summary="What is shut down",
+            answer=LockdownPage,
+            query=PageQuery,
+            scope="doors:read",
+            roles={"caretaker", "front_line", "it"},
+        )
+        api.offer(
+            "GET",
+            "/credentials",
+            self.credentials,
+            summary="Cards and PINs, as pseudonyms",
+            answer=CredentialPage,
+            query=PageQuery,
+            is_personal=True,
+            scope="credentials:read",
+            **keys,
+        )
+        api.offer(
+            "POST",
+            "/credentials/{credential}/end",
+            self.end,
+            summary="A card is lost or handed in: it is gone from every door",
+            answer=CredentialDocument,
+            parameters=CredentialPath,
+            body=Ending,
+            is_personal=True,
+            scope="credentials:write",
+            **keys,
+        )
+
+    async def order(self, call: Call[DoorPath, Nothing, OrderRequest]) -> PulseResult:
+        wanted = call.body
+        order = Order(wanted.verb, hold_seconds=wanted.hold_seconds if wanted.verb == "hold_open" else None)
+        try:
+            return PulseResult(result=await self._locks.tell(call.path.door, order, call.caller.name, wanted.reason))
+        except UnknownDoorError:
+            raise ProblemError("not-found", "There is no such door.") from None
+        except TooManyCommandsError:
+            raise ProblemError(
+                "too-many-requests", "This door has been told too often.", headers={"Retry-After": str(RETRY_SECONDS)}
+            ) from None
+
+    async def lockdown(self, call: Call[Nothing, Nothing, LockdownRequest]) -> Told:
+        change = self._lockdowns.begin if call.body.is_on else self._lockdowns.end
+        return Told(results=await change(call.body.zone, call.caller.name, call.body.reason))
+
+    async def lockdowns(self, call: Call[Nothing, PageQuery, Nothing]) -> LockdownPage:
+        part, following = page_of(await self._lockdowns.current(), lambda one: f"zone {one.zone}", call.query)
+        return LockdownPage(items=[LockdownDocument.model_validate(one) for one in part], next=following)
+
+    async def credentials(self, call: Call[Nothing, PageQuery, Nothing]) -> CredentialPage:
+        part, following = page_of(self._access.kept.credentials, lambda one: one.ref, call.query)
+        return CredentialPage(items=[CredentialDocument.model_validate(one) for one in part], next=following)
+
+    async def end(self, call: Call[CredentialPath, Nothing, Ending]) -> CredentialDocument:
+        one: Credential = found(
+            next((one for one in self._access.kept.credentials if one.ref == call.path.credential), None),
+            "such credential",
+        )
+        await self._access.end_credential(one.ref, call.body.why, call.caller.name)
+        return CredentialDocument.model_validate(one)
