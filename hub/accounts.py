@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TypeVar, TypeVarTuple, Unpack, cast, get_args
 
 from argon2 import PasswordHasher
@@ -25,6 +25,7 @@ Ts = TypeVarTuple("Ts")
 LEAST_PASSWORD = 10
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)
+CONFIRMED_FOR = timedelta(minutes=15)
 SEEN_EVERY = timedelta(minutes=1)
 HASHES_AT_ONCE = 2
 """argon2id takes 19 MiB and 40 ms each: a flood of logins must not take the machine."""
@@ -37,6 +38,14 @@ class Session:
     account: str
     roles: frozenset[Role]
     source: str
+    id: bytes = field(default=b"", repr=False)
+    confirmed_at: datetime | None = None
+    """When the password was last given."""
+
+    @property
+    def is_confirmed(self) -> bool:
+        """The password was given lately: enough for what moves a door."""
+        return self.confirmed_at is not None and now() - self.confirmed_at < CONFIRMED_FOR
 
     def may(self, roles: frozenset[Role]) -> bool:
         return not roles or bool(self.roles & roles)
@@ -97,6 +106,7 @@ class Accounts:
             "source": login.source,
             "began_at": now(),
             "seen_at": now(),
+            "confirmed_at": now(),
         }
 
         def write(connection: Connection) -> None:
@@ -121,7 +131,18 @@ class Accounts:
                     update(session_table).where(session_table.c.id == digest).values(seen_at=at)
                 )
             )
-        return Session(row.account, frozenset(cast("list[Role]", row.roles)), row.source)
+        return Session(row.account, frozenset(cast("list[Role]", row.roles)), row.source, row.id, row.confirmed_at)
+
+    async def confirm(self, session: Session, password: str) -> bool:
+        """Whether it is this account's password; then the session is confirmed anew."""
+        found = await self.check(session.account, password)
+        if found is None or found.name != session.account:
+            return False
+        mine = session_table.c.id == session.id
+        await self._store.write(
+            lambda connection: connection.execute(update(session_table).where(mine).values(confirmed_at=now()))
+        )
+        return True
 
     async def end(self, token: str) -> None:
         await self._store.write(

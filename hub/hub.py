@@ -45,6 +45,7 @@ from hub.store import Store, now
 from hub.strays import strays_told
 from hub.watchdog import Watchdog
 from hub.web.api_pages import ApiPages
+from hub.web.asking_again import asking_again
 from hub.web.assets import Assets
 from hub.web.device_pages import DevicePages
 from hub.web.entity_stream import entity_stream
@@ -318,6 +319,7 @@ class Hub:
     async def _serve(self, stack: AsyncExitStack, shell: Shell, broker: Address) -> None:
         secure = self.settings.web.address.startswith("https:")
         kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
+        shell.ask_again = asking_again(kernel, self.accounts)
         login_pages(kernel, self.accounts, is_secure=secure)
         system = SystemPages(kernel, self)
         DevicePages(kernel, self)

@@ -33,6 +33,11 @@ class Waiting:
     enrolment: Enrolment | None = field(default=None, repr=False)
     confirmed_at: float = 0.0
     is_collected: bool = False
+    crowd: str = ""
+    """Who may be one and the same; worked out once, as a flood is compared again and again."""
+
+    def __post_init__(self) -> None:
+        self.crowd = _crowd(self.address)
 
 
 class Pairing:
@@ -99,9 +104,9 @@ class Pairing:
 
     def _make_room(self) -> None:
         waiting = [(claim, one) for claim, one in self._by_claim.items() if one.enrolment is None]
-        crowds = Counter(_crowd(one.address) for _, one in waiting)
+        crowds = Counter(one.crowd for _, one in waiting)
         for crowd, _ in crowds.most_common(1):
-            claim, oldest = next((claim, one) for claim, one in waiting if _crowd(one.address) == crowd)
+            claim, oldest = next((claim, one) for claim, one in waiting if one.crowd == crowd)
             del self._by_claim[claim]
             self._by_code.pop(oldest.code, None)
 

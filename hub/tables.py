@@ -118,6 +118,7 @@ session = Table(
     Column("source", String(20), nullable=False),
     Column("began_at", Utc, nullable=False),
     Column("seen_at", Utc, nullable=False),
+    Column("confirmed_at", Utc),
     Index("session_seen", "seen_at"),
 )
 

@@ -25,6 +25,8 @@ class DoorClient:
         self.latest: dict[str, bytes] = {}
         """What was said last, as it went out."""
         self.contact: door.Contact = "closed"
+        self.obeys = False
+        """Whether it gives challenges and does at once what it is told."""
         self._seq = 0
         self.wire = Wire(self.identity.address(), on_message=self._take)
         self.wire.subscribe(self.identity.topic("down", "#"), retain_as_published=True)
@@ -110,6 +112,12 @@ class DoorClient:
             case "command":
                 command = door.Signed.model_validate_json(received.payload).opened(self.identity.hub_key, door.Command)
                 self.commands[command.command] = command
+                if self.obeys and command.verb != "deny":
+                    self.outcome(command.command)
+            case "challenge" if self.obeys:
+                asked = door.ChallengeRequest.model_validate_json(received.payload)
+                nonce = token_hex(16)
+                self._say("challenge", door.Challenge(door=self.identity.door, command=asked.command, nonce=nonce))
             case "receipt":
                 self.receipts.append(door.EventReceipt.model_validate_json(received.payload).of)
         self._news.set()

@@ -29,6 +29,12 @@ from tests.conftest import running_hub, until, until_async
 from tests.door.door_process import DoorProcess
 
 
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """One database is enough for the exchange: what is stored of it, tests/test_access.py does with both."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
 def locks(hub: Hub) -> Plugin:
     return hub.host.plugins["locks"].instance
 
@@ -276,5 +282,5 @@ async def test_a_program_opens_a_door_as_a_person_does(hub: Hub, door: DoorProce
     intent = next(one for one in await hub.store.read(audit.newest) if one.action == "door.intent")
     assert (intent.actor, intent.details and intent.details["reason"]) == ("token:prøve", "varelevering")
     async with browser(hub, "it") as it:
-        assert (await it.post("doors/door-1/pulse", json={})).status == 403  # may_open has not it
+        assert (await it.post("doors/door-1/pulse", json={})).status == 403  # no permission has it
     assert door.pulses() == 1

@@ -106,7 +106,8 @@ def _who(one: Operation) -> str:
     token = f"A token needs the scope `{one.scope}`." if one.scope else "Any token."
     roles = ", ".join(f"`{role}`" for role in sorted(one.roles))
     personal = " Personal data." if one.is_personal else ""
-    return f"{token} A session needs {f'one of the roles {roles}' if roles else 'any role'}.{personal}"
+    again = " It needs its password given within the last 15 minutes." if one.asks_again else ""
+    return f"{token} A session needs {f'one of the roles {roles}' if roles else 'any role'}.{again}{personal}"
 
 
 def _parameters(one: Operation) -> list[dict[str, Any]]:

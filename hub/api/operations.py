@@ -99,6 +99,8 @@ class Caller:
     roles: frozenset[Role] = frozenset()
     scopes: frozenset[str] | None = None
     """None: a session, which has all that its roles have."""
+    is_confirmed: bool = True
+    """A token, or a session whose password was given lately."""
 
     def may(self, operation: "Operation") -> bool:
         if self.scopes is not None:
@@ -140,6 +142,8 @@ class Operation:
     problems: tuple[str, ...] = ()
     """What this operation raises besides what every operation may."""
     is_personal: bool = False
+    asks_again: bool = False
+    """A session whose password was given long ago may not."""
     stream: Stream | None = None
 
     @property
@@ -186,13 +190,14 @@ class Api:
         location: str | None = None,
         problems: Sequence[str] = (),
         is_personal: bool = False,
+        asks_again: bool = False,
     ) -> None:
         """Offer `method` on `path`. `take` gets a Call and returns the answer's model, or None where there is none.
 
         GET: one thing, which gets an ETag, or a Page. PUT, PATCH, DELETE: of what a GET on the same path shows; the
         caller must have seen its present state (If-Match). POST: the same Idempotency-Key twice does it once.
         """
-        known = ("not-found",) if parameters is not Nothing else ()
+        known = (*(("not-found",) if parameters is not Nothing else ()), *(("password-again",) if asks_again else ()))
         self.operations.append(
             Operation(
                 owner=self.owner,
@@ -210,6 +215,7 @@ class Api:
                 location=location,
                 problems=tuple(dict.fromkeys((*known, *problems))),
                 is_personal=is_personal,
+                asks_again=asks_again,
             )
         )
 

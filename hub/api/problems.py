@@ -28,6 +28,7 @@ _ALL = (
     Kind("malformed", 400, "Malformed request", "The request cannot be read: no JSON, a bad header, a bad cursor."),
     Kind("unauthenticated", 401, "Who are you?", "Neither a session nor a living token came with the request."),
     Kind("forbidden", 403, "Not yours", "The session's roles, or the token's scopes, do not reach this operation."),
+    Kind("password-again", 403, "Password again", "The session's password was given more than 15 minutes ago."),
     Kind("cross-site", 403, "From another site", "A browser sent this in the name of another site's page."),
     Kind("not-found", 404, "Not found", "There is no such thing."),
     Kind("method-not-allowed", 405, "Method not allowed", "This path has other methods; `Allow` names them."),

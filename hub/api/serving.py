@@ -96,6 +96,8 @@ class ApiServer:
         caller = await self._caller(request)
         if not caller.may(operation):
             raise ProblemError("forbidden", _why_not(operation, caller))
+        if operation.asks_again and not caller.is_confirmed:
+            raise ProblemError("password-again", "Open a door on the page Doors first, or use a token.")
         if self._blame.is_quarantined(operation.owner):
             raise ProblemError("unavailable", f"The plugin {operation.owner} is out of order.")
         call = await _checked(operation, request, caller)
@@ -116,7 +118,9 @@ class ApiServer:
         if authorization is not None:
             caller = await self._bearer(request, authorization)
         elif (session := request[SESSION]) is not None:
-            caller = Caller(f"account {session.account}", session.account, session.roles)
+            caller = Caller(
+                f"account {session.account}", session.account, session.roles, is_confirmed=session.is_confirmed
+            )
         else:
             raise ProblemError(
                 "unauthenticated", "Log in, or send `Authorization: Bearer` and a token.", headers=BEARER

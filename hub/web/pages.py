@@ -1,6 +1,7 @@
 """How the kernel and plugins serve pages: templates, roles, translations, menu."""
 
 from collections.abc import Awaitable, Callable
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,8 @@ class Shell:
         self.assets = assets
         self.kernel_folder = kernel_folder
         self.live = live
+        self.ask_again: Callable[[Serve], Serve]
+        """Set where pages are served (hub.web.asking_again)."""
         self.translators: dict[str, Translator] = {}
         self.languages = tuple(one for one in site.languages if (kernel_folder / "locale" / one).is_dir()) or ("en",)
         self._folders: dict[str, FileSystemLoader] = {}
@@ -96,13 +99,14 @@ class Pages:
         self._guard = guard
         self.translator = shell.add(owner, folder)
 
-    def page(self, path: str, roles: set[Role], serve: Serve) -> None:
+    def page(self, path: str, roles: AbstractSet[Role], serve: Serve) -> None:
         """A page for these roles; others are sent to the login, or told that it is not theirs."""
         self._add("GET", path, _for_roles(frozenset(roles), serve))
 
-    def action(self, path: str, roles: set[Role], serve: Serve) -> None:
-        """A form's POST for these roles."""
-        self._add("POST", path, _for_roles(frozenset(roles), serve))
+    def action(self, path: str, roles: AbstractSet[Role], serve: Serve, *, asks_again: bool = False) -> None:
+        """A form's POST for these roles. `asks_again`: who gave the password long ago is asked for it first."""
+        again = _late(lambda: self._shell.ask_again(serve)) if asks_again else serve
+        self._add("POST", path, _for_roles(frozenset(roles), again))
 
     def public(self, method: str, path: str, serve: Serve) -> None:
         """For anybody, without login."""
@@ -166,6 +170,15 @@ class Pages:
 def see(path: str) -> web.Response:
     """After a form: the browser asks for this page, so that reloading does not act again."""
     return web.Response(status=303, headers={"Location": path})
+
+
+def _late(made: Callable[[], Serve]) -> Serve:
+    """Plugins offer their pages before the hub serves any."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        return await made()(request)
+
+    return serve
 
 
 def _for_roles(roles: frozenset[Role], serve: Serve) -> Serve:

@@ -2,10 +2,11 @@
 
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
-from hub.hookspecs import Health, HeldData, Page, Shown
+from hub.hookspecs import Health, HeldData, Page, Role, Shown
 from hub.plugin import N_, Context, hookimpl
 from plugins.locks.access import Access
 from plugins.locks.access_api import AccessApi
+from plugins.locks.alarms import Alarms
 from plugins.locks.answering import Answers
 from plugins.locks.api import DoorApi
 from plugins.locks.config import Settings
@@ -15,12 +16,17 @@ from plugins.locks.heard import Heard
 from plugins.locks.keys import credential_key
 from plugins.locks.lists import Lists
 from plugins.locks.lockdowns import Lockdowns
+from plugins.locks.log import Log
 from plugins.locks.mqtt import Doors
+from plugins.locks.permissions import Permissions
 from plugins.locks.reports import Reports
 from plugins.locks.service import Locks
 from plugins.locks.signing import Signer
 from plugins.locks.standing import Standing
-from plugins.locks.web import DoorPages
+from plugins.locks.web.door import DoorPage
+from plugins.locks.web.doors import DoorPages
+from plugins.locks.web.keys import KeyPages
+from plugins.locks.web.rules import RulePages
 
 __all__ = ["Plugin"]
 
@@ -36,12 +42,15 @@ class Plugin:
         self.signer = Signer(context.data / "keys", str(context.store.engine.url.render_as_string(hide_password=False)))
         self.doors = Doors(context)
         self.standing = Standing(context)
-        self.reports = Reports(context)
-        self.locks = Locks(context, settings, self.signer, self.doors, self.standing)
+        self.permissions = Permissions(settings.may)
+        self.alarms = Alarms(context, settings)
+        self.reports = Reports(context, self.alarms)
         self.access = Access(context, settings, credential_key(context.data / "keys"))
+        self.locks = Locks(context, settings, self.access, self.signer, self.doors, self.standing)
+        self.log = Log(context, self.access)
         self.lists = Lists(context, self.access, self.signer, self.doors, self.standing)
         self.lockdowns = Lockdowns(context, self.access, self.locks)
-        self.answers = Answers(context, self.access, self.signer, self.doors, self.standing)
+        self.answers = Answers(context, self.access, self.signer, self.doors, self.standing, self.alarms)
 
     async def start(self) -> None:
         await self.standing.load()
@@ -51,10 +60,16 @@ class Plugin:
         self.context.run("end leftovers", self.locks.end_leftovers)
         self.context.run("forget", self.locks.forget_again_and_again)
         self.context.run("lists", self.lists.run)
+        self.context.run("alarms", self.alarms.watch)
         self.doors.listen(Heard(self.standing, self.locks, self.reports, self.answers))
-        DoorPages(self.context, self.settings, self.locks, self.standing)
-        AccessApi(self.context, self.access, self.locks, self.lockdowns)
-        DoorApi(self.context, self.settings, self.locks, self.standing)
+        doors = DoorPages(
+            self.context, self.access, self.locks, self.standing, self.lockdowns, self.alarms, self.permissions
+        )
+        RulePages(self.context, self.access)
+        KeyPages(self.context, self.settings, self.access, self.answers, self.log, doors)
+        DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors)
+        AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions)
+        DoorApi(self.context, self.permissions, self.locks, self.standing, self.alarms)
 
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> Enrolment | None:
@@ -86,7 +101,7 @@ class Plugin:
 
     @hookimpl
     async def shown(self) -> list[Shown]:
-        return doors_shown(self.context, self.standing, self.settings.may_open)
+        return doors_shown(self.context, self.standing, self.permissions)
 
     @hookimpl
     async def told(self, device: str, key: str, order: str, actor: str) -> bool | None:
@@ -106,4 +121,9 @@ class Plugin:
 
     @hookimpl
     async def pages(self) -> list[Page]:
-        return [Page("/doors", N_("Doors"), frozenset({"caretaker", "front_line", "it"}), 30)]
+        makers = frozenset[Role]({"caretaker", "it"})
+        return [
+            Page("/doors", N_("Doors"), frozenset({"caretaker", "front_line", "it"}), 30),
+            Page("/access", N_("Access"), makers, 31),
+            Page("/keys", N_("Keys"), makers, 32),
+        ]

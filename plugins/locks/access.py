@@ -161,6 +161,21 @@ class Access:
         if not await self._written(lambda connection: access_rows.end_credential(connection, ref, why, actor)):
             raise UnknownCredentialError(ref)
 
+    async def restore_credential(self, ref: str, actor: str) -> None:
+        """What was lost is found. Raises UnknownCredentialError, or KnownCredentialError when somebody else has it."""
+        if not await self._written(lambda connection: access_rows.restore_credential(connection, ref, actor)):
+            raise UnknownCredentialError(ref)
+
+    async def name_for_lockdown(self, ref: str, actor: str, *, opens: bool) -> None:
+        """Whether it opens doors that are shut down. Raises UnknownCredentialError."""
+        values = {"in_lockdown": opens}
+        if not await self._written(lambda connection: access_rows.change_credential(connection, ref, values, actor)):
+            raise UnknownCredentialError(ref)
+
+    async def lately_ended(self) -> list[Credential]:
+        """Cards that somebody may find again: the latest that were lost or handed in."""
+        return await self._context.store.read(access_rows.lately_ended)
+
     async def _add(self, one: Credential, actor: str, instead_of: str | None = None) -> str:
         def write(connection: Connection) -> None:
             if access_rows.has_fingerprint(connection, one.fingerprint):

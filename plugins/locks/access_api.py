@@ -12,9 +12,10 @@ from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, 
 from hub.api.problems import ProblemError
 from hub.plugin import Context
 from plugins.locks.access import Access
-from plugins.locks.api import RETRY_SECONDS, DoorPath, PulseResult, Reason
+from plugins.locks.api import RETRY_SECONDS, DoorPath, PulseResult, Reason, must_reach
 from plugins.locks.lockdowns import Lockdowns
 from plugins.locks.models import Credential, Order, Result, TooManyCommandsError, UnknownDoorError
+from plugins.locks.permissions import Permissions
 from plugins.locks.service import Locks
 
 Zone = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=100)]
@@ -80,12 +81,16 @@ class Ending(Request):
 
 
 class AccessApi:
-    def __init__(self, context: Context, access: Access, locks: Locks, lockdowns: Lockdowns) -> None:
+    def __init__(
+        self, context: Context, access: Access, locks: Locks, lockdowns: Lockdowns, permissions: Permissions
+    ) -> None:
+        self._context = context
+        self._permissions = permissions
         self._access = access
         self._locks = locks
         self._lockdowns = lockdowns
         api = context.api
-        act: dict[str, Any] = {"scope": "doors:stand", "roles": {"caretaker"}}
+        act: dict[str, Any] = {"scope": "doors:stand", "asks_again": True}
         keys: dict[str, Any] = {"roles": {"caretaker", "it"}}
         api.offer(
             "POST",
@@ -95,6 +100,7 @@ class AccessApi:
             answer=PulseResult,
             parameters=DoorPath,
             body=OrderRequest,
+            roles=permissions.roles("resume"),
             **act,
         )
         api.offer(
@@ -104,6 +110,7 @@ class AccessApi:
             summary="Begin or end a lockdown",
             answer=Told,
             body=LockdownRequest,
+            roles=permissions.roles("lockdown"),
             **act,
         )
         api.offer(
@@ -142,6 +149,7 @@ class AccessApi:
 
     async def order(self, call: Call[DoorPath, Nothing, OrderRequest]) -> PulseResult:
         wanted = call.body
+        must_reach(self._permissions, call.caller, wanted.verb, self._context.devices.get(call.path.door))
         order = Order(wanted.verb, hold_seconds=wanted.hold_seconds if wanted.verb == "hold_open" else None)
         try:
             return PulseResult(result=await self._locks.tell(call.path.door, order, call.caller.name, wanted.reason))
@@ -153,6 +161,8 @@ class AccessApi:
             ) from None
 
     async def lockdown(self, call: Call[Nothing, Nothing, LockdownRequest]) -> Told:
+        if call.caller.scopes is None and not self._permissions.may(call.caller.roles, "lockdown", call.body.zone):
+            raise ProblemError("forbidden", "The session's roles do not reach this zone.")
         change = self._lockdowns.begin if call.body.is_on else self._lockdowns.end
         return Told(results=await change(call.body.zone, call.caller.name, call.body.reason))
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from hub import audit
 from hub.store import now
 from plugins.locks.compiling import Kept
-from plugins.locks.models import AccessRule, Credential, DoorSettings, Lockdown
+from plugins.locks.models import AccessRule, Credential, DoorSettings, KnownCredentialError, Lockdown
 from plugins.locks.tables import access_list, credential, door, lockdown, person, rule
 
 
@@ -68,6 +68,18 @@ def credentials(connection: Connection, *, also_ended: bool = False) -> list[Cre
     return [Credential(**row._asdict()) for row in connection.execute(query)]
 
 
+def owners(connection: Connection, refs: Iterable[str]) -> dict[str, tuple[str | None, str]]:
+    """Pseudonym → employee and label, also of those that have ended."""
+    columns = (credential.c.ref, credential.c.person, credential.c.label)
+    query = select(*columns).where(credential.c.ref.in_(list(refs)))
+    return {row.ref: (row.person, row.label) for row in connection.execute(query)}
+
+
+def refs_of(connection: Connection, person_id: str) -> list[str]:
+    """All credentials that an employee has, or had."""
+    return list(connection.execute(select(credential.c.ref).where(credential.c.person == person_id)).scalars())
+
+
 def has_fingerprint(connection: Connection, fingerprint: str) -> bool:
     query = select(credential.c.ref).where(credential.c.fingerprint == fingerprint, credential.c.ended_at.is_(None))
     return connection.execute(query).first() is not None
@@ -90,6 +102,25 @@ def end_credential(connection: Connection, ref: str, why: str, actor: str) -> bo
     if done.rowcount:
         audit.record(connection, actor, "credential.ended", ref, {"why": why})
     return bool(done.rowcount)
+
+
+def restore_credential(connection: Connection, ref: str, actor: str) -> bool:
+    """Raises KnownCredentialError when the card has been given to somebody else meanwhile."""
+    row = connection.execute(select(credential).where(credential.c.ref == ref)).first()
+    if row is None or row.ended_at is None or row.kind != "card":
+        return False
+    if row.fingerprint == ref:
+        raise KnownCredentialError(ref)
+    connection.execute(update(credential).where(credential.c.ref == ref).values(ended_at=None, ended_why=None))
+    audit.record(connection, actor, "credential.restored", ref)
+    return True
+
+
+def lately_ended(connection: Connection, limit: int = 20) -> list[Credential]:
+    is_card = (credential.c.kind == "card") & credential.c.ended_at.is_not(None)
+    not_given_again = credential.c.fingerprint != credential.c.ref
+    query = select(credential).where(is_card, not_given_again).order_by(credential.c.ended_at.desc()).limit(limit)
+    return [Credential(**row._asdict()) for row in connection.execute(query)]
 
 
 def change_credential(connection: Connection, ref: str, values: dict[str, Any], actor: str) -> bool:

@@ -3,8 +3,10 @@
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from devices.access.deciding import Circumstances, Decision, Shown
 from devices.contract import door
@@ -13,6 +15,7 @@ from hub.plugin import Context, Device
 from hub.store import now
 from plugins.locks import rows
 from plugins.locks.access import Access
+from plugins.locks.alarms import Alarms
 from plugins.locks.models import Order
 from plugins.locks.mqtt import Doors, NoContactError
 from plugins.locks.signing import Signer, SigningError
@@ -32,12 +35,15 @@ class _Learning:
 
 
 class Answers:
-    def __init__(self, context: Context, access: Access, signer: Signer, doors: Doors, standing: Standing) -> None:
+    def __init__(
+        self, context: Context, access: Access, signer: Signer, doors: Doors, standing: Standing, alarms: Alarms
+    ) -> None:
         self._context = context
         self._access = access
         self._signer = signer
         self._doors = doors
         self._standing = standing
+        self._alarms = alarms
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._inside: dict[str, str] = {}
         self._learning: dict[str, _Learning] = {}
@@ -84,7 +90,7 @@ class Answers:
         access = self._access.of(shown.door)
         granted = Order("pulse", pulse_ms=access.pulse_ms)
         order = granted if decision.is_granted else Order("deny", why=decision.reason)
-        row = {
+        row: dict[str, Any] = {
             "id": shown.id,
             "door": shown.door,
             "actor": rows.AT_READER,
@@ -93,7 +99,13 @@ class Answers:
             "credential": self._told(decision, tells_grants=access.tells_grants),
             "detail": _detail(shown, decision),
         }
-        audit = await self._context.store.write(lambda connection: rows.intend(connection, row, order))
+
+        def intend(connection: Connection) -> int:
+            for kind in ("duress",) * decision.is_duress + ("passes_back",) * decision.passes_back:
+                self._alarms.note(connection, shown.door, kind, row["asked_at"])
+            return rows.intend(connection, row, order)
+
+        audit = await self._context.store.write(intend)
         self._context.live.touch("doors")
         try:
             signed = await self._signer.sign(

@@ -7,11 +7,12 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract import door
 from devices.contract.messages import Id, clean
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import Call, Caller, Document, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
 from hub.api.problems import ProblemError
 from hub.plugin import Context, Device
-from plugins.locks.config import Settings
-from plugins.locks.models import Result, TooManyCommandsError, UnknownDoorError
+from plugins.locks.alarms import Alarms, UnknownAlarmError
+from plugins.locks.models import Result, Severity, TooManyCommandsError, UnknownDoorError
+from plugins.locks.permissions import WHOLE_SITE, Permissions
 from plugins.locks.service import Locks
 from plugins.locks.standing import Standing
 
@@ -102,9 +103,45 @@ class ReportPage(Page[ReportDocument]):
     """The latest reports, the newest first."""
 
 
+class AlarmPath(Query):
+    alarm: Whole
+
+
+class AlarmDocument(Document):
+    """What somebody should look at. Nothing in it is about a person."""
+
+    id: int
+    door: Id
+    kind: str
+    severity: Severity
+    count: int
+    first_at: datetime
+    last_at: datetime
+    over_at: datetime | None = Field(description="it has ended by itself")
+
+
+class AlarmPage(Page[AlarmDocument]):
+    """Alarms that nobody has acknowledged, and warnings that last."""
+
+
+class Acknowledgement(Request):
+    note: Reason = Field(default="", description="what was found")
+
+
+def must_reach(permissions: Permissions, caller: Caller, verb: str, device: Device | None) -> None:
+    """A session's roles may not reach this zone: raises the problem forbidden. Tokens are narrowed by scopes alone."""
+    zone = device.where.zone if device else WHOLE_SITE
+    if caller.scopes is None and not permissions.may(caller.roles, verb, zone):
+        raise ProblemError("forbidden", "The session's roles do not reach this door.")
+
+
 class DoorApi:
-    def __init__(self, context: Context, settings: Settings, locks: Locks, standing: Standing) -> None:
+    def __init__(
+        self, context: Context, permissions: Permissions, locks: Locks, standing: Standing, alarms: Alarms
+    ) -> None:
         self._context = context
+        self._permissions = permissions
+        self._alarms = alarms
         self._locks = locks
         self._standing = standing
         api = context.api
@@ -120,7 +157,8 @@ class DoorApi:
             self.pulse,
             summary="Open a door for a moment",
             scope="doors:open",
-            roles=settings.may_open,
+            roles=permissions.roles("pulse"),
+            asks_again=True,
             answer=PulseResult,
             parameters=DoorPath,
             body=Pulse,
@@ -135,6 +173,17 @@ class DoorApi:
             **pages,
             **look,
         )
+        api.offer("GET", "/door-alarms", self.alarms, summary="What to look at", answer=AlarmPage, **pages, **look)
+        api.offer(
+            "POST",
+            "/door-alarms/{alarm}/acknowledge",
+            self.acknowledge,
+            summary="Somebody has looked",
+            scope="doors:stand",
+            roles={"caretaker", "front_line"},
+            parameters=AlarmPath,
+            body=Acknowledgement,
+        )
         api.offer("GET", "/door-reports", self.reports, summary="What doors told", answer=ReportPage, **pages, **look)
 
     async def doors(self, call: Call[Nothing, PageQuery, Nothing]) -> DoorPage:
@@ -146,6 +195,7 @@ class DoorApi:
         return self._document(found(device if device is not None and device.kind == door.KIND else None, "such door"))
 
     async def pulse(self, call: Call[DoorPath, Nothing, Pulse]) -> PulseResult:
+        must_reach(self._permissions, call.caller, "pulse", self._context.devices.get(call.path.door))
         try:
             result = await self._locks.pulse(call.path.door, call.caller.name, call.body.reason)
         except UnknownDoorError:
@@ -177,6 +227,18 @@ class DoorApi:
             newest_first=True,
         )
         return ReportPage(items=[ReportDocument.model_validate(one) for one in part], next=following)
+
+    async def alarms(self, call: Call[Nothing, PageQuery, Nothing]) -> AlarmPage:
+        part, following = page_of(
+            await self._alarms.standing(), lambda one: f"{one.id:012}", call.query, newest_first=True
+        )
+        return AlarmPage(items=[AlarmDocument.model_validate(one) for one in part], next=following)
+
+    async def acknowledge(self, call: Call[AlarmPath, Nothing, Acknowledgement]) -> None:
+        try:
+            await self._alarms.acknowledge(call.path.alarm, call.caller.name, call.body.note)
+        except UnknownAlarmError:
+            raise ProblemError("not-found", "There is no such alarm, or it has been acknowledged.") from None
 
     def _document(self, device: Device) -> DoorDocument:
         state = self._standing.of(device.id)

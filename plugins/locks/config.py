@@ -1,16 +1,63 @@
-"""How long a door is opened, and by whom."""
+"""How long a door is opened, who may tell doors what, and who hears of alarms."""
 
-from pydantic import Field
+from datetime import time
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
 
 from devices.contract.door import MOST_PULSE_MS
 from hub.hookspecs import Role
 from hub.plugin import N_, PluginSettings
+
+Permitted = Literal["pulse", "hold_open", "lock", "lockdown"]
+"""What somebody may be allowed to tell doors; `lock` and `hold_open` include that it follows its schedule again."""
+
+
+class Permission(PluginSettings):
+    """One role, what it may tell doors, and where."""
+
+    role: Role
+    verbs: frozenset[Permitted] = Field(min_length=1, description=N_("pulse, hold_open, lock, lockdown"))
+    zones: frozenset[str] = Field(default=frozenset(), description=N_("only there; none: everywhere"))
+
+
+class QuietHours(PluginSettings):
+    """Warnings wait until the morning; what is grave never does."""
+
+    start: time = Field(default=time(22), description=N_("from this time of day, such as 22:00"))
+    end: time = Field(default=time(6), description=N_("until this time of day"))
+
+    def are(self, local: time) -> bool:
+        """Whether it is quiet at this local time; over midnight when `end` is not after `start`."""
+        if self.start < self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end
+
+
+Mail = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=200)]
+
+EVERYTHING = Permission(role="caretaker", verbs=frozenset({"pulse", "hold_open", "lock", "lockdown"}))
 
 
 class Settings(PluginSettings):
     pulse_seconds: float = Field(
         default=4, gt=0, le=MOST_PULSE_MS / 1000, description=N_("how long a door stays unlocked")
     )
-    may_open: frozenset[Role] = Field(default=frozenset({"caretaker", "front_line"}), description=N_("roles"))
+    may: tuple[Permission, ...] = Field(
+        default=(EVERYTHING, Permission(role="front_line", verbs=frozenset({"pulse"}))),
+        description=N_("which role may tell doors what"),
+    )
+    may_see_passages: frozenset[Role] = Field(
+        default=frozenset({"caretaker"}), description=N_("roles that see who passed, on the page of a door")
+    )
+    may_search_people: frozenset[Role] = Field(
+        default=frozenset({"caretaker", "it"}),
+        min_length=2,
+        description=N_("who searches passages by person has all of these roles"),
+    )
+    alarms_to: tuple[Mail, ...] = Field(default=(), description=N_("mail addresses that alarms go to"))
+    quiet_hours: QuietHours | None = Field(
+        default_factory=QuietHours, description=N_("when warnings wait; none: they never do")
+    )
     commands_per_minute: int = Field(default=20, ge=1, description=N_("for each door; a stolen session opens no more"))
     keep_days: float = Field(default=90, gt=0, le=90, description=N_("who opened what, and what doors reported"))

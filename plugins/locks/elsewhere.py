@@ -1,11 +1,10 @@
 """What a Home Assistant on the broker sees of doors, and may tell them."""
 
-from collections.abc import Iterable
-
 from devices.contract import door
-from hub.hookspecs import Role, Shown
+from hub.hookspecs import Shown
 from hub.plugin import Context
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
+from plugins.locks.permissions import Permissions
 from plugins.locks.service import Locks
 from plugins.locks.standing import Standing
 
@@ -14,9 +13,8 @@ UNLOCK = frozenset({"UNLOCK", "OPEN"})
 STATES = {"locked": "LOCKED", "unlocked": "UNLOCKED"}
 
 
-def doors_shown(context: Context, standing: Standing, may_open: Iterable[Role]) -> list[Shown]:
+def doors_shown(context: Context, standing: Standing, permissions: Permissions) -> list[Shown]:
     """A lock and its contact. Unknown stays unknown; both orders that open let somebody in for a moment."""
-    allowed = frozenset(may_open)
     return [
         Shown(
             device.id,
@@ -28,7 +26,7 @@ def doors_shown(context: Context, standing: Standing, may_open: Iterable[Role]) 
                 "lock": STATES.get(standing.of(device.id).lock),
                 "contact": {"open": "ON", "closed": "OFF"}.get(standing.of(device.id).contact),
             },
-            {"lock": allowed},
+            {"lock": permissions.roles("pulse", device.where.zone)},
         )
         for device in context.devices.of_kind(door.KIND)
     ]

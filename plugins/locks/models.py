@@ -12,6 +12,7 @@ from devices.access.times import Times
 from devices.contract.door import MOST_PULSE_MS, Contact, Lock, Mode, Power, Verb
 from devices.contract.messages import Id
 
+Severity = Literal["warning", "grave"]
 Result = Literal["done", "refused", "unknown"]
 MOST_OFFLINE_HOURS = 168
 
@@ -151,6 +152,24 @@ class Lockdown:
     since: datetime
     actor: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """What somebody should look at; `over_at`: it has ended by itself."""
+
+    id: int
+    door: str
+    kind: str
+    severity: Severity
+    count: int
+    first_at: datetime
+    last_at: datetime
+    over_at: datetime | None
+    told_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    note: str | None
 
 
 class UnknownDoorError(LookupError):

@@ -1,5 +1,6 @@
 """What doors report: taken in order and without gaps; what is missing is an alarm, and never silently skipped."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -9,6 +10,7 @@ from devices.contract import door
 from hub.plugin import Context
 from hub.store import now
 from plugins.locks import rows
+from plugins.locks.alarms import Alarms
 
 log = structlog.get_logger("locks")
 
@@ -34,8 +36,9 @@ class Finding:
 
 
 class Reports:
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, alarms: Alarms) -> None:
         self._context = context
+        self._alarms = alarms
         self._journals: dict[str, _Journal] = {}
 
     async def load(self) -> None:
@@ -57,6 +60,8 @@ class Reports:
         def write(connection: Connection) -> None:
             if rows.report(connection, event, now()):
                 self._context.touch(connection, "doors")
+                for kind in _kinds(event):
+                    self._alarms.note(connection, event.door, kind, event.happened_at, event.count)
             if is_new:
                 rows.keep_last_event(connection, event.door, journal.mark, event.n)
 
@@ -89,8 +94,18 @@ class Reports:
             rows.keep_last_event(connection, finding.door, finding.mark, finding.last)
             if finding.problem:
                 rows.notice(connection, finding.door, finding.problem, finding.count, now())
+                self._alarms.note(connection, finding.door, finding.problem, now(), finding.count)
                 self._context.touch(connection, "doors")
 
         if finding.problem:
             log.error(finding.problem, door=finding.door, count=finding.count)
         await self._context.store.write(write)
+
+
+def _kinds(event: door.Event) -> Iterator[str]:
+    """What an event is, and what it is besides."""
+    yield event.kind
+    if event.is_duress:
+        yield "duress"
+    if event.passes_back:
+        yield "passes_back"

@@ -12,7 +12,8 @@ from devices.contract.messages import new_id
 from hub.limits import Limiter
 from hub.plugin import Context, Device
 from hub.store import now
-from plugins.locks import rows
+from plugins.locks import alarm_rows, rows
+from plugins.locks.access import Access
 from plugins.locks.config import Settings
 from plugins.locks.models import Command, Order, Report, Result, TooManyCommandsError, UnknownDoorError
 from plugins.locks.mqtt import Doors, NoContactError
@@ -36,9 +37,12 @@ class _NoOutcomeError(Exception):
 
 
 class Locks:
-    def __init__(self, context: Context, settings: Settings, signer: Signer, doors: Doors, standing: Standing) -> None:
+    def __init__(
+        self, context: Context, settings: Settings, access: Access, signer: Signer, doors: Doors, standing: Standing
+    ) -> None:
         self._context = context
         self._settings = settings
+        self._access = access
         self._signer = signer
         self._doors = doors
         self._standing = standing
@@ -50,8 +54,11 @@ class Locks:
 
     async def pulse(self, door_id: str, actor: str, reason: str = "") -> Result:
         """Open the door for a moment, as `tell`."""
-        order = Order("pulse", pulse_ms=round(self._settings.pulse_seconds * 1000))
-        return await self.tell(door_id, order, actor, reason)
+        return await self.tell(door_id, self.pulse_order(door_id), actor, reason)
+
+    def pulse_order(self, door_id: str) -> Order:
+        """As long as this door's settings say. Raises UnknownDoorError."""
+        return Order("pulse", pulse_ms=self._access.of(door_id).pulse_ms)
 
     async def tell(self, door_id: str, order: Order, actor: str, reason: str = "") -> Result:
         """Have the door do something. "done" only on the door's own signed word; no answer is "unknown".
@@ -164,5 +171,10 @@ class Locks:
     async def forget_again_and_again(self) -> None:
         while True:
             before = now() - timedelta(days=self._settings.keep_days)
-            await self._context.store.write(lambda connection, before=before: rows.forget(connection, before))  # type: ignore[misc]
+            await self._context.store.write(lambda connection, before=before: _forget(connection, before))  # type: ignore[misc]
             await asyncio.sleep(SWEEP_SECONDS)
+
+
+def _forget(connection: Connection, before: datetime) -> None:
+    rows.forget(connection, before)
+    alarm_rows.forget(connection, before)

@@ -105,6 +105,26 @@ lockdown = Table(
 )
 """Zone "" is the whole site."""
 
+alarm = Table(
+    "locks_alarm",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("door", String(64), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("severity", String(10), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first_at", Utc, nullable=False),
+    Column("last_at", Utc, nullable=False),
+    Column("over_at", Utc),
+    Column("told_at", Utc),
+    Column("acknowledged_at", Utc),
+    Column("acknowledged_by", String(120)),
+    Column("note", String(200)),
+    Index("locks_alarm_open", "acknowledged_at", "door"),
+    sqlite_autoincrement=True,
+)
+"""What somebody should look at. The same at the same door is one alarm until it is acknowledged, or over."""
+
 access_list = Table(
     "locks_list",
     metadata,

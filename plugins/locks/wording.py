@@ -41,24 +41,41 @@ HAPPENED = {
     "events_missing": N_("events are missing"),
     "journal_rewound": N_("its log is an old copy"),
     "journal_anew": N_("its log was begun anew"),
+    "duress": N_("somebody was forced to open"),
+    "passes_back": N_("the same card came in twice"),
+    "battery_low": N_("the battery is low"),
+    "away": N_("the door has not answered for a while"),
 }
-"""By kind of event; the last three are the hub's own finding."""
+"""By kind of event; the last ones are the hub's own finding."""
 
-ALARMS = frozenset(
-    {
-        "forced_open",
-        "held_too_long",
-        "too_many_tries",
-        "tamper",
-        "fire",
-        "mains_lost",
-        "reader_lost",
-        "reader_refused",
-        "list_refused",
-        "clock_wrong",
-        "events_missing",
-        "journal_rewound",
-        "journal_anew",
-    }
-)
-"""What somebody should look at."""
+SUBJECTS: dict[str, str] = {"grave": N_("Alarm"), "warning": N_("Warning")}
+"""By an alarm's severity."""
+
+WHY = {
+    "pin_wanted": N_("the PIN is missing"),
+    "unknown": N_("unknown card or PIN"),
+    "not_here": N_("has no access to this door"),
+    "not_now": N_("has access, but not at this time"),
+    "not_yet": N_("not valid yet"),
+    "expired": N_("no longer valid"),
+    "wrong_pin": N_("wrong PIN"),
+    "lockdown": N_("the door is shut down"),
+    "passback": N_("is inside already"),
+    "interlock": N_("the other door of the sluice is open"),
+    "list_expired": N_("the access list has run out"),
+    "clock_wrong": N_("the clock is wrong"),
+    "no_contact": N_("no contact with the broker"),
+    "no_challenge": N_("the door does not answer"),
+    "not_signed": N_("the signer did not sign"),
+    "no_answer": N_("the door got the command and has not said what it did"),
+    "hub_restarted": N_("the hub was restarted meanwhile"),
+    "bad_signature": N_("the signature is wrong"),
+    "other_door": N_("meant for another door"),
+    "retained": N_("it lay waiting in the broker"),
+    "replayed": N_("used before"),
+    "late": N_("it came too late"),
+    "malformed": N_("not understood"),
+    "unknown_verb": N_("not understood"),
+    "hardware_failed": N_("the relay failed"),
+}
+"""Why something was refused or not done."""

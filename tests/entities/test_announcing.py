@@ -108,7 +108,7 @@ async def test_a_screen_is_switched_off_and_on_from_there(hub: Hub, seen: dict[s
 
 async def test_a_role_that_may_not_open_doors_opens_none(settings: dict[str, Any], tmp_path: Path) -> None:
     settings["discovery"]["orders_as"] = ["it"]
-    settings["plugins"]["locks"] = {"may_open": ["caretaker"]}
+    settings["plugins"]["locks"] = {"may": [{"role": "caretaker", "verbs": ["pulse"]}]}
     async with running_hub(settings, tmp_path) as hub:
         await hub.enrol("door-1", DOOR, "Hovudinngang", "", "test")
         await until(lambda: "door-1" in hub.announcing._shown, 5)

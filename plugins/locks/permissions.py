@@ -1,0 +1,37 @@
+"""Who may tell which door what: by role, and where a permission says so by zone."""
+
+from collections.abc import Iterable
+
+from hub.hookspecs import Role
+from plugins.locks.config import Permission, Permitted
+
+WHOLE_SITE = ""
+
+
+class Permissions:
+    def __init__(self, permissions: Iterable[Permission]) -> None:
+        self._permissions = tuple(permissions)
+
+    def may(self, roles: Iterable[Role], verb: str, zone: str) -> bool:
+        """`verb` as the contract's; `zone` is the door's, or WHOLE_SITE."""
+        held = frozenset(roles)
+        return any(one.role in held and (not one.zones or zone in one.zones) for one in self._of(verb))
+
+    def roles(self, verb: str, zone: str | None = None) -> frozenset[Role]:
+        """Those that may: in this zone, or anywhere at all."""
+        return frozenset(one.role for one in self._of(verb) if zone is None or not one.zones or zone in one.zones)
+
+    def _of(self, verb: str) -> list[Permission]:
+        needed = NEEDED[verb]
+        return [one for one in self._permissions if one.verbs & needed]
+
+
+NEEDED: dict[str, frozenset[Permitted]] = {
+    "pulse": frozenset({"pulse"}),
+    "hold_open": frozenset({"hold_open"}),
+    "lock": frozenset({"lock"}),
+    "resume": frozenset({"hold_open", "lock"}),
+    "lockdown": frozenset({"lockdown"}),
+    "lift_lockdown": frozenset({"lockdown"}),
+}
+"""Verb → any of these permissions."""

@@ -1,0 +1,185 @@
+"""The page Doors: alarms first, then every door by floor, with its state, the state's age and what may be done."""
+
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from devices.contract import door
+from devices.contract.door import MOST_HOLD_SECONDS
+from devices.contract.messages import clean
+from hub.devices import Vitals
+from hub.plugin import Context, Device
+from hub.store import now
+from hub.web.pages import see
+from hub.web.security import session_of
+from plugins.locks.access import Access
+from plugins.locks.alarms import Alarms, UnknownAlarmError
+from plugins.locks.lockdowns import Lockdowns
+from plugins.locks.models import Command, DoorState, Order, TooManyCommandsError, UnknownDoorError
+from plugins.locks.permissions import NEEDED, WHOLE_SITE, Permissions
+from plugins.locks.service import Locks
+from plugins.locks.standing import Standing
+from plugins.locks.wording import DONE, HAPPENED, SUBJECTS, WHY
+
+LOOK = frozenset[Any]({"caretaker", "front_line", "it"})
+MOST_REASON = 200
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A door as a page shows it to somebody who may do `may` with it."""
+
+    device: Device
+    vitals: Vitals
+    state: DoorState
+    last: Command | None
+    may: frozenset[str]
+    pulse_seconds: float
+
+    @property
+    def confirmed_at(self) -> datetime | None:
+        return None if self.state.age_seconds is None else now() - timedelta(seconds=self.state.age_seconds)
+
+    @property
+    def held_until(self) -> datetime | None:
+        """When a door that is held open locks again."""
+        if self.state.mode != "held_open" or not self.state.hold_seconds:
+            return None
+        return now() + timedelta(seconds=self.state.hold_seconds)
+
+
+class DoorPages:
+    def __init__(
+        self,
+        context: Context,
+        access: Access,
+        locks: Locks,
+        standing: Standing,
+        lockdowns: Lockdowns,
+        alarms: Alarms,
+        permissions: Permissions,
+    ) -> None:
+        self._context = context
+        self._access = access
+        self._locks = locks
+        self._standing = standing
+        self._lockdowns = lockdowns
+        self._alarms = alarms
+        self._permissions = permissions
+        pages = context.pages
+        pages.page("/doors", LOOK, self.doors)
+        told = permissions.roles("pulse") | permissions.roles("resume")
+        pages.action("/doors/{door}/order", told, self.order, asks_again=True)
+        pages.action("/doors/lockdown", permissions.roles("lockdown"), self.lockdown, asks_again=True)
+        pages.action("/doors/alarms/{alarm}", LOOK - {"it"}, self.acknowledge)
+
+    async def doors(self, request: web.Request) -> web.StreamResponse:
+        commands, reports = await self._locks.history(by_people=True)
+        found = [self.seen(request, device, commands) for device in self._context.devices.of_kind(door.KIND)]
+        floors: dict[str, list[Seen]] = defaultdict(list)
+        for one in sorted(found, key=lambda one: one.device.name):
+            where = one.device.where
+            floors[", ".join(part for part in (where.site, where.building, where.floor) if part)].append(one)
+        zones = sorted({one.device.where.zone for one in found if one.device.where.zone})
+        roles = session_of(request).roles
+        return await self._context.pages.render(
+            request,
+            "doors.html",
+            floors=sorted(floors.items()),
+            names={one.device.id: one.device.name for one in found},
+            alarms=await self._alarms.standing(),
+            lockdowns=await self._lockdowns.current(),
+            zones=[zone for zone in (WHOLE_SITE, *zones) if self._permissions.may(roles, "lockdown", zone)],
+            may_acknowledge=bool(roles & {"caretaker", "front_line"}),
+            commands=commands,
+            reports=reports,
+            **self.words,
+        )
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """What the templates of a door need besides it."""
+        return {"done": DONE, "happened": HAPPENED, "why": WHY, "subjects": SUBJECTS}
+
+    def seen(self, request: web.Request, device: Device, commands: list[Command]) -> Seen:
+        roles = session_of(request).roles
+        return Seen(
+            device,
+            self._context.devices.vitals(device.id),
+            self._standing.of(device.id),
+            next((one for one in commands if one.door == device.id), None),
+            frozenset(verb for verb in NEEDED if self._permissions.may(roles, verb, device.where.zone)),
+            self._access.of(device.id).pulse_ms / 1000,
+        )
+
+    async def order(self, request: web.Request) -> web.StreamResponse:
+        """From any page that shows the door; `to` is the page that one comes back to."""
+        sent, door_id, session = await request.post(), request.match_info["door"], session_of(request)
+        try:
+            order = self._order(sent, door_id)
+            if not self._permissions.may(session.roles, order.verb, self._access.zone(door_id)):
+                raise web.HTTPForbidden(text="Your role may not do this with this door.")
+            await self._locks.tell(door_id, order, session.account, reason_in(sent))
+        except UnknownDoorError:
+            raise web.HTTPNotFound(text="There is no such door.") from None
+        except TooManyCommandsError:
+            raise web.HTTPTooManyRequests(text="This door has been told too often. Wait a minute.") from None
+        return see(f"/doors/{door_id}" if sent.get("to") == "door" else "/doors")
+
+    async def lockdown(self, request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        zone, session = str(clean(str(sent.get("zone", "")))), session_of(request)
+        if not self._permissions.may(session.roles, "lockdown", zone):
+            raise web.HTTPForbidden(text="Your role may not shut down this zone.")
+        change = self._lockdowns.begin if sent.get("is_on") == "yes" else self._lockdowns.end
+        await change(zone, session.account, reason_in(sent))
+        return see("/doors")
+
+    async def acknowledge(self, request: web.Request) -> web.StreamResponse:
+        sent, number = await request.post(), request.match_info["alarm"]
+        with suppress(UnknownAlarmError):  # somebody else was quicker: the page shows it
+            await self._alarms.acknowledge(
+                int(number) if number.isdecimal() else 0, session_of(request).account, reason_in(sent)
+            )
+        to = str(sent.get("to", ""))
+        return see(f"/doors/{to}" if to in (one.id for one in self._context.devices.of_kind(door.KIND)) else "/doors")
+
+    def _order(self, sent: Any, door_id: str) -> Order:
+        match "hold_open" if "hold" in sent else str(sent.get("verb", "")):
+            case "pulse":
+                return self._locks.pulse_order(door_id)
+            case "hold_open":
+                return Order("hold_open", hold_seconds=self._hold_seconds(sent))
+            case "lock" | "resume" as verb:
+                return Order(verb)
+            case _:
+                raise web.HTTPBadRequest(
+                    text="verb is one of pulse, lock, resume; or hold says for how long it is held open."
+                )
+
+    def _hold_seconds(self, sent: Any) -> int:
+        """For so many minutes, or until a time of day: the next time that it is."""
+        minutes, until = str(sent.get("hold", "")), str(sent.get("until", ""))
+        if minutes.isdecimal() and 0 < int(minutes) * 60 <= MOST_HOLD_SECONDS:
+            return int(minutes) * 60
+        try:
+            clock = datetime.strptime(until, "%H:%M").time()  # noqa: DTZ007 (a time of day)
+        except ValueError:
+            raise web.HTTPBadRequest(text="Say for how long: minutes up to 720, or a time such as 15:30.") from None
+        local = now().astimezone(self._context.site.zone)
+        end = local.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
+        if end <= local:
+            end = (local + timedelta(days=1)).replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
+        seconds = round((end.astimezone(UTC) - local.astimezone(UTC)).total_seconds())
+        if seconds > MOST_HOLD_SECONDS:
+            raise web.HTTPBadRequest(text="A door is held open for 12 hours at most.")
+        return max(seconds, 1)
+
+
+def reason_in(sent: Any) -> str:
+    """What somebody wrote, for the audit log."""
+    return str(clean(str(sent.get("reason", ""))))[:MOST_REASON]

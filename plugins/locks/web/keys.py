@@ -1,0 +1,201 @@
+"""The page Keys: cards and PINs, given, lost and found; and, for few, where an employee's have been used."""
+
+import re
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from devices.access.credentials import CredentialError
+from devices.contract import door
+from devices.contract.messages import clean
+from hub.plugin import Context
+from hub.web.pages import see
+from hub.web.security import session_of
+from plugins.locks.access import Access
+from plugins.locks.answering import Answers
+from plugins.locks.config import Settings
+from plugins.locks.log import Log
+from plugins.locks.models import Credential, KnownCredentialError, UnknownCredentialError
+from plugins.locks.naming import NoSuchPersonError, name_of, person_in
+from plugins.locks.web.doors import DoorPages, reason_in
+from plugins.locks.web.rules import MAKE
+from plugins.locks.web.times_form import TimesError, day_in
+
+LEARN_SECONDS = 30.0
+MOST_SHOWN = 200
+MOST_LABEL = 80
+MOST_PASSAGES = 500
+
+
+class KeyPages:
+    def __init__(
+        self, context: Context, settings: Settings, access: Access, answers: Answers, log: Log, doors: DoorPages
+    ) -> None:
+        self._context = context
+        self._settings = settings
+        self._access = access
+        self._answers = answers
+        self._log = log
+        self._doors = doors
+        pages = context.pages
+        pages.page("/keys", MAKE, self.keys)
+        pages.action("/keys/card", MAKE, self.add_card)
+        pages.action("/keys/pin", MAKE, self.give_pin)
+        pages.action("/keys/{ref}/end", MAKE, self.end)
+        pages.action("/keys/{ref}/again", MAKE, self.again)
+        pages.action("/keys/{ref}/lockdown", MAKE, self.in_lockdown)
+        pages.page("/passages", settings.may_search_people, self.ask_for_passages)
+        pages.action("/passages", settings.may_search_people, self.passages, asks_again=True)
+
+    async def keys(self, request: web.Request) -> web.StreamResponse:
+        return await self._page(request)
+
+    async def add_card(self, request: web.Request) -> web.StreamResponse:
+        """By its number, or learnt: the next card that is nobody's, shown at a door within half a minute."""
+        sent, actor = await request.post(), session_of(request).account
+        label = str(clean(str(sent.get("label", "")))).strip()[:MOST_LABEL]
+        try:
+            person = person_in(str(sent["person"]), self._access.names) if str(sent.get("person", "")).strip() else None
+            until = self._end_of(str(sent.get("until", "")))
+            shown = await self._shown(sent)
+            await self._access.add_card(shown, person, label, actor, until=until)
+        except NoSuchPersonError as error:
+            return await self._page(request, problem="person", what=str(error), status=422)
+        except (TimesError, CredentialError) as error:
+            return await self._page(request, problem="number", what=str(error), status=422)
+        except KnownCredentialError:
+            return await self._page(request, problem="known", status=409)
+        except TimeoutError:
+            return await self._page(request, problem="not_shown", status=409)
+        return see("/keys")
+
+    async def give_pin(self, request: web.Request) -> web.StreamResponse:
+        """Shown on the page that answers, and nowhere else."""
+        sent = await request.post()
+        try:
+            person = person_in(str(sent.get("person", "")), self._access.names)
+        except NoSuchPersonError as error:
+            return await self._page(request, problem="person", what=str(error), status=422)
+        is_duress = sent.get("kind") == "duress"
+        digits = await self._access.give_pin(
+            person, session_of(request).account, opens_alone="opens_alone" in sent, is_duress=is_duress
+        )
+        return await self._page(request, digits=digits, of=self._access.names[person].name, is_duress=is_duress)
+
+    async def end(self, request: web.Request) -> web.StreamResponse:
+        why = "returned" if (await request.post()).get("why") == "returned" else "lost"
+        return await self._changed(
+            self._access.end_credential(request.match_info["ref"], why, session_of(request).account)
+        )
+
+    async def again(self, request: web.Request) -> web.StreamResponse:
+        """A card that was lost is found."""
+        return await self._changed(
+            self._access.restore_credential(request.match_info["ref"], session_of(request).account)
+        )
+
+    async def in_lockdown(self, request: web.Request) -> web.StreamResponse:
+        opens = (await request.post()).get("opens") == "yes"
+        return await self._changed(
+            self._access.name_for_lockdown(request.match_info["ref"], session_of(request).account, opens=opens)
+        )
+
+    # -- passages by person
+
+    async def ask_for_passages(self, request: web.Request) -> web.StreamResponse:
+        self._must_search(request)
+        return await self._passages(request)
+
+    async def passages(self, request: web.Request) -> web.StreamResponse:
+        self._must_search(request)
+        sent = await request.post()
+        reason = reason_in(sent).strip()
+        if not reason:
+            return await self._passages(request, problem="reason", status=422)
+        try:
+            person = person_in(str(sent.get("person", "")), self._access.names)
+        except NoSuchPersonError as error:
+            return await self._passages(request, problem="person", what=str(error), status=422)
+        found = await self._log.of_person(person, reason, session_of(request).account, MOST_PASSAGES)
+        return await self._passages(request, of=self._access.names[person].name, entries=found)
+
+    def _must_search(self, request: web.Request) -> None:
+        """One role is not enough."""
+        if not session_of(request).roles >= self._settings.may_search_people:
+            raise web.HTTPForbidden(
+                text=f"This page takes all of the roles {', '.join(sorted(self._settings.may_search_people))}."
+            )
+
+    async def _passages(self, request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
+        shown: dict[str, Any] = {"entries": None, "of": "", "problem": None, "what": ""}
+        names = {one.id: one.name for one in self._context.devices.of_kind(door.KIND)}
+        return await self._context.pages.render(
+            request,
+            "passages.html",
+            status=status,
+            people=self._access.names,
+            names=names,
+            keep_days=self._settings.keep_days,
+            **self._doors.words,
+            **(shown | values),
+        )
+
+    # --
+
+    async def _shown(self, sent: Any) -> str:
+        """The card's fingerprint. Raises TimeoutError, CredentialError."""
+        if door_id := str(sent.get("door", "")):
+            if self._context.devices.get(door_id) is None:
+                raise web.HTTPNotFound(text="There is no such door.")
+            return await self._answers.learn(door_id, LEARN_SECONDS)
+        number = re.sub(r"[\s:-]", "", str(sent.get("number", "")))
+        if sent.get("format") == "uid":
+            try:
+                return self._access.uid_fingerprint(bytes.fromhex(number))
+            except ValueError:
+                raise CredentialError("a card's own number is pairs of 0-9 and a-f, such as 04a2b3c4") from None
+        bits, facility = str(sent.get("format", "")), str(sent.get("facility", "")) or "0"
+        if bits not in ("26", "34", "37") or not (facility.isdecimal() and number.isdecimal()):
+            raise CredentialError("a card has a format of 26, 34 or 37 bits, and its numbers are digits")
+        return self._access.card_fingerprint(int(bits), int(facility), int(number))
+
+    def _end_of(self, text: str) -> datetime | None:
+        """The end of the last day that it counts. Raises TimesError."""
+        day = day_in(text)
+        return None if day is None else datetime.combine(day + timedelta(days=1), time(), self._context.site.zone)
+
+    async def _changed(self, change: Any) -> web.StreamResponse:
+        try:
+            await change
+        except UnknownCredentialError:
+            raise web.HTTPNotFound(text="There is no such card or PIN, or it has ended.") from None
+        except KnownCredentialError:
+            raise web.HTTPConflict(text="Somebody else has this card now.") from None
+        return see("/keys")
+
+    async def _page(self, request: web.Request, *, status: int = 200, **values: Any) -> web.StreamResponse:
+        sought = request.query.get("q", "").strip()
+        people, ended = self._access.names, await self._access.lately_ended()
+        named = [(name_of(one, people), one) for one in self._access.kept.credentials]
+        found = [(name, one) for name, one in named if _is_found(name, one, sought.casefold())]
+        found.sort(key=lambda row: (row[0].casefold(), row[1].kind))
+        shown: dict[str, Any] = {"problem": None, "what": "", "digits": None, "of": "", "is_duress": False}
+        return await self._context.pages.render(
+            request,
+            "keys.html",
+            status=status,
+            found=found[:MOST_SHOWN],
+            total=len(found),
+            sought=sought,
+            people=people,
+            ended=[(name_of(one, people), one) for one in ended],
+            doors=sorted(self._context.devices.of_kind(door.KIND), key=lambda one: one.name),
+            seconds=round(LEARN_SECONDS),
+            may_search=session_of(request).roles >= self._settings.may_search_people,
+            **(shown | values),
+        )
+
+
+def _is_found(name: str, one: Credential, sought: str) -> bool:
+    return not sought or sought in name.casefold() or sought in one.label.casefold() or sought == one.ref.casefold()

@@ -1,0 +1,218 @@
+"""The page Access: rules, one rule with what it would change, and who can pass a door at some time, and why."""
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from devices.contract import door
+from hub.plugin import Context, Device
+from hub.store import now
+from hub.web.pages import see
+from hub.web.security import session_of
+from plugins.locks import foreseeing
+from plugins.locks.access import Access, norwegian_holidays
+from plugins.locks.compiling import Kept
+from plugins.locks.foreseeing import Change, Foreseen
+from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
+from plugins.locks.naming import NoSuchPersonError, name_of, names_of, people_in, person_in
+from plugins.locks.web.times_form import TimesError, clock, shown_times, times_in
+from plugins.locks.wording import WHY
+
+MAKE = frozenset[Any]({"caretaker", "it"})
+MOST_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class ShownChange:
+    """A change in words: who, at which door, hours a week before and after."""
+
+    who: str
+    door: str
+    before: float
+    after: float
+
+
+class RulePages:
+    def __init__(self, context: Context, access: Access) -> None:
+        self._context = context
+        self._access = access
+        pages = context.pages
+        pages.page("/access", MAKE, self.rules)
+        pages.page("/access/rules/{rule}", MAKE, self.rule)
+        pages.action("/access/rules/{rule}", MAKE, self.keep)
+        pages.action("/access/rules/{rule}/drop", MAKE, self.drop)
+
+    async def rules(self, request: web.Request) -> web.StreamResponse:
+        kept, people = self._access.kept, self._access.names
+        holders = Counter(rule for one in self._access.roll.values() for rule in one.rules)
+        return await self._context.pages.render(
+            request,
+            "rules.html",
+            rules=kept.rules,
+            holders=holders,
+            doors=self._doors(),
+            door_names=self._door_names(),
+            people=people,
+            labels=names_of(self._access, {ref for rule in kept.rules for ref in rule.who.credentials}),
+            of_day=clock,
+            why=WHY,
+            **self._foreseen(request),
+        )
+
+    async def rule(self, request: web.Request) -> web.StreamResponse:
+        return await self._form(request, self._asked_for(request))
+
+    async def keep(self, request: web.Request) -> web.StreamResponse:
+        """Keep it, or with `preview` show what it would change."""
+        number, sent = _number(request), await request.post()
+        problem: Exception | None = None
+        try:
+            people = people_in(str(sent.get("people", "")), self._access.names)
+        except NoSuchPersonError as error:
+            problem, people = error, ()
+        try:
+            rule = self._rule_in(number, sent, people)
+        except TimesError as error:
+            problem, rule = error, self._asked_for(request)
+        if problem is not None:
+            return await self._form(request, rule, problem=problem, sent=sent, status=422)
+        if "preview" in sent:
+            after = foreseeing.with_rule(self._access.kept, rule)
+            return await self._form(request, rule, preview=self._changes(after))
+        try:
+            await self._access.keep_rule(rule, session_of(request).account)
+        except UnknownRuleError:
+            raise web.HTTPNotFound(text="There is no such rule any more.") from None
+        return see("/access")
+
+    async def drop(self, request: web.Request) -> web.StreamResponse:
+        with suppress(UnknownRuleError):  # it is gone, as was wanted
+            await self._access.drop_rule(_number(request), session_of(request).account)
+        return see("/access")
+
+    # -- what would be
+
+    def _changes(self, after: Kept) -> list[ShownChange]:
+        zones = {one.id: one.where.zone for one in self._doors()}
+        local = now().astimezone(self._context.site.zone)
+        monday = (local - timedelta(days=local.weekday()) + timedelta(days=7)).replace(hour=0, minute=0)
+        days = norwegian_holidays(local.year, local.year + 1)
+        found = foreseeing.changes(self._access.kept, after, zones, monday, frozenset(days))
+        return self._in_words(found)
+
+    def _in_words(self, found: list[Change]) -> list[ShownChange]:
+        names = names_of(self._access, {one.ref for one in found})
+        doors = self._door_names()
+        shown = {ShownChange(names[one.ref], doors[one.door], one.before, one.after) for one in found}
+        return sorted(shown, key=lambda one: (one.who, one.door))
+
+    def _foreseen(self, request: web.Request) -> dict[str, Any]:
+        """The answer to "who can pass this door at this time", where somebody asks."""
+        asked, doors = request.query.get("door", ""), {one.id for one in self._doors()}
+        local = now().astimezone(self._context.site.zone)
+        shown: dict[str, Any] = {
+            "asked": asked, "at": local.strftime("%Y-%m-%dT%H:%M"), "sought": request.query.get("who", ""),
+            "foreseen": None, "problem": None, "rule_names": {one.id: one.name for one in self._access.kept.rules},
+        }  # fmt: skip
+        if asked not in doors:
+            return shown
+        try:
+            at = datetime.fromisoformat(request.query.get("at") or shown["at"]).replace(tzinfo=self._context.site.zone)
+            refs = self._refs_of(shown["sought"])
+        except NoSuchPersonError as error:
+            return shown | {"problem": error}
+        except ValueError:
+            return shown
+        found = foreseeing.foresee(self._access.of(asked), self._access.roll, at, refs)
+        names = names_of(self._access, {one.ref for one in found})
+        rows = [(names[one.ref], one) for one in found if one.ref in names and (refs is not None or one.passes)]
+        return shown | {"at": at.strftime("%Y-%m-%dT%H:%M"), "foreseen": _by_name(rows)}
+
+    def _refs_of(self, who: str) -> set[str] | None:
+        """The credentials of one employee, or of everybody. Raises NoSuchPersonError."""
+        if not who.strip():
+            return None
+        person = person_in(who, self._access.names)
+        return {one.ref for one in self._access.kept.credentials if one.person == person}
+
+    # -- the form
+
+    async def _form(
+        self,
+        request: web.Request,
+        rule: AccessRule,
+        *,
+        problem: Exception | None = None,
+        sent: Any = None,
+        preview: list[ShownChange] | None = None,
+        status: int = 200,
+    ) -> web.StreamResponse:
+        people = self._access.names
+        return await self._context.pages.render(
+            request,
+            "rule.html",
+            status=status,
+            rule=rule,
+            problem=problem,
+            is_unknown_person=isinstance(problem, NoSuchPersonError),
+            people_text=str(sent.get("people", ""))
+            if sent is not None
+            else "\n".join(people[one].name if one in people else one for one in rule.who.people),
+            times=shown_times(rule.times if rule.id or rule.name else None),
+            units=sorted(set(self._access.kept.units.values()) | set(rule.who.units)),
+            loose=[(one.ref, name_of(one, people)) for one in self._access.kept.credentials if one.person is None],
+            doors=self._doors(),
+            zones=sorted({one.where.zone for one in self._doors() if one.where.zone} | set(rule.where.zones)),
+            preview=None if preview is None else preview[:MOST_SHOWN],
+            more=0 if preview is None else max(0, len(preview) - MOST_SHOWN),
+        )
+
+    def _rule_in(self, number: int, sent: Any, people: tuple[str, ...]) -> AccessRule:
+        """Raises TimesError."""
+        who = Who(
+            everybody="everybody" in sent, units=tuple(sent.getall("unit", [])), people=people,
+            credentials=tuple(sent.getall("credential", [])),
+        )  # fmt: skip
+        where = Where(
+            everywhere="everywhere" in sent, zones=tuple(sent.getall("zone", [])), doors=tuple(sent.getall("door", []))
+        )
+        asks = "card_and_pin" if "with_pin" in sent else "one"
+        try:
+            return AccessRule(
+                id=number, name=str(sent.get("name", "")).strip(), who=who, where=where, times=times_in(sent), asks=asks
+            )
+        except ValidationError as error:
+            raise TimesError("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from None
+
+    def _asked_for(self, request: web.Request) -> AccessRule:
+        number = _number(request)
+        if not number:
+            return AccessRule.model_construct(id=0, name="", who=Who(), where=Where(), asks="one")
+        found = next((one for one in self._access.kept.rules if one.id == number), None)
+        if found is None:
+            raise web.HTTPNotFound(text="There is no such rule.")
+        return found
+
+    def _doors(self) -> list[Device]:
+        return sorted(self._context.devices.of_kind(door.KIND), key=lambda one: one.name)
+
+    def _door_names(self) -> dict[str, str]:
+        return {one.id: one.name for one in self._doors()}
+
+
+def _number(request: web.Request) -> int:
+    text = request.match_info["rule"]
+    if text == "new":
+        return 0
+    if not text.isdecimal():
+        raise web.HTTPNotFound(text="There is no such rule.")
+    return int(text)
+
+
+def _by_name(rows: list[tuple[str, Foreseen]]) -> list[tuple[str, Foreseen]]:
+    return sorted(rows, key=lambda row: row[0].casefold())[:MOST_SHOWN]
