@@ -57,7 +57,9 @@ class DoorClient:
     def fingerprint(self, text: str) -> str:
         return fingerprint(bytes.fromhex(self.lists[-1].key), text)
 
-    async def show(self, card: str | None = None, pin: str | None = None, side: door.Side = "in") -> door.Command:
+    async def show(
+        self, card: str | None = None, pin: str | None = None, side: door.Side = "in", code: str | None = None
+    ) -> door.Command:
         """At the reader; the hub's signed answer."""
         shown = door.Shown(
             door=self.identity.door,
@@ -67,6 +69,7 @@ class DoorClient:
             side=side,
             card=self.fingerprint(card) if card else None,
             pin=self.fingerprint(f"pin:{pin}") if pin else None,
+            code=code,
             list_version=self.lists[-1].access.version,
             shown_at=datetime.now(UTC),
         )

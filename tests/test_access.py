@@ -13,6 +13,7 @@ import pytest_asyncio
 from sqlalchemy import select
 
 from devices.access.credentials import fingerprint
+from devices.access.passes import PREFIX, Pass
 from devices.access.times import Times, Weekly
 from hub import audit
 from hub.devices import Place
@@ -20,6 +21,7 @@ from hub.hub import Hub
 from hub.store import now
 from plugins.locks import Plugin
 from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError, Order, Where, Who
+from plugins.locks.signing import SigningError
 from plugins.locks.tables import command as command_table
 from plugins.locks.tables import event as event_table
 from tests.api_client import actions, problem, program
@@ -303,3 +305,47 @@ async def test_a_shown_card_that_is_played_again_is_not_answered_again(hub: Hub,
 def test_the_key_is_for_nobody_else(hub: Hub) -> None:
     (path,) = hub.settings.data.rglob("credentials.key")
     assert oct(path.stat().st_mode & 0o777) == "0o600"
+
+
+# -- passes
+
+
+async def given(hub: Hub, *, once: bool) -> tuple[str, str]:
+    """A pass for the door, from a moment ago: its id and text."""
+    made, text = await locks(hub).passes.make(
+        "røyrleggjar", ["door-1"], now() - timedelta(minutes=1), now() + timedelta(hours=1), "kari", once=once
+    )
+    return made.id, text
+
+
+async def test_a_pass_opens_once_or_until_it_is_taken_back(hub: Hub, door: DoorClient) -> None:
+    _, once = await given(hub, once=True)
+    assert (await door.show(code=once)).verb == "pulse"
+    assert (await door.show(code=once)).why == "used"
+    name, often = await given(hub, once=False)
+    assert [(await door.show(code=often)).verb for _ in range(2)] == ["pulse", "pulse"]
+    await locks(hub).passes.revoke(name, "kari")
+    assert (await door.show(code=often)).why == "revoked"
+    listed = await door.list_with(lambda one: one.access.revoked_passes)
+    assert listed.access.revoked_passes == {name}
+    assert (await door.show(code=often[:-6] + "AAAAAA")).why == "unknown"
+    for secret in (once, often):
+        assert not [one for one in await hub.store.read(audit.newest) if secret in str(one)]
+
+
+async def test_two_doors_do_not_share_one_passage(hub: Hub, door: DoorClient) -> None:
+    _, once = await given(hub, once=True)
+    answers = await asyncio.gather(*(door.show(code=once) for _ in range(5)))
+    assert sorted(one.verb for one in answers) == ["deny", "deny", "deny", "deny", "pulse"]
+
+
+async def test_a_pass_that_a_door_took_alone_is_used(hub: Hub, door: DoorClient) -> None:
+    name, once = await given(hub, once=True)
+    await door.receipt_of(door.event(1, "granted", visit_pass=name))
+    assert (await door.show(code=once)).why == "used"
+
+
+async def test_the_signer_signs_no_pass_that_was_not_given(hub: Hub, door: DoorClient) -> None:
+    forged = Pass(id="p1", doors=("door-1",), first=0, until=2**31, once=False)
+    with pytest.raises(SigningError, match="no committed intent"):
+        await locks(hub).signer.sign_content(PREFIX + forged.content())

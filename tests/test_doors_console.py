@@ -351,3 +351,24 @@ async def test_searching_by_person_takes_two_roles_and_a_reason(hub: Hub, door: 
     assert [one.details for one in await hub.store.read(audit.newest) if one.action == "passages.searched"] == [
         {"reason": "innbrot"}
     ]
+
+
+async def test_a_pass_is_made_shown_once_and_taken_back(
+    hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
+) -> None:
+    local = datetime.now(hub.settings.site.zone)
+    form = {
+        "label": "Røyrleggjar", "door": "door-1", "first": f"{local:%Y-%m-%dT%H:%M}",
+        "until": f"{local + timedelta(hours=2):%Y-%m-%dT%H:%M}",
+    }  # fmt: skip
+    assert (await sent(caretaker, "/passes", **(form | {"door": "door-9"})))[0] == 422
+    assert (await sent(caretaker, "/passes", **(form | {"until": form["first"]})))[0] == 422
+    status, page = await sent(caretaker, "/passes", **form)
+    assert status == 200
+    assert "data:image/svg+xml" in page.partition('id="made-pass"')[2]
+    page = await seen(caretaker, "/passes")
+    assert 'id="made-pass"' not in page
+    assert "Røyrleggjar" in page
+    [one] = locks(hub).access.kept.passes
+    assert (await sent(caretaker, f"/passes/{one.id}/revoke"))[0] == REDIRECT
+    assert "trekt tilbake" in await seen(caretaker, "/passes")

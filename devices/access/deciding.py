@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from devices.access.lists import Credential, DoorAccess, Roll, Rule
+from devices.access.passes import Pass
 
 CLOCK_SLACK = timedelta(minutes=2)
 """A clock that is further behind the list's making is wrong, and decides nothing."""
@@ -24,18 +25,22 @@ Reason = Literal[
     "interlock",
     "list_expired",
     "clock_wrong",
+    "revoked",
+    "used",
 ]
 """`not_here`: no rule lets this credential through this door. `not_now`: a rule does, at other times.
 `not_yet`, `expired`: the credential's own validity. `passback`: it is inside already. `interlock`: the other door of
-the sluice is open. `list_expired`, `clock_wrong`: this list cannot be decided by; the way out is free."""
+the sluice is open. `list_expired`, `clock_wrong`: this list cannot be decided by; the way out is free. `revoked`,
+`used`: of a pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Fingerprints of what was shown: a card, a PIN, or a card and then a PIN."""
+    """Fingerprints of what was shown: a card, a PIN, or a card and then a PIN. Or a pass, its signature checked."""
 
     card: str | None = None
     pin: str | None = None
+    visit_pass: Pass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ class Circumstances:
     """Whether this credential is behind the door already, for anti-passback; None: not known."""
     interlocked: bool = False
     """The other door of a sluice stands open."""
+    used: bool = False
+    """A pass that is good once has let somebody in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class Decision:
     reason: Reason
     credential: Credential | None = None
     rule: int | None = None
+    visit_pass: str | None = None
     is_duress: bool = False
     passes_back: bool = False
     """Granted, though it was inside already: soft anti-passback tells and lets pass."""
@@ -71,6 +79,8 @@ def decide(
     access: DoorAccess, roll: Roll, shown: Shown, at: datetime, known: Circumstances = NOTHING_KNOWN
 ) -> Decision:
     """Whether what was shown may pass this door at `at` (aware)."""
+    if shown.visit_pass is not None:
+        return Decision(_of_pass(access, shown.visit_pass, at, known), visit_pass=shown.visit_pass.id)
     credential = _found(roll, shown)
     refusal = _of_list(access, at) or ("unknown" if credential is None else _of_credential(access, credential, at))
     if refusal is not None or credential is None:
@@ -115,6 +125,24 @@ def _of_credential(access: DoorAccess, credential: Credential, at: datetime) -> 
     if access.lockdown and not credential.in_lockdown:
         return "lockdown"
     return None
+
+
+def _of_pass(access: DoorAccess, shown: Pass, at: datetime, known: Circumstances) -> Reason:
+    """No rule and no holiday holds for a pass: somebody has named its doors and its time."""
+    found: tuple[tuple[bool, Reason], ...] = (
+        (access.door not in shown.doors, "not_here"),
+        (at.timestamp() < shown.first, "not_yet"),
+        (at.timestamp() >= shown.until, "expired"),
+        (shown.id in access.revoked_passes, "revoked"),
+        (access.lockdown, "lockdown"),
+        (shown.once and known.used, "used"),
+        (known.interlocked, "interlock"),
+    )
+    return _of_list(access, at) or _first(found) or "granted"
+
+
+def _first(found: Iterable[tuple[bool, Reason]]) -> Reason | None:
+    return next((reason for is_so, reason in found if is_so), None)
 
 
 def _by_factors(credential: Credential, shown: Shown, rules: Iterable[Rule]) -> Decision:

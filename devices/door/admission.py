@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 import structlog
 
 from devices.access.credentials import fingerprint, typed_pin
-from devices.access.deciding import Decision, decide
+from devices.access.deciding import Circumstances, Decision, decide
 from devices.access.deciding import Shown as Fingerprints
+from devices.access.passes import MOST_CHARACTERS, Pass, PassError, read_pass
 from devices.contract.door import ANSWER_SECONDS, PIN_SECONDS, Command, Shown
 from devices.contract.messages import new_id
 from devices.door.exchange import Exchange
 from devices.door.lists import InUse
 from devices.door.reader import Presented, Reader
 from devices.door.tries import Penalty, Tries
+from devices.door.used_passes import UsedPasses
 
 log = structlog.get_logger("door.admission")
-
-MOST_CODE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Admission:
     """One thing at a time at each reader.
 
     `ask` publishes a Shown, False without contact; `admit` is told of what the door decided alone: it writes it down,
-    then opens, and says whether it did.
+    then opens, and says whether it did. `used` keeps what is to be remembered of a pass that the hub let in.
     """
 
     def __init__(
@@ -54,6 +54,8 @@ class Admission:
         admit: Callable[[Passing], Awaitable[bool]],
         too_many: Callable[[Reader], None],
         is_locked_down: Callable[[], bool],
+        passes: UsedPasses,
+        used: Callable[[tuple[str, str]], object],
         before: dict[str, Penalty] | None = None,
     ) -> None:
         self.list: InUse | None = None
@@ -64,6 +66,8 @@ class Admission:
         self._admit = admit
         self._too_many = too_many
         self._is_locked_down = is_locked_down
+        self._passes = passes
+        self._used = used
         self._before = before or {}
         self._tries: dict[str, Tries] = {}
         self._cards: dict[str, _Card] = {}
@@ -111,11 +115,19 @@ class Admission:
         if presented.card is not None:
             return Fingerprints(card=fingerprint(known.key, presented.card))
         if presented.code is not None:
-            return Fingerprints()
+            return Fingerprints(visit_pass=self._pass_in(presented.code, known))
         card = self._cards.pop(reader.name, None)
         is_near = card is not None and self._clock() < card.until
         pin = fingerprint(known.key, typed_pin(presented.pin or ""))
         return Fingerprints(card=card.fingerprint if card and is_near else None, pin=pin)
+
+    def _pass_in(self, code: str, known: InUse) -> Pass | None:
+        """None for what is no pass, or not signed by this hub."""
+        try:
+            return read_pass(code, known.hub_keys)
+        except PassError as error:
+            log.info("code_refused", problem=str(error))
+            return None
 
     async def _asked(self, reader: Reader, shown: Fingerprints, code: str | None, known: InUse) -> Command | None:
         """The hub's answer; None without contact, or when it took too long, and then none will count any more."""
@@ -130,7 +142,7 @@ class Admission:
             side=reader.side,
             card=shown.card,
             pin=shown.pin,
-            code=code[:MOST_CODE] if code else None,
+            code=code if code and len(code) <= MOST_CHARACTERS else None,
             list_version=known.access.version,
             shown_at=datetime.now(UTC),
         )
@@ -146,6 +158,8 @@ class Admission:
     def _told(self, reader: Reader, shown: Fingerprints, command: Command) -> None:
         if command.verb == "pulse":
             self._tries_at(reader).succeeded()
+            if shown.visit_pass is not None and (to_write := self._passes.use(shown.visit_pass)):
+                self._used(to_write)
             reader.show("granted")
         elif command.why == "pin_wanted":
             self._wants_pin(reader, shown)
@@ -154,7 +168,8 @@ class Admission:
 
     async def _alone(self, reader: Reader, shown: Fingerprints, known: InUse) -> None:
         access = known.access.model_copy(update={"lockdown": self._is_locked_down()})
-        decision = decide(access, known.roll, shown, datetime.now(UTC))
+        circumstances = Circumstances(used=shown.visit_pass is not None and self._passes.has(shown.visit_pass))
+        decision = decide(access, known.roll, shown, datetime.now(UTC), circumstances)
         if decision.reason == "pin_wanted":
             return self._wants_pin(reader, shown)
         has_opened = await self._admit(Passing(reader, shown, decision))

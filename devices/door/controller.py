@@ -38,6 +38,7 @@ from devices.door.radio import signal_dbm
 from devices.door.reader import Presented, Reader
 from devices.door.telling import Telling
 from devices.door.tries import Penalty
+from devices.door.used_passes import UsedPasses
 from hub.wire import Received, Will, Wire
 
 log = structlog.get_logger("door")
@@ -94,6 +95,7 @@ class Controller:
         """When a lockdown was last begun or lifted by order."""
         self._telling = Telling(identity, journal, clock)
         self._lists = Lists(journal.path.parent, identity.door, identity.own_key, self._exchange)
+        self._passes = UsedPasses(lasting, lambda: datetime.now(UTC))
         self._admission = Admission(
             identity.door,
             self._exchange,
@@ -102,6 +104,8 @@ class Controller:
             admit=self._admit,
             too_many=self._too_many,
             is_locked_down=lambda: self._modes.lasting.lockdown,
+            passes=self._passes,
+            used=lambda what: self._telling.recorder.put_lasting(*what),
             before=_penalties_of(lasting),
         )
         self._wire = Wire(
@@ -298,13 +302,16 @@ class Controller:
             "credential": credential.ref if credential and is_told else None,
             "shown": unknown,
             "rule": decision.rule,
+            "visit_pass": decision.visit_pass,
             "is_duress": decision.is_duress,
             "passes_back": decision.passes_back,
         }
         if not decision.is_granted or used is None:
             self._telling.happened("denied", decision.reason, **fields)
             return False
-        if not await self._telling.keep("granted", None, **fields):
+        visit_pass = passing.shown.visit_pass
+        lasting = self._passes.use(visit_pass) if visit_pass is not None else None
+        if not await self._telling.keep("granted", None, lasting=lasting, **fields):
             log.error("not_admitted", problem=self._telling.recorder.problem)
             return False
         if credential is not None and credential.arrives:

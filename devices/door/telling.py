@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
@@ -92,9 +93,12 @@ class Telling:
         if fields or self._gate.admits((kind, reason), now):
             self._report(kind, reason, HeldBack(1, now), fields)
 
-    async def keep(self, kind: EventKind, reason: Why | None, **fields: Any) -> bool:
-        """As `happened`, and on the disk when it returns True."""
-        return await self.recorder.keep(self._entry(kind, reason, HeldBack(1, datetime.now(UTC)), fields))
+    async def keep(
+        self, kind: EventKind, reason: Why | None, *, lasting: tuple[str, str] | None = None, **fields: Any
+    ) -> bool:
+        """As `happened`, and on the disk when it returns True, together with what is to outlive a restart."""
+        entry = self._entry(kind, reason, HeldBack(1, datetime.now(UTC)), fields)
+        return await self.recorder.keep(replace(entry, lasting=lasting))
 
     # --
 

@@ -18,6 +18,7 @@ from plugins.locks.lists import Lists
 from plugins.locks.lockdowns import Lockdowns
 from plugins.locks.log import Log
 from plugins.locks.mqtt import Doors
+from plugins.locks.passes import Passes
 from plugins.locks.permissions import Permissions
 from plugins.locks.reports import Reports
 from plugins.locks.service import Locks
@@ -26,6 +27,7 @@ from plugins.locks.standing import Standing
 from plugins.locks.web.door import DoorPage
 from plugins.locks.web.doors import DoorPages
 from plugins.locks.web.keys import KeyPages
+from plugins.locks.web.passes import PassPages
 from plugins.locks.web.rules import RulePages
 
 __all__ = ["Plugin"]
@@ -50,7 +52,8 @@ class Plugin:
         self.log = Log(context, self.access)
         self.lists = Lists(context, self.access, self.signer, self.doors, self.standing)
         self.lockdowns = Lockdowns(context, self.access, self.locks)
-        self.answers = Answers(context, self.access, self.signer, self.doors, self.standing, self.alarms)
+        self.passes = Passes(context, self.access, self.signer)
+        self.answers = Answers(context, self.access, self.signer, self.doors, self.standing, self.alarms, self.passes)
 
     async def start(self) -> None:
         await self.standing.load()
@@ -67,6 +70,7 @@ class Plugin:
         )
         RulePages(self.context, self.access)
         KeyPages(self.context, self.settings, self.access, self.answers, self.log, doors)
+        PassPages(self.context, self.access, self.passes)
         DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors)
         AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions)
         DoorApi(self.context, self.permissions, self.locks, self.standing, self.alarms)
@@ -126,4 +130,5 @@ class Plugin:
             Page("/doors", N_("Doors"), frozenset({"caretaker", "front_line", "it"}), 30),
             Page("/access", N_("Access"), makers, 31),
             Page("/keys", N_("Keys"), makers, 32),
+            Page("/passes", N_("Passes"), frozenset({"caretaker", "front_line"}), 33),
         ]

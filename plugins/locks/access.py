@@ -44,7 +44,7 @@ class Access:
 
     def __init__(self, context: Context, settings: Settings, key: bytes) -> None:
         self.changed = asyncio.Event()
-        self.kept = Kept([], [], {}, {}, [])
+        self.kept = Kept([], [], {}, {}, [], [])
         self.roll: dict[str, Listed] = {}
         self.names: dict[str, Person] = {}
         """Employee → who it is, as far as the directory has said since the start."""
@@ -112,19 +112,19 @@ class Access:
 
     async def keep_rule(self, rule: AccessRule, actor: str) -> int:
         """Make it (id 0) or change it; its number. Raises UnknownRuleError."""
-        number = await self._written(lambda connection: access_rows.keep_rule(connection, rule, actor))
+        number = await self.written(lambda connection: access_rows.keep_rule(connection, rule, actor))
         if not number:
             raise UnknownRuleError(rule.id)
         return number
 
     async def drop_rule(self, number: int, actor: str) -> None:
         """Raises UnknownRuleError."""
-        if not await self._written(lambda connection: access_rows.drop_rule(connection, number, actor)):
+        if not await self.written(lambda connection: access_rows.drop_rule(connection, number, actor)):
             raise UnknownRuleError(number)
 
     async def keep_settings(self, door_id: str, settings: DoorSettings, actor: str) -> None:
         """Raises UnknownDoorError."""
-        if not await self._written(lambda connection: access_rows.keep_settings(connection, door_id, settings, actor)):
+        if not await self.written(lambda connection: access_rows.keep_settings(connection, door_id, settings, actor)):
             raise UnknownDoorError(door_id)
 
     # -- credentials
@@ -158,18 +158,18 @@ class Access:
 
     async def end_credential(self, ref: str, why: str, actor: str) -> None:
         """Lost or handed in: gone here at once, and from every door's list. Raises UnknownCredentialError."""
-        if not await self._written(lambda connection: access_rows.end_credential(connection, ref, why, actor)):
+        if not await self.written(lambda connection: access_rows.end_credential(connection, ref, why, actor)):
             raise UnknownCredentialError(ref)
 
     async def restore_credential(self, ref: str, actor: str) -> None:
         """What was lost is found. Raises UnknownCredentialError, or KnownCredentialError when somebody else has it."""
-        if not await self._written(lambda connection: access_rows.restore_credential(connection, ref, actor)):
+        if not await self.written(lambda connection: access_rows.restore_credential(connection, ref, actor)):
             raise UnknownCredentialError(ref)
 
     async def name_for_lockdown(self, ref: str, actor: str, *, opens: bool) -> None:
         """Whether it opens doors that are shut down. Raises UnknownCredentialError."""
         values = {"in_lockdown": opens}
-        if not await self._written(lambda connection: access_rows.change_credential(connection, ref, values, actor)):
+        if not await self.written(lambda connection: access_rows.change_credential(connection, ref, values, actor)):
             raise UnknownCredentialError(ref)
 
     async def lately_ended(self) -> list[Credential]:
@@ -184,10 +184,12 @@ class Access:
                 access_rows.end_credential(connection, instead_of, "replaced", actor)
             access_rows.add_credential(connection, one, actor)
 
-        await self._written(write)
+        await self.written(write)
         return one.ref
 
-    async def _written(self, write: Callable[[Connection], T]) -> T:
+    async def written(self, write: Callable[[Connection], T]) -> T:
+        """A change of what decides who may pass: kept, and the lists are made anew."""
+
         def work(connection: Connection) -> T:
             self._context.touch(connection, "access")
             return write(connection)

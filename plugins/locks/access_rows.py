@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from hub import audit
 from hub.store import now
+from plugins.locks import pass_rows
 from plugins.locks.compiling import Kept
 from plugins.locks.models import AccessRule, Credential, DoorSettings, KnownCredentialError, Lockdown
 from plugins.locks.tables import access_list, credential, door, lockdown, person, rule
@@ -25,6 +26,7 @@ def kept(connection: Connection) -> Kept:
             for row in connection.execute(select(door.c.id, door.c.settings))
         },
         locked_down=[one.zone for one in lockdowns(connection)],
+        passes=pass_rows.living(connection, now()),
     )
 
 

@@ -9,15 +9,17 @@ import structlog
 from sqlalchemy import Connection
 
 from devices.access.deciding import Circumstances, Decision, Shown
+from devices.access.passes import Pass, PassError
 from devices.contract import door
 from hub.limits import Limiter
 from hub.plugin import Context, Device
 from hub.store import now
-from plugins.locks import rows
+from plugins.locks import pass_rows, rows
 from plugins.locks.access import Access
 from plugins.locks.alarms import Alarms
 from plugins.locks.models import Order
 from plugins.locks.mqtt import Doors, NoContactError
+from plugins.locks.passes import Passes
 from plugins.locks.signing import Signer, SigningError
 from plugins.locks.standing import Standing
 
@@ -36,7 +38,14 @@ class _Learning:
 
 class Answers:
     def __init__(
-        self, context: Context, access: Access, signer: Signer, doors: Doors, standing: Standing, alarms: Alarms
+        self,
+        context: Context,
+        access: Access,
+        signer: Signer,
+        doors: Doors,
+        standing: Standing,
+        alarms: Alarms,
+        passes: Passes,
     ) -> None:
         self._context = context
         self._access = access
@@ -44,6 +53,7 @@ class Answers:
         self._doors = doors
         self._standing = standing
         self._alarms = alarms
+        self._passes = passes
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._inside: dict[str, str] = {}
         self._learning: dict[str, _Learning] = {}
@@ -59,13 +69,17 @@ class Answers:
             self._seen.popitem(last=False)
         if self._is_learnt(shown):
             return await self._answer(device, shown, Decision("unknown"), "learnt")
+        visit_pass = await self._pass_in(shown)
+        given = self._passes.known(visit_pass) if visit_pass else None
         credential = self._access.roll.get(shown.card or shown.pin or "")
         known = Circumstances(
             inside=self._is_inside(shown, credential.ref) if credential else None,
             interlocked=self._is_interlocked(shown.door),
         )
-        decision = self._access.decide(shown.door, Shown(shown.card, shown.pin), now(), known)
-        await self._answer(device, shown, decision, "")
+        decision = self._access.decide(
+            shown.door, Shown(shown.card, shown.pin, visit_pass if given else None), now(), known
+        )
+        await self._answer(device, shown, decision, "", uses_up=visit_pass is not None and visit_pass.once)
         if decision.is_granted and decision.credential is not None:
             self._goes(shown, decision.credential.ref)
         return None
@@ -86,10 +100,21 @@ class Answers:
 
     # --
 
-    async def _answer(self, device: Device, shown: door.Shown, decision: Decision, reason: str) -> None:
+    async def _pass_in(self, shown: door.Shown) -> Pass | None:
+        """None for what is no pass of ours; also while nobody can tell."""
+        if shown.code is None:
+            return None
+        try:
+            return await self._passes.read(shown.code)
+        except (PassError, SigningError) as error:
+            log.info("code_refused", door=shown.door, problem=str(error))
+            return None
+
+    async def _answer(
+        self, device: Device, shown: door.Shown, decision: Decision, reason: str, *, uses_up: bool = False
+    ) -> None:
+        """`uses_up`: a grant is good for nobody after this."""
         access = self._access.of(shown.door)
-        granted = Order("pulse", pulse_ms=access.pulse_ms)
-        order = granted if decision.is_granted else Order("deny", why=decision.reason)
         row: dict[str, Any] = {
             "id": shown.id,
             "door": shown.door,
@@ -100,12 +125,16 @@ class Answers:
             "detail": _detail(shown, decision),
         }
 
-        def intend(connection: Connection) -> int:
+        def intend(connection: Connection) -> tuple[Order, int]:
+            order = Order("pulse", pulse_ms=access.pulse_ms)
+            is_late = uses_up and decision.visit_pass and not pass_rows.use(connection, decision.visit_pass, now())
+            if not decision.is_granted or is_late:
+                order = Order("deny", why="used" if decision.is_granted else decision.reason)
             for kind in ("duress",) * decision.is_duress + ("passes_back",) * decision.passes_back:
                 self._alarms.note(connection, shown.door, kind, row["asked_at"])
-            return rows.intend(connection, row, order)
+            return order, rows.intend(connection, row, order)
 
-        audit = await self._context.store.write(intend)
+        order, audit = await self._context.store.write(intend)
         self._context.live.touch("doors")
         try:
             signed = await self._signer.sign(
@@ -114,7 +143,7 @@ class Answers:
             self._doors.command(device, signed)
         except (SigningError, NoContactError) as error:
             log.error("not_answered", door=shown.door, problem=type(error).__name__)  # noqa: TRY400 (the word says all)
-            if decision.is_granted:
+            if order.verb == "pulse":
                 await self._context.store.write(
                     lambda connection: rows.end(connection, shown.id, "refused", "not_signed", now())
                 )
@@ -164,6 +193,7 @@ def _detail(shown: door.Shown, decision: Decision) -> dict[str, object]:
         "reader": shown.reader,
         "side": shown.side,
         "rule": decision.rule,
+        "visit_pass": decision.visit_pass,
         "is_duress": decision.is_duress,
         "passes_back": decision.passes_back,
     }

@@ -6,7 +6,8 @@ from datetime import date, datetime
 
 from devices.access.lists import Credential as Listed
 from devices.access.lists import DoorAccess, Rule
-from plugins.locks.models import AccessRule, Credential, DoorSettings
+from plugins.locks import pass_rows
+from plugins.locks.models import AccessRule, Credential, DoorSettings, VisitPass
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class Kept:
     settings: Mapping[str, DoorSettings]
     locked_down: Collection[str]
     """Zones; "" is the whole site."""
+    passes: Collection[VisitPass]
+    """That have not run out."""
 
 
 def roll(kept: Kept) -> dict[str, Listed]:
@@ -78,6 +81,7 @@ def access_of(
         opening=settings.opening,
         lockdown="" in kept.locked_down or zone in kept.locked_down,
         passback=settings.passback,
+        revoked_passes=pass_rows.revoked(kept.passes).get(door, frozenset()),
         pulse_ms=settings.pulse_ms or pulse_ms,
         held_open_seconds=settings.held_open_seconds,
         tells_grants=settings.tells_grants,

@@ -145,6 +145,22 @@ class Credential:
 
 
 @dataclass(frozen=True)
+class VisitPass:
+    """A QR code that lets a visitor in. `label` is what those who gave it call it, and stands in no code."""
+
+    id: str
+    label: str
+    doors: tuple[str, ...]
+    first: datetime
+    until: datetime
+    once: bool
+    made_at: datetime
+    made_by: str
+    used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Lockdown:
     """`zone` "" is the whole site."""
 
@@ -182,6 +198,10 @@ class TooManyCommandsError(Exception):
 
 class UnknownRuleError(LookupError):
     """There is no such rule."""
+
+
+class UnknownPassError(LookupError):
+    """There is no such pass, or it has run out or been revoked."""
 
 
 class UnknownCredentialError(LookupError):

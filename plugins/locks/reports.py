@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from devices.contract import door
 from hub.plugin import Context
 from hub.store import now
-from plugins.locks import rows
+from plugins.locks import pass_rows, rows
 from plugins.locks.alarms import Alarms
 
 log = structlog.get_logger("locks")
@@ -60,6 +60,8 @@ class Reports:
         def write(connection: Connection) -> None:
             if rows.report(connection, event, now()):
                 self._context.touch(connection, "doors")
+                if event.kind == "granted" and event.visit_pass:
+                    pass_rows.use(connection, event.visit_pass, event.happened_at)
                 for kind in _kinds(event):
                     self._alarms.note(connection, event.door, kind, event.happened_at, event.count)
             if is_new:

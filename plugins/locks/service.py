@@ -12,7 +12,7 @@ from devices.contract.messages import new_id
 from hub.limits import Limiter
 from hub.plugin import Context, Device
 from hub.store import now
-from plugins.locks import alarm_rows, rows
+from plugins.locks import alarm_rows, pass_rows, rows
 from plugins.locks.access import Access
 from plugins.locks.config import Settings
 from plugins.locks.models import Command, Order, Report, Result, TooManyCommandsError, UnknownDoorError
@@ -178,3 +178,4 @@ class Locks:
 def _forget(connection: Connection, before: datetime) -> None:
     rows.forget(connection, before)
     alarm_rows.forget(connection, before)
+    pass_rows.forget(connection, before)

@@ -1,9 +1,9 @@
 """The process that holds the doors' signing key: `python signer.py KEYFILE`, a program of its own.
 
 It signs only a command whose intent stands committed in the store, is not ended, is young, and was not signed
-before, and a door's access list that stands there (D3, D6). The hub says where the store is and asks, in lines of
-JSON on standard input; the key never leaves this process. It ends when its standard input does. It imports nothing
-of ours: what guards the key stays small.
+before, and a door's access list or a visitor's pass that stands there (D3, D6). The hub says where the store is and
+asks, in lines of JSON on standard input; the key never leaves this process. It ends when its standard input does. It
+imports nothing of ours: what guards the key stays small.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ from nacl.signing import SigningKey
 
 OLDEST = timedelta(seconds=15)
 NONCE_CHARACTERS = 32
-OLDEST_LIST = timedelta(minutes=5)
+OLDEST_MADE = timedelta(minutes=5)
 COMMAND_COLUMNS = ("signs", "outcome", "asked_at")
-LIST = b"list\n"
-LIST_COLUMNS = ("made_at",)
+LIST, PASS = b"list\n", b"pass\n"
+MADE_COLUMNS = ("made_at",)
 
 Row = dict[str, Any]
 
@@ -53,18 +53,20 @@ def main() -> None:
 def check(content: bytes, store: "Store", signed: set[str]) -> None:
     """Raises RefusedError unless exactly this was intended, just now, and is signed for the first time.
 
-    A command, or a door's list. The prefix keeps the two apart: a list is no JSON.
+    A command, a door's list, or a visitor's pass. Prefixes keep them apart: a command is JSON and begins with none.
     """
     if content.startswith(LIST):
-        return _check_list(content, store)
+        return _check_made(content, store, "locks_list")
+    if content.startswith(PASS):
+        return _check_made(content, store, "locks_pass")
     return _check_command(content, store, signed)
 
 
-def _check_list(content: bytes, store: "Store") -> None:
-    row = store.one(LIST_COLUMNS, "locks_list", "sha256", hashlib.sha256(content).hexdigest())
+def _check_made(content: bytes, store: "Store", table: str) -> None:
+    row = store.one(MADE_COLUMNS, table, "sha256", hashlib.sha256(content).hexdigest())
     if row is None:
         raise RefusedError("no committed intent")
-    if datetime.now(UTC) - _utc(row["made_at"]) > OLDEST_LIST:
+    if datetime.now(UTC) - _utc(row["made_at"]) > OLDEST_MADE:
         raise RefusedError("too old")
 
 

@@ -70,7 +70,7 @@ class Signer:
         return await self.sign_content(command.payload())
 
     async def sign_content(self, content: bytes) -> Signed:
-        """A command's bytes, or a list's. Raises SigningError."""
+        """A command's bytes, a list's or a pass's. Raises SigningError."""
         await self._until_ready(SIGN_SECONDS)
         self._asked += 1
         name = str(self._asked)

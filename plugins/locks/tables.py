@@ -125,6 +125,25 @@ alarm = Table(
 )
 """What somebody should look at. The same at the same door is one alarm until it is acknowledged, or over."""
 
+visit_pass = Table(
+    "locks_pass",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("label", String(80), nullable=False),
+    Column("doors", JSON, nullable=False),
+    Column("first", Utc, nullable=False),
+    Column("until", Utc, nullable=False),
+    Column("once", Boolean, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("made_at", Utc, nullable=False),
+    Column("made_by", String(120), nullable=False),
+    Column("used_at", Utc),
+    Column("revoked_at", Utc),
+    Index("locks_pass_until", "until"),
+    Index("locks_pass_sha256", "sha256"),
+)
+"""`sha256`: of the content that may be signed, with its prefix. The text itself is kept nowhere."""
+
 access_list = Table(
     "locks_list",
     metadata,

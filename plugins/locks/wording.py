@@ -64,6 +64,8 @@ WHY = {
     "interlock": N_("the other door of the sluice is open"),
     "list_expired": N_("the access list has run out"),
     "clock_wrong": N_("the clock is wrong"),
+    "revoked": N_("the pass has been revoked"),
+    "used": N_("the pass has been used"),
     "no_contact": N_("no contact with the broker"),
     "no_challenge": N_("the door does not answer"),
     "not_signed": N_("the signer did not sign"),

@@ -51,7 +51,7 @@ async def look(
 
 
 async def violations(page: Page) -> list[str]:
-    answer: dict[str, Any] = (await Axe().run(page, options={"runOnly": RULES})).response
+    answer: dict[str, Any] = (await Axe().run(page, options={"runOnly": RULES, "resultTypes": ["violations"]})).response
     return [
         f"{one['id']}: {node['html'][:160]} {node['failureSummary']}"
         for one in answer["violations"]

@@ -31,6 +31,7 @@ DOOR_PAGES = (
     ("/access/rules/new", "rule"),
     ("/keys", "keys"),
     ("/passages", "passages"),
+    ("/passes", "passes"),
 )
 OPEN_MORNING = datetime(2026, 11, 24, 10, 15, tzinfo=ZoneInfo("Europe/Oslo"))
 

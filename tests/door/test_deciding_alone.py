@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
+from devices.access.passes import PREFIX, Pass
 from devices.contract.door import ANSWER_SECONDS, Event, Outcome, Shown, Signed, State
 from devices.contract.enrolment import Enrolment
 from devices.door.controller import Controller
@@ -313,3 +314,24 @@ async def test_what_waits_in_a_journal_of_before_gets_a_number(
     async with serving(desk, enrolment, counted(), Journal(folder)):
         kept = await desk.until(lambda: [e for e in desk.events("exit_button") if e.id == "3-1-0badcafe"])
         assert kept[0].n >= 1
+
+
+async def test_a_pass_opens_once_also_after_a_power_cut(desk: Desk, door: DoorProcess, door_key: SigningKey) -> None:
+    await has_list(desk, door_key)
+    now = int(time.time())
+    made = Pass(id="p1", doors=("door-1",), first=now - 60, until=now + 600, once=True)
+    text = made.text("hub-1", desk.hub_key.sign(PREFIX + made.content()).signature)
+    forged = made.text("hub-1", SigningKey.generate().sign(PREFIX + made.content()).signature)
+    door.say(f"qr {forged}")
+    (denied,) = await desk.until(lambda: [event for event in desk.all(Event) if event.kind == "denied"])
+    assert denied.reason == "unknown"
+    door.say(f"qr {text}")
+    (granted,) = await desk.until(lambda: [event for event in desk.all(Event) if event.kind == "granted"])
+    assert (granted.visit_pass, granted.credential) == ("p1", None)
+    assert door.pulses() == 1
+    await door.stop(signal.SIGKILL)
+    await door.start()
+    await desk.until(lambda: [state for state in desk.all(State) if state.boot == 2 and state.list_version == 1])
+    door.say(f"qr {text}")
+    await desk.until(lambda: [event for event in desk.all(Event) if event.kind == "denied" and event.reason == "used"])
+    assert door.pulses() == 1

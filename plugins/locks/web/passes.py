@@ -1,0 +1,92 @@
+"""The page Passes: QR codes that let visitors in, made, shown once and taken back."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import segno
+from aiohttp import web
+
+from devices.access.passes import MOST_DOORS, PassError
+from devices.contract import door
+from devices.contract.messages import clean
+from hub.plugin import Context
+from hub.store import now
+from hub.web.pages import see
+from hub.web.security import session_of
+from plugins.locks.access import Access
+from plugins.locks.models import UnknownPassError, VisitPass
+from plugins.locks.passes import LONGEST, Passes
+from plugins.locks.signing import SigningError
+
+GIVE = frozenset[Any]({"caretaker", "front_line"})
+MOST_LABEL = 80
+
+
+class PassPages:
+    def __init__(self, context: Context, access: Access, passes: Passes) -> None:
+        self._context = context
+        self._access = access
+        self._passes = passes
+        pages = context.pages
+        pages.page("/passes", GIVE, self.passes)
+        pages.action("/passes", GIVE, self.make, asks_again=True)
+        pages.action("/passes/{pass}/revoke", GIVE, self.revoke)
+
+    async def passes(self, request: web.Request) -> web.StreamResponse:
+        return await self._page(request)
+
+    async def make(self, request: web.Request) -> web.StreamResponse:
+        """The code is in the page that answers, and nowhere else."""
+        sent = await request.post()
+        label = str(clean(str(sent.get("label", "")))).strip()[:MOST_LABEL]
+        known = {one.id for one in self._context.devices.of_kind(door.KIND)}
+        doors = [str(one) for one in sent.getall("door", []) if one in known]
+        try:
+            first, until = (self._moment(str(sent.get(name, ""))) for name in ("first", "until"))
+            made, text = await self._passes.make(
+                label, doors, first, until, session_of(request).account, once="once" in sent
+            )
+        except (ValueError, PassError) as error:
+            return await self._page(request, problem=str(error) if doors else "doors", status=422)
+        except SigningError:
+            return await self._page(request, problem="signer", status=503)
+        picture = segno.make(text, error="m", micro=False).svg_data_uri(scale=6, border=3)
+        return await self._page(request, made=made, picture=picture)
+
+    async def revoke(self, request: web.Request) -> web.StreamResponse:
+        try:
+            await self._passes.revoke(request.match_info["pass"], session_of(request).account)
+        except UnknownPassError:
+            raise web.HTTPNotFound(text="There is no such pass, or it is revoked already.") from None
+        return see("/passes")
+
+    def _moment(self, text: str) -> datetime:
+        """As a browser writes a local time. Raises ValueError."""
+        return datetime.fromisoformat(text).replace(tzinfo=self._context.site.zone).astimezone(UTC)
+
+    async def _page(self, request: web.Request, *, status: int = 200, **values: Any) -> web.StreamResponse:
+        doors = sorted(self._context.devices.of_kind(door.KIND), key=lambda one: one.name)
+        local = now().astimezone(self._context.site.zone)
+        shown: dict[str, Any] = {"problem": None, "made": None, "picture": None}
+        return await self._context.pages.render(
+            request,
+            "passes.html",
+            status=status,
+            passes=[one for one in self._access.kept.passes if one.until > now()],
+            state_of=_state_of,
+            doors=doors,
+            names={one.id: one.name for one in doors},
+            most_doors=MOST_DOORS,
+            longest_days=LONGEST.days,
+            first=f"{local:%Y-%m-%dT%H:%M}",
+            until=f"{local + timedelta(hours=8):%Y-%m-%dT%H:%M}",
+            **(shown | values),
+        )
+
+
+def _state_of(one: VisitPass) -> str:
+    if one.revoked_at:
+        return "revoked"
+    if one.once and one.used_at:
+        return "used"
+    return "counts" if one.first <= now() else "later"
