@@ -70,6 +70,7 @@ const built = await esbuild.build({
     { in: "devices/player/player.css", out: "screen" },
     { in: "hub/web/console.ts", out: "console" },
     { in: "hub/web/console.css", out: "console" },
+    { in: "hub/web/plan.ts", out: "plan" },
     { in: "hub/web/chart.ts", out: "chart" },
     { in: "hub/web/chart.css", out: "chart" },
   ],

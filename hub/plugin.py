@@ -14,9 +14,10 @@ from devices.contract.channels import Channel
 from devices.contract.messages import Message
 from hub import audit
 from hub.api.operations import Api
-from hub.devices import Device, Devices
+from hub.devices import Device, Devices, Place
 from hub.entities.commands import Commands
 from hub.entities.entity import Change, Entity
+from hub.entities.places import FoundPlaces
 from hub.entities.registry import Entities
 from hub.events import Event, Events
 from hub.hooks import Hooks
@@ -86,6 +87,7 @@ class Context:
         mqtt: Mqtt,
         entities: Entities,
         commands: Commands,
+        found_places: FoundPlaces,
         pages: Pages,
         api: Api,
         translator: Translator,
@@ -109,6 +111,7 @@ class Context:
         self._events = events
         self._mqtt = mqtt
         self._commands = commands
+        self._found_places = found_places
         self._run = run
         self._watchers: list[Watcher] = []
 
@@ -175,13 +178,23 @@ class Context:
 
         self.run(f"watch {' '.join(components) or 'all'}", hand_on)
 
-    async def command(self, entity_id: str, verb: str, value: str | float | None = None, reason: str = "") -> None:
-        """Tell an entity something, in this plugin's name, written into the audit log first.
+    def place_of(self, entity: Entity) -> Place:
+        """Where its device is: by an administrator's word, else by its own."""
+        return self._found_places.of(entity.device)
+
+    def may_be_told(self, entity: Entity) -> bool:
+        """What may open a building takes orders only where an administrator has allowed it."""
+        return self._commands.may(entity)
+
+    async def command(
+        self, entity_id: str, verb: str, value: str | float | None = None, reason: str = "", *, actor: str | None = None
+    ) -> None:
+        """Tell an entity something, in this plugin's name or a person's, written into the audit log first.
 
         Raises UnknownEntityError, NotAllowedError, UnreachableError (hub.entities.commands), OrderError
         (hub.entities.orders).
         """
-        await self._commands.give(entity_id, verb, value, f"plugin {self.name}", reason)
+        await self._commands.give(entity_id, verb, value, actor or f"plugin {self.name}", reason)
 
     # -- what happens
 

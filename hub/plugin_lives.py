@@ -271,6 +271,7 @@ class PluginLives:
             mqtt=hub.mqtt,
             entities=hub.entities,
             commands=hub.commands,
+            found_places=hub.found_places,
             pages=pages,
             api=api,
             translator=pages.translator,

@@ -14,16 +14,19 @@ from sqlalchemy import select, update
 from hub import audit
 from hub.devices import Place
 from hub.hub import Hub
+from hub.settings import OwnBroker
 from hub.store import now
 from hub.tables import session as session_table
+from hub.wire import Address, Received, Wire
 from plugins.locks.config import Permission
 from plugins.locks.models import Who
 from plugins.locks.permissions import Permissions
 from plugins.locks.tables import command as command_table
 from plugins.locks.tables import credential as credential_table
-from tests.api_client import PASSWORD, browser
-from tests.conftest import until
+from tests.api_client import PASSWORD, actions, browser
+from tests.conftest import until, until_async
 from tests.door_client import DoorClient
+from tests.entities.conftest import announce, say
 from tests.test_access import CARD, everywhere, locks, person
 
 REDIRECT, AGAIN = 303, 'name="password_again"'
@@ -372,3 +375,56 @@ async def test_a_pass_is_made_shown_once_and_taken_back(
     [one] = locks(hub).access.kept.passes
     assert (await sent(caretaker, f"/passes/{one.id}/revoke"))[0] == REDIRECT
     assert "trekt tilbake" in await seen(caretaker, "/passes")
+
+
+# -- locks that were found
+
+
+async def test_a_found_lock_is_a_door_that_says_what_it_knows(hub: Hub, caretaker: aiohttp.ClientSession) -> None:
+    orders: list[Received] = []
+    broker = hub.settings.broker
+    assert isinstance(broker, OwnBroker)
+    secret = await hub.admission.add_gateway("zigbee", ["z/#"], "test")
+    listener = Wire(Address("127.0.0.1", broker.port, "zigbee", secret), on_message=orders.append)
+    listener.subscribe("z/+/set")
+    running = asyncio.create_task(listener.run())
+    try:
+        await asyncio.wait_for(listener.until_connected(), 10)
+        lock = announce(hub, "lock", "gate", name="Grind", command_topic="z/gate/set", state_topic="z/gate")
+        announce(hub, "lock", "shed", name="Bod", command_topic="z/shed/set")
+        await until(lambda: len(locks(hub).found.all()) == 2)
+        page = await seen(caretaker, "/doors")
+        assert "tek ikkje imot ordrar" in page
+        assert (await sent(caretaker, f"/doors/found/{lock}", verb="unlock"))[0] == 403
+        for one in locks(hub).found.all():
+            await hub.commands.allow(one.id, is_allowed=True, actor="it")
+        say(hub, "z/gate", "JAMMED")
+        await until_async(lambda: kinds(hub))
+        assert await kinds(hub) == [("jammed", "lock.gate")]
+        assert "sit fast" in await seen(caretaker, "/doors")
+        say(hub, "z/gate", "LOCKED")
+        await until_async(lambda: is_quiet(hub))
+        assert (await sent(caretaker, f"/doors/found/{lock}", verb="unlock", reason="varer"))[0] == REDIRECT
+        assert (await sent(caretaker, "/doors/found/lock.shed", verb="lock"))[0] == REDIRECT
+        await until(lambda: len(orders) == 2)
+        assert [(one.topic, one.payload, one.retained) for one in orders] == [
+            ("z/gate/set", b"UNLOCK", False),
+            ("z/shed/set", b"LOCK", False),
+        ]
+        page = await seen(caretaker, "/doors")
+        assert "Låst" in page.partition('id="found-lock.gate"')[2].partition("</article>")[0]  # sent is not done
+        assert "truleg" in page.partition('id="found-lock.shed"')[2].partition("</article>")[0]
+        assert ("nokon", "entity.commanded") in await actions(hub)
+        async with browser(hub, "front_line") as desk:  # it may only let somebody in for a moment, and elsewhere
+            assert (await sent(desk, f"/doors/found/{lock}", verb="unlock"))[0] == 403
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def kinds(hub: Hub) -> list[tuple[str, str]]:
+    return [(one.kind, one.door) for one in await locks(hub).alarms.standing()]
+
+
+async def is_quiet(hub: Hub) -> bool:
+    return not await kinds(hub)

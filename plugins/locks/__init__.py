@@ -12,6 +12,7 @@ from plugins.locks.api import DoorApi
 from plugins.locks.config import Settings
 from plugins.locks.elsewhere import door_told, doors_shown
 from plugins.locks.enrolling import enrol_door
+from plugins.locks.found import FoundLocks
 from plugins.locks.heard import Heard
 from plugins.locks.keys import credential_key
 from plugins.locks.lists import Lists
@@ -20,6 +21,7 @@ from plugins.locks.log import Log
 from plugins.locks.mqtt import Doors
 from plugins.locks.passes import Passes
 from plugins.locks.permissions import Permissions
+from plugins.locks.plans import Plans
 from plugins.locks.reports import Reports
 from plugins.locks.service import Locks
 from plugins.locks.signing import Signer
@@ -28,6 +30,7 @@ from plugins.locks.web.door import DoorPage
 from plugins.locks.web.doors import DoorPages
 from plugins.locks.web.keys import KeyPages
 from plugins.locks.web.passes import PassPages
+from plugins.locks.web.plans import PlanPages
 from plugins.locks.web.rules import RulePages
 
 __all__ = ["Plugin"]
@@ -49,6 +52,8 @@ class Plugin:
         self.reports = Reports(context, self.alarms)
         self.access = Access(context, settings, credential_key(context.data / "keys"))
         self.locks = Locks(context, settings, self.access, self.signer, self.doors, self.standing)
+        self.plans = Plans(context)
+        self.found = FoundLocks(context, self.alarms)
         self.log = Log(context, self.access)
         self.lists = Lists(context, self.access, self.signer, self.doors, self.standing)
         self.lockdowns = Lockdowns(context, self.access, self.locks)
@@ -63,14 +68,23 @@ class Plugin:
         self.context.run("end leftovers", self.locks.end_leftovers)
         self.context.run("forget", self.locks.forget_again_and_again)
         self.context.run("lists", self.lists.run)
+        self.found.watch()
         self.context.run("alarms", self.alarms.watch)
         self.doors.listen(Heard(self.standing, self.locks, self.reports, self.answers))
         doors = DoorPages(
-            self.context, self.access, self.locks, self.standing, self.lockdowns, self.alarms, self.permissions
+            self.context,
+            self.access,
+            self.locks,
+            self.standing,
+            self.lockdowns,
+            self.alarms,
+            self.found,
+            self.permissions,
         )
         RulePages(self.context, self.access)
         KeyPages(self.context, self.settings, self.access, self.answers, self.log, doors)
         PassPages(self.context, self.access, self.passes)
+        PlanPages(self.context, self.plans, self.locks, doors)
         DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors)
         AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions)
         DoorApi(self.context, self.permissions, self.locks, self.standing, self.alarms)

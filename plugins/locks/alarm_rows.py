@@ -23,6 +23,7 @@ WARNINGS = frozenset(
         "passes_back",
         "battery_low",
         "away",
+        "jammed",
     }
 )
 ENDS = {

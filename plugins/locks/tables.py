@@ -1,6 +1,6 @@
 """Doors' keys, commands with their outcomes, what doors report; who may pass, by what, and the lists that say so."""
 
-from sqlalchemy import JSON, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 from hub.store import Utc
 
@@ -109,7 +109,7 @@ alarm = Table(
     "locks_alarm",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("door", String(64), nullable=False),
+    Column("door", String(255), nullable=False),
     Column("kind", String(40), nullable=False),
     Column("severity", String(10), nullable=False),
     Column("count", Integer, nullable=False),
@@ -143,6 +143,27 @@ visit_pass = Table(
     Index("locks_pass_sha256", "sha256"),
 )
 """`sha256`: of the content that may be signed, with its prefix. The text itself is kept nowhere."""
+
+plan = Table(
+    "locks_plan",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(80), nullable=False),
+    Column("picture", Text, nullable=False),
+    Column("width", Float, nullable=False),
+    Column("height", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+placed = Table(
+    "locks_placed",
+    metadata,
+    Column("door", String(64), primary_key=True),
+    Column("plan", Integer, nullable=False),
+    Column("x", Float, nullable=False),
+    Column("y", Float, nullable=False),
+)
+"""Where a door is, in the units of its plan's picture."""
 
 access_list = Table(
     "locks_list",

@@ -45,6 +45,7 @@ HAPPENED = {
     "passes_back": N_("the same card came in twice"),
     "battery_low": N_("the battery is low"),
     "away": N_("the door has not answered for a while"),
+    "jammed": N_("the lock is jammed"),
 }
 """By kind of event; the last ones are the hub's own finding."""
 

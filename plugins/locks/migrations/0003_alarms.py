@@ -13,7 +13,7 @@ def upgrade() -> None:
     op.create_table(
         "locks_alarm",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
-        sa.Column("door", sa.String(64), nullable=False),
+        sa.Column("door", sa.String(255), nullable=False),
         sa.Column("kind", sa.String(40), nullable=False),
         sa.Column("severity", sa.String(10), nullable=False),
         sa.Column("count", sa.Integer, nullable=False),

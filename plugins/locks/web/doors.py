@@ -12,12 +12,16 @@ from devices.contract import door
 from devices.contract.door import MOST_HOLD_SECONDS
 from devices.contract.messages import clean
 from hub.devices import Vitals
+from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
+from hub.entities.orders import OrderError
+from hub.entities.words import STATES
 from hub.plugin import Context, Device
 from hub.store import now
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.access import Access
 from plugins.locks.alarms import Alarms, UnknownAlarmError
+from plugins.locks.found import NEEDS, FoundLock, FoundLocks
 from plugins.locks.lockdowns import Lockdowns
 from plugins.locks.models import Command, DoorState, Order, TooManyCommandsError, UnknownDoorError
 from plugins.locks.permissions import NEEDED, WHOLE_SITE, Permissions
@@ -61,6 +65,7 @@ class DoorPages:
         standing: Standing,
         lockdowns: Lockdowns,
         alarms: Alarms,
+        found: FoundLocks,
         permissions: Permissions,
     ) -> None:
         self._context = context
@@ -69,12 +74,14 @@ class DoorPages:
         self._standing = standing
         self._lockdowns = lockdowns
         self._alarms = alarms
+        self._found = found
         self._permissions = permissions
         pages = context.pages
         pages.page("/doors", LOOK, self.doors)
         told = permissions.roles("pulse") | permissions.roles("resume")
         pages.action("/doors/{door}/order", told, self.order, asks_again=True)
         pages.action("/doors/lockdown", permissions.roles("lockdown"), self.lockdown, asks_again=True)
+        pages.action("/doors/found/{entity}", told, self.tell_found, asks_again=True)
         pages.action("/doors/alarms/{alarm}", LOOK - {"it"}, self.acknowledge)
 
     async def doors(self, request: web.Request) -> web.StreamResponse:
@@ -86,11 +93,15 @@ class DoorPages:
             floors[", ".join(part for part in (where.site, where.building, where.floor) if part)].append(one)
         zones = sorted({one.device.where.zone for one in found if one.device.where.zone})
         roles = session_of(request).roles
+        found_locks = self._found.all()
         return await self._context.pages.render(
             request,
             "doors.html",
+            found_locks=[(one, self._may_tell(request, one)) for one in found_locks],
+            states=STATES,
+            may_allow="it" in roles,
             floors=sorted(floors.items()),
-            names={one.device.id: one.device.name for one in found},
+            names={one.device.id: one.device.name for one in found} | {one.id: one.name for one in found_locks},
             alarms=await self._alarms.standing(),
             lockdowns=await self._lockdowns.current(),
             zones=[zone for zone in (WHOLE_SITE, *zones) if self._permissions.may(roles, "lockdown", zone)],
@@ -129,6 +140,28 @@ class DoorPages:
         except TooManyCommandsError:
             raise web.HTTPTooManyRequests(text="This door has been told too often. Wait a minute.") from None
         return see(f"/doors/{door_id}" if sent.get("to") == "door" else "/doors")
+
+    def _may_tell(self, request: web.Request, one: FoundLock) -> list[str]:
+        roles = session_of(request).roles
+        return [
+            verb
+            for verb in one.verbs
+            if one.is_allowed and one.is_there and self._permissions.may(roles, NEEDS[verb], one.place.zone)
+        ]
+
+    async def tell_found(self, request: web.Request) -> web.StreamResponse:
+        """Sent is not done: the lock's own word shows what became of it."""
+        sent, one = await request.post(), self._found.get(request.match_info["entity"])
+        if one is None:
+            raise web.HTTPNotFound(text="There is no such lock.")
+        verb, session = str(sent.get("verb", "")), session_of(request)
+        if verb not in self._may_tell(request, one):
+            raise web.HTTPForbidden(text="Your role may not do this with this lock, or an administrator must allow it.")
+        try:
+            await self._context.command(one.id, verb, reason=reason_in(sent), actor=session.account)
+        except (UnknownEntityError, UnreachableError, NotAllowedError, OrderError) as error:
+            raise web.HTTPConflict(text=str(error)) from None
+        return see("/doors")
 
     async def lockdown(self, request: web.Request) -> web.StreamResponse:
         sent = await request.post()

@@ -1,0 +1,143 @@
+"""Floor plans: pictures that somebody uploads, and where doors are on them."""
+
+import re
+from dataclasses import dataclass
+from io import BytesIO
+from xml.etree import ElementTree as ET
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from hub.plugin import Context, audit
+from plugins.locks.tables import placed, plan
+
+MOST_BYTES = 900_000
+SVG = "{http://www.w3.org/2000/svg}svg"
+LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:px|mm|cm|in|pt|pc)?\s*")
+LARGEST = 1_000_000.0
+
+
+class PlanError(ValueError):
+    """Not a picture that can be a plan; the text says what is expected."""
+
+
+class UnknownPlanError(LookupError):
+    """There is no such plan."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`width` and `height` are the picture's own units."""
+
+    id: int
+    name: str
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Placed:
+    door: str
+    plan: int
+    x: float
+    y: float
+
+
+class Plans:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def all(self) -> list[Plan]:
+        return await self._context.store.read(_plans)
+
+    async def placed(self) -> list[Placed]:
+        return await self._context.store.read(_placed)
+
+    async def picture(self, number: int) -> str:
+        """The SVG as it was uploaded: whoever serves it must let nothing in it run. Raises UnknownPlanError."""
+        query = select(plan.c.picture).where(plan.c.id == number)
+        found = await self._context.store.read(lambda connection: connection.execute(query).scalar())
+        if found is None:
+            raise UnknownPlanError(number)
+        return str(found)
+
+    async def add(self, name: str, picture: bytes, actor: str) -> int:
+        """Its number. Raises PlanError."""
+        width, height = size_of(picture)
+        row = {"name": name, "picture": picture.decode(), "width": width, "height": height}
+
+        def write(connection: Connection) -> int:
+            number = connection.execute(insert(plan).values(**row).returning(plan.c.id)).scalar_one()
+            audit.record(connection, actor, "plan.added", str(number), {"name": name})
+            return int(number)
+
+        return await self._context.store.write(write)
+
+    async def drop(self, number: int, actor: str) -> None:
+        """With the places of its doors. Raises UnknownPlanError."""
+
+        def write(connection: Connection) -> bool:
+            connection.execute(delete(placed).where(placed.c.plan == number))
+            done = connection.execute(delete(plan).where(plan.c.id == number)).rowcount
+            if done:
+                audit.record(connection, actor, "plan.dropped", str(number))
+            return bool(done)
+
+        if not await self._context.store.write(write):
+            raise UnknownPlanError(number)
+
+    async def place(self, number: int, door: str, x: float, y: float, actor: str) -> None:
+        """Put a door on a plan, or move it. Raises UnknownPlanError."""
+
+        def write(connection: Connection) -> bool:
+            found = next((one for one in _plans(connection) if one.id == number), None)
+            if found is None:
+                return False
+            where = {"plan": number, "x": min(max(x, 0.0), found.width), "y": min(max(y, 0.0), found.height)}
+            if not connection.execute(update(placed).where(placed.c.door == door).values(**where)).rowcount:
+                connection.execute(insert(placed).values(door=door, **where))
+            audit.record(connection, actor, "door.placed", door, {"plan": number})
+            self._context.touch(connection, "doors")
+            return True
+
+        if not await self._context.store.write(write):
+            raise UnknownPlanError(number)
+
+    async def take_away(self, door: str, actor: str) -> None:
+        """The door is on no plan any more."""
+
+        def write(connection: Connection) -> None:
+            if connection.execute(delete(placed).where(placed.c.door == door)).rowcount:
+                audit.record(connection, actor, "door.placed", door, {"plan": None})
+                self._context.touch(connection, "doors")
+
+        await self._context.store.write(write)
+
+
+def size_of(picture: bytes) -> tuple[float, float]:
+    """Width and height of an SVG, from its outermost element. Raises PlanError."""
+    if len(picture) > MOST_BYTES:
+        raise PlanError(f"the picture is larger than {MOST_BYTES // 1000} kB")
+    if b"<!ENTITY" in picture:
+        raise PlanError("the picture has entities of its own: save it as plain SVG")
+    try:
+        picture.decode()
+        _, root = next(iter(ET.iterparse(BytesIO(picture), events=("start",))))  # noqa: S314 (no entities, one element)
+    except (ET.ParseError, UnicodeDecodeError, StopIteration):
+        raise PlanError("this is no SVG in UTF-8") from None
+    if root.tag != SVG:
+        raise PlanError("this is no SVG")
+    parts = (root.get("viewBox") or "").replace(",", " ").split()
+    width, height = parts[2:] if len(parts) == 4 else (root.get("width", ""), root.get("height", ""))  # noqa: PLR2004
+    found = [float(match[1]) if (match := LENGTH.fullmatch(text)) else 0.0 for text in (width, height)]
+    if not all(0 < one <= LARGEST for one in found):
+        raise PlanError("the picture says no size: it needs a viewBox, or width and height")
+    return found[0], found[1]
+
+
+def _plans(connection: Connection) -> list[Plan]:
+    columns = (plan.c.id, plan.c.name, plan.c.width, plan.c.height)
+    return [Plan(**row._asdict()) for row in connection.execute(select(*columns).order_by(plan.c.name))]
+
+
+def _placed(connection: Connection) -> list[Placed]:
+    return [Placed(**row._asdict()) for row in connection.execute(select(placed))]

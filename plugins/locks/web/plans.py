@@ -1,0 +1,133 @@
+"""The pages Floor plans: live doors on a picture, which those who may set doors place by dragging or by keyboard."""
+
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from devices.contract import door
+from devices.contract.messages import clean
+from hub.plugin import Context
+from hub.web.pages import see
+from hub.web.security import session_of
+from plugins.locks.plans import Plan, PlanError, Plans, UnknownPlanError
+from plugins.locks.service import Locks
+from plugins.locks.web.doors import LOOK, DoorPages
+from plugins.locks.web.rules import MAKE
+
+MOST_NAME = 80
+STILL = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
+"""Of the picture: opened by itself, it may draw and do nothing else."""
+MARKERS_ACROSS = 20
+"""How many markers are as wide as a plan."""
+
+
+class PlanPages:
+    def __init__(self, context: Context, plans: Plans, locks: Locks, doors: DoorPages) -> None:
+        self._context = context
+        self._plans = plans
+        self._locks = locks
+        self._doors = doors
+        pages = context.pages
+        pages.page("/plans", LOOK, self.all)
+        pages.action("/plans", MAKE, self.add)
+        pages.page("/plans/{plan}", LOOK, self.plan)
+        pages.page("/plans/{plan}/picture.svg", LOOK, self.picture)
+        pages.action("/plans/{plan}/place", MAKE, self.place)
+        pages.action("/plans/{plan}/drop", MAKE, self.drop)
+
+    async def all(self, request: web.Request) -> web.StreamResponse:
+        plans = await self._plans.all()
+        if len(plans) == 1 and not session_of(request).may(MAKE):
+            return see(f"/plans/{plans[0].id}")
+        return await self._list(request)
+
+    async def add(self, request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        file = sent.get("picture")
+        name = str(clean(str(sent.get("name", "")))).strip()[:MOST_NAME]
+        try:
+            picture, shown_as = (file.file.read(), file.filename) if isinstance(file, web.FileField) else (b"", "")
+            number = await self._plans.add(name or shown_as[:MOST_NAME], picture, session_of(request).account)
+        except PlanError as error:
+            return await self._list(request, problem=str(error), status=422)
+        return see(f"/plans/{number}?edit=1")
+
+    async def plan(self, request: web.Request) -> web.StreamResponse:
+        found = await self._asked_for(request)
+        commands, _ = await self._locks.history(by_people=True)
+        placed = {one.door: one for one in await self._plans.placed()}
+        doors = [self._doors.seen(request, device, commands) for device in self._context.devices.of_kind(door.KIND)]
+        is_edited = "edit" in request.query and session_of(request).may(MAKE)
+        return await self._context.pages.render(
+            request,
+            "plan.html",
+            plan=found,
+            plans=await self._plans.all(),
+            shown=[(one, placed[one.device.id]) for one in doors if _is_on(placed.get(one.device.id), found)],
+            others=[one for one in doors if one.device.id not in placed],
+            unit=max(found.width, found.height) / MARKERS_ACROSS,
+            is_edited=is_edited,
+            may_set=session_of(request).may(MAKE),
+            **self._doors.words,
+        )
+
+    async def picture(self, request: web.Request) -> web.StreamResponse:
+        try:
+            text = await self._plans.picture(_number(request))
+        except UnknownPlanError:
+            raise web.HTTPNotFound(text="There is no such plan.") from None
+        headers = {"Content-Security-Policy": STILL, hdrs.CACHE_CONTROL: "private, max-age=3600"}
+        return web.Response(text=text, content_type="image/svg+xml", charset="utf-8", headers=headers)
+
+    async def place(self, request: web.Request) -> web.StreamResponse:
+        """Where a door is: by a script as it is moved, or by the button that puts it into the middle."""
+        sent, number, actor = await request.post(), _number(request), session_of(request).account
+        device = self._context.devices.get(str(sent.get("door", "")))
+        if device is None or device.kind != door.KIND:
+            raise web.HTTPNotFound(text="There is no such door.")
+        if "away" in sent:
+            await self._plans.take_away(device.id, actor)
+            return see(f"/plans/{number}?edit=1")
+        try:
+            x, y = float(str(sent.get("x", ""))), float(str(sent.get("y", "")))
+            await self._plans.place(number, device.id, x, y, actor)
+        except ValueError:
+            raise web.HTTPBadRequest(text="x and y are numbers, in the units of the picture.") from None
+        except UnknownPlanError:
+            raise web.HTTPNotFound(text="There is no such plan.") from None
+        return see(f"/plans/{number}?edit=1")
+
+    async def drop(self, request: web.Request) -> web.StreamResponse:
+        try:
+            await self._plans.drop(_number(request), session_of(request).account)
+        except UnknownPlanError:
+            raise web.HTTPNotFound(text="There is no such plan.") from None
+        return see("/plans")
+
+    async def _list(self, request: web.Request, *, problem: str | None = None, status: int = 200) -> web.StreamResponse:
+        return await self._context.pages.render(
+            request,
+            "plans.html",
+            status=status,
+            plans=await self._plans.all(),
+            may_set=session_of(request).may(MAKE),
+            problem=problem,
+        )
+
+    async def _asked_for(self, request: web.Request) -> Plan:
+        number = _number(request)
+        found = next((one for one in await self._plans.all() if one.id == number), None)
+        if found is None:
+            raise web.HTTPNotFound(text="There is no such plan.")
+        return found
+
+
+def _is_on(where: Any, plan: Plan) -> bool:
+    return where is not None and where.plan == plan.id
+
+
+def _number(request: web.Request) -> int:
+    text = request.match_info["plan"]
+    if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 (no database has more)
+        raise web.HTTPNotFound(text="There is no such plan.")
+    return int(text)
