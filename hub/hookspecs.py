@@ -49,6 +49,8 @@ class Person:
     mail: str | None = None
     phone: str | None = None
     tasks: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    """Of the directory, by their own names."""
 
 
 @dataclass(frozen=True)

@@ -307,6 +307,19 @@ def test_the_key_is_for_nobody_else(hub: Hub) -> None:
     assert oct(path.stat().st_mode & 0o777) == "0o600"
 
 
+async def test_a_group_of_the_directory_is_let_in(hub: Hub, door: DoorClient, settings: dict[str, Any]) -> None:
+    access = locks(hub).access
+    [alle] = access.kept.rules
+    await access.keep_rule(alle.model_copy(update={"who": Who(groups=("Nattevakter",))}), "kari")
+    await door.list_with(lambda one: not one.roll())
+    people = Path(settings["plugins"]["directory"]["source"]["file"])
+    group = "memberOf: CN=Nattevakter,OU=Grupper,DC=test"
+    people.write_text(people.read_text().replace("uid: kari\n", f"uid: kari\n{group}\n"))
+    hub.host.plugins["directory"].instance.directory.read_soon(accept_loss=False)
+    await door.list_with(lambda one: one.roll())
+    assert (await door.show(CARD)).verb == "pulse"
+
+
 # -- passes
 
 

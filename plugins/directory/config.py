@@ -21,6 +21,7 @@ class Attributes(PluginSettings):
     phone: str = Field(default="telephoneNumber", description=N_("the number for the desk"))
     mobile: str = Field(default="mobile", description=N_("the number for the desk when they are out"))
     tasks: str = Field(default="businessCategory", description=N_("what they are responsible for"))
+    groups: str = Field(default="memberOf", description=N_("the groups they are in, as DNs; for rules about doors"))
 
 
 class DisabledWhen(PluginSettings):

@@ -17,12 +17,14 @@ class Employee:
     phone: str | None = None
     mobile: str | None = None
     tasks: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     words: tuple[str, ...] = field(default=(), compare=False, repr=False)
     """The folded words of the name, for searching."""
 
     @property
     def public(self) -> Person:
-        return Person(self.id, self.name, self.unit, self.title, self.mail, self.phone or self.mobile, self.tasks)
+        phone = self.phone or self.mobile
+        return Person(self.id, self.name, self.unit, self.title, self.mail, phone, self.tasks, self.groups)
 
 
 def public_id(key: str) -> str:

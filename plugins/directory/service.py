@@ -131,7 +131,16 @@ class Directory:
 def _kept(connection: Connection) -> tuple[list[Employee], dict[str, bool], datetime | None]:
     employees = [
         Employee(
-            row.id, row.name, row.unit, row.title, row.mail, row.phone, row.mobile, tuple(row.tasks), folded(row.name)
+            row.id,
+            row.name,
+            row.unit,
+            row.title,
+            row.mail,
+            row.phone,
+            row.mobile,
+            tasks=tuple(row.tasks),
+            groups=tuple(row.groups),
+            words=folded(row.name),
         )
         for row in connection.execute(select(person))
     ]
@@ -155,6 +164,7 @@ def _keep(connection: Connection, employees: list[Employee], read_at: datetime) 
                     "phone": one.phone,
                     "mobile": one.mobile,
                     "tasks": list(one.tasks),
+                    "groups": list(one.groups),
                 }
                 for one in employees
             ],

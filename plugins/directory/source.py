@@ -13,6 +13,7 @@ import ldif
 from ldap3 import BASE, NONE, SAFE_SYNC, SUBTREE, Connection, Server, Tls
 from ldap3.core.exceptions import LDAPException
 from ldap3.utils.conv import escape_filter_chars
+from ldap3.utils.dn import parse_dn
 
 from hub.hookspecs import Role
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Ldif, Settings
@@ -61,8 +62,17 @@ def employee_of(entry: Entry, settings: Settings) -> Employee | None:
         phone=_one(entry, names.phone),
         mobile=_one(entry, names.mobile),
         tasks=tuple(entry.get(names.tasks.lower(), [])),
+        groups=tuple(sorted(filter(None, map(_group_name, entry.get(names.groups.lower(), []))))),
         words=folded(name),
     )
+
+
+def _group_name(dn: str) -> str:
+    """`CN=Drift,OU=Grupper,DC=…` → Drift. Empty for what is no DN."""
+    try:
+        return str(parse_dn(dn)[0][1])[:200]
+    except (LDAPException, IndexError):
+        return ""
 
 
 def is_disabled(entry: Entry, rule: DisabledWhen) -> bool:

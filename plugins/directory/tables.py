@@ -17,6 +17,7 @@ person = Table(
     Column("phone", String(60)),
     Column("mobile", String(60)),
     Column("tasks", JSON, nullable=False),
+    Column("groups", JSON, nullable=False),
 )
 
 presence = Table(

@@ -44,7 +44,7 @@ class Access:
 
     def __init__(self, context: Context, settings: Settings, key: bytes) -> None:
         self.changed = asyncio.Event()
-        self.kept = Kept([], [], {}, {}, [], [])
+        self.kept = Kept([], [], {}, {}, {}, [], [])
         self.roll: dict[str, Listed] = {}
         self.names: dict[str, Person] = {}
         """Employee → who it is, as far as the directory has said since the start."""
@@ -66,8 +66,8 @@ class Access:
         if not answers:
             return
         self.names = {one.id: one for answer in answers for one in answer}
-        units = {one.id: one.unit for one in self.names.values()}
-        if await self._context.store.write(lambda connection: access_rows.keep_people(connection, units)):
+        people = list(self.names.values())
+        if await self._context.store.write(lambda connection: access_rows.keep_people(connection, people)):
             await self.load()
 
     # -- deciding

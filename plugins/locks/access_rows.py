@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from hub import audit
+from hub.hookspecs import Person
 from hub.store import now
 from plugins.locks import pass_rows
 from plugins.locks.compiling import Kept
@@ -17,10 +18,12 @@ from plugins.locks.tables import access_list, credential, door, lockdown, person
 
 def kept(connection: Connection) -> Kept:
     """All that decides who may pass."""
+    people = {row.id: row for row in connection.execute(select(person))}
     return Kept(
         rules=rules(connection),
         credentials=credentials(connection),
-        units={row.id: row.unit for row in connection.execute(select(person))},
+        units={name: row.unit for name, row in people.items()},
+        groups={name: frozenset(row.groups) for name, row in people.items() if row.groups},
         settings={
             row.id: DoorSettings.model_validate(row.settings)
             for row in connection.execute(select(door.c.id, door.c.settings))
@@ -136,13 +139,15 @@ def change_credential(connection: Connection, ref: str, values: dict[str, Any], 
 # -- people
 
 
-def keep_people(connection: Connection, units: dict[str, str]) -> bool:
-    """Who works here now; whether anybody has come, gone, or changed unit."""
-    if units == {row.id: row.unit for row in connection.execute(select(person))}:
+def keep_people(connection: Connection, people: Iterable[Person]) -> bool:
+    """Who works here now; whether anybody has come, gone, or changed unit or groups."""
+    rows = [{"id": one.id, "unit": one.unit, "groups": sorted(one.groups)} for one in people]
+    known = {row.id: row._asdict() for row in connection.execute(select(person))}
+    if known == {row["id"]: row for row in rows}:
         return False
     connection.execute(delete(person))
-    if units:
-        connection.execute(insert(person), [{"id": key, "unit": unit} for key, unit in units.items()])
+    if rows:
+        connection.execute(insert(person), rows)
     return True
 
 

@@ -18,6 +18,8 @@ class Kept:
     credentials: Collection[Credential]
     units: Mapping[str, str]
     """Employee → unit."""
+    groups: Mapping[str, frozenset[str]]
+    """Employee → groups of the directory."""
     settings: Mapping[str, DoorSettings]
     locked_down: Collection[str]
     """Zones; "" is the whole site."""
@@ -89,15 +91,18 @@ def access_of(
 
 
 def _rules_of(one: Credential, kept: Kept) -> frozenset[int]:
-    unit = kept.units.get(one.person) if one.person else None
     return frozenset(
-        rule.id
-        for rule in kept.rules
-        if one.ref in rule.who.credentials
-        or (
-            unit is not None and (rule.who.everybody or unit in rule.who.units or (one.person or "") in rule.who.people)
-        )
+        rule.id for rule in kept.rules if one.ref in rule.who.credentials or _is_for(rule, one.person, kept)
     )
+
+
+def _is_for(rule: AccessRule, person: str | None, kept: Kept) -> bool:
+    """Whether an employee is among those that a rule is for. Somebody who works here no more is not."""
+    if person is None or person not in kept.units:
+        return False
+    who = rule.who
+    in_group = bool(who.groups) and not kept.groups.get(person, frozenset()).isdisjoint(who.groups)
+    return who.everybody or in_group or kept.units[person] in who.units or person in who.people
 
 
 def _seconds(at: datetime | None) -> int | None:

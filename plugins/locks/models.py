@@ -83,10 +83,11 @@ class _Kept(BaseModel):
 
 
 class Who(_Kept):
-    """The people, units and single credentials that a rule is for."""
+    """The people, units, groups of the directory and single credentials that a rule is for."""
 
     everybody: bool = Field(default=False, description="all employees")
     units: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     credentials: tuple[Ref, ...] = ()
 

@@ -92,6 +92,7 @@ person = Table(
     metadata,
     Column("id", String(64), primary_key=True),
     Column("unit", String(200), nullable=False),
+    Column("groups", JSON, nullable=False),
 )
 """Who the directory last said works here, so that lists can be made while it is away."""
 

@@ -165,6 +165,7 @@ class RulePages:
             else "\n".join(people[one].name if one in people else one for one in rule.who.people),
             times=shown_times(rule.times if rule.id or rule.name else None),
             units=sorted(set(self._access.kept.units.values()) | set(rule.who.units)),
+            groups=sorted({one for names in self._access.kept.groups.values() for one in names} | set(rule.who.groups)),
             loose=[(one.ref, name_of(one, people)) for one in self._access.kept.credentials if one.person is None],
             doors=self._doors(),
             zones=sorted({one.where.zone for one in self._doors() if one.where.zone} | set(rule.where.zones)),
@@ -175,7 +176,8 @@ class RulePages:
     def _rule_in(self, number: int, sent: Any, people: tuple[str, ...]) -> AccessRule:
         """Raises TimesError."""
         who = Who(
-            everybody="everybody" in sent, units=tuple(sent.getall("unit", [])), people=people,
+            everybody="everybody" in sent, units=tuple(sent.getall("unit", [])),
+            groups=tuple(sent.getall("group", [])), people=people,
             credentials=tuple(sent.getall("credential", [])),
         )  # fmt: skip
         where = Where(
