@@ -1,0 +1,69 @@
+"""What a card reader sends as bits, read as a card. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from devices.access import credentials
+
+
+class FrameError(ValueError):
+    """These bits are no card; the text has their number and none of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`even` and `odd` are the bits that the first and the last bit make even and odd, counted from 0."""
+
+    facility: slice
+    number: slice
+    even: slice
+    odd: slice
+
+
+FORMATS = {
+    26: Format(slice(1, 9), slice(9, 25), slice(0, 13), slice(13, 26)),  # HID H10301
+    34: Format(slice(1, 17), slice(17, 33), slice(0, 17), slice(17, 34)),  # HID H10306
+    37: Format(slice(1, 17), slice(17, 36), slice(0, 19), slice(18, 37)),  # HID H10304: bit 18 is in both
+}
+UID_BITS = (32, 56, 64, 80)
+"""Lengths of a contactless card's own number (ISO 14443-3: 4, 7 and 10 bytes; ISO 15693: 8), which has no parity."""
+
+
+def card(bits: Sequence[int]) -> str:
+    """`card:26:12:3456` of a frame with parity. Raises FrameError."""
+    form = FORMATS.get(len(bits))
+    if form is None:
+        raise FrameError(f"{len(bits)} bits are no known format")
+    if sum(bits[form.even]) % 2 != 0 or sum(bits[form.odd]) % 2 != 1:
+        raise FrameError(f"the parity of {len(bits)} bits is wrong")
+    return credentials.card(len(bits), _number(bits[form.facility]), _number(bits[form.number]))
+
+
+def card_or_uid(bits: Sequence[int]) -> str:
+    """As `card`, and a card's own number where the line itself guards against errors. Raises FrameError."""
+    if len(bits) in UID_BITS:
+        return credentials.uid(_number(bits).to_bytes(len(bits) // 8, "big"))
+    return card(bits)
+
+
+def bits_of(data: bytes, length: int) -> list[int]:
+    """The first `length` bits, the most significant first. Raises FrameError when there are fewer."""
+    if length > len(data) * 8:
+        raise FrameError(f"{length} bits announced, {len(data) * 8} sent")
+    return [data[at // 8] >> (7 - at % 8) & 1 for at in range(length)]
+
+
+def key(bits: Sequence[int]) -> str | None:
+    """A key of a keypad: 4 bits, or 8 with the complement before them; None when these are no key."""
+    if len(bits) == 8:  # noqa: PLR2004
+        if any(first == second for first, second in zip(bits[:4], bits[4:], strict=True)):
+            return None
+        bits = bits[4:]
+    if len(bits) != 4:  # noqa: PLR2004
+        return None
+    number = _number(bits)
+    return "0123456789*#"[number] if number < 12 else None  # noqa: PLR2004
+
+
+def _number(bits: Sequence[int]) -> int:
+    return int("".join(map(str, bits)), 2)
