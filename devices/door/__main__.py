@@ -5,7 +5,6 @@ With `--pair https://HUB` and no such file yet, it prints a code to type on the 
 
 import argparse
 import asyncio
-import json
 import logging
 import os
 import signal
@@ -25,6 +24,9 @@ from devices.door.hardware import Hardware, HardwareError
 from devices.door.identity import EnrolmentError, Identity
 from devices.door.journal import Journal
 from devices.door.pairing import PairingError, keep, pair
+from devices.door.readers.config import OsdpPlan
+from devices.door.readers.installing import SECONDS, NotInstalledError, install
+from devices.door.readers.mounting import key_of, mounted
 from devices.door.simulated import SimulatedDoor, SimulatedReader
 from devices.parent import watch_parent
 
@@ -32,7 +34,7 @@ log = structlog.get_logger("door")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 after a clean stop, 2 when the enrolment, the pins or the state directory are not usable."""
+    """0 after a clean stop, 1 when a reader was not installed, 2 when what was given cannot be used."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if not options.simulate and options.pins is None:
@@ -42,17 +44,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.pair and not options.enrolment.exists():
             keep(asyncio.run(pair(options.pair.rstrip("/"), options.ca, _show)), options.enrolment)
         identity = Identity.of(Enrolment.read(options.enrolment))
-        pins = None if options.simulate else Pins.read(options.pins)
+        pins = Pins.read(options.pins) if options.pins else None
     except ValidationError as error:
-        # the input itself stays out of the log: there are keys in it
-        problem = json.dumps(error.errors(include_input=False, include_url=False, include_context=False))
-        log.error("not_started", problem=problem)  # noqa: TRY400
+        file = options.pins if error.title == Pins.__name__ else options.enrolment
+        log.error("not_started", problem=_mistakes(error), file=str(file))  # noqa: TRY400
         return 2
     except (OSError, EnrolmentError, PairingError) as error:
         log.error("not_started", problem=str(error))  # noqa: TRY400
         return 2
     state = options.state or _default_state(options.enrolment, identity.door)
     try:
+        if options.install_reader:
+            return asyncio.run(_install(options.install_reader, pins, state))
         asyncio.run(_serve(identity, pins, state, options))
     except (HardwareError, OSError, sqlite3.Error) as error:
         log.error("not_started", problem=str(error), state=str(state))  # noqa: TRY400
@@ -64,17 +67,44 @@ async def _serve(identity: Identity, pins: Pins | None, state: Path, options: ar
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    hardware: Hardware = GpioDoor(pins) if pins else SimulatedDoor(options.seed or identity.door)
-    reader = SimulatedReader()
+    readers = list(mounted(pins.readers, state)) if pins else []
+    if options.simulate:
+        hardware: Hardware = SimulatedDoor(options.seed or identity.door, pins.power if pins else "fail_secure")
+        by_words = SimulatedReader(name="standard input" if readers else "ute")
+        readers.append(by_words)
+    else:
+        assert pins is not None  # noqa: S101 (the arguments were checked)
+        hardware, by_words = GpioDoor(pins), None
     if options.exit_with_parent:
-        watch_parent(stop.set, lambda line: _told(hardware, reader, line))
-    readers = (reader,) if isinstance(hardware, SimulatedDoor) else ()
+        watch_parent(stop.set, lambda line: _told(hardware, by_words, line))
     await Controller(identity, hardware, Journal(state), readers).run(stop)
 
 
-def _told(hardware: Hardware, reader: SimulatedReader, line: str) -> None:
-    if isinstance(hardware, SimulatedDoor) and not reader.told(line):
+def _told(hardware: Hardware, reader: SimulatedReader | None, line: str) -> None:
+    if isinstance(hardware, SimulatedDoor) and reader is not None and not reader.told(line):
         hardware.told(line)
+
+
+async def _install(name: str, pins: Pins | None, state: Path) -> int:
+    """For a person, on standard output."""
+    plans = {plan.name: plan for plan in (pins.readers if pins else ()) if isinstance(plan, OsdpPlan)}
+    if (plan := plans.get(name)) is None:
+        known = ", ".join(plans) or "none"
+        raise HardwareError(f"there is no OSDP reader {name} in the file of --pins; those there: {known}")
+    _say(f"Loading its key into reader {name} at {plan.port}, for at most {SECONDS / 60:.0f} minutes.")
+    try:
+        await install(plan.port, plan.baud, plan.address, key_of(plan, state))
+    except NotInstalledError as error:
+        _say(f"Not installed: {error}.")
+        return 1
+    _say("Installed: it speaks with its own key. Start the controller again.")
+    return 0
+
+
+def _mistakes(error: ValidationError) -> str:
+    """Where and what. The input itself stays out of the log: there are keys in it."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}" for one in found)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,8 +113,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pair", metavar="URL", help="the hub's address: get the file by a code when it is not there")
     parser.add_argument("--ca", type=Path, metavar="FILE", help="the authority of the hub's certificate, for --pair")
     parser.add_argument("--state", type=Path, metavar="DIR", help="where the journal is kept")
-    parser.add_argument("--pins", type=Path, metavar="FILE", help="JSON: power, relay, contact, exit_button, …")
-    parser.add_argument("--simulate", action="store_true", help="a door in memory instead of pins")
+    parser.add_argument(
+        "--pins", type=Path, metavar="FILE", help="JSON: power, relay, contact, exit_button, readers, …"
+    )
+    parser.add_argument(
+        "--simulate", action="store_true", help="a door in memory instead of pins; the readers of --pins are real"
+    )
+    parser.add_argument(
+        "--install-reader", metavar="NAME", help="load its key into a new OSDP reader, and end (docs/doors.md)"
+    )
     parser.add_argument("--seed", help="of the simulated door; its own id unless given")
     parser.add_argument(
         "--exit-with-parent",
@@ -95,8 +132,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _show(offer: PairingOffer) -> None:
+    _say(f"Pairing code: {offer.code[:3]} {offer.code[3:]}   (type it at {offer.address})")
+
+
+def _say(line: str) -> None:
     """On standard output, for whoever stands beside it; the log goes elsewhere."""
-    sys.stdout.write(f"Pairing code: {offer.code[:3]} {offer.code[3:]}   (type it at {offer.address})\n")
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 
 import orjson
@@ -19,7 +20,6 @@ from devices.contract.door import (
     Command,
     EventKind,
     EventReceipt,
-    Input,
     Outcome,
     Refusal,
     Shown,
@@ -27,6 +27,7 @@ from devices.contract.door import (
 )
 from devices.door.admission import Admission, Passing
 from devices.door.clock import steady
+from devices.door.conditions import TOLD, Conditions
 from devices.door.exchange import Act, Exchange, Refuse
 from devices.door.hardware import Hardware, HardwareError, Reading
 from devices.door.identity import Identity
@@ -35,7 +36,7 @@ from devices.door.lists import InUse, Lists
 from devices.door.modes import Lasting, Modes
 from devices.door.passage import Passage
 from devices.door.radio import signal_dbm
-from devices.door.reader import Presented, Reader
+from devices.door.reader import Condition, Presented, Reader
 from devices.door.telling import Telling
 from devices.door.tries import Penalty
 from devices.door.used_passes import UsedPasses
@@ -44,12 +45,6 @@ from hub.wire import Received, Will, Wire
 log = structlog.get_logger("door")
 
 LOOK_SECONDS = 1.0
-TOLD: dict[Input, tuple[EventKind, EventKind]] = {
-    "fire": ("fire", "fire_over"),
-    "tamper": ("tamper", "tamper_over"),
-    "mains_lost": ("mains_lost", "mains_back"),
-    "reader_lost": ("reader_lost", "reader_back"),
-}
 
 
 class Controller:
@@ -76,6 +71,7 @@ class Controller:
         self._readers = readers
         self._started = time.monotonic()
         self._reading = Reading()
+        self._conditions = Conditions()
         self._damage = "the journal was damaged and begun anew: enrol this door again" if journal.was_damaged else None
         self._exchange = Exchange(
             identity.door,
@@ -126,7 +122,7 @@ class Controller:
             self._use(await asyncio.to_thread(self._lists.load))
             self._hardware.start(self._changed, self._exit_pressed)
             for reader in self._readers:
-                reader.start(lambda presented, reader=reader: self._present(reader, presented))  # type: ignore[misc]
+                reader.start(partial(self._present, reader), partial(self._reader_is, reader))
             self._telling.happened("started")
             async with asyncio.TaskGroup() as group:
                 serving = [
@@ -279,6 +275,12 @@ class Controller:
         self._shown.add(task)
         task.add_done_callback(self._shown.discard)
 
+    def _reader_is(self, reader: Reader, condition: Condition) -> None:
+        for kind in self._conditions.becomes(reader, condition):
+            self._telling.happened(kind, reader=reader.name, side=reader.side)
+        self._tell_state()
+        self._beat()
+
     def _ask(self, shown: Shown) -> bool:
         if not self._wire.connected:
             return False
@@ -395,7 +397,9 @@ class Controller:
         self._telling.has_contact()
 
     def _beat(self) -> None:
-        problem = self._telling.recorder.problem or self._damage or self._lists.problem or ""
+        problem = (
+            self._telling.recorder.problem or self._damage or self._lists.problem or self._conditions.problem or ""
+        )
         heartbeat = Heartbeat(
             sent_at=datetime.now(UTC),
             version=_version(),
@@ -422,7 +426,7 @@ class Controller:
             list_version=used.access.version if used else 0,
             list_until=used.access.valid_until if used else None,
             hub_keys=self._exchange.key_ids,
-            inputs=tuple(sorted(self._reading.inputs)),
+            inputs=tuple(sorted(self._reading.inputs | self._conditions.inputs)),
             mark=self._telling.mark,
             waiting_from=recorder.oldest_number,
             newest=recorder.newest_number,

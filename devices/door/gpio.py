@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from devices.contract.door import Contact, Input, Lock, Power
 from devices.door.hardware import HardwareError, Reading
+from devices.door.readers.config import ReaderPlan, check_together
 
 SETTLE_SECONDS = 0.2
 INPUTS: tuple[Input, ...] = ("fire", "tamper", "mains_lost")
@@ -42,6 +43,13 @@ class Pins(BaseModel):
     tamper: Pin | None = Field(default=None, description="to ground while the box is open")
     mains_lost: Pin | None = Field(default=None, description="to ground while it runs on its battery")
     bounce_ms: int = Field(default=50, ge=0, le=1000)
+    readers: tuple[ReaderPlan, ...] = Field(default=(), description="see docs/doors.md")
+
+    @model_validator(mode="after")
+    def _wants_nothing_twice(self) -> "Pins":
+        named = {name: getattr(self, name) for name in ("relay", "contact", "exit_button", *INPUTS)}
+        check_together(self.readers, {name: pin for name, pin in named.items() if pin is not None})
+        return self
 
     @classmethod
     def read(cls, path: Path) -> "Pins":

@@ -9,7 +9,7 @@ import structlog
 
 from devices.contract.door import Contact, Lock, Power, Side
 from devices.door.hardware import HardwareError, Reading
-from devices.door.reader import Presented, Signal
+from devices.door.reader import Condition, Presented, Signal
 
 log = structlog.get_logger("door.simulated")
 
@@ -121,7 +121,7 @@ class SimulatedReader:
         self.side: Side = side
         self._on_shown: Callable[[Presented], None] = lambda _presented: None
 
-    def start(self, on_shown: Callable[[Presented], None]) -> None:
+    def start(self, on_shown: Callable[[Presented], None], on_condition: Callable[[Condition], None]) -> None:  # noqa: ARG002 (it is always well)
         self._on_shown = on_shown
 
     def show(self, signal: Signal) -> None:

@@ -14,6 +14,7 @@ import select
 import signal
 import sys
 import time
+from itertools import pairwise
 from typing import Any
 
 import osdp
@@ -26,7 +27,6 @@ STEP_SECONDS = 0.01
 AGAIN_SECONDS = 2.0
 """The library itself waits five minutes before it talks again to a reader that was away."""
 ALIVE_SECONDS = 1.0
-TAIL_BYTES = 64
 START_OF_MESSAGE, FROM_READER = 0x53, 0x80
 SECURE_CHANNEL = osdp.Capability.CommunicationSecurity
 
@@ -53,9 +53,8 @@ class Line(osdp.Channel):  # type: ignore[misc]
         self._descriptor: int | None = None
         self._open_at = 0.0
         self._tail = b""
-
-    def has_answered(self, address: int) -> bool:
-        return bytes((START_OF_MESSAGE, FROM_READER | address)) in self._tail
+        self.answered: set[int] = set()
+        """Addresses that something was heard from; whoever asks takes them out again."""
 
     def open(self) -> None:
         """Try, if it is time to."""
@@ -79,7 +78,9 @@ class Line(osdp.Channel):  # type: ignore[misc]
         except OSError as error:
             self._lost(error)
             return b""
-        self._tail = (self._tail + received)[-TAIL_BYTES:]
+        heard = self._tail + received
+        self.answered |= {byte & ~FROM_READER for mark, byte in pairwise(heard) if mark == START_OF_MESSAGE}
+        self._tail = heard[-1:]
         return received
 
     def write(self, buf: bytes) -> int:
@@ -115,7 +116,10 @@ class Panel:
         self._tell = tell
         self._installs: bool = plan["install"]
         self._addresses: list[int] = [one["address"] for one in plan["readers"]]
+        self._is_online = [False] * len(self._addresses)
         self._is_open = [False] * len(self._addresses)
+        """Online, and by the secure channel."""
+        self._is_begun_anew = [False] * len(self._addresses)
         self._again_at: list[float | None] = [None] * len(self._addresses)
         flags = [osdp.LibFlag.EnableNotification]
         if not self._installs:  # with it the library never tries SCBK-D, and goes on with nobody in plain text
@@ -135,9 +139,12 @@ class Panel:
         for index, at in enumerate(self._again_at):
             if at is not None and time.monotonic() >= at:
                 self._again_at[index] = None
+                self._line.answered.discard(self._addresses[index])
+                self._is_begun_anew[index] = True  # that it is told away is our own doing
                 self._library.disable_pd(index)
                 self._library.refresh()
                 self._library.enable_pd(index)
+                self._is_begun_anew[index] = False
 
     def show(self, address: int, shown: str) -> None:
         index = self._addresses.index(address)
@@ -151,11 +158,16 @@ class Panel:
         else:  # what it shows when nothing is to be shown
             light |= {"temporary": False, "on_count": 1, "off_count": 0}
             light |= {"on_color": _Color.Red, "off_color": _Color.Red}
-        self._library.submit_command(index, light)
-        if shown in BEEPS:
+        if self._has(index, osdp.Capability.LEDControl):
+            self._library.submit_command(index, light)
+        if shown in BEEPS and self._has(index, osdp.Capability.AudibleControl):
             on, off, times = BEEPS[shown]
             beep = {"command": osdp.Command.Buzzer, "reader": 0, "control_code": 2}
             self._library.submit_command(index, beep | {"on_count": on, "off_count": off, "rep_count": times})
+
+    def _has(self, index: int, capability: int) -> bool:
+        """To the library a reader that refuses a command is away."""
+        return bool(self._library.check_capability(index, capability)[0])
 
     def _happened(self, index: int, event: dict[str, Any]) -> int:
         found = event.copy()
@@ -182,16 +194,19 @@ class Panel:
         if what == osdp.EventNotification.SecureChannelStatus and not is_on:
             self._is_open[index] = False
         elif what == osdp.EventNotification.PeripheralDeviceStatus:
+            was_online, self._is_online[index] = self._is_online[index], bool(is_on)
             self._is_open[index] = bool(is_on) and self._is_secure(index)
             if self._is_open[index]:
                 self._tell({"address": address, "state": "online"})
                 self.show(address, "idle")
-            elif self._library.is_pd_enabled(index):
+            elif not self._is_begun_anew[index]:
                 self._again_at[index] = time.monotonic() + AGAIN_SECONDS
-                self._tell({"address": address, "state": self._why_not(index), "why": self._line.problem})
+                state = "silent" if was_online else self._why_not(index)
+                self._tell({"address": address, "state": state, "why": self._line.problem})
 
     def _why_not(self, index: int) -> str:
-        if self._line.problem or not self._line.has_answered(self._addresses[index]):
+        """Of a reader that did not come online."""
+        if self._line.problem or self._addresses[index] not in self._line.answered:
             return "silent"
         level, _ = self._library.check_capability(index, SECURE_CHANNEL)
         return "other_key" if level & 1 else "plain"

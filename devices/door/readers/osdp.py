@@ -1,0 +1,206 @@
+"""An OSDP reader (IEC 60839-11-5, SIA OSDP 2.2), by Secure Channel with a key of its own and not otherwise."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+import structlog
+
+from devices.contract.door import Side
+from devices.door.hardware import HardwareError
+from devices.door.reader import Condition, Presented, Signal
+from devices.door.readers.frames import FrameError, bits_of, card_or_uid
+from devices.door.readers.keypad import Keypad
+from devices.door.readers.serial_port import Baud
+
+log = structlog.get_logger("door.osdp")
+
+AGAIN_SECONDS = 1.0
+ALIVE_SECONDS = 5.0
+"""The process says that it lives every second."""
+MOST_WAITING_BYTES = 65536
+KEYS = {0x0D: "#", 0x7F: "*"}
+"""OSDP 2.2 § 7.12: the other keys are ASCII."""
+
+
+class OsdpLine:
+    """A serial line and the process that speaks on it (`osdp_line.py`), for as long as a reader of it is started.
+
+    `keys` are those of all readers on the line, by address. When the process dies or falls silent it is started anew.
+    """
+
+    def __init__(self, port: str, baud: Baud, keys: dict[int, bytes], *, installs: bool = False) -> None:
+        self.port = port
+        readers = [{"address": address, "key": key.hex()} for address, key in keys.items()]
+        self._plan = {"port": port, "baud": baud, "install": installs, "readers": readers}
+        self._on_said: dict[int, Callable[[dict[str, Any]], None]] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._rest = b""
+        self._timer: asyncio.TimerHandle | None = None
+
+    def join(self, address: int, on_said: Callable[[dict[str, Any]], None]) -> None:
+        """Raises HardwareError when libosdp is not installed."""
+        if find_spec("osdp_sys") is None:
+            raise HardwareError("libosdp is missing: pip install 'kommunevert[osdp]'")
+        self._on_said[address] = on_said
+        if self._process is None:
+            self._begin()
+
+    def leave(self, address: int) -> None:
+        self._on_said.pop(address, None)
+        if not self._on_said:
+            self._end()
+
+    def show(self, address: int, signal: Signal) -> None:
+        """What the reader cannot be told at once it is not told: light and sound are worth nothing later."""
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._process.stdin.fileno(), _line({"address": address, "shows": signal}))
+
+    def _begin(self) -> None:
+        """Starting a process takes some milliseconds of the loop, at the start and when one has died."""
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "devices.door.readers.osdp_line"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+            )
+        except OSError as error:
+            self._has_died(f"cannot be started: {error.strerror}")
+            return
+        self._process = process
+        assert process.stdin is not None  # noqa: S101 (both are pipes)
+        assert process.stdout is not None  # noqa: S101
+        for pipe in (process.stdin, process.stdout):
+            os.set_blocking(pipe.fileno(), False)
+        os.write(process.stdin.fileno(), _line(self._plan))
+        self._rest = b""
+        asyncio.get_running_loop().add_reader(process.stdout.fileno(), self._hear, process.stdout.fileno())
+        self._after(ALIVE_SECONDS, self._is_stuck)
+
+    def _hear(self, pipe: int) -> None:
+        try:
+            received = os.read(pipe, MOST_WAITING_BYTES)
+        except BlockingIOError:
+            return
+        if not received:
+            self._has_died("ended")
+            return
+        self._after(ALIVE_SECONDS, self._is_stuck)
+        *lines, self._rest = (self._rest + received).split(b"\n")
+        for line in lines:
+            said = json.loads(line)
+            if (on_said := self._on_said.get(said.get("address"))) is not None:
+                on_said(said)
+
+    def _is_stuck(self) -> None:
+        self._has_died("says nothing")
+
+    def _has_died(self, how: str) -> None:
+        self._end()
+        log.error("osdp_process_failed", port=self.port, problem=how)
+        self._after(AGAIN_SECONDS, self._begin)
+        for on_said in tuple(self._on_said.values()):
+            on_said({"state": "silent", "why": f"the program for {self.port} {how}"})
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        process, self._process = self._process, None
+        if process is None or process.stdin is None or process.stdout is None:
+            return
+        asyncio.get_running_loop().remove_reader(process.stdout.fileno())
+        process.kill()  # it has nothing to put in order, and what is killed is gone at once
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+    def _after(self, seconds: float, work: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, work)
+
+
+class OsdpReader:
+    """Cards and PINs by OSDP; its light and buzzer show what is decided."""
+
+    def __init__(self, name: str, side: Side, line: OsdpLine, address: int) -> None:
+        self.name = name
+        self.side: Side = side
+        self._line, self._address = line, address
+        self._keypad = Keypad(lambda digits: self._on_shown(Presented(pin=digits)))
+        self._condition = Condition()
+        self._on_shown: Callable[[Presented], None] = lambda _presented: None
+        self._on_condition: Callable[[Condition], None] = lambda _condition: None
+
+    def start(self, on_shown: Callable[[Presented], None], on_condition: Callable[[Condition], None]) -> None:
+        self._on_shown, self._on_condition = on_shown, on_condition
+        self._line.join(self._address, self._hear)
+
+    def show(self, signal: Signal) -> None:
+        self._line.show(self._address, signal)
+
+    def close(self) -> None:
+        self._keypad.clear()
+        self._line.leave(self._address)
+
+    def _hear(self, said: dict[str, Any]) -> None:
+        match said:
+            case {"state": str(state), **more}:
+                self._is(state, more.get("why"))
+            case {"card": str(data), "bits": int(bits)}:
+                self._keypad.clear()
+                self._read(bytes.fromhex(data), bits)
+            case {"keys": str(data)}:
+                for byte in bytes.fromhex(data):
+                    self._keypad.pressed(KEYS.get(byte, chr(byte)))
+            case {"tampered": bool(is_tampered)}:
+                problem = f"reader {self.name} says that it is being tampered with" if is_tampered else None
+                self._becomes(replace(self._condition, is_tampered=is_tampered, problem=problem))
+            case {"dropped": True}:
+                log.warning("not_taken", reader=self.name, problem="it did not come by the secure channel")
+
+    def _read(self, data: bytes, bits: int) -> None:
+        try:
+            shown = card_or_uid(bits_of(data, bits))
+        except FrameError as error:
+            log.warning("not_a_card", reader=self.name, problem=str(error))
+        else:
+            self._on_shown(Presented(card=shown))
+
+    def _is(self, state: str, why: str | None) -> None:
+        if state != "online":
+            self._keypad.clear()
+        is_tampered = self._condition.is_tampered
+        match state:
+            case "online":
+                self._becomes(
+                    Condition(is_tampered=is_tampered, problem=self._condition.problem if is_tampered else None)
+                )
+            case "plain":
+                problem = f"reader {self.name} has no secure channel: nothing of it is taken"
+                self._becomes(Condition(is_refused=True, is_tampered=is_tampered, problem=problem))
+            case "other_key":
+                problem = f"reader {self.name} does not have our key: load it by --install-reader {self.name}"
+                self._becomes(Condition(is_refused=True, is_tampered=is_tampered, problem=problem))
+            case _:
+                problem = f"reader {self.name} does not answer: {why or f'look at its wires, {self._line.port}'}"
+                self._becomes(Condition(is_lost=True, is_tampered=is_tampered, problem=problem))
+
+    def _becomes(self, condition: Condition) -> None:
+        if condition != self._condition:
+            log.info("reader_is", reader=self.name, problem=condition.problem)
+            self._condition = condition
+            self._on_condition(condition)
+
+
+def _line(said: dict[str, Any]) -> bytes:
+    return json.dumps(said).encode() + b"\n"
