@@ -116,9 +116,11 @@ class Panel:
         self._tell = tell
         self._installs: bool = plan["install"]
         self._addresses: list[int] = [one["address"] for one in plan["readers"]]
-        self._is_online = [False] * len(self._addresses)
         self._is_open = [False] * len(self._addresses)
         """Online, and by the secure channel."""
+        self._is_told_online = [False] * len(self._addresses)
+        self._just_came: set[int] = set()
+        self._told_problem: str | None = None
         self._is_begun_anew = [False] * len(self._addresses)
         self._again_at: list[float | None] = [None] * len(self._addresses)
         flags = [osdp.LibFlag.EnableNotification]
@@ -136,6 +138,11 @@ class Panel:
     def step(self) -> None:
         self._line.open()
         self._library.refresh()
+        if self._line.problem != self._told_problem:
+            self._told_problem = self._line.problem
+            self._tell_of_the_line()
+        while self._just_came:  # the library takes no command while it says that a reader is online
+            self.show(self._addresses[self._just_came.pop()], "idle")
         for index, at in enumerate(self._again_at):
             if at is not None and time.monotonic() >= at:
                 self._again_at[index] = None
@@ -145,6 +152,14 @@ class Panel:
                 self._library.refresh()
                 self._library.enable_pd(index)
                 self._is_begun_anew[index] = False
+
+    def _tell_of_the_line(self) -> None:
+        """The library finds out within nine seconds, and may not notice a short break at all."""
+        for address, is_open in zip(self._addresses, self._is_open, strict=True):
+            if self._told_problem:
+                self._tell({"address": address, "state": "silent", "why": self._told_problem})
+            elif is_open:
+                self._tell({"address": address, "state": "online"})
 
     def show(self, address: int, shown: str) -> None:
         index = self._addresses.index(address)
@@ -194,14 +209,15 @@ class Panel:
         if what == osdp.EventNotification.SecureChannelStatus and not is_on:
             self._is_open[index] = False
         elif what == osdp.EventNotification.PeripheralDeviceStatus:
-            was_online, self._is_online[index] = self._is_online[index], bool(is_on)
             self._is_open[index] = bool(is_on) and self._is_secure(index)
             if self._is_open[index]:
+                self._just_came.add(index)
+                self._is_told_online[index] = True
                 self._tell({"address": address, "state": "online"})
-                self.show(address, "idle")
             elif not self._is_begun_anew[index]:
                 self._again_at[index] = time.monotonic() + AGAIN_SECONDS
-                state = "silent" if was_online else self._why_not(index)
+                state = "silent" if self._is_told_online[index] else self._why_not(index)
+                self._is_told_online[index] = False
                 self._tell({"address": address, "state": state, "why": self._line.problem})
 
     def _why_not(self, index: int) -> str:
