@@ -13,6 +13,7 @@ import osdp_sys
 ID, CAPABILITIES, POLL, CHALLENGE = 0x61, 0x62, 0x60, 0x76
 ACK, PD_ID, PD_CAPABILITIES, RAW = 0x40, 0x45, 0x46, 0x50
 CAPABLE = osdp.Capability
+Intercept = Callable[[bytes], bytes]
 
 
 class Terminal(osdp.Channel):
@@ -25,7 +26,7 @@ class Terminal(osdp.Channel):
         os.set_blocking(self._end, False)
         self.port = os.ttyname(self._other)
         self.sent = b""
-        self.intercept: Callable[[bytes], bytes] = lambda received: received
+        self.intercept: Intercept = lambda received: received
 
     def read(self, max_bytes: int) -> bytes:
         try:

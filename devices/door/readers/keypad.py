@@ -17,6 +17,11 @@ class Keypad:
         self._digits = ""
         self._silence: asyncio.TimerHandle | None = None
 
+    @property
+    def is_begun(self) -> bool:
+        """Some digits, and no end yet."""
+        return bool(self._digits)
+
     def pressed(self, key: str) -> None:
         """`0` to `9`, `#` or `*`; others are not taken."""
         digits = self._digits

@@ -26,6 +26,8 @@ STANDARD_INPUT = 0
 STEP_SECONDS = 0.01
 AGAIN_SECONDS = 2.0
 """The library itself waits five minutes before it talks again to a reader that was away."""
+ANEW_SECONDS, SHARED_ANEW_SECONDS = 10.0, 300.0
+"""What a reader says of itself in plain text the library believes for good, and it may be of use to nobody else."""
 ALIVE_SECONDS = 1.0
 START_OF_MESSAGE, FROM_READER = 0x53, 0x80
 SECURE_CHANNEL = osdp.Capability.CommunicationSecurity
@@ -123,6 +125,11 @@ class Panel:
         self._told_problem: str | None = None
         self._is_begun_anew = [False] * len(self._addresses)
         self._again_at: list[float | None] = [None] * len(self._addresses)
+        self._readers: list[dict[str, Any]] = plan["readers"]
+        self._begun_at = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
         flags = [osdp.LibFlag.EnableNotification]
         if not self._installs:  # with it the library never tries SCBK-D, and goes on with nobody in plain text
             flags.append(osdp.LibFlag.EnforceSecure)
@@ -130,10 +137,11 @@ class Panel:
         self._library = osdp_sys.ControlPanel(
             [
                 osdp.PDInfo(one["address"], self._line, bytes.fromhex(one["key"]), flags=flags).get()
-                for one in plan["readers"]
+                for one in self._readers
             ]
         )
         self._library.set_event_callback(self._happened)
+        self._begun_at = time.monotonic()
 
     def step(self) -> None:
         self._line.open()
@@ -143,15 +151,25 @@ class Panel:
             self._tell_of_the_line()
         while self._just_came:  # the library takes no command while it says that a reader is online
             self.show(self._addresses[self._just_came.pop()], "idle")
-        for index, at in enumerate(self._again_at):
-            if at is not None and time.monotonic() >= at:
-                self._again_at[index] = None
-                self._line.answered.discard(self._addresses[index])
-                self._is_begun_anew[index] = True  # that it is told away is our own doing
-                self._library.disable_pd(index)
-                self._library.refresh()
-                self._library.enable_pd(index)
-                self._is_begun_anew[index] = False
+        now = time.monotonic()
+        due = [index for index, at in enumerate(self._again_at) if at is not None and now >= at]
+        if due and now - self._begun_at >= (SHARED_ANEW_SECONDS if any(self._is_open) else ANEW_SECONDS):
+            self._again_at = [None] * len(self._addresses)
+            self._is_open = [False] * len(self._addresses)
+            self._line.answered.clear()
+            self._begin()
+            return
+        for index in due:
+            self._again(index)
+
+    def _again(self, index: int) -> None:
+        self._again_at[index] = None
+        self._line.answered.discard(self._addresses[index])
+        self._is_begun_anew[index] = True  # that it is told away is our own doing
+        self._library.disable_pd(index)
+        self._library.refresh()
+        self._library.enable_pd(index)
+        self._is_begun_anew[index] = False
 
     def _tell_of_the_line(self) -> None:
         """The library finds out within nine seconds, and may not notice a short break at all."""
