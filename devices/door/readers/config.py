@@ -78,16 +78,18 @@ ReaderPlan = Annotated[
 def check_together(plans: tuple[ReaderPlan, ...], pins: dict[str, Pin]) -> None:
     """Raises ValueError when two things want the same; `pins` are those of the door itself, by what they are for."""
     places: dict[str, str] = {}
-    taken = {pin: name for name, pin in pins.items()}
+    wires = list(pins.items())
     for plan in plans:
         for place in (f"the name {plan.name}", *plan.places()):
             if place in places:
                 raise ValueError(f"readers {places[place]} and {plan.name} both have {place}: change one of them")
             places[place] = plan.name
-        for use, pin in plan.pins().items():
-            if pin in taken:
-                raise ValueError(f"pin {pin} is {taken[pin]} and also {use} of reader {plan.name}: change one of them")
-            taken[pin] = f"{use} of reader {plan.name}"
+        wires += [(f"{use} of reader {plan.name}", pin) for use, pin in plan.pins().items()]
+    taken: dict[Pin, str] = {}
+    for use, pin in wires:
+        if pin in taken:
+            raise ValueError(f"pin {pin} is {taken[pin]} and also {use}: change one of them")
+        taken[pin] = use
     lines: dict[str, OsdpPlan] = {}
     for plan in plans:
         if isinstance(plan, OsdpPlan):
