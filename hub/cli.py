@@ -41,6 +41,7 @@ def run(config: Path) -> None:
 
     async def serve() -> None:
         async with hub.running():
+            memory.settle()
             click.echo(f"Kommunevert is ready: {hub.settings.web.address}")
             if not await hub.accounts.exist():
                 click.echo(f"Nobody can log in yet: kommunevert user add NAME --role it --config {config}")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from hub import logs
+from hub import logs, memory
 from hub.command import hub_of, run_to_end, until_stopped
 from hub.demo import Demo, Ports, demo_configuration, free_ports
 from hub.hub import Hub
@@ -27,6 +27,7 @@ def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Pat
 
     async def serve() -> None:
         async with hub.running():
+            memory.settle()
             town = Demo(hub, ports)
             await town.prepare()
             async with town.companions():

@@ -1,7 +1,6 @@
 """The hub, from top to bottom: store, accounts, broker, plugins, pages, ready."""
 
 import asyncio
-import gc
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +12,6 @@ import structlog
 from aiohttp import web
 
 from devices.contract.enrolment import Enrolment
-from hub import memory
 from hub.accounts import Accounts
 from hub.admission import Admission
 from hub.api.event_stream import EventStream
@@ -181,10 +179,6 @@ class Hub:
             await self._serve(stack, shell, address)
             self.plugins_started = True
             self.lives.ready()
-            gc.collect()
-            memory.give_back()
-            gc.freeze()  # what lives as long as the hub need not be looked through again and again
-            stack.callback(gc.unfreeze)
             log.info("hub_ready", address=self.settings.web.address)
             yield self
 

@@ -1,10 +1,11 @@
-"""What the C library keeps of memory that Python has given back.
+"""The memory of a process that runs a hub: what the C library keeps, and what Python looks through for garbage.
 
 glibc gives each thread that allocates a heap of its own and keeps what was freed in it. Python's threads take turns
 anyway (the interpreter's lock), so one heap for all costs no time and saves a tenth of an idle hub.
 """
 
 import ctypes
+import gc
 
 M_ARENA_MAX = -8
 """From glibc's malloc.h."""
@@ -16,7 +17,12 @@ def share_one_heap() -> None:
         set_option(M_ARENA_MAX, 1)
 
 
-def give_back() -> None:
-    """Hand what lies free to the system: a few milliseconds, once much has been made and thrown away."""
+def settle() -> None:
+    """Once the hub is ready: hand what lies free to the system, and look through what stays no more.
+
+    What lives as long as the process need not be searched for garbage again and again.
+    """
+    gc.collect()
     if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)
+    gc.freeze()

@@ -5,6 +5,7 @@ A server that is not installed skips its tests by name; with KOMMUNEVERT_NO_SKIP
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import socket
@@ -86,6 +87,12 @@ def needs(program: str) -> str:
             pytest.fail(f"{program} is not installed, and skips are forbidden")
         pytest.skip(f"{program} is not installed")
     return found
+
+
+def pytest_collection_finish() -> None:
+    """A thousand tests and what they import stay: a look for garbage in each test need not go through them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ Permitted = Literal["pulse", "hold_open", "lock", "lockdown"]
 class Permission(PluginSettings):
     """One role, what it may tell doors, and where."""
 
-    role: Role
+    role: Role = Field(description=N_("who has it may tell doors this"))
     verbs: frozenset[Permitted] = Field(min_length=1, description=N_("pulse, hold_open, lock, lockdown"))
     zones: frozenset[str] = Field(default=frozenset(), description=N_("only there; none: everywhere"))
 
