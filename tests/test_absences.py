@@ -150,6 +150,7 @@ async def test_the_hubs_own_absence_is_not_the_devices(settings: dict[str, Any],
     async with running_hub(settings, tmp_path) as hub:
         # What a crash leaves: the last mark of life is old. `start` is what runs at the start, once more.
         await until_async(lambda: life_is_written(hub))
+
         def dead(connection: Any) -> None:
             connection.execute(update(absence).values(ended_at=None, ended_by=None))
             connection.execute(update(hub_life).values(at=hours["stopped"]))

@@ -361,4 +361,4 @@ async def test_a_pass_that_a_door_took_alone_is_used(hub: Hub, door: DoorClient)
 async def test_the_signer_signs_no_pass_that_was_not_given(hub: Hub, door: DoorClient) -> None:
     forged = Pass(id="p1", doors=("door-1",), first=0, until=2**31, once=False)
     with pytest.raises(SigningError, match="no committed intent"):
-        await locks(hub).signer.sign_content(PREFIX + forged.content())
+        await locks(hub).hub_keys.sign_content(PREFIX + forged.content())

@@ -106,12 +106,12 @@ async def test_the_signer_signs_only_what_stands_in_the_store(hub: Hub, door: Do
     plugin = locks(hub)
     forged = contract.Command(door="door-1", command=new_id(), verb="pulse", pulse_ms=4000, nonce="0" * 32, audit=1)
     with pytest.raises(SigningError, match="no committed intent"):
-        await plugin.signer.sign(forged)
+        await plugin.hub_keys.sign(forged)
     await plugin.locks.pulse("door-1", "kari")
     row = await hub.store.read(lambda connection: connection.execute(select(command_table)).one())
     done = forged.model_copy(update={"command": row.id, "audit": row.audit})
     with pytest.raises(SigningError, match="signed before"):
-        await plugin.signer.sign(done)
+        await plugin.hub_keys.sign(done)
 
     async def intended(**changes: Any) -> contract.Command:
         fresh = new_id()
@@ -122,15 +122,15 @@ async def test_the_signer_signs_only_what_stands_in_the_store(hub: Hub, door: Do
 
     for other in ({"pulse_ms": 30_000}, {"door": "door-2"}, {"verb": "lock"}, {"hold_seconds": 60}, {"audit": 1000}):
         with pytest.raises(SigningError, match="not what was intended"):
-            await plugin.signer.sign((await intended()).model_copy(update=other))
+            await plugin.hub_keys.sign((await intended()).model_copy(update=other))
     with pytest.raises(SigningError, match="ended already"):
-        await plugin.signer.sign(await intended(outcome="refused"))
+        await plugin.hub_keys.sign(await intended(outcome="refused"))
     old = row.asked_at.replace(year=row.asked_at.year - 1)
     with pytest.raises(SigningError, match="too old"):
-        await plugin.signer.sign(await intended(asked_at=old))
-    assert (await plugin.signer.sign(await intended())).key == "hub-1"
+        await plugin.hub_keys.sign(await intended(asked_at=old))
+    assert (await plugin.hub_keys.sign(await intended())).key == "hub-1"
     with pytest.raises(SigningError, match="no committed intent"):
-        await plugin.signer.sign_content(b"list\nof somebody else's making")
+        await plugin.hub_keys.sign_content(b"list\nof somebody else's making")
 
 
 class _Unasked(Store):

@@ -14,6 +14,7 @@ from plugins.locks.elsewhere import door_told, doors_shown
 from plugins.locks.enrolling import enrol_door
 from plugins.locks.found import FoundLocks
 from plugins.locks.heard import Heard
+from plugins.locks.hub_keys import HubKeys
 from plugins.locks.keys import credential_key
 from plugins.locks.lists import Lists
 from plugins.locks.lockdowns import Lockdowns
@@ -28,6 +29,7 @@ from plugins.locks.signing import Signer
 from plugins.locks.standing import Standing
 from plugins.locks.web.door import DoorPage
 from plugins.locks.web.doors import DoorPages
+from plugins.locks.web.hub_keys import HubKeyPages
 from plugins.locks.web.keys import KeyPages
 from plugins.locks.web.passes import PassPages
 from plugins.locks.web.plans import PlanPages
@@ -51,20 +53,23 @@ class Plugin:
         self.alarms = Alarms(context, settings)
         self.reports = Reports(context, self.alarms)
         self.access = Access(context, settings, credential_key(context.data / "keys"))
-        self.locks = Locks(context, settings, self.access, self.signer, self.doors, self.standing)
+        self.hub_keys = HubKeys(context, self.signer, self.access, self.standing)
+        self.locks = Locks(context, settings, self.access, self.hub_keys, self.doors, self.standing)
         self.plans = Plans(context)
         self.found = FoundLocks(context, self.alarms)
         self.log = Log(context, self.access)
-        self.lists = Lists(context, self.access, self.signer, self.doors, self.standing)
+        self.lists = Lists(context, self.access, self.hub_keys, self.doors, self.standing)
         self.lockdowns = Lockdowns(context, self.access, self.locks)
-        self.passes = Passes(context, self.access, self.signer)
-        self.answers = Answers(context, self.access, self.signer, self.doors, self.standing, self.alarms, self.passes)
+        self.passes = Passes(context, self.access, self.hub_keys)
+        self.answers = Answers(context, self.access, self.hub_keys, self.doors, self.standing, self.alarms, self.passes)
 
     async def start(self) -> None:
+        await self.hub_keys.load()
         await self.standing.load()
         await self.reports.load()
         await self.access.load()
         self.context.run("signer", self.signer.run)
+        self.context.run("hub keys", self.hub_keys.watch)
         self.context.run("end leftovers", self.locks.end_leftovers)
         self.context.run("forget", self.locks.forget_again_and_again)
         self.context.run("lists", self.lists.run)
@@ -83,6 +88,7 @@ class Plugin:
         )
         RulePages(self.context, self.access)
         KeyPages(self.context, self.settings, self.access, self.answers, self.log, doors)
+        HubKeyPages(self.context, self.hub_keys)
         PassPages(self.context, self.access, self.passes)
         PlanPages(self.context, self.plans, self.locks, doors)
         DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors)
@@ -93,7 +99,7 @@ class Plugin:
     async def enrolled(self, enrolment: Enrolment) -> Enrolment | None:
         if enrolment.kind != door.KIND:
             return None
-        complete = await enrol_door(self.context, self.signer, enrolment)
+        complete = await enrol_door(self.context, self.hub_keys, enrolment)
         self.lists.forget(enrolment.device)
         await self._load_doors()
         return complete

@@ -1,8 +1,9 @@
 """Who may pass, in memory: what the hub decides by, and what the doors' lists are made of."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import TypeVar
 
 import holidays
@@ -55,6 +56,7 @@ class Access:
 
     async def load(self) -> None:
         """From the store."""
+        await asyncio.to_thread(norwegian_holidays, *_years(now()))
         self.kept = await self._context.store.read(access_rows.kept)
         self.roll = compiling.roll(self.kept)
         self._access.clear()
@@ -92,7 +94,7 @@ class Access:
             self.kept,
             pulse_ms=round(self._settings.pulse_seconds * 1000),
             time_zone=self._context.site.time_zone,
-            holidays=norwegian_holidays(made_at.year, made_at.year + 1),
+            holidays=norwegian_holidays(*_years(made_at)),
             version=version,
             made_at=made_at,
             valid_until=valid_until,
@@ -199,10 +201,18 @@ class Access:
         return done
 
 
-def norwegian_holidays(*years: int) -> Iterable[date]:
-    """Public holidays by law, Sundays not among them unless they are a holiday besides."""
-    found: Iterable[date] = holidays.country_holidays("NO", years=years).keys()
-    return found
+def _years(at: datetime) -> tuple[int, int]:
+    """Those that a list made then speaks of."""
+    return at.year, at.year + 1
+
+
+@lru_cache(maxsize=4)
+def norwegian_holidays(*years: int) -> frozenset[date]:
+    """Public holidays by law, Sundays not among them unless they are a holiday besides.
+
+    The first time takes a quarter of a second: the package reads all countries of the world.
+    """
+    return frozenset(holidays.country_holidays("NO", years=years))
 
 
 def _credential(

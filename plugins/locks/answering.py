@@ -17,10 +17,11 @@ from hub.store import now
 from plugins.locks import pass_rows, rows
 from plugins.locks.access import Access
 from plugins.locks.alarms import Alarms
+from plugins.locks.hub_keys import HubKeys
 from plugins.locks.models import Order
 from plugins.locks.mqtt import Doors, NoContactError
 from plugins.locks.passes import Passes
-from plugins.locks.signing import Signer, SigningError
+from plugins.locks.signing import SigningError
 from plugins.locks.standing import Standing
 
 log = structlog.get_logger("locks")
@@ -41,7 +42,7 @@ class Answers:
         self,
         context: Context,
         access: Access,
-        signer: Signer,
+        hub_keys: HubKeys,
         doors: Doors,
         standing: Standing,
         alarms: Alarms,
@@ -49,7 +50,7 @@ class Answers:
     ) -> None:
         self._context = context
         self._access = access
-        self._signer = signer
+        self._hub_keys = hub_keys
         self._doors = doors
         self._standing = standing
         self._alarms = alarms
@@ -137,7 +138,7 @@ class Answers:
         order, audit = await self._context.store.write(intend)
         self._context.live.touch("doors")
         try:
-            signed = await self._signer.sign(
+            signed = await self._hub_keys.sign(
                 door.Command(door=shown.door, command=shown.id, nonce=shown.nonce, audit=audit, **vars(order))
             )
             self._doors.command(device, signed)

@@ -5,11 +5,11 @@ from sqlalchemy import Connection, delete, insert
 
 from devices.contract.enrolment import Enrolment
 from hub.plugin import Context
-from plugins.locks.signing import KEY_ID, Signer
+from plugins.locks.hub_keys import HubKeys
 from plugins.locks.tables import door as door_table
 
 
-async def enrol_door(context: Context, signer: Signer, enrolment: Enrolment) -> Enrolment:
+async def enrol_door(context: Context, hub_keys: HubKeys, enrolment: Enrolment) -> Enrolment:
     """The enrolment with both keys. The door's private key is in it and nowhere else. Raises SigningError."""
     key = SigningKey.generate()
     row = {"id": enrolment.device, "verify_key": key.verify_key.encode().hex(), "boot": 0, "seq": 0}
@@ -19,6 +19,7 @@ async def enrol_door(context: Context, signer: Signer, enrolment: Enrolment) -> 
         connection.execute(insert(door_table), row)
 
     await context.store.write(write)
+    signs = await hub_keys.current()
     return enrolment.model_copy(
-        update={"device_key": key.encode().hex(), "hub_key": await signer.verify_key(), "hub_key_id": KEY_ID}
+        update={"device_key": key.encode().hex(), "hub_key": signs.verify_key, "hub_key_id": signs.id}
     )

@@ -14,8 +14,9 @@ from hub.plugin import Context, Device
 from hub.store import now
 from plugins.locks import access_rows
 from plugins.locks.access import Access
+from plugins.locks.hub_keys import HubKeys
 from plugins.locks.mqtt import Doors
-from plugins.locks.signing import KEY_ID, Signer, SigningError
+from plugins.locks.signing import SigningError
 from plugins.locks.standing import Standing
 
 log = structlog.get_logger("locks")
@@ -27,11 +28,11 @@ GATHER_SECONDS = 0.05
 
 
 class Lists:
-    def __init__(self, context: Context, access: Access, signer: Signer, doors: Doors, standing: Standing) -> None:
+    def __init__(self, context: Context, access: Access, hub_keys: HubKeys, doors: Doors, standing: Standing) -> None:
         self.problem: str | None = None
         self._context = context
         self._access = access
-        self._signer = signer
+        self._hub_keys = hub_keys
         self._doors = doors
         self._standing = standing
         self._payloads: dict[str, door.Signed] = {}
@@ -85,7 +86,7 @@ class Lists:
         key = self._standing.key(device.id)
         assert key is not None  # noqa: S101 (it stands there)
         access = self._access.listed(device.id, device.where.zone, version, made_at + lasting)
-        hub_keys = {KEY_ID: await self._signer.verify_key()}
+        hub_keys = {name: one.encode().hex() for name, one in (await self._hub_keys.believed()).items()}
         credentials, of_credentials = await asyncio.to_thread(columns.of, frozenset(rule.id for rule in access.rules))
         whole = AccessList(access=access, key=self._access.key.hex(), hub_keys=hub_keys, credentials=credentials)
         digest = _digest(whole, of_credentials, key)
@@ -98,7 +99,7 @@ class Lists:
         await self._context.store.write(
             lambda connection: access_rows.intend_list(connection, device.id, version, digest, sha256, made_at, until)
         )
-        signed = await self._signer.sign_content(content)
+        signed = await self._hub_keys.sign_content(content)
         payload = signed.payload()
         if len(payload) > door.MOST_LIST_BYTES:
             self.problem = f"the list of {device.id} is too long: {len(payload)} bytes, at most {door.MOST_LIST_BYTES}"

@@ -145,9 +145,34 @@ class Credential:
     ended_why: str | None = None
 
 
+class HubKeyError(ValueError):
+    """A key of the hub cannot be changed so; the text says why."""
+
+
+@dataclass(frozen=True)
+class HubKey:
+    """One of the hub's keys. `retired_at`: since then it signs no more. Doors believe it until it has ended."""
+
+    id: str
+    number: int
+    verify_key: str
+    made_at: datetime
+    made_by: str
+    retired_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def is_made(self) -> bool:
+        """Not only intended."""
+        return bool(self.verify_key)
+
+
 @dataclass(frozen=True)
 class VisitPass:
-    """A QR code that lets a visitor in. `label` is what those who gave it call it, and stands in no code."""
+    """A QR code that lets a visitor in. `label` is what those who gave it call it, and stands in no code.
+
+    `key`: which of the hub's keys signed it.
+    """
 
     id: str
     label: str
@@ -157,8 +182,14 @@ class VisitPass:
     once: bool
     made_at: datetime
     made_by: str
+    key: str
     used_at: datetime | None = None
     revoked_at: datetime | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Taken back, or used up."""
+        return self.revoked_at is not None or (self.once and self.used_at is not None)
 
 
 @dataclass(frozen=True)

@@ -4,26 +4,24 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from nacl.signing import VerifyKey
-
 from devices.access.passes import PREFIX, Pass, read_pass
 from devices.contract.messages import new_id
 from hub.plugin import Context
 from hub.store import now
 from plugins.locks import pass_rows
 from plugins.locks.access import Access
+from plugins.locks.hub_keys import HubKeys
 from plugins.locks.models import UnknownPassError, VisitPass
-from plugins.locks.signing import KEY_ID, Signer
 
 LONGEST = timedelta(days=31)
 ID_CHARACTERS = 12
 
 
 class Passes:
-    def __init__(self, context: Context, access: Access, signer: Signer) -> None:
+    def __init__(self, context: Context, access: Access, hub_keys: HubKeys) -> None:
         self._context = context
         self._access = access
-        self._signer = signer
+        self._hub_keys = hub_keys
 
     async def make(
         self, label: str, doors: Sequence[str], first: datetime, until: datetime, actor: str, *, once: bool
@@ -34,15 +32,16 @@ class Passes:
         """
         if until <= now() or until - first > LONGEST:
             raise ValueError(f"a pass ends in the future, and lasts {LONGEST.days} days at most")
-        made = VisitPass(new_id()[:ID_CHARACTERS], label, tuple(doors), first, until, once, now(), actor)
+        key = (await self._hub_keys.current()).id
+        made = VisitPass(new_id()[:ID_CHARACTERS], label, tuple(doors), first, until, once, now(), actor, key)
         signs = Pass(
             id=made.id, doors=made.doors, first=int(first.timestamp()), until=int(until.timestamp()), once=once
         )
-        signs.text(KEY_ID, bytes(64))  # that it fits, before anything is written
+        signs.text(key, bytes(64))  # that it fits, before anything is written
         content = PREFIX + signs.content()
         sha256 = hashlib.sha256(content).hexdigest()
         await self._access.written(lambda connection: pass_rows.add(connection, made, sha256))
-        signed = await self._signer.sign_content(content)
+        signed = await self._hub_keys.sign_content(content, key)
         return made, signs.text(signed.key, signed.signature)
 
     async def revoke(self, name: str, actor: str) -> None:
@@ -52,7 +51,7 @@ class Passes:
 
     async def read(self, text: str) -> Pass:
         """What a door was shown. Raises PassError, SigningError."""
-        return read_pass(text, {KEY_ID: VerifyKey(bytes.fromhex(await self._signer.verify_key()))})
+        return read_pass(text, await self._hub_keys.believed())
 
     def known(self, shown: Pass) -> VisitPass | None:
         """None: it was never given, or has run out."""

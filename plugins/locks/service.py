@@ -15,9 +15,10 @@ from hub.store import now
 from plugins.locks import alarm_rows, pass_rows, rows
 from plugins.locks.access import Access
 from plugins.locks.config import Settings
+from plugins.locks.hub_keys import HubKeys
 from plugins.locks.models import Command, Order, Report, Result, TooManyCommandsError, UnknownDoorError
 from plugins.locks.mqtt import Doors, NoContactError
-from plugins.locks.signing import Signer, SigningError
+from plugins.locks.signing import SigningError
 from plugins.locks.standing import Standing
 
 log = structlog.get_logger("locks")
@@ -38,12 +39,12 @@ class _NoOutcomeError(Exception):
 
 class Locks:
     def __init__(
-        self, context: Context, settings: Settings, access: Access, signer: Signer, doors: Doors, standing: Standing
+        self, context: Context, settings: Settings, access: Access, hub_keys: HubKeys, doors: Doors, standing: Standing
     ) -> None:
         self._context = context
         self._settings = settings
         self._access = access
-        self._signer = signer
+        self._hub_keys = hub_keys
         self._doors = doors
         self._standing = standing
         self._outcomes: dict[str, asyncio.Future[door.Outcome]] = {}
@@ -118,7 +119,7 @@ class Locks:
     async def _signed(self, device: Device, command: str, order: Order, audit_number: int) -> door.Signed:
         try:
             challenge = await self._doors.challenge(device, command)
-            return await self._signer.sign(
+            return await self._hub_keys.sign(
                 door.Command(door=device.id, command=command, nonce=challenge.nonce, audit=audit_number, **vars(order))
             )
         except TimeoutError:

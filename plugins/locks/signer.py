@@ -1,16 +1,19 @@
-"""The process that holds the doors' signing key: `python signer.py KEYFILE`, a program of its own.
+"""The process that holds the keys that doors obey: `python signer.py FOLDER`, a program of its own.
 
 It signs only a command whose intent stands committed in the store, is not ended, is young, and was not signed
-before, and a door's access list or a visitor's pass that stands there (D3, D6). The hub says where the store is and
-asks, in lines of JSON on standard input; the key never leaves this process. It ends when its standard input does. It
-imports nothing of ours: what guards the key stays small.
+before, and a door's access list or a visitor's pass that stands there (D3, D6). It makes a key only that stands there
+as one that signs, and destroys one that stands there as retired. The hub says where the store is and asks, in lines of
+JSON on standard input; no key ever leaves this process. It ends when its standard input does. It imports nothing of
+ours: what guards the keys stays small.
 """
 
 import hashlib
 import os
+import re
 import sqlite3
 import sys
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ OLDEST_MADE = timedelta(minutes=5)
 COMMAND_COLUMNS = ("signs", "outcome", "asked_at")
 LIST, PASS = b"list\n", b"pass\n"
 MADE_COLUMNS = ("made_at",)
+KEY_COLUMNS = ("retired_at",)
+KEY_NAME = re.compile(r"hub-[0-9]{1,6}")
 
 Row = dict[str, Any]
 
@@ -33,21 +38,36 @@ class RefusedError(Exception):
 
 
 def main() -> None:
-    key = load_key(Path(sys.argv[1]))
-    _say({"verify_key": key.verify_key.encode().hex()})
-    address = sys.stdin.readline().strip()
-    if not address:
-        return
-    store = Store(address)
+    keys = Keys(Path(sys.argv[1]))
+    store = Store(sys.stdin.readline().strip())
+    for name in list(keys):
+        if (row := _row_of(name, store)) and row["retired_at"]:
+            keys.destroy(name)  # its end was committed, and then this process or the hub had its own
+    _say({"ready": True})
     signed: set[str] = set()
     for line in sys.stdin:
         request = orjson.loads(line)
         try:
-            content = b64decode(request["content"])
-            check(content, store, signed)
-            _say({"id": request["id"], "signature": b64encode(key.sign(content).signature).decode()})
+            _say({"id": request["id"], "answer": answer(request, keys, store, signed)})
         except Exception as error:  # noqa: BLE001 (whatever it is: nothing is signed, the hub is told, the next is served)
             _say({"id": request["id"], "error": f"{type(error).__name__}: {str(error)[:200]}"})
+
+
+def answer(request: dict[str, str], keys: "Keys", store: "Store", signed: set[str]) -> str:
+    """A signature in Base64, or a verify key in hexadecimal. Raises RefusedError."""
+    name = request["key"]
+    if request["what"] == "sign":
+        key, content = keys[name], b64decode(request["content"])
+        check(content, store, signed)
+        return b64encode(key.sign(content).signature).decode()
+    row = _row_of(name, store)
+    if row is None or (row["retired_at"] is None) != (request["what"] == "make"):
+        raise RefusedError("no committed intent")
+    return keys.make(name) if request["what"] == "make" else keys.destroy(name)
+
+
+def _row_of(name: str, store: "Store") -> "Row | None":
+    return store.one(KEY_COLUMNS, "locks_hub_key", "id", name)
 
 
 def check(content: bytes, store: "Store", signed: set[str]) -> None:
@@ -124,13 +144,48 @@ class Store:
         return made
 
 
-def load_key(path: Path) -> SigningKey:
-    """Made at the first start, readable by nobody else."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(SigningKey.generate().encode())
-    return SigningKey(path.read_bytes())
+class Keys:
+    """Private keys, one file each, readable by nobody else."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if (only := folder / "door-signing.key").exists():  # from before there could be several
+            only.rename(folder / "hub-1.key")
+        self._read: dict[str, SigningKey] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return (path.stem for path in sorted(self._folder.glob("hub-*.key")))
+
+    def __getitem__(self, name: str) -> SigningKey:
+        """Raises RefusedError."""
+        if name not in self._read:
+            try:
+                self._read[name] = SigningKey(self._path(name).read_bytes())
+            except FileNotFoundError:
+                raise RefusedError(f"{self._path(name)} is missing: put it back from the backup") from None
+        return self._read[name]
+
+    def make(self, name: str) -> str:
+        """Its verify key; one that was made already stays as it is."""
+        if not self._path(name).exists():
+            fresh = self._path(name).with_suffix(".new")
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(SigningKey.generate().encode())
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._path(name))
+        return self[name].verify_key.encode().hex()
+
+    def destroy(self, name: str) -> str:
+        self._read.pop(name, None)
+        self._path(name).unlink(missing_ok=True)
+        return ""
+
+    def _path(self, name: str) -> Path:
+        if not KEY_NAME.fullmatch(name):
+            raise RefusedError("malformed")
+        return self._folder / f"{name}.key"
 
 
 def _utc(moment: str | datetime) -> datetime:
@@ -138,8 +193,8 @@ def _utc(moment: str | datetime) -> datetime:
     return datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
 
 
-def _say(answer: dict[str, str]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(answer) + b"\n")
+def _say(said: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(said) + b"\n")
     sys.stdout.buffer.flush()
 
 

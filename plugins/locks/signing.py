@@ -4,14 +4,14 @@ import asyncio
 import sys
 from base64 import b64decode, b64encode
 from pathlib import Path
+from typing import Any
 
 import orjson
 
-from devices.contract.door import Command, Signed
+from devices.contract.door import Signed
 from plugins.locks import signer
 
 SIGN_SECONDS = 2.0
-KEY_ID = "hub-1"
 
 
 class SigningError(Exception):
@@ -19,19 +19,21 @@ class SigningError(Exception):
 
 
 class Signer:
+    """Keys are named by their ids; which one signs is `hub_keys`' business."""
+
     def __init__(self, folder: Path, store_url: str) -> None:
         self.problem: str | None = "the signer has not started yet"
-        self._key_file = folder / "door-signing.key"
+        self._folder = folder
         self._store_url = store_url
         self._process: asyncio.subprocess.Process | None = None
+        self._is_wanted = False
         self._waiting: dict[str, asyncio.Future[dict[str, str]]] = {}
-        self._verify_key = ""
         self._asked = 0
         self._ready = asyncio.Event()
-        self._asking = asyncio.Lock()
 
     async def run(self) -> None:
         """Start the process and read its answers. Raises SigningError when it ends; the job starts it again then."""
+        self._is_wanted = True
         self._process = process = await self._start()
         assert process.stdin and process.stdout  # noqa: S101, PT018 (both are pipes)
         try:
@@ -50,53 +52,59 @@ class Signer:
 
     async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
-            sys.executable, "-P", str(Path(signer.__file__)), str(self._key_file),
+            sys.executable, "-P", str(Path(signer.__file__)), str(self._folder),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
-    async def verify_key(self) -> str:
-        """Hexadecimal, for doors; asked of a signer of its own where none runs. Raises SigningError."""
-        async with self._asking:
-            if not self._verify_key:
-                process = await self._start()
-                answer, _ = await process.communicate(b"")
-                if process.returncode != 0:
-                    raise SigningError("the signer does not start")
-                self._verify_key = str(orjson.loads(answer)["verify_key"])
-        return self._verify_key
-
-    async def sign(self, command: Command) -> Signed:
-        """Raises SigningError."""
-        return await self.sign_content(command.payload())
-
-    async def sign_content(self, content: bytes) -> Signed:
+    async def sign(self, content: bytes, key: str) -> Signed:
         """A command's bytes, a list's or a pass's. Raises SigningError."""
-        await self._until_ready(SIGN_SECONDS)
+        request = {"what": "sign", "key": key, "content": b64encode(content).decode()}
+        return Signed.carrying(content, b64decode(await self._ask(request)), key)
+
+    async def make(self, key: str) -> str:
+        """The verify key, hexadecimal, of a key that stands in the store as one that signs. Raises SigningError."""
+        return await self._ask({"what": "make", "key": key})
+
+    async def destroy(self, key: str) -> None:
+        """One that stands there as retired. Raises SigningError."""
+        await self._ask({"what": "destroy", "key": key})
+
+    async def _ask(self, request: dict[str, str]) -> str:
+        found = await (self._ask_running(request) if self._is_wanted else self._ask_once(request))
+        if "error" in found:
+            raise SigningError(found["error"])
+        return found["answer"]
+
+    async def _ask_running(self, request: dict[str, str]) -> dict[str, str]:
+        try:
+            await asyncio.wait_for(self._ready.wait(), SIGN_SECONDS)
+        except TimeoutError:
+            raise SigningError("the signer does not run") from None
         self._asked += 1
         name = str(self._asked)
         answer: asyncio.Future[dict[str, str]] = asyncio.get_running_loop().create_future()
         self._waiting[name] = answer
         assert self._process and self._process.stdin  # noqa: S101, PT018 (it is ready)
-        self._process.stdin.write(orjson.dumps({"id": name, "content": b64encode(content).decode()}) + b"\n")
+        self._process.stdin.write(orjson.dumps(request | {"id": name}) + b"\n")
         try:
-            found = await asyncio.wait_for(answer, SIGN_SECONDS)
+            return await asyncio.wait_for(answer, SIGN_SECONDS)
         except TimeoutError:
             raise SigningError("the signer does not answer") from None
         finally:
             self._waiting.pop(name, None)
-        if "error" in found:
-            raise SigningError(found["error"])
-        return Signed.carrying(content, b64decode(found["signature"]), KEY_ID)
 
-    async def _until_ready(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._ready.wait(), seconds)
-        except TimeoutError:
-            raise SigningError("the signer does not run") from None
+    async def _ask_once(self, request: dict[str, str]) -> dict[str, str]:
+        """A process for one question: for commands beside a hub, which run no jobs."""
+        process = await self._start()
+        lines = [self._store_url.encode(), orjson.dumps(request | {"id": "1"})]
+        said, _ = await process.communicate(b"\n".join(lines) + b"\n")
+        if process.returncode != 0:
+            raise SigningError("the signer does not start")
+        answer: dict[str, str] = orjson.loads(said.splitlines()[-1])
+        return answer
 
-    def _answered(self, answer: dict[str, str]) -> None:
-        if "verify_key" in answer:
-            self._verify_key = answer["verify_key"]
+    def _answered(self, answer: dict[str, Any]) -> None:
+        if "ready" in answer:
             self.problem = None
             self._ready.set()
         elif (waiting := self._waiting.get(answer["id"])) and not waiting.done():

@@ -64,6 +64,11 @@ class Standing:
         if not self._known[state.door].is_kept:
             await self._context.store.write(lambda connection: rows.keep_position(connection, state))
 
+    def hub_keys(self, door_id: str) -> tuple[str, ...]:
+        """The ids of the hub's keys that it has said it believes, since the hub started."""
+        known = self._known.get(door_id)
+        return known.state.hub_keys if known and known.state else ()
+
     def of(self, door_id: str) -> DoorState:
         """As it may be shown: unknown without a confirmation younger than 30 s (I9)."""
         known = self._known.get(door_id)

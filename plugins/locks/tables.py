@@ -138,12 +138,26 @@ visit_pass = Table(
     Column("sha256", String(64), nullable=False),
     Column("made_at", Utc, nullable=False),
     Column("made_by", String(120), nullable=False),
+    Column("key", String(40), nullable=False),
     Column("used_at", Utc),
     Column("revoked_at", Utc),
     Index("locks_pass_until", "until"),
     Index("locks_pass_sha256", "sha256"),
 )
 """`sha256`: of the content that may be signed, with its prefix. The text itself is kept nowhere."""
+
+hub_key = Table(
+    "locks_hub_key",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("verify_key", String(64), nullable=False),
+    Column("made_at", Utc, nullable=False),
+    Column("made_by", String(120), nullable=False),
+    Column("retired_at", Utc),
+    Column("ended_at", Utc),
+)
+"""The keys that doors obey; `verify_key` is "" while one is only intended. Private halves are the signer's files."""
 
 plan = Table(
     "locks_plan",

@@ -1,0 +1,68 @@
+"""The page of the hub's own keys, for IT: which one doors obey, and changing it."""
+
+from typing import Any
+
+from aiohttp import web
+
+from hub.plugin import Context
+from hub.web.pages import see
+from hub.web.security import session_of
+from plugins.locks.hub_keys import HubKeys
+from plugins.locks.models import HubKey, HubKeyError
+from plugins.locks.signing import SigningError
+
+CHANGE = frozenset[Any]({"it"})
+
+
+class HubKeyPages:
+    def __init__(self, context: Context, hub_keys: HubKeys) -> None:
+        self._context = context
+        self._hub_keys = hub_keys
+        pages = context.pages
+        pages.page("/hub-keys", CHANGE, self.hub_keys)
+        pages.action("/hub-keys", CHANGE, self.begin, asks_again=True)
+        pages.action("/hub-keys/{key}/end", CHANGE, self.end, asks_again=True)
+
+    async def hub_keys(self, request: web.Request) -> web.StreamResponse:
+        return await self._page(request)
+
+    async def begin(self, request: web.Request) -> web.StreamResponse:
+        try:
+            await self._hub_keys.begin(session_of(request).account)
+        except HubKeyError:
+            return await self._page(request, problem="coming", status=409)
+        except SigningError as error:
+            return await self._page(request, problem=str(error), status=503)
+        return see("/hub-keys")
+
+    async def end(self, request: web.Request) -> web.StreamResponse:
+        try:
+            await self._hub_keys.end_now(request.match_info["key"], session_of(request).account)
+        except HubKeyError:
+            return await self._page(request, problem="newest", status=409)
+        return see("/hub-keys")
+
+    async def _page(self, request: web.Request, *, problem: str | None = None, status: int = 200) -> web.StreamResponse:
+        keys = self._hub_keys
+        return await self._context.pages.render(
+            request,
+            "hub_keys.html",
+            status=status,
+            problem=problem,
+            keys=keys.kept,
+            coming=keys.coming,
+            does=self._does,
+            passes_of=keys.passes_of,
+            unaware=[self._name(one) for one in keys.unaware()] if keys.coming else [],
+            strangers=[self._name(one) for one in keys.strangers()],
+        )
+
+    def _does(self, one: HubKey) -> str:
+        """What it is there for now: "signs", "comes" or "stays" for passes."""
+        if one.retired_at is not None:
+            return "stays"
+        return "comes" if one == self._hub_keys.coming else "signs"
+
+    def _name(self, door_id: str) -> str:
+        device = self._context.devices.get(door_id)
+        return device.name if device else door_id
