@@ -126,7 +126,9 @@ class Answers:
             "detail": _detail(shown, decision),
         }
 
-        def intend(connection: Connection) -> tuple[Order, int]:
+        def intend(connection: Connection) -> tuple[Order, int] | None:
+            if rows.is_known(connection, shown.id):
+                return None  # played again, to a hub that was started meanwhile
             order = Order("pulse", pulse_ms=access.pulse_ms)
             is_late = uses_up and decision.visit_pass and not pass_rows.use(connection, decision.visit_pass, now())
             if not decision.is_granted or is_late:
@@ -135,7 +137,10 @@ class Answers:
                 self._alarms.note(connection, shown.door, kind, row["asked_at"])
             return order, rows.intend(connection, row, order)
 
-        order, audit = await self._context.store.write(intend)
+        intended = await self._context.store.write(intend)
+        if intended is None:
+            return
+        order, audit = intended
         self._context.live.touch("doors")
         try:
             signed = await self._hub_keys.sign(

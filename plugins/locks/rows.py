@@ -28,6 +28,10 @@ class Position:
     last_event: int
 
 
+def is_known(connection: Connection, command_id: str) -> bool:
+    return connection.execute(select(command.c.id).where(command.c.id == command_id)).first() is not None
+
+
 def intend(connection: Connection, row: dict[str, Any], order: Order) -> int:
     """Commit to the intent, with its line in the audit log (I5); the line's number.
 
