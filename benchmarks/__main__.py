@@ -1,6 +1,6 @@
 """`make bench`: run the benchmarks named (all by default), write JSON and a Markdown table to benchmarks/results.
 
-python -m benchmarks [p1] [p2] [p3] [p3_offline] [p4] [p9] [--rounds 3] [--seconds 5]
+python -m benchmarks [p1] [p2] [p3] [p3_reader] [p3_offline] [p4] [p9] [--rounds 3] [--seconds 5]
 """
 
 import argparse
@@ -13,13 +13,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import p1, p2, p3, p3_offline, p4, p8, p9
+from benchmarks import p1, p2, p3, p3_offline, p3_reader, p4, p8, p9
 
 Bench = Callable[[float], Coroutine[Any, Any, dict[str, float]]]
 BENCHES: dict[str, Bench] = {
     "p1": p1.run,
     "p2": p2.run,
     "p3": p3.run,
+    "p3_reader": p3_reader.run,
     "p3_offline": p3_offline.run,
     "p4": p4.run,
     "p8": p8.run,

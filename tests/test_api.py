@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,21 @@ async def test_a_notice_goes_up_and_comes_down(hub: Hub) -> None:
         dark = await api.put("screens/screen-1/power", json={"is_on": False}, headers={"If-Match": etag})
         assert await dark.json() == await (await api.get("screens/screen-1/power")).json() == {"is_on": False}
         assert await problem(await api.get("screens/screen-9/power")) == "not-found"
+
+
+@pytest.mark.parametrize(
+    ("hours", "status"), [("{later:%Y-%m-%dT%H:%M:%SZ}", 201), ("{later:%Y-%m-%d}", 422), ("2026-11-24T09:00:00Z", 422)]
+)
+async def test_a_time_that_is_sent_is_written_out_and_is_not_past(hub: Hub, hours: str, status: int) -> None:
+    until = hours.format(later=datetime.now(UTC) + timedelta(hours=3))
+    async with program(hub) as api:
+        for wrong in (1_800_000_000, "2026-11-24T09:00:00"):
+            assert (await api.post("notices", json={"title": {"nn": "x"}, "until": wrong})).status == 422
+        made = await api.post("notices", json={"title": {"nn": "Stengt"}, "until": until})
+        assert made.status == status
+        assert status != 201 or (await made.json())["until"] == until
+        token = {"name": "kantina", "scopes": ["screens:read"], "expires_at": until}
+        assert (await api.post("tokens", json=token)).status == status
 
 
 async def test_the_audit_log_and_the_parts_are_told(hub: Hub) -> None:

@@ -82,7 +82,10 @@ async def prepared(settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[Pr
             notice = {"title": {"nn": "Velkomen"}}
             for _ in range(3):
                 assert (await api.post("notices", json=notice)).status == 201
-            names = ("visits", "people", "notices", "devices", "tokens", "entities", "found-devices")
+            for name in ("Alle", "Kveld"):
+                rule = {"name": name, "who": {"everybody": True}, "where": {"everywhere": True}}
+                assert (await api.post("access-rules", json=rule)).status == 201
+            names = ("access-rules", "visits", "people", "notices", "devices", "tokens", "entities", "found-devices")
             ids = {name.removesuffix("s"): await _items(api, name) for name in names}
         yield Prepared(process.address, all_scopes, no_scope, ids)
     finally:
@@ -101,9 +104,10 @@ async def test_no_request_finds_a_fault(prepared: Prepared, scopes: str, tmp_pat
         "entity": prepared.ids["entitie"],
         "device": prepared.ids["device"] + prepared.ids["found-device"],
         "account": ["gate"],
+        "rule": prepared.ids["access-rule"],
         "plugin": ["notify"],  # it may be switched off and on
     }
-    del known["entitie"]
+    del known["entitie"], known["access-rule"]
     dictionaries = "".join(f"[dictionaries.{name}]\nvalues = {json.dumps(ids)}\n" for name, ids in known.items())
     bound = "".join(f'"path.{name}" = {{dictionary = "{name}", probability = 0.7}}\n' for name in known)
     own = (ROOT / "tests" / "schemathesis.toml").read_text()

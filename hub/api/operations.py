@@ -4,6 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from aiohttp import web
@@ -40,12 +41,12 @@ class Document(BaseModel):
 
 
 def _written_out(value: object) -> object:
-    if isinstance(value, str) and "T" not in value.upper():
+    if not isinstance(value, str | datetime) or (isinstance(value, str) and "T" not in value.upper()):
         raise ValueError("is no date and time, such as 2026-11-24T09:15:00Z")
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)]
 """A date and time with a zone (RFC 3339); pydantic alone would take a number for one too."""
 
 

@@ -24,6 +24,7 @@ from plugins.locks.passes import Passes
 from plugins.locks.permissions import Permissions
 from plugins.locks.plans import Plans
 from plugins.locks.reports import Reports
+from plugins.locks.rules_api import RuleApi
 from plugins.locks.service import Locks
 from plugins.locks.signing import Signer
 from plugins.locks.standing import Standing
@@ -93,6 +94,7 @@ class Plugin:
         PlanPages(self.context, self.plans, self.locks, doors)
         DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors)
         AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions)
+        RuleApi(self.context, self.access)
         DoorApi(self.context, self.permissions, self.locks, self.standing, self.alarms)
 
     @hookimpl

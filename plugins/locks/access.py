@@ -1,8 +1,8 @@
 """Who may pass, in memory: what the hub decides by, and what the doors' lists are made of."""
 
 import asyncio
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Collection
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import TypeVar
 
@@ -19,9 +19,10 @@ from devices.contract.messages import new_id
 from hub.hookspecs import Person, employees
 from hub.plugin import Context
 from hub.store import now
-from plugins.locks import access_rows, compiling
+from plugins.locks import access_rows, compiling, foreseeing
 from plugins.locks.compiling import Kept
 from plugins.locks.config import Settings
+from plugins.locks.foreseeing import Change, Foreseen
 from plugins.locks.keys import new_pin
 from plugins.locks.models import (
     AccessRule,
@@ -53,14 +54,17 @@ class Access:
         self._context = context
         self._settings = settings
         self._access: dict[str, DoorAccess] = {}
+        self._loading = asyncio.Lock()
 
     async def load(self) -> None:
-        """From the store."""
-        await asyncio.to_thread(norwegian_holidays, *_years(now()))
-        self.kept = await self._context.store.read(access_rows.kept)
-        self.roll = compiling.roll(self.kept)
-        self._access.clear()
-        self.changed.set()
+        """From the store, one after the other: what was read last stands."""
+        async with self._loading:
+            await asyncio.to_thread(norwegian_holidays, *_years(now()))
+            kept = await self._context.store.read(access_rows.kept)
+            self.roll = await asyncio.to_thread(compiling.roll, kept)
+            self.kept = kept
+            self._access.clear()
+            self.changed.set()
 
     async def ask_who_works_here(self) -> None:
         """What the directory says; while nobody answers, what it last said stands."""
@@ -77,6 +81,18 @@ class Access:
     def decide(self, door_id: str, shown: Shown, at: datetime, known: Circumstances) -> Decision:
         """May this pass this door, by what the hub knows now."""
         return decide(self.of(door_id), self.roll, shown, at, known)
+
+    async def foresee(self, door_id: str, at: datetime, refs: Collection[str] | None) -> list[Foreseen]:
+        """What would come of each credential, or of those of `refs`. Raises UnknownDoorError."""
+        return await asyncio.to_thread(foreseeing.foresee, self.of(door_id), self.roll, at, refs)
+
+    async def would_change(self, after: Kept) -> list[Change]:
+        """What differs next week at each door, if this were kept."""
+        local = now().astimezone(self._context.site.zone)
+        monday = (local - timedelta(days=local.weekday()) + timedelta(days=7)).replace(hour=0, minute=0)
+        zones = {one.id: one.where.zone for one in self._context.devices.of_kind(door.KIND)}
+        days = norwegian_holidays(*_years(local))
+        return await asyncio.to_thread(foreseeing.changes, self.kept, after, zones, monday, days)
 
     def of(self, door_id: str) -> DoorAccess:
         """What the hub itself decides by: it runs out never. Raises UnknownDoorError."""

@@ -7,17 +7,18 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.access.lists import Ref
 from devices.contract.door import MOST_HOLD_SECONDS
-from devices.contract.messages import clean
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
-from hub.api.problems import ProblemError
+from devices.contract.messages import Id, clean
+from hub.api.operations import Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
+from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
 from plugins.locks.access import Access
 from plugins.locks.api import RETRY_SECONDS, DoorPath, PulseResult, Reason, must_reach
 from plugins.locks.lockdowns import Lockdowns
-from plugins.locks.models import Credential, Order, Result, TooManyCommandsError, UnknownDoorError
+from plugins.locks.models import Credential, KnownCredentialError, Order, Result, TooManyCommandsError, UnknownDoorError
 from plugins.locks.permissions import Permissions
 from plugins.locks.service import Locks
 
+Label = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=80)]
 Zone = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=100)]
 
 
@@ -74,6 +75,27 @@ class CredentialDocument(Document):
 
 class CredentialPage(Page[CredentialDocument]):
     """Credentials that count, by their pseudonym."""
+
+
+class WiegandCard(Request):
+    """As it is printed on it, or as the system says that it comes from."""
+
+    bits: Literal[26, 34, 37]
+    facility: int = Field(ge=0, le=2**19 - 1)
+    number: int = Field(ge=0, le=2**19 - 1)
+
+
+class UidCard(Request):
+    """By the card's own number, as a reader gives it: hexadecimal, the most significant byte first."""
+
+    uid: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){4,10}$")]
+
+
+class NewCard(Request):
+    card: WiegandCard | UidCard
+    person: Id | None = Field(default=None, description="the employee's id; none: nobody's")
+    label: Label = Field(default="", description="what you call it; no name is needed")
+    until: Moment | None = Field(default=None, description="none: until further notice")
 
 
 class Ending(Request):
@@ -136,6 +158,20 @@ class AccessApi:
         )
         api.offer(
             "POST",
+            "/credentials",
+            self.add,
+            summary="Add a card",
+            answer=CredentialDocument,
+            body=NewCard,
+            status=201,
+            location="/credentials",
+            problems=("conflict",),
+            is_personal=True,
+            scope="credentials:write",
+            **keys,
+        )
+        api.offer(
+            "POST",
             "/credentials/{credential}/end",
             self.end,
             summary="A card is lost or handed in: it is gone from every door",
@@ -173,6 +209,22 @@ class AccessApi:
     async def credentials(self, call: Call[Nothing, PageQuery, Nothing]) -> CredentialPage:
         part, following = page_of(self._access.kept.credentials, lambda one: one.ref, call.query)
         return CredentialPage(items=[CredentialDocument.model_validate(one) for one in part], next=following)
+
+    async def add(self, call: Call[Nothing, Nothing, NewCard]) -> CredentialDocument:
+        wanted, access = call.body, self._access
+        if wanted.person is not None and wanted.person not in access.names:
+            nobody = FieldError(at="body/person", detail="no such employee")
+            raise ProblemError("invalid", "Look at `errors`.", errors=[nobody])
+        match wanted.card:
+            case WiegandCard(bits=bits, facility=facility, number=number):
+                shown = access.card_fingerprint(bits, facility, number)
+            case UidCard(uid=uid):
+                shown = access.uid_fingerprint(bytes.fromhex(uid))
+        try:
+            ref = await access.add_card(shown, wanted.person, wanted.label, call.caller.name, until=wanted.until)
+        except KnownCredentialError:
+            raise ProblemError("conflict", "Somebody has this card already.") from None
+        return CredentialDocument.model_validate(next(one for one in access.kept.credentials if one.ref == ref))
 
     async def end(self, call: Call[CredentialPath, Nothing, Ending]) -> CredentialDocument:
         one: Credential = found(

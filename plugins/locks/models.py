@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from devices.access.deciding import Reason
 from devices.access.lists import Opening, Ref
 from devices.access.times import Times
 from devices.contract.door import MOST_PULSE_MS, Contact, Lock, Mode, Power, Verb
-from devices.contract.messages import Id
+from devices.contract.messages import Id, clean
 
 Severity = Literal["warning", "grave"]
 Result = Literal["done", "refused", "unknown"]
@@ -82,13 +82,17 @@ class _Kept(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+Word = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=400)]
+"""A unit, a group's DN, a zone."""
+
+
 class Who(_Kept):
     """The people, units, groups of the directory and single credentials that a rule is for."""
 
     everybody: bool = Field(default=False, description="all employees")
-    units: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    people: tuple[str, ...] = ()
+    units: tuple[Word, ...] = ()
+    groups: tuple[Word, ...] = ()
+    people: tuple[Word, ...] = Field(default=(), description="employees' ids")
     credentials: tuple[Ref, ...] = ()
 
 
@@ -96,7 +100,7 @@ class Where(_Kept):
     """The doors of a rule: all, those in some zones, or single ones."""
 
     everywhere: bool = False
-    zones: tuple[str, ...] = ()
+    zones: tuple[Word, ...] = ()
     doors: tuple[Id, ...] = ()
 
     def has(self, door: str, zone: str) -> bool:

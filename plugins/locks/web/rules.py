@@ -3,7 +3,7 @@
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -15,9 +15,9 @@ from hub.store import now
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks import foreseeing
-from plugins.locks.access import Access, norwegian_holidays
+from plugins.locks.access import Access
 from plugins.locks.compiling import Kept
-from plugins.locks.foreseeing import Change, Foreseen
+from plugins.locks.foreseeing import Foreseen
 from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
 from plugins.locks.naming import NoSuchPersonError, name_of, names_of, people_in, person_in
 from plugins.locks.web.times_form import TimesError, clock, shown_times, times_in
@@ -61,7 +61,7 @@ class RulePages:
             labels=names_of(self._access, {ref for rule in kept.rules for ref in rule.who.credentials}),
             of_day=clock,
             why=WHY,
-            **self._foreseen(request),
+            **await self._foreseen(request),
         )
 
     async def rule(self, request: web.Request) -> web.StreamResponse:
@@ -83,7 +83,7 @@ class RulePages:
             return await self._form(request, rule, problem=problem, sent=sent, status=422)
         if "preview" in sent:
             after = foreseeing.with_rule(self._access.kept, rule)
-            return await self._form(request, rule, preview=self._changes(after))
+            return await self._form(request, rule, preview=await self._changes(after))
         try:
             await self._access.keep_rule(rule, session_of(request).account)
         except UnknownRuleError:
@@ -97,21 +97,14 @@ class RulePages:
 
     # -- what would be
 
-    def _changes(self, after: Kept) -> list[ShownChange]:
-        zones = {one.id: one.where.zone for one in self._doors()}
-        local = now().astimezone(self._context.site.zone)
-        monday = (local - timedelta(days=local.weekday()) + timedelta(days=7)).replace(hour=0, minute=0)
-        days = norwegian_holidays(local.year, local.year + 1)
-        found = foreseeing.changes(self._access.kept, after, zones, monday, frozenset(days))
-        return self._in_words(found)
-
-    def _in_words(self, found: list[Change]) -> list[ShownChange]:
+    async def _changes(self, after: Kept) -> list[ShownChange]:
+        found = await self._access.would_change(after)
         names = names_of(self._access, {one.ref for one in found})
         doors = self._door_names()
         shown = {ShownChange(names[one.ref], doors[one.door], one.before, one.after) for one in found}
         return sorted(shown, key=lambda one: (one.who, one.door))
 
-    def _foreseen(self, request: web.Request) -> dict[str, Any]:
+    async def _foreseen(self, request: web.Request) -> dict[str, Any]:
         """The answer to "who can pass this door at this time", where somebody asks."""
         asked, doors = request.query.get("door", ""), {one.id for one in self._doors()}
         local = now().astimezone(self._context.site.zone)
@@ -128,7 +121,7 @@ class RulePages:
             return shown | {"problem": error}
         except ValueError:
             return shown
-        found = foreseeing.foresee(self._access.of(asked), self._access.roll, at, refs)
+        found = await self._access.foresee(asked, at, refs)
         names = names_of(self._access, {one.ref for one in found})
         rows = [(names[one.ref], one) for one in found if one.ref in names and (refs is not None or one.passes)]
         return shown | {"at": at.strftime("%Y-%m-%dT%H:%M"), "foreseen": _by_name(rows)}

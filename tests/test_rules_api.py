@@ -1,0 +1,95 @@
+"""Rules and cards by the API, and what the door's list says of them."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from hub.hub import Hub
+from tests.api_client import actions, problem, program
+from tests.conftest import until
+from tests.door_client import DoorClient
+from tests.test_access import CARD, LOST, everywhere, locks, person
+
+
+@pytest.fixture
+def store_url(tmp_path: Path) -> str:
+    """One database is enough: what is stored, tests/test_access.py does with both."""
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest_asyncio.fixture
+async def door(hub: Hub) -> AsyncIterator[DoorClient]:
+    """With a rule that lets all employees in."""
+    enrolment = await hub.enrol("door-1", "door", "Hovudinngang", "", "test")
+    await until(lambda: locks(hub).access.kept.units)
+    await locks(hub).access.keep_rule(everywhere(), "kari")
+    async with DoorClient(enrolment).connected() as client:
+        await client.list_with(lambda one: one.access.rules)
+        yield client
+
+
+async def test_a_rule_is_made_tried_out_changed_and_dropped(hub: Hub, door: DoorClient) -> None:
+    kari, access = person(hub, "Kari"), locks(hub).access
+    await access.add_card(door.fingerprint(CARD), kari, "blått", "kari")
+    async with program(hub) as api:
+        (first,) = (await (await api.get("access-rules")).json())["items"]
+        monday = {"weekly": [{"days": [1], "start": 480, "end": 960}], "on_holidays": "never"}
+        wanted = {"name": "Måndag", "who": {"people": [kari]}, "where": {"doors": ["door-1"]}, "times": monday}
+        made = await api.post("access-rules", json=wanted)
+        assert made.status == 201
+        rule = await made.json()
+        assert made.headers["Location"].endswith(f"/access-rules/{rule['id']}")
+        listed = await door.list_with(lambda one: len(one.access.rules) == 2)
+        assert {one.id for one in listed.access.rules} == {first["id"], rule["id"]}
+
+        match = {"If-Match": (await api.get(f"access-rules/{first['id']}")).headers["ETag"]}
+        assert (await api.delete(f"access-rules/{first['id']}", headers=match)).status == 204
+        for day, passes in ((7, True), (8, False)):  # a Monday and a Tuesday
+            at = datetime(2026, 12, day, 10, tzinfo=UTC).isoformat()
+            found = await (await api.get("doors/door-1/passages", params={"person": kari, "at": at})).json()
+            assert [(one["person"], one["passes"]) for one in found["items"]] == [(kari, passes)]
+        at = datetime(2026, 12, 8, 10, tzinfo=UTC).isoformat()
+        assert (await (await api.get("doors/door-1/passages", params={"at": at})).json())["items"] == []
+
+        match = {"If-Match": (await api.get(f"access-rules/{rule['id']}")).headers["ETag"]}
+        changed = await api.put(f"access-rules/{rule['id']}", json=wanted | {"asks": "card_and_pin"}, headers=match)
+        assert (await changed.json())["asks"] == "card_and_pin"
+        stale = await api.put(f"access-rules/{rule['id']}", json=wanted, headers=match)
+        assert await problem(stale) == "stale"
+    assert {"rule.kept", "rule.dropped"} <= {action for _, action in await actions(hub)}
+
+
+@pytest.mark.parametrize(
+    ("change", "at"),
+    [
+        ({"where": {"doors": ["door-9"]}}, "body/where/doors"),
+        ({"who": {"units": [""]}}, "body/who/units/0"),
+        ({"times": {"weekly": [{"days": [8], "start": 0, "end": 1}]}}, "body/times/weekly/0/days/0"),
+        ({"name": " "}, "body/name"),
+    ],
+)
+async def test_what_is_wrong_with_a_rule_is_named(hub: Hub, door: DoorClient, change: dict[str, Any], at: str) -> None:
+    async with program(hub) as api:
+        answer = await api.post("access-rules", json={"name": "X"} | change)
+        assert answer.status == 422
+        assert [one["at"] for one in (await answer.json())["errors"]] == [at]
+    assert len(locks(hub).access.kept.rules) == 1
+
+
+async def test_a_card_is_added_and_nobody_can_read_its_number_again(hub: Hub, door: DoorClient) -> None:
+    wanted = {"card": {"bits": 26, "facility": 12, "number": 777}, "person": person(hub, "Kari"), "label": "nytt"}
+    async with program(hub) as api:
+        made = await api.post("credentials", json=wanted)
+        assert made.status == 201
+        assert "777" not in await made.text()
+        assert await problem(await api.post("credentials", json=wanted)) == "conflict"
+        until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+        uid = await api.post("credentials", json={"card": {"uid": "04a2b3c4"}, "label": "gjest", "until": until})
+        assert (await uid.json())["person"] is None, await uid.text()
+        assert (await api.post("credentials", json=wanted | {"person": "nobody"})).status == 422
+    await door.list_with(lambda _: door.credential(LOST))
+    assert (await door.show(LOST)).verb == "pulse"
