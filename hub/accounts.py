@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from typing import TypeVar, TypeVarTuple, Unpack, cast, get_args
 
 from argon2 import PasswordHasher
@@ -51,6 +52,15 @@ class Session:
         return not roles or bool(self.roles & roles)
 
 
+HASHER = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+
+
+@cache
+def _hash_of_nobody() -> str:
+    """What a name that does not exist is checked against."""
+    return HASHER.hash(secrets.token_hex())
+
+
 class WeakPasswordError(ValueError):
     """Too short to be a password."""
 
@@ -59,15 +69,14 @@ class Accounts:
     def __init__(self, store: Store, hooks: Hooks) -> None:
         self._store = store
         self._hooks = hooks
-        self._hasher = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
         self._turns = asyncio.Semaphore(HASHES_AT_ONCE)
-        self._nobody = self._hasher.hash(secrets.token_hex())
+        self._nobody = _hash_of_nobody()
 
     async def put(self, name: str, password: str, roles: frozenset[Role], actor: str) -> None:
         """Make the local account, or give it a new password and roles. Raises WeakPasswordError."""
         if len(password) < LEAST_PASSWORD:
             raise WeakPasswordError(f"a password has at least {LEAST_PASSWORD} characters")
-        digest = await self._in_turn(self._hasher.hash, password)
+        digest = await self._in_turn(HASHER.hash, password)
         row = {"name": name, "password_hash": digest, "roles": sorted(roles), "made_at": now()}
 
         def write(connection: Connection) -> None:
@@ -155,7 +164,7 @@ class Accounts:
 
     def _verify(self, digest: str, password: str) -> bool:
         try:
-            return self._hasher.verify(digest, password)
+            return HASHER.verify(digest, password)
         except (VerificationError, InvalidHashError):
             return False
 

@@ -108,18 +108,56 @@ def postgres() -> Iterator[Postgres]:
         server.stop()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind: what uses it runs twice."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'test.db'}"
-    return request.getfixturevalue("postgres").new_database()
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All tables and nothing in them: half of a hub's first start is making them."""
+    folder = tmp_path_factory.mktemp("empty")
+    make_tables(f"sqlite:///{folder / 'empty.db'}", folder)
+    return folder / "empty.db"
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Postgres:
+    """New databases of this one have all tables."""
+    template = postgres.new_database()
+    make_tables(template, tmp_path_factory.mktemp("empty"))
+    postgres.template = template.rpartition("/")[2]
+    return postgres
+
+
+def make_tables(url: str, folder: Path) -> None:
+    async def make() -> None:
+        async with Hub(Configuration.read(path)).store_only():
+            pass
+
+    (folder / "people.ldif").write_text(PEOPLE)
+    directory = {"source": {"kind": "ldif", "file": str(folder / "people.ldif")}}
+    values = {"site": {"id": "test"}, "data": str(folder), "store": {"url": url}, "plugins": {"directory": directory}}
+    path = write_configuration(values, folder / "kommunevert.yaml")
+    asyncio.run(make())
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> dict[str, Any]:
+def sqlite_url(empty_database: Path, tmp_path: Path) -> str:
+    """A database with nothing in it, where one kind is enough."""
+    shutil.copy(empty_database, tmp_path / "test.db")
+    return f"sqlite:///{tmp_path / 'test.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A database of each kind with nothing in it: what uses it runs twice."""
+    if request.param == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    return request.getfixturevalue("empty_postgres").new_database()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, empty_database: Path) -> dict[str, Any]:
     """A configuration as it would stand in the file; a test changes what it needs before it uses `hub`."""
     needs("mosquitto")
+    (tmp_path / "data").mkdir(mode=0o700)
+    shutil.copy(empty_database, tmp_path / "data" / "kommunevert.db")
     (tmp_path / "people.ldif").write_text(PEOPLE)
     return {
         "site": {"id": "test", "name": "Fjordvik rådhus", "languages": ["nn", "nb", "en"]},

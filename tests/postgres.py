@@ -16,6 +16,7 @@ class Postgres:
         self._folder = folder
         self._port = port
         self._process: subprocess.Popen[bytes] | None = None
+        self.template: str | None = None
 
     def start(self) -> None:
         data = self._folder / "data"
@@ -57,10 +58,10 @@ class Postgres:
             self._process.wait()
 
     def new_database(self) -> str:
-        """An empty one; its address for SQLAlchemy."""
+        """An empty one, or like the template; its address for SQLAlchemy."""
         name = f"test_{uuid4().hex[:12]}"
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {self.template}" if self.template else ""))
         return f"postgresql+psycopg://kommunevert@127.0.0.1:{self._port}/{name}"
 
     def _url(self, database: str) -> str:

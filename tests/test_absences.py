@@ -26,8 +26,8 @@ from tests.test_pairing import administrator
 
 
 @pytest.fixture
-def settings(settings: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
-    return settings | {"store": {"url": f"sqlite:///{tmp_path / 'test.db'}"}}
+def settings(settings: dict[str, Any], sqlite_url: str) -> dict[str, Any]:
+    return settings | {"store": {"url": sqlite_url}}
 
 
 @pytest_asyncio.fixture

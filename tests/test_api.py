@@ -17,9 +17,9 @@ from tests.kiosk_client import KioskClient
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
+def store_url(sqlite_url: str) -> str:
     """One database is enough here; tests/test_api_store.py has both."""
-    return f"sqlite:///{tmp_path / 'test.db'}"
+    return sqlite_url
 
 
 # -- who

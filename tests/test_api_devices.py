@@ -1,7 +1,6 @@
 """The HTTP API of accounts on the broker, devices that pair, devices that announce themselves, and plugins' choices."""
 
 from base64 import b64decode
-from pathlib import Path
 
 import aiohttp
 import pytest
@@ -17,8 +16,8 @@ CLAIM = "c" * 43
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 async def test_an_account_is_made_and_taken_away(hub: Hub) -> None:

@@ -24,8 +24,8 @@ CHANNELS = [*alive.CHANNELS, *kiosk.CHANNELS, *screen.CHANNELS, *door.CHANNELS]
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'test.db'}"
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
 
 
 async def test_the_running_hubs_document_is_valid(hub: Hub) -> None:

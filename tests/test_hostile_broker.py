@@ -37,9 +37,9 @@ RIGHTS = "user evil\ntopic readwrite #\n\nuser door-1\ntopic write kommunevert/#
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
+def store_url(sqlite_url: str) -> str:
     """One database is enough for what happens outside it."""
-    return f"sqlite:///{tmp_path / 'test.db'}"
+    return sqlite_url
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ def settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def one_store(settings: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
-    return settings | {"store": {"url": f"sqlite:///{tmp_path / 'test.db'}"}}
+def one_store(settings: dict[str, Any], sqlite_url: str) -> dict[str, Any]:
+    return settings | {"store": {"url": sqlite_url}}
 
 
 async def a_door(hub: Hub, folder: Path, name: str = "door-1") -> DoorProcess:

@@ -30,9 +30,9 @@ from tests.door.door_process import DoorProcess
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
+def store_url(sqlite_url: str) -> str:
     """One database is enough for the exchange: what is stored of it, tests/test_access.py does with both."""
-    return f"sqlite:///{tmp_path / 'test.db'}"
+    return sqlite_url
 
 
 def locks(hub: Hub) -> Plugin:

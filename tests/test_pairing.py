@@ -29,8 +29,8 @@ CLAIM = "c" * 43
 
 
 @pytest.fixture
-def settings(settings: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
-    return settings | {"store": {"url": f"sqlite:///{tmp_path / 'test.db'}"}}
+def settings(settings: dict[str, Any], sqlite_url: str) -> dict[str, Any]:
+    return settings | {"store": {"url": sqlite_url}}
 
 
 @asynccontextmanager

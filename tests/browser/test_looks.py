@@ -1,4 +1,4 @@
-"""Every page and state: a picture in test-results/, axe without a finding, and targets that a finger hits."""
+"""Every page and state: axe without a finding, targets that a finger hits, and with KOMMUNEVERT_PICTURES=1 a picture."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,6 +32,7 @@ DOOR_PAGES = (
     ("/keys", "keys"),
     ("/passages", "passages"),
     ("/passes", "passes"),
+    ("/hub-keys", "hub-keys"),
 )
 OPEN_MORNING = datetime(2026, 11, 24, 10, 15, tzinfo=ZoneInfo("Europe/Oslo"))
 
@@ -298,13 +299,15 @@ async def test_each_page_of_the_console(
         for path, name in DOOR_PAGES:
             await seen(path, name)
         await seen("/visits", "visits")
+        if language != "nn":
+            return  # the layout is the same; these pages have the longest words
         await seen("/visits/evacuation", "evacuation")
         await seen("/people?q=park", "people")
         await seen("/screens", "screens")
         await seen("/devices", "devices")
         await page.locator("summary").click()
         await page.locator("#new-name").fill("Nettbrett ved heisen")
-        await page.get_by_role("button", name="Lag ei lenkje" if language == "nn" else "Make a link").click()
+        await page.get_by_role("button", name="Lag ei lenkje").click()
         await seen("", "devices-link")
         await seen("/plugins", "plugins")
         await seen("/tokens", "tokens")

@@ -1,7 +1,6 @@
 """Found devices: what they say goes through the real broker, as everything else."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ from hub.hub import Hub
 
 
 @pytest.fixture
-def store_url(tmp_path: Path) -> str:
+def store_url(sqlite_url: str) -> str:
     """What entities are is in memory and in the history: one kind of database is enough here."""
-    return f"sqlite:///{tmp_path / 'test.db'}"
+    return sqlite_url
 
 
 def say(hub: Hub, topic: str, payload: Any, *, retain: bool = True) -> None:

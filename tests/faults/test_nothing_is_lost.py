@@ -27,6 +27,8 @@ from tests.mail_server import MailServer
 pytestmark = pytest.mark.fault
 KIOSKS = 4
 RESEND_SECONDS = 0.5
+MOST_WAITING = 100
+"""A hub that takes long to start on a busy machine is not met by a crowd."""
 
 
 class Outbox(KioskClient):
@@ -48,7 +50,8 @@ class Outbox(KioskClient):
 
     async def keep_arriving(self) -> None:
         while True:
-            self.arrive()
+            if len(self.waiting) < MOST_WAITING:
+                self.arrive()
             await asyncio.sleep(random.uniform(0.005, 0.03))
 
     async def keep_sending(self) -> None:

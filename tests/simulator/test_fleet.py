@@ -21,8 +21,8 @@ BUSY = Habits(pace=400, goes_away=False, hour=lambda: 10)
 
 
 @pytest.fixture
-def settings(settings: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
-    return settings | {"store": {"url": f"sqlite:///{tmp_path / 'test.db'}"}}
+def settings(settings: dict[str, Any], sqlite_url: str) -> dict[str, Any]:
+    return settings | {"store": {"url": sqlite_url}}
 
 
 async def visits_of(hub: Hub) -> set[str]:
