@@ -127,8 +127,10 @@ def empty_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory)
 
 def make_tables(url: str, folder: Path) -> None:
     async def make() -> None:
-        async with Hub(Configuration.read(path)).store_only():
-            pass
+        hub = Hub(Configuration.read(path))
+        async with hub.store_only():
+            await hub.history.open()
+            hub.history.close()
 
     (folder / "people.ldif").write_text(PEOPLE)
     directory = {"source": {"kind": "ldif", "file": str(folder / "people.ldif")}}
@@ -158,6 +160,7 @@ def settings(tmp_path: Path, empty_database: Path) -> dict[str, Any]:
     needs("mosquitto")
     (tmp_path / "data").mkdir(mode=0o700)
     shutil.copy(empty_database, tmp_path / "data" / "kommunevert.db")
+    shutil.copy(empty_database.with_name("history.db"), tmp_path / "data")
     (tmp_path / "people.ldif").write_text(PEOPLE)
     return {
         "site": {"id": "test", "name": "Fjordvik rådhus", "languages": ["nn", "nb", "en"]},
@@ -231,9 +234,9 @@ async def until_async(condition: Callable[[], Any], seconds: float = 10) -> Any:
 @pytest_asyncio.fixture(autouse=True)
 async def leaves_nothing_running() -> AsyncIterator[None]:
     """A test that leaves a task or a thread behind fails, as in Home Assistant's suite."""
-    threads = set(threading.enumerate())
+    threads, tasks = set(threading.enumerate()), asyncio.all_tasks()
     yield
-    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task() and not task.done()]
+    left = [one for one in asyncio.all_tasks() - tasks if one is not asyncio.current_task() and not one.done()]
     assert not left, f"tasks left: {left}"
     patient = ("store-", "directory", "asyncio_", "pytest", "Thread-", "ThreadPoolExecutor")
     stray = [one for one in set(threading.enumerate()) - threads if not one.name.startswith(patient)]

@@ -139,20 +139,14 @@ async def door(hub: Hub, evil: Between, enrolments: dict[str, Enrolment], tmp_pa
     await access.keep_rule(everywhere(), "kari")
     await access.add_card(fingerprint(access.key, CARD), person(hub, "Kari"), "blått kort", "kari")
     await process.start()
-    await until(lambda: locks(hub).standing.of("door-1").list_version and not lists_waiting(hub, evil))
+
+    async def has_the_newest() -> bool:
+        newest = (await hub.store.read(access_rows.lists))["door-1"]
+        return newest.has_payload and locks(hub).standing.of("door-1").list_version == newest.version
+
+    await until_async(has_the_newest)
     yield process
     await process.stop()
-
-
-def lists_waiting(hub: Hub, evil: Between) -> bool:
-    """Whether the door has not the newest list yet."""
-    newest = hub_lists(hub)
-    return bool(newest) and newest != (evil.all("down/list") or [Message("", b"")])[-1].payload
-
-
-def hub_lists(hub: Hub) -> bytes:
-    signed = locks(hub).lists._payloads.get("door-1")
-    return signed.payload() if signed else b""
 
 
 async def rows(hub: Hub, table: Any) -> list[Any]:

@@ -1,7 +1,9 @@
 """The access list: what a door must know to decide by itself. The hub makes one for each door, signed and sealed.
 
-On the wire its content is PREFIX and a libsodium sealed box, for the door's own key, of the zlib-compressed JSON of
-an AccessList. The prefix keeps a signature over a list from ever being one over a command.
+On the wire its content is PREFIX and a libsodium sealed box, for the door's own key, of two zlib streams, one after
+the other: the JSON of an AccessList without its credentials, and that of their Columns. Doors with the same rules have
+the same second stream, which the hub packs once. The prefix keeps a signature over a list from ever being one over a
+command.
 """
 
 import zlib
@@ -135,6 +137,9 @@ class Columns(Message):
             **{flag: tuple(n for n, (_, one) in enumerate(mine) if getattr(one, flag)) for flag in _FLAGS},
         )
 
+    def packed(self) -> bytes:
+        return _packed(self.model_dump_json(exclude_defaults=True))
+
     def roll(self) -> dict[str, Credential]:
         flags = {flag: frozenset(getattr(self, flag)) for flag in _FLAGS}
         pins, duress = (_apart(column) for column in (self.pins, self.duress))
@@ -179,10 +184,12 @@ class AccessList(Message):
     def roll(self) -> dict[str, Credential]:
         return self.credentials.roll()
 
-    def sealed(self, door: VerifyKey) -> bytes:
-        """The content to sign, for nobody but this door to read."""
-        packed = zlib.compress(self.model_dump_json(exclude_defaults=True).encode(), PACKING)
-        return PREFIX + SealedBox(door.to_curve25519_public_key()).encrypt(packed)
+    def sealed(self, door: VerifyKey, columns: bytes | None = None) -> bytes:
+        """The content to sign, for nobody but this door to read. `columns`: its credentials, packed already."""
+        head = _packed(self.model_dump_json(exclude_defaults=True, exclude={"credentials"}))
+        return PREFIX + SealedBox(door.to_curve25519_public_key()).encrypt(
+            head + (columns or self.credentials.packed())
+        )
 
     @classmethod
     def opened(cls, content: bytes, own: SigningKey) -> "AccessList":
@@ -191,15 +198,31 @@ class AccessList(Message):
             raise ListError("is no list")
         try:
             packed = SealedBox(own.to_curve25519_private_key()).decrypt(content.removeprefix(PREFIX))
-            unpacking = zlib.decompressobj()
-            text = unpacking.decompress(packed, MOST_BYTES)
-            if unpacking.unconsumed_tail:
-                raise ListError("is too large")
-            return cls.model_validate_json(text)
+            head, packed = _unpacked(packed)
+            columns, rest = _unpacked(packed)
+            if rest:
+                raise ListError("is not readable: something follows")
+            found = cls.model_validate_json(head)
+            return found.model_copy(update={"credentials": Columns.model_validate_json(columns)})
         except CryptoError:
             raise ListError("is sealed for another door") from None
         except (zlib.error, ValidationError) as error:
             raise ListError(f"is not readable: {type(error).__name__}") from None
+
+
+def _packed(text: str) -> bytes:
+    return zlib.compress(text.encode(), PACKING)
+
+
+def _unpacked(packed: bytes) -> tuple[bytes, bytes]:
+    """The first stream, and what follows it. Raises zlib.error or ListError."""
+    unpacking = zlib.decompressobj()
+    text = unpacking.decompress(packed, MOST_BYTES)
+    if unpacking.unconsumed_tail:
+        raise ListError("is too large")
+    if not unpacking.eof:
+        raise ListError("is not readable: it is cut off")
+    return text, unpacking.unused_data
 
 
 def _apart(column: str) -> list[str]:

@@ -8,10 +8,19 @@ from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from devices.contract.messages import Message
 
+
+def _written_out(value: object) -> object:
+    """Pydantic alone would take a number, as seconds since 1970."""
+    if isinstance(value, int | float):
+        raise ValueError("is no date, such as 2026-12-24")  # noqa: TRY004 (what pydantic reads)
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_written_out)]
 DAY_MINUTES = 24 * 60
 Minute = Annotated[int, Field(ge=0, le=DAY_MINUTES)]
 """Of the day; 1440 is its end."""
@@ -41,7 +50,7 @@ class Weekly(Hours):
 class OtherDay(Message):
     """One date on which other hours hold than the week's; none: not at all."""
 
-    on: date
+    on: Day
     hours: tuple[Hours, ...] = ()
 
 
@@ -51,8 +60,8 @@ class Times(Message):
     weekly: tuple[Weekly, ...] = ()
     on_holidays: Literal["as_usual", "never"] = "as_usual"
     exceptions: tuple[OtherDay, ...] = ()
-    first: date | None = Field(default=None, description="the first day")
-    last: date | None = Field(default=None, description="the last day, included")
+    first: Day | None = Field(default=None, description="the first day")
+    last: Day | None = Field(default=None, description="the last day, included")
 
     @model_validator(mode="after")
     def _in_order(self) -> "Times":

@@ -93,7 +93,12 @@ class History:
         return await asyncio.to_thread(_read, self._engine, number, since, until)
 
     async def run(self) -> None:
-        """Start the writer, feed it, start it again when it ends. When cancelled it writes what waits."""
+        """Start the writer, feed it, start it again when it ends. When cancelled it writes what waits.
+
+        A hub that has never found anything needs no writer; where there is history, it also forgets.
+        """
+        while not (self._numbers or self._rows):
+            await asyncio.sleep(COLLECT_SECONDS)
         wait = 0.5
         while True:
             try:

@@ -66,9 +66,7 @@ class Plugin:
 
     async def start(self) -> None:
         await self.hub_keys.load()
-        await self.standing.load()
-        await self.reports.load()
-        await self.access.load()
+        await self._load_doors()
         self.context.run("signer", self.signer.run)
         self.context.run("hub keys", self.hub_keys.watch)
         self.context.run("end leftovers", self.locks.end_leftovers)
@@ -102,7 +100,6 @@ class Plugin:
         if enrolment.kind != door.KIND:
             return None
         complete = await enrol_door(self.context, self.hub_keys, enrolment)
-        self.lists.forget(enrolment.device)
         await self._load_doors()
         return complete
 
@@ -111,6 +108,8 @@ class Plugin:
         await self._load_doors()
 
     async def _load_doors(self) -> None:
+        if self.context.devices.of_kind(door.KIND):
+            self.signer.wake()
         await self.standing.load()
         await self.reports.load()
         await self.access.load()

@@ -198,11 +198,11 @@ def lists(connection: Connection) -> dict[str, ListRow]:
     return {row.door: ListRow(*row[1:]) for row in connection.execute(query)}
 
 
-def payloads(connection: Connection, doors: Iterable[str]) -> dict[str, bytes]:
-    query = select(access_list.c.door, access_list.c.payload).where(
-        access_list.c.door.in_(list(doors)), access_list.c.payload.is_not(None)
-    )
-    return {row.door: row.payload for row in connection.execute(query)}
+def payload(connection: Connection, door_id: str) -> bytes | None:
+    """The door's newest list as it goes out."""
+    query = select(access_list.c.payload).where(access_list.c.door == door_id)
+    found: bytes | None = connection.execute(query).scalar()
+    return found
 
 
 def intend_list(

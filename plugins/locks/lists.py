@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 from datetime import datetime, timedelta
 
 import orjson
@@ -23,6 +24,9 @@ log = structlog.get_logger("locks")
 
 LOOK_SECONDS = 60.0
 RETRY_SECONDS = 2.0
+AT_ONCE = 8
+FORMAT = 2
+"""Of lists on the wire; one of before is made anew."""
 GATHER_SECONDS = 0.05
 """A burst of changes, as when the directory has been read, makes one list."""
 
@@ -35,7 +39,6 @@ class Lists:
         self._hub_keys = hub_keys
         self._doors = doors
         self._standing = standing
-        self._payloads: dict[str, door.Signed] = {}
 
     async def run(self) -> None:
         """Make lists when something has changed, and before they run out, for ever."""
@@ -57,29 +60,29 @@ class Lists:
     async def make(self) -> None:
         """New lists for the doors whose list says something else than it should, or is half through its time.
 
-        Raises SigningError.
+        Several at a time, so that their commits share the disk's. Raises SigningError.
         """
         latest = await self._context.store.read(access_rows.lists)
-        columns = _ColumnsOf(self._access.roll)
-        for device in self._context.devices.of_kind(door.KIND):
-            if device.id in self._standing:
-                await self._make(device, latest.get(device.id), columns)
+        credentials = _PackedOf(self._access.roll)
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def make(device: Device) -> None:
+            async with turns:
+                await self._make(device, latest.get(device.id), credentials)
+
+        doors = [one for one in self._context.devices.of_kind(door.KIND) if one.id in self._standing]
+        for ended in await asyncio.gather(*map(make, doors), return_exceptions=True):
+            if ended is not None:
+                raise ended
 
     async def publish_again(self) -> None:
         """What is retained, after the broker has come back."""
-        doors = {one.id: one for one in self._context.devices.of_kind(door.KIND)}
-        missing = set(doors) - set(self._payloads)
-        for door_id, payload in (await self._context.store.read(lambda c: access_rows.payloads(c, missing))).items():
-            self._payloads[door_id] = door.Signed.model_validate_json(payload)
-        for door_id, signed in self._payloads.items():
-            if door_id in doors:
-                self._doors.send_list(doors[door_id], signed)
+        for device in self._context.devices.of_kind(door.KIND):
+            payload = await self._context.store.read(lambda c, device=device: access_rows.payload(c, device.id))  # type: ignore[misc]
+            if payload is not None:
+                self._doors.send_list(device, door.Signed.model_validate_json(payload))
 
-    def forget(self, door_id: str) -> None:
-        """It was enrolled anew, with another key: its list is sealed for nobody."""
-        self._payloads.pop(door_id, None)
-
-    async def _make(self, device: Device, latest: access_rows.ListRow | None, columns: "_ColumnsOf") -> None:
+    async def _make(self, device: Device, latest: access_rows.ListRow | None, credentials: "_PackedOf") -> None:
         settings = self._access.settings_of(device.id)
         lasting = timedelta(hours=settings.offline_hours)
         version, made_at = (latest.version + 1 if latest else 1), now()
@@ -87,13 +90,13 @@ class Lists:
         assert key is not None  # noqa: S101 (it stands there)
         access = self._access.listed(device.id, device.where.zone, version, made_at + lasting)
         hub_keys = {name: one.encode().hex() for name, one in (await self._hub_keys.believed()).items()}
-        credentials, of_credentials = await asyncio.to_thread(columns.of, frozenset(rule.id for rule in access.rules))
-        whole = AccessList(access=access, key=self._access.key.hex(), hub_keys=hub_keys, credentials=credentials)
-        digest = _digest(whole, of_credentials, key)
+        whole = AccessList(access=access, key=self._access.key.hex(), hub_keys=hub_keys)
+        packed, of_packed = await asyncio.to_thread(credentials.of, frozenset(rule.id for rule in access.rules))
+        digest = _digest(whole, of_packed, key)
         is_good = latest is not None and latest.has_payload and latest.digest == digest
         if latest is not None and is_good and not _is_old(latest, lasting, made_at):
             return
-        content = await asyncio.to_thread(whole.sealed, key)
+        content = await asyncio.to_thread(whole.sealed, key, packed)
         sha256 = hashlib.sha256(content).hexdigest()
         until = access.valid_until
         await self._context.store.write(
@@ -108,28 +111,30 @@ class Lists:
         await self._context.store.write(
             lambda connection: access_rows.keep_payload(connection, device.id, version, payload)
         )
-        self._payloads[device.id] = signed
         self._doors.send_list(device, signed)
 
 
-class _ColumnsOf:
-    """Many doors have the same rules, and so the same credentials in their lists: packed once."""
+class _PackedOf:
+    """Many doors have the same rules, and so the same credentials in their lists: packed once, in any thread."""
 
     def __init__(self, roll: Roll) -> None:
         self._roll = roll
-        self._known: dict[frozenset[int], tuple[Columns, bytes]] = {}
+        self._known: dict[frozenset[int], tuple[bytes, bytes]] = {}
+        self._packing = threading.Lock()
 
-    def of(self, rules: frozenset[int]) -> tuple[Columns, bytes]:
+    def of(self, rules: frozenset[int]) -> tuple[bytes, bytes]:
         """And a digest of them."""
-        if rules not in self._known:
-            columns = Columns.of(self._roll, rules)
-            self._known[rules] = columns, hashlib.sha256(columns.model_dump_json().encode()).digest()
-        return self._known[rules]
+        with self._packing:
+            if rules not in self._known:
+                packed = Columns.of(self._roll, rules).packed()
+                self._known[rules] = packed, hashlib.sha256(packed).digest()
+            return self._known[rules]
 
 
 def _digest(whole: AccessList, of_credentials: bytes, key: VerifyKey) -> str:
     """Of what it says and for whom, whenever it was made."""
     said = whole.model_dump(mode="json", exclude={"access": {"version", "made_at", "valid_until"}, "credentials": True})
+    said["format"] = FORMAT
     said["access"]["holidays"] = sorted(said["access"]["holidays"])
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS) + of_credentials + key.encode()).hexdigest()
 

@@ -1,5 +1,6 @@
 """Commands, outcomes and reports in and out of their tables; plain functions on a connection."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -126,9 +127,9 @@ def latest_commands(connection: Connection, limit: int = 50, *, by_people: bool 
     return [Command(**row._asdict()) for row in rows]
 
 
-def latest_reports(connection: Connection, limit: int = 50) -> list[Report]:
-    rows = connection.execute(select(event).order_by(event.c.received_at.desc()).limit(limit))
-    return [Report(**row._asdict()) for row in rows]
+def latest_reports(connection: Connection, limit: int = 50, *, without: Collection[str] = ()) -> list[Report]:
+    query = select(event).where(event.c.kind.not_in(without)).order_by(event.c.received_at.desc()).limit(limit)
+    return [Report(**row._asdict()) for row in connection.execute(query)]
 
 
 def count_commands(connection: Connection) -> int:

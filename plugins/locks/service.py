@@ -26,6 +26,8 @@ log = structlog.get_logger("locks")
 OUTCOME_SECONDS = 10.0
 SWEEP_SECONDS = 3600
 LOOK_SECONDS = 2.0
+ROUTINE = ("list_taken",)
+"""What 200 doors tell at once when one card is lost; who looks for what happened would see nothing else."""
 
 
 class _NoOutcomeError(Exception):
@@ -161,10 +163,11 @@ class Locks:
     # -- what pages show
 
     async def history(self, *, by_people: bool = False) -> tuple[list[Command], list[Report]]:
-        """The newest of both; `by_people` leaves out what was shown at a reader."""
+        """The newest of both; `by_people` leaves out what was shown at a reader, and routine."""
         store = self._context.store
         commands = await store.read(lambda connection: rows.latest_commands(connection, by_people=by_people))
-        return commands, await store.read(rows.latest_reports)
+        without = ROUTINE if by_people else ()
+        return commands, await store.read(lambda connection: rows.latest_reports(connection, without=without))
 
     async def count_commands(self) -> int:
         return await self._context.store.read(rows.count_commands)

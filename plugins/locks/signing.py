@@ -22,18 +22,23 @@ class Signer:
     """Keys are named by their ids; which one signs is `hub_keys`' business."""
 
     def __init__(self, folder: Path, store_url: str) -> None:
-        self.problem: str | None = "the signer has not started yet"
+        self.problem: str | None = None
         self._folder = folder
         self._store_url = store_url
         self._process: asyncio.subprocess.Process | None = None
-        self._is_wanted = False
+        self._has_job = False
+        self._wanted = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[dict[str, str]]] = {}
         self._asked = 0
         self._ready = asyncio.Event()
 
     async def run(self) -> None:
-        """Start the process and read its answers. Raises SigningError when it ends; the job starts it again then."""
-        self._is_wanted = True
+        """Once there is a door: start the process and read its answers.
+
+        Raises SigningError when it ends; the job starts it again then.
+        """
+        self._has_job = True
+        await self._wanted.wait()
         self._process = process = await self._start()
         assert process.stdin and process.stdout  # noqa: S101, PT018 (both are pipes)
         try:
@@ -49,6 +54,12 @@ class Signer:
                 await asyncio.wait_for(process.wait(), SIGN_SECONDS)
             except TimeoutError:
                 process.kill()
+
+    def wake(self) -> None:
+        """There is a door: be ready before somebody asks."""
+        if not self._wanted.is_set():
+            self.problem = "the signer has not started yet"
+            self._wanted.set()
 
     async def _start(self) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -70,12 +81,13 @@ class Signer:
         await self._ask({"what": "destroy", "key": key})
 
     async def _ask(self, request: dict[str, str]) -> str:
-        found = await (self._ask_running(request) if self._is_wanted else self._ask_once(request))
+        found = await (self._ask_running(request) if self._has_job else self._ask_once(request))
         if "error" in found:
             raise SigningError(found["error"])
         return found["answer"]
 
     async def _ask_running(self, request: dict[str, str]) -> dict[str, str]:
+        self.wake()
         try:
             await asyncio.wait_for(self._ready.wait(), SIGN_SECONDS)
         except TimeoutError:

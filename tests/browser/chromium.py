@@ -3,12 +3,10 @@
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Error, Page, Playwright
 
 from tests.conftest import needs, until
 
@@ -36,16 +34,13 @@ SIZES: dict[Size, tuple[int, int]] = {
 class Chromium:
     """Each `tab` is a browser of its own: cookies and storage are shared with no other."""
 
-    def __init__(self, playwright: Playwright, program: str) -> None:
+    def __init__(self, playwright: Playwright, browser: Browser) -> None:
         self._playwright = playwright
-        self._launch: dict[str, Any] = {"executable_path": program, "args": ARGUMENTS}
-        self._browser: Browser | None = None
+        self._browser = browser
         self._complaints: list[str] = []
         self._excused: list[str] = []
 
     async def tab(self, size: Size = "tablet", **options: Any) -> Page:
-        if self._browser is None:
-            self._browser = await self._playwright.chromium.launch(**self._launch)
         context = await self._browser.new_context(**_look(size), **options)
         return self._heard(await context.new_page())
 
@@ -53,12 +48,16 @@ class Chromium:
         """With a profile on the disk, which outlives the browser; also one that was killed."""
         for lock in profile.glob("Singleton*"):
             lock.unlink()
-        context = await self._playwright.chromium.launch_persistent_context(profile, **_look(size), **self._launch)
+        context = await self._playwright.chromium.launch_persistent_context(profile, **_look(size), **launch())
         return self._heard(context.pages[0])
 
     def excuse(self, pattern: str) -> None:
         """Complaints that this test provokes."""
         self._excused.append(pattern)
+
+    async def close(self) -> None:
+        for context in self._browser.contexts:
+            await context.close()
 
     def blame(self) -> None:
         left = [one for one in self._complaints if not any(re.search(pattern, one) for pattern in self._excused)]
@@ -75,14 +74,8 @@ class Chromium:
             self._complaints.append(f"{message.text} ({message.location['url'].split('#')[0]})")
 
 
-@asynccontextmanager
-async def chromium() -> AsyncIterator[Chromium]:
-    program = needs("chromium")
-    async with async_playwright() as playwright:
-        ours = Chromium(playwright, program)
-        yield ours
-        if ours._browser is not None:
-            await ours._browser.close()
+def launch() -> dict[str, Any]:
+    return {"executable_path": needs("chromium"), "args": ARGUMENTS}
 
 
 async def kill(context: BrowserContext, profile: Path) -> None:

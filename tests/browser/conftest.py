@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page, Playwright, async_playwright
 from ruamel.yaml import YAML
 
 from hub.hookspecs import Role
 from hub.hub import Hub
 from hub.shipped import shipped
 from hub.web.system_pages import link_of
-from tests.browser import chromium as browsers
-from tests.browser.chromium import Chromium, Size
+from tests.browser.chromium import Chromium, Size, launch
 from tests.browser.hub_process import HubProcess
 from tests.mail_server import MailServer
 
@@ -45,10 +44,25 @@ def settings(settings: dict[str, Any], mail_server: MailServer) -> dict[str, Any
     return settings
 
 
+@pytest_asyncio.fixture(scope="session")
+async def playwright() -> AsyncIterator[Playwright]:
+    async with async_playwright() as playwright:
+        yield playwright
+
+
+@pytest_asyncio.fixture(scope="session")
+async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
+    """One for all tests: to start it takes as long as most of them."""
+    browser = await playwright.chromium.launch(**launch())
+    yield browser
+    await browser.close()
+
+
 @pytest_asyncio.fixture
-async def chromium() -> AsyncIterator[Chromium]:
-    async with browsers.chromium() as ours:
-        yield ours
+async def chromium(playwright: Playwright, browser: Browser) -> AsyncIterator[Chromium]:
+    ours = Chromium(playwright, browser)
+    yield ours
+    await ours.close()
     ours.blame()
 
 

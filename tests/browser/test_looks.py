@@ -292,7 +292,7 @@ async def test_each_page_of_the_console(
         await expect(page.locator("#door-door-1 .last")).to_be_visible()
         running[1].say("force_open")
         await expect(page.locator("#door-door-2")).to_have_attribute("data-contact", "open")
-        await expect(page.locator(".reports tbody tr").first).to_be_visible()
+        await expect(page.locator(".reports li").first).to_be_visible()
         await seen("", "doors")
         caretaker = await town_hall.console("/doors", "caretaker", size=sizes[0])
         await looked_at(caretaker, "doors-caretaker")

@@ -19,6 +19,7 @@ from hub.plugin import Context, Device
 from hub.store import now
 from hub.web.pages import see
 from hub.web.security import session_of
+from plugins.locks import alarm_rows
 from plugins.locks.access import Access
 from plugins.locks.alarms import Alarms, UnknownAlarmError
 from plugins.locks.found import NEEDS, FoundLock, FoundLocks
@@ -31,6 +32,7 @@ from plugins.locks.wording import DONE, HAPPENED, SUBJECTS, WHY
 
 LOOK = frozenset[Any]({"caretaker", "front_line", "it"})
 MOST_REASON = 200
+MOST_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,9 @@ class DoorPages:
             lockdowns=await self._lockdowns.current(),
             zones=[zone for zone in (WHOLE_SITE, *zones) if self._permissions.may(roles, "lockdown", zone)],
             may_acknowledge=bool(roles & {"caretaker", "front_line"}),
-            commands=commands,
-            reports=reports,
+            commands=commands[:MOST_SHOWN],
+            reports=reports[:MOST_SHOWN],
+            grave=alarm_rows.GRAVE,
             **self.words,
         )
 
