@@ -87,7 +87,7 @@ async def test_a_dead_controller_is_refused_by_us_and_its_state_becomes_unknown(
     monkeypatch.setattr(contract, "COMMAND_SECONDS", 0.5)
     monkeypatch.setattr(contract, "CONFIRMED_SECONDS", 0.5)
     assert await locks(hub).locks.pulse("door-1", "kari") == "refused"
-    assert await outcomes(hub) == [("refused", "no_challenge")]
+    assert await outcomes(hub) == [("refused", "door_silent")]
     await until(lambda: locks(hub).standing.of("door-1").lock == "unknown")
     assert not hub.devices.vitals("door-1").is_alive
     await door.start()

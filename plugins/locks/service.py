@@ -125,7 +125,7 @@ class Locks:
                 door.Command(door=device.id, command=command, nonce=challenge.nonce, audit=audit_number, **vars(order))
             )
         except TimeoutError:
-            raise _NoOutcomeError("refused", "no_challenge") from None
+            raise _NoOutcomeError("refused", "door_silent") from None
         except SigningError as error:
             log.error("not_signed", door=device.id, problem=str(error))  # noqa: TRY400 (the text says all)
             raise _NoOutcomeError("refused", "not_signed") from None
