@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,6 +38,7 @@ class Chromium:
     def __init__(self, playwright: Playwright, browser: Browser) -> None:
         self._playwright = playwright
         self._browser = browser
+        self._kept: list[BrowserContext] = []
         self._complaints: list[str] = []
         self._excused: list[str] = []
 
@@ -49,6 +51,7 @@ class Chromium:
         for lock in profile.glob("Singleton*"):
             lock.unlink()
         context = await self._playwright.chromium.launch_persistent_context(profile, **_look(size), **launch())
+        self._kept.append(context)
         return self._heard(context.pages[0])
 
     def excuse(self, pattern: str) -> None:
@@ -56,8 +59,11 @@ class Chromium:
         self._excused.append(pattern)
 
     async def close(self) -> None:
-        for context in self._browser.contexts:
-            await context.close()
+        for context in (*self._browser.contexts, *self._kept):
+            with suppress(Error):  # one that a test has killed
+                for page in context.pages:
+                    await page.goto("about:blank")  # a page that is still on its way somewhere keeps its context open
+                await context.close()
 
     def blame(self) -> None:
         left = [one for one in self._complaints if not any(re.search(pattern, one) for pattern in self._excused)]
