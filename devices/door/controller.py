@@ -11,14 +11,11 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
-from devices.access.deciding import is_open_for_all
 from devices.access.lists import ListError
 from devices.contract.alive import HEARTBEAT_SECONDS, Heartbeat, Status
 from devices.contract.door import (
     COMMAND_SECONDS,
     STATE_SECONDS,
-    Command,
-    EventKind,
     EventReceipt,
     Outcome,
     Refusal,
@@ -33,10 +30,9 @@ from devices.door.hardware import Hardware, HardwareError, Reading
 from devices.door.identity import Identity
 from devices.door.journal import Journal
 from devices.door.lists import InUse, Lists
-from devices.door.modes import Lasting, Modes
-from devices.door.passage import Passage
 from devices.door.radio import signal_dbm
 from devices.door.reader import Condition, Presented, Reader
+from devices.door.stand import Stand
 from devices.door.telling import Telling
 from devices.door.tries import Penalty
 from devices.door.used_passes import UsedPasses
@@ -82,14 +78,9 @@ class Controller:
             acted=journal.acted(),
         )
         lasting = journal.lasting()
-        self._modes = Modes(clock, _lasting_of(lasting))
-        self._arrived_on = lasting.get("arrived_on", "")
         self._newest_list = int(lasting.get("list_version", "0"))
-        self._passage = Passage(clock)
-        self._is_open_for_all = False
-        self._told_at: datetime | None = None
-        """When a lockdown was last begun or lifted by order."""
         self._telling = Telling(identity, journal, clock)
+        self._stand = Stand(hardware, clock, lasting, self._telling, self._tell_state)
         self._lists = Lists(journal.path.parent, identity.door, identity.own_key, self._exchange)
         self._passes = UsedPasses(lasting, lambda: datetime.now(UTC))
         self._admission = Admission(
@@ -99,7 +90,7 @@ class Controller:
             ask=self._ask,
             admit=self._admit,
             too_many=self._too_many,
-            is_locked_down=lambda: self._modes.lasting.lockdown,
+            is_locked_down=lambda: self._stand.is_locked_down,
             passes=self._passes,
             used=lambda what: self._telling.recorder.put_lasting(*what),
             before=_penalties_of(lasting),
@@ -132,7 +123,7 @@ class Controller:
                         "telling": self._telling.run(),
                         "heartbeat": _every(HEARTBEAT_SECONDS, self._beat),
                         "state": _every(STATE_SECONDS, self._tell_state),
-                        "look": _every(LOOK_SECONDS, self._look),
+                        "look": _every(LOOK_SECONDS, self._stand.look),
                         "lists": self._take_lists(),
                     }.items()
                 ]
@@ -182,43 +173,20 @@ class Controller:
             self._telling.happened("command_refused", decision.reason)
 
     def _act(self, act: Act) -> Refuse | None:
-        command, before = act.command, self._modes.snapshot()
+        command = act.command
         try:
-            self._do(command)
+            lasting = self._stand.obey(command)
         except HardwareError as error:
-            self._modes.restore(before)
             log.exception("relay_failed", command=command.command, error=str(error))
             return Refuse("hardware_failed", command.command)
         log.info("command_done", command=command.command, verb=command.verb, audit=command.audit)
         if command.verb != "deny":
-            lasting = self._modes.lasting
-            self._answer(command.command, None, _lasting_text(lasting) if lasting != before[1] else None)
+            self._answer(command.command, None, lasting)
         if command.verb not in ("pulse", "deny"):
             self._tell_state()
         if act.answers_shown:
             self._admission.answered(command)
         return None
-
-    def _do(self, command: Command) -> None:
-        match command.verb:
-            case "pulse":
-                self._pulse(command.pulse_ms or 0)
-            case "hold_open":
-                self._modes.hold_open(command.hold_seconds or 0)
-            case "lock":
-                self._modes.lock()
-            case "resume":
-                self._modes.resume()
-            case "lockdown" | "lift_lockdown":
-                self._modes.set_lockdown(is_on=command.verb == "lockdown")
-                self._told_at = datetime.now(UTC)
-            case "deny":
-                return
-        self._stand()
-
-    def _pulse(self, pulse_ms: int) -> None:
-        self._passage.granted(pulse_ms)
-        self._hardware.pulse(pulse_ms)
 
     def _take_receipt(self, message: Received) -> None:
         try:
@@ -249,24 +217,14 @@ class Controller:
                 self._use(found)
                 self._newest_list = found.access.version
                 self._telling.recorder.put_lasting("list_version", str(self._newest_list))
-                self._follow_lockdown(found)
+                self._stand.follow_lockdown(found)
                 self._telling.happened("list_taken")
                 self._tell_state()
 
     def _use(self, found: InUse | None) -> None:
-        self._admission.list = found
-        if found is None:
-            return
-        self._exchange.believe(found.hub_keys)
-
-    def _follow_lockdown(self, found: InUse) -> None:
-        """A door that was away when it was ordered hears of it by its list; one from before an order says nothing."""
-        if self._told_at is not None and found.access.made_at <= self._told_at:
-            return
-        if found.access.lockdown != self._modes.lasting.lockdown:
-            self._modes.set_lockdown(is_on=found.access.lockdown)
-            self._telling.recorder.put_lasting(*_lasting_text(self._modes.lasting))
-            self._look()
+        self._admission.list = self._stand.used = found
+        if found is not None:
+            self._exchange.believe(found.hub_keys)
 
     # -- at the reader ---------------------------------------------------------------------------------------
 
@@ -316,21 +274,12 @@ class Controller:
         if not await self._telling.keep("granted", None, lasting=lasting, **fields):
             log.error("not_admitted", problem=self._telling.recorder.problem)
             return False
-        if credential is not None and credential.arrives:
-            self._arrived(used)
         try:
-            self._pulse(used.access.pulse_ms)
+            self._stand.admit(arrives=credential is not None and credential.arrives)
         except HardwareError as error:
             log.exception("relay_failed", error=str(error))
             return False
-        self._stand()
         return True
-
-    def _arrived(self, used: InUse) -> None:
-        today = used.access.local(datetime.now(UTC)).date().isoformat()
-        if self._arrived_on != today:
-            self._arrived_on = today
-            self._telling.recorder.put_lasting("arrived_on", today)
 
     def _too_many(self, reader: Reader) -> None:
         self._telling.happened("too_many_tries", reader=reader.name, side=reader.side)
@@ -343,50 +292,15 @@ class Controller:
         before, self._reading = self._reading, reading
         self._tell_state()
         if (before.contact, reading.contact) == ("closed", "open"):
-            self._tell_all(self._passage.opened())
+            self._stand.tell(self._stand.passage.opened())
         elif reading.contact == "closed":
-            self._tell_all(self._passage.closed())
+            self._stand.tell(self._stand.passage.closed())
         for name in sorted(before.inputs ^ reading.inputs):
             self._telling.happened(TOLD[name][name not in reading.inputs])
 
     def _exit_pressed(self) -> None:
-        self._passage.exit_pressed()
+        self._stand.passage.exit_pressed()
         self._telling.happened("exit_button")
-
-    def _look(self) -> None:
-        """Every second: what has come to its end, and what has not come."""
-        if self._modes.hold_has_ended():
-            self._telling.happened("hold_ended")
-        try:
-            self._stand()
-        except HardwareError as error:
-            log.error("relay_failed", error=str(error))  # noqa: TRY400 (it is tried again in a second)
-        used = self._admission.list
-        self._tell_all(self._passage.look(used.access.held_open_seconds if used else None))
-
-    def _stand(self) -> None:
-        """Unlocked for all, or not, as mode and schedule say. Raises HardwareError."""
-        by_schedule = self._is_scheduled()
-        is_open = self._modes.is_open(by_schedule=by_schedule)
-        if is_open == self._is_open_for_all:
-            return
-        if is_open:
-            self._hardware.unlock()
-        else:
-            self._hardware.lock()
-        self._is_open_for_all = is_open
-        self._passage.stands_open_for_all(is_open=is_open)
-        if self._modes.mode == "schedule" and not self._modes.lasting.lockdown:
-            self._telling.happened("opened_by_schedule" if is_open else "closed_by_schedule")
-        self._tell_state()
-
-    def _is_scheduled(self) -> bool:
-        used = self._admission.list
-        if used is None:
-            return False
-        now = datetime.now(UTC)
-        has_arrived = self._arrived_on == used.access.local(now).date().isoformat()
-        return is_open_for_all(used.access, now, has_arrived=has_arrived)
 
     # -- to the hub ------------------------------------------------------------------------------------------
 
@@ -420,9 +334,9 @@ class Controller:
             contact=self._reading.contact,
             sent_at=datetime.now(UTC),
             power=self._hardware.power,
-            mode=self._modes.mode,
-            hold_seconds=self._modes.hold_seconds,
-            lockdown=self._modes.lasting.lockdown,
+            mode=self._stand.mode,
+            hold_seconds=self._stand.hold_seconds,
+            lockdown=self._stand.is_locked_down,
             list_version=used.access.version if used else 0,
             list_until=used.access.valid_until if used else None,
             hub_keys=self._exchange.key_ids,
@@ -446,18 +360,6 @@ class Controller:
             contact=self._reading.contact,
         )
         self._telling.answer(outcome, lasting)
-
-    def _tell_all(self, kinds: list[EventKind]) -> None:
-        for kind in kinds:
-            self._telling.happened(kind)
-
-
-def _lasting_text(lasting: Lasting) -> tuple[str, str]:
-    return "modes", orjson.dumps({"locked": lasting.locked, "lockdown": lasting.lockdown}).decode()
-
-
-def _lasting_of(kept: dict[str, str]) -> Lasting:
-    return Lasting(**orjson.loads(kept["modes"])) if "modes" in kept else Lasting()
 
 
 def _penalties_of(kept: dict[str, str]) -> dict[str, Penalty]:
