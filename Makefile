@@ -9,12 +9,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 run: install broker
 	@$(BIN)/kommunevert demo
 
-# All tests: two at a time, then one by one those that measure time. `make test ARGS="tests/test_checkin.py"` runs some.
+# All tests: three at a time, as they wait a lot, then one by one those that measure time. `make test ARGS="tests/test_checkin.py"` runs some.
 test: install-check
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@$(BIN)/pytest -n 2 --dist worksteal -m "not alone"
+	@$(BIN)/pytest -n 3 --dist worksteal -m "not alone"
 	@$(BIN)/pytest -m alone
 endif
 

@@ -144,7 +144,7 @@ async def test_a_crash_between_the_intent_and_the_key_is_made_good(one_store: di
     # And one whose end was committed, but whose file was still there.
     (hub.settings.data / "keys/hub-1.key").write_bytes(bytes(32))
     async with running_hub(one_store, tmp_path) as hub:
-        await locks(hub).hub_keys.current()
+        locks(hub).signer.wake()
         await until(lambda: files(hub) == {SECOND})
 
 

@@ -4,9 +4,10 @@ All times are the wall clock of the site's time zone: 08:00 is 08:00 in summer a
 is turned back over, a span holds both times; a span within the hour that is skipped does not happen.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -15,9 +16,14 @@ from devices.contract.messages import Message
 
 def _written_out(value: object) -> object:
     """Pydantic alone would take a number, as seconds since 1970."""
-    if isinstance(value, int | float):
+    if isinstance(value, str) and WRITTEN_OUT.fullmatch(value):
+        return date.fromisoformat(value)
+    if not isinstance(value, date):
         raise ValueError("is no date, such as 2026-12-24")  # noqa: TRY004 (what pydantic reads)
     return value
+
+
+WRITTEN_OUT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 Day = Annotated[date, BeforeValidator(_written_out)]
@@ -41,10 +47,15 @@ class Hours(Message):
         return (self.start, DAY_MINUTES), (0, self.end)
 
 
+def _may_repeat(schema: dict[str, Any]) -> None:
+    """The same day twice is that day: pydantic takes it, and says in the schema that it does not."""
+    schema.pop("uniqueItems", None)
+
+
 class Weekly(Hours):
     """The same hours on some days of each week."""
 
-    days: frozenset[Weekday] = Field(min_length=1)
+    days: frozenset[Weekday] = Field(min_length=1, json_schema_extra=_may_repeat)
 
 
 class OtherDay(Message):

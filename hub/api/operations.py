@@ -8,7 +8,16 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from aiohttp import web
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+)
 
 from devices.contract.messages import Id
 from hub.api.problems import ProblemError
@@ -40,13 +49,21 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
+_DATE_AND_TIME = TypeAdapter(datetime)
+
+
 def _written_out(value: object) -> object:
-    if not isinstance(value, str | datetime) or (isinstance(value, str) and "T" not in value.upper()):
-        raise ValueError("is no date and time, such as 2026-11-24T09:15:00Z")
-    return value
+    if isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str) and "T" in value.upper():
+            return _DATE_AND_TIME.validate_strings(value)
+    except ValidationError:
+        pass
+    raise ValueError("is no date and time, such as 2026-11-24T09:15:00Z")
 
 
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 """A date and time with a zone (RFC 3339); pydantic alone would take a number for one too."""
 
 

@@ -264,7 +264,7 @@ async def _body(operation: Operation, request: web.Request) -> BaseModel:
     if request.content_type != JSON:
         raise ProblemError("media-type", f"A body is {JSON}.", headers={hdrs.ACCEPT: JSON})
     try:
-        return operation.body.model_validate_json(raw)
+        return operation.body.model_validate_json(raw, strict=True)  # the parts of a Request too
     except ValidationError as error:
         if any(one["type"] == "json_invalid" for one in error.errors(include_input=False)):
             raise ProblemError("malformed", "The body is not JSON.") from None

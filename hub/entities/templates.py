@@ -206,6 +206,6 @@ def _walk(path: tuple[str | int, ...], value: Any) -> str:
                 raise TemplateError(f"there is no {step!r} in the message") from None
             return ""
     try:
-        return value if type(value) is str else str(value).strip()
+        return str(value).strip()
     except RecursionError:
         raise TemplateError("what it names is too deep") from None
