@@ -55,6 +55,11 @@ def record(connection: Connection, actor: str, action: str, subject: str, detail
     return number
 
 
+def last_number(connection: Connection) -> int:
+    """Of the newest entry; 0 before there is one."""
+    return connection.execute(select(func.max(audit.c.id))).scalar() or 0
+
+
 def newest(connection: Connection, limit: int = 100, before: int | None = None) -> list[Entry]:
     query = select(audit).order_by(audit.c.id.desc()).limit(limit)
     if before is not None:

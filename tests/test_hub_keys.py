@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import Connection, delete, update
 
 from hub import audit
 from hub.hub import Hub
 from hub.store import now
 from plugins.locks import hub_key_rows, service
-from plugins.locks.models import HubKeyError
+from plugins.locks.models import DoorSettings, HubKeyError
 from plugins.locks.signing import SigningError
+from plugins.locks.tables import access_list
 from tests.api_client import PASSWORD, browser
 from tests.conftest import running_hub, until
 from tests.door.door_process import DoorProcess
@@ -193,3 +195,70 @@ async def test_the_page(one_store: dict[str, Any], tmp_path: Path) -> None:
 async def test_two_that_ask_for_the_first_key_get_one(hub: Hub) -> None:
     keys = locks(hub).hub_keys
     assert {one.id for one in await asyncio.gather(*(keys.current() for _ in range(5)))} == {FIRST}
+
+
+# -- what a door keeps, and what begins anew
+
+
+async def test_a_controller_that_is_paired_anew_behaves_as_before_and_takes_its_list(
+    one_store: dict[str, Any], tmp_path: Path
+) -> None:
+    """In the same folder, after an older database was put back: its journal knows higher versions than the hub."""
+    async with running_hub(one_store, tmp_path) as hub:
+        door, access = await a_door(hub, tmp_path), locks(hub).access
+        as_set = DoorSettings(offline_hours=2, passback="hard", leads_to="Indre", tells_grants=False)
+        await access.keep_settings("door-1", as_set, "kari")
+        await until(lambda: locks(hub).standing.list_version("door-1") >= 2)
+        await door.stop()
+        enrolment = await hub.enrol("door-1", "door", "Dør", "1. etasje", "test")
+        door.enrolment.write_bytes(enrolment.payload())
+        await hub.store.write(lambda connection: connection.execute(delete(access_list)))
+        await locks(hub).access.load()
+        assert access.settings_of("door-1") == as_set
+        await door.start()
+        await until(lambda: locks(hub).standing.list_version("door-1"))
+        assert await locks(hub).locks.pulse("door-1", "kari") == "done"
+        await door.stop()
+
+
+async def test_a_damaged_list_after_a_change_of_keys_is_no_end(one_store: dict[str, Any], tmp_path: Path) -> None:
+    """The enrolment names a key that is gone: whom to believe stands in the journal too."""
+    async with running_hub(one_store, tmp_path) as hub:
+        door, keys = await a_door(hub, tmp_path), locks(hub).hub_keys
+        await keys.begin("ivar")
+        await until(lambda: [one.id for one in keys.kept] == [SECOND], 20)
+        await believes(hub, "door-1", SECOND)
+        await door.stop()
+        (door.state / "list.json").write_bytes(b"garbage")
+        await door.start()
+        await until(lambda: door.lines("list_damaged"))
+        await until(lambda: hub.devices.vitals("door-1").is_alive)
+        await until(lambda: locks(hub).standing.list_version("door-1"))
+        assert await locks(hub).locks.pulse("door-1", "kari") == "done"
+        await door.stop()
+
+
+async def test_a_door_that_has_a_newer_list_than_the_hub_gets_a_newer_one_still(
+    one_store: dict[str, Any], tmp_path: Path
+) -> None:
+    """An older database was put back: else the door would keep a list that nobody knows."""
+    async with running_hub(one_store, tmp_path) as hub:
+        door = await a_door(hub, tmp_path)
+        for hours in (5, 6, 7):
+            await locks(hub).access.keep_settings("door-1", DoorSettings(offline_hours=hours), "kari")
+            await until(lambda: locks(hub).lists.problem is None)
+        at_door = await until(lambda: (found := locks(hub).standing.list_version("door-1")) >= 2 and found)
+        await hub.store.write(lambda connection: connection.execute(update(access_list).values(version=1)))
+        await locks(hub).access.load()
+        await until(lambda: locks(hub).standing.list_version("door-1") > at_door)
+        await door.stop()
+
+
+async def test_a_key_is_not_retired_while_a_door_is_enrolled_beside_the_hub(hub: Hub, door: DoorProcess) -> None:
+    def retire(connection: Connection, aware: dict[str, str]) -> bool:
+        return hub_key_rows.retire_if_known(connection, FIRST, "ivar", now(), aware)
+
+    known = locks(hub).standing.keys()
+    assert await hub.store.write(lambda connection: retire(connection, {})) is False
+    assert await hub.store.write(lambda connection: retire(connection, {"door-1": "another key"})) is False
+    assert await hub.store.write(lambda connection: retire(connection, known)) is True

@@ -68,6 +68,7 @@ class DoorAccess(Message):
     version: int = Field(ge=1, description="grows with each list that the hub makes")
     made_at: AwareDatetime
     valid_until: AwareDatetime
+    audit: int = Field(default=0, ge=0, description="the newest entry of the audit log that it knows of")
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Oslo"
     holidays: frozenset[date] = frozenset()
     rules: tuple[Rule, ...] = ()

@@ -35,6 +35,7 @@ from devices.door.reader import Condition, Presented, Reader
 from devices.door.stand import Stand
 from devices.door.telling import Telling
 from devices.door.tries import Penalty
+from devices.door.trust import Trust
 from devices.door.used_passes import UsedPasses
 from hub.wire import Received, Will, Wire
 
@@ -78,7 +79,8 @@ class Controller:
             acted=journal.acted(),
         )
         lasting = journal.lasting()
-        self._newest_list = int(lasting.get("list_version", "0"))
+        self._trust = Trust.of(lasting, identity.own_key)
+        self._exchange.believe(self._trust.hub_keys)
         self._telling = Telling(identity, journal, clock)
         self._stand = Stand(hardware, clock, lasting, self._telling, self._tell_state)
         self._lists = Lists(journal.path.parent, identity.door, identity.own_key, self._exchange)
@@ -112,6 +114,8 @@ class Controller:
         try:
             self._use(await asyncio.to_thread(self._lists.load))
             self._hardware.start(self._changed, self._exit_pressed)
+            if self._stand.used is not None:
+                self._stand.follow_lockdown(self._stand.used)
             for reader in self._readers:
                 reader.start(partial(self._present, reader), partial(self._reader_is, reader))
             self._telling.happened("started")
@@ -202,11 +206,11 @@ class Controller:
         while True:
             payload = await self._new_lists.get()
             used = self._admission.list
-            newer_than = used.access.version if used else self._newest_list - 1  # also when the file was damaged
+            newer_than = used.access.version if used else self._trust.list_version - 1  # also when the file was damaged
             try:
                 found = await asyncio.to_thread(self._lists.take, payload, newer_than)
             except ListError as error:
-                if not self._lists.is_in_use(payload):  # the broker keeps it, and hands it over at every connection
+                if not await asyncio.to_thread(self._lists.is_in_use, payload):  # told again at each connection
                     log.warning("list_refused", problem=str(error))
                     self._telling.happened("list_refused")
             except OSError as error:
@@ -215,8 +219,8 @@ class Controller:
             else:
                 log.info("list_taken", version=found.access.version, credentials=len(found.roll))
                 self._use(found)
-                self._newest_list = found.access.version
-                self._telling.recorder.put_lasting("list_version", str(self._newest_list))
+                self._trust = Trust(found.access.version, found.hub_keys)
+                self._telling.recorder.put_lasting(*self._trust.kept(self._identity.own_key))
                 self._stand.follow_lockdown(found)
                 self._telling.happened("list_taken")
                 self._tell_state()
@@ -231,7 +235,12 @@ class Controller:
     def _present(self, reader: Reader, presented: Presented) -> None:
         task = asyncio.get_running_loop().create_task(self._admission.take(reader, presented))
         self._shown.add(task)
-        task.add_done_callback(self._shown.discard)
+        task.add_done_callback(self._presented)
+
+    def _presented(self, task: asyncio.Task[None]) -> None:
+        self._shown.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("reader_failed", error=type(error).__name__, exc_info=error)
 
     def _reader_is(self, reader: Reader, condition: Condition) -> None:
         for kind in self._conditions.becomes(reader, condition):

@@ -41,6 +41,10 @@ class Lists:
             payload = self._path.read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            self.problem = f"the access list cannot be read: {error}"
+            log.error("list_not_read", error=str(error))  # noqa: TRY400 (the words say all)
+            return None
         try:
             return self._opened(_signed(payload), newer_than=0)  # it was believed when it came; its key may be gone
         except ListError as error:
@@ -50,7 +54,10 @@ class Lists:
             return None
 
     def is_in_use(self, payload: bytes) -> bool:
-        return self._path.exists() and self._path.read_bytes() == payload
+        try:
+            return self._path.read_bytes() == payload
+        except OSError:
+            return False
 
     def take(self, payload: bytes, newer_than: int) -> InUse:
         """A new one, durable when this returns. Raises ListError for one that is not to be believed, or not newer."""

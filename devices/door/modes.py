@@ -1,7 +1,7 @@
 """Whether a door stands unlocked for all: by a person's word, or by its opening schedule. Pure."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from devices.contract.door import Mode
 
@@ -12,6 +12,8 @@ class Lasting:
 
     locked: bool = False
     lockdown: bool = False
+    ordered: int = 0
+    """The audit number of the last order about a lockdown: a list that knows less says nothing about it."""
 
 
 class Modes:
@@ -43,22 +45,23 @@ class Modes:
 
     def hold_open(self, seconds: int) -> None:
         self._held_until = self._clock() + seconds
-        self.lasting = Lasting(locked=False, lockdown=self.lasting.lockdown)
+        self.lasting = replace(self.lasting, locked=False)
 
     def lock(self) -> None:
         """Until somebody resumes the schedule; card holders still come in."""
         self._held_until = None
-        self.lasting = Lasting(locked=True, lockdown=self.lasting.lockdown)
+        self.lasting = replace(self.lasting, locked=True)
 
     def resume(self) -> None:
         self._held_until = None
-        self.lasting = Lasting(locked=False, lockdown=self.lasting.lockdown)
+        self.lasting = replace(self.lasting, locked=False)
 
-    def set_lockdown(self, *, is_on: bool) -> None:
-        """It ends a hold: what stood open is shut."""
+    def set_lockdown(self, *, is_on: bool, ordered: int | None = None) -> None:
+        """It ends a hold: what stood open is shut. `ordered`: the order's audit number; None: by the list."""
         if is_on:
             self._held_until = None
-        self.lasting = Lasting(locked=self.lasting.locked, lockdown=is_on)
+        known = self.lasting.ordered if ordered is None else ordered
+        self.lasting = replace(self.lasting, lockdown=is_on, ordered=known)
 
     def hold_has_ended(self) -> bool:
         """True once, when the time is over."""

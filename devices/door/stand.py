@@ -1,6 +1,7 @@
 """How the lock stands: released for a moment, open for all, or locked. Nothing else moves the relay."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 import orjson
@@ -37,8 +38,6 @@ class Stand:
         self._modes = Modes(clock, _lasting_of(lasting))
         self._arrived_on = lasting.get("arrived_on", "")
         self._is_open_for_all = False
-        self._ordered_at: datetime | None = None
-        """When a lockdown was last begun or lifted by order."""
 
     @property
     def mode(self) -> Mode:
@@ -76,11 +75,10 @@ class Stand:
         if arrives:
             self._arrived(self.used)
         self.pulse(self.used.access.pulse_ms)
-        self.follow()
 
     def follow_lockdown(self, found: InUse) -> None:
         """A door that was away when it was ordered hears of it by its list; one from before an order says nothing."""
-        if self._ordered_at is not None and found.access.made_at <= self._ordered_at:
+        if found.access.audit < self._modes.lasting.ordered:
             return
         if found.access.lockdown != self.is_locked_down:
             self._modes.set_lockdown(is_on=found.access.lockdown)
@@ -119,7 +117,7 @@ class Stand:
     def _do(self, command: Command) -> None:
         match command.verb:
             case "pulse":
-                self.pulse(command.pulse_ms or 0)
+                return self.pulse(command.pulse_ms or 0)
             case "hold_open":
                 self._modes.hold_open(command.hold_seconds or 0)
             case "lock":
@@ -127,11 +125,10 @@ class Stand:
             case "resume":
                 self._modes.resume()
             case "lockdown" | "lift_lockdown":
-                self._modes.set_lockdown(is_on=command.verb == "lockdown")
-                self._ordered_at = datetime.now(UTC)
+                self._modes.set_lockdown(is_on=command.verb == "lockdown", ordered=command.audit)
             case "deny":
-                return
-        self.follow()
+                return None
+        return self.follow()
 
     def _arrived(self, used: InUse) -> None:
         today = used.access.local(datetime.now(UTC)).date().isoformat()
@@ -148,7 +145,7 @@ class Stand:
 
 
 def _kept(lasting: Lasting) -> tuple[str, str]:
-    return "modes", orjson.dumps({"locked": lasting.locked, "lockdown": lasting.lockdown}).decode()
+    return "modes", orjson.dumps(asdict(lasting)).decode()
 
 
 def _lasting_of(kept: Mapping[str, str]) -> Lasting:

@@ -46,7 +46,7 @@ class Access:
 
     def __init__(self, context: Context, settings: Settings, key: bytes) -> None:
         self.changed = asyncio.Event()
-        self.kept = Kept([], [], {}, {}, {}, [], [])
+        self.kept = Kept([], [], {}, {}, {}, [], [], 0)
         self.roll: dict[str, Listed] = {}
         self.names: dict[str, Person] = {}
         """Employee → who it is, as far as the directory has said since the start."""

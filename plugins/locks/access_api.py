@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.access.lists import Ref
+from devices.contract import door
 from devices.contract.door import MOST_HOLD_SECONDS
 from devices.contract.messages import Id, clean
 from hub.api.operations import Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
@@ -199,6 +200,10 @@ class AccessApi:
     async def lockdown(self, call: Call[Nothing, Nothing, LockdownRequest]) -> Told:
         if call.caller.scopes is None and not self._permissions.may(call.caller.roles, "lockdown", call.body.zone):
             raise ProblemError("forbidden", "The session's roles do not reach this zone.")
+        zones = {one.where.zone for one in self._context.devices.of_kind(door.KIND)} | {""}
+        if call.body.is_on and call.body.zone not in zones:
+            nowhere = FieldError(at="body/zone", detail="no door is in this zone")
+            raise ProblemError("invalid", "Look at `errors`.", errors=[nowhere])
         change = self._lockdowns.begin if call.body.is_on else self._lockdowns.end
         return Told(results=await change(call.body.zone, call.caller.name, call.body.reason))
 

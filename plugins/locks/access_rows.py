@@ -30,6 +30,7 @@ def kept(connection: Connection) -> Kept:
         },
         locked_down=[one.zone for one in lockdowns(connection)],
         passes=pass_rows.living(connection, now()),
+        audit=audit.last_number(connection),
     )
 
 
@@ -198,11 +199,11 @@ def lists(connection: Connection) -> dict[str, ListRow]:
     return {row.door: ListRow(*row[1:]) for row in connection.execute(query)}
 
 
-def payload(connection: Connection, door_id: str) -> bytes | None:
-    """The door's newest list as it goes out."""
-    query = select(access_list.c.payload).where(access_list.c.door == door_id)
-    found: bytes | None = connection.execute(query).scalar()
-    return found
+def payload(connection: Connection, door_id: str) -> tuple[int, bytes] | None:
+    """The version of the door's newest list, and the list as it goes out."""
+    query = select(access_list.c.version, access_list.c.payload).where(access_list.c.door == door_id)
+    row = connection.execute(query.where(access_list.c.payload.is_not(None))).first()
+    return (row.version, row.payload) if row else None
 
 
 def intend_list(

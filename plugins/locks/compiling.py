@@ -25,6 +25,8 @@ class Kept:
     """Zones; "" is the whole site."""
     passes: Collection[VisitPass]
     """That have not run out."""
+    audit: int
+    """The newest entry of the audit log when this was read."""
 
 
 def roll(kept: Kept) -> dict[str, Listed]:
@@ -76,6 +78,7 @@ def access_of(
         door=door,
         version=version,
         made_at=made_at,
+        audit=kept.audit,
         valid_until=valid_until,
         time_zone=time_zone,
         holidays=frozenset(holidays),

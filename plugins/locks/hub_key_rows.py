@@ -1,18 +1,32 @@
 """The keys that doors obey, in and out of their table. Their private halves are the signer's."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
 from hub import audit
 from plugins.locks.models import HubKey
-from plugins.locks.tables import hub_key
+from plugins.locks.tables import door, hub_key
 
 
 def kept(connection: Connection) -> list[HubKey]:
     """Those that some door may still believe, the oldest first."""
     query = select(hub_key).where(hub_key.c.ended_at.is_(None)).order_by(hub_key.c.number)
     return [HubKey(**row._asdict()) for row in connection.execute(query)]
+
+
+def signing(connection: Connection) -> HubKey:
+    """The one that signs; there is one."""
+    return next(one for one in kept(connection) if one.is_made and one.retired_at is None)
+
+
+def retire_if_known(connection: Connection, name: str, actor: str, at: datetime, aware: Mapping[str, str]) -> bool:
+    """Unless a door is here that is not among the aware (door → its own key): one was enrolled meanwhile."""
+    if any(aware.get(row.id) != row.verify_key for row in connection.execute(select(door.c.id, door.c.verify_key))):
+        return False
+    retire(connection, name, actor, at)
+    return True
 
 
 def intend(connection: Connection, actor: str, at: datetime) -> str:

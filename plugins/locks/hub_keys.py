@@ -6,6 +6,7 @@ out; then doors forget it too. So doors believe two keys while one takes over fr
 """
 
 import asyncio
+from collections.abc import Callable
 
 import structlog
 from nacl.signing import VerifyKey
@@ -107,7 +108,9 @@ class HubKeys:
         async with self._changing:
             if name not in {one.id for one in self.kept[:-1]}:
                 raise HubKeyError(f"{name} is the newest key, or there is none of that name")
-            await self._retire(name, actor, is_over=True)
+            if not self.kept[-1].is_made:
+                raise HubKeyError(f"{self.kept[-1].id} is not made yet, and no door can know it")
+            await self._end(name, actor)
 
     async def watch(self) -> None:
         """While there is more than one: go on when the doors know the new one, and when the old passes have run out."""
@@ -126,10 +129,13 @@ class HubKeys:
         if coming is not None and not coming.is_made:
             await self._finish(coming)
         elif coming is not None and not self.unaware():
-            await self._retire(self.kept[-2].id, THE_HUB, is_over=False)
-        for old in self.kept:
-            if old.retired_at is not None and not self.passes_of(old.id):
-                await self._retire(old.id, THE_HUB, is_over=True)
+            old, aware = self.kept[-2].id, self._standing.keys()
+            await self._changed(
+                old, lambda connection: hub_key_rows.retire_if_known(connection, old, THE_HUB, now(), aware)
+            )
+        for one in self.kept:
+            if one.retired_at is not None and not self.passes_of(one.id):
+                await self._end(one.id, THE_HUB)
 
     def passes_of(self, name: str) -> int:
         """How many passes it has signed that are still good."""
@@ -153,13 +159,18 @@ class HubKeys:
         self._access.changed.set()
         return next(one for one in self.kept if one.id == intended.id)
 
-    async def _retire(self, name: str, actor: str, *, is_over: bool) -> None:
-        def write(connection: Connection) -> None:
+    async def _end(self, name: str, actor: str) -> None:
+        def write(connection: Connection) -> bool:
             hub_key_rows.retire(connection, name, actor, now())
-            if is_over:
-                hub_key_rows.end(connection, name, actor, now())
+            hub_key_rows.end(connection, name, actor, now())
+            return True
 
-        await self._context.store.write(write)
+        await self._changed(name, write)
+
+    async def _changed(self, name: str, write: Callable[[Connection], bool]) -> None:
+        """A key that signs no more, if `write` says so; its private half is destroyed."""
+        if not await self._context.store.write(write):
+            return
         await self.load()
         self._access.changed.set()
         self._context.live.touch("doors")

@@ -25,6 +25,8 @@ log = structlog.get_logger("locks")
 LOOK_SECONDS = 60.0
 RETRY_SECONDS = 2.0
 AT_ONCE = 8
+SIGNED_BYTES = 300
+"""What is around the content: signature, key, punctuation."""
 FORMAT = 2
 """Of lists on the wire; one of before is made anew."""
 GATHER_SECONDS = 0.05
@@ -34,6 +36,8 @@ GATHER_SECONDS = 0.05
 class Lists:
     def __init__(self, context: Context, access: Access, hub_keys: HubKeys, doors: Doors, standing: Standing) -> None:
         self.problem: str | None = None
+        self._sent: dict[str, int] = {}
+        """Door → version of the list that went out last."""
         self._context = context
         self._access = access
         self._hub_keys = hub_keys
@@ -45,8 +49,8 @@ class Lists:
         while True:
             self._access.changed.clear()
             try:
-                await self.make()
                 self.problem = None
+                await self.make()
                 wait = LOOK_SECONDS
             except SigningError as error:
                 self.problem = f"no lists for the doors: {error}"
@@ -78,25 +82,32 @@ class Lists:
     async def publish_again(self) -> None:
         """What is retained, after the broker has come back."""
         for device in self._context.devices.of_kind(door.KIND):
-            payload = await self._context.store.read(lambda c, device=device: access_rows.payload(c, device.id))  # type: ignore[misc]
-            if payload is not None:
-                self._doors.send_list(device, door.Signed.model_validate_json(payload))
+            found = await self._context.store.read(lambda c, device=device: access_rows.payload(c, device.id))  # type: ignore[misc]
+            if found is not None and found[0] >= self._sent.get(device.id, 0):  # else a newer one went out meanwhile
+                self._doors.send_list(device, door.Signed.model_validate_json(found[1]))
 
     async def _make(self, device: Device, latest: access_rows.ListRow | None, credentials: "_PackedOf") -> None:
         settings = self._access.settings_of(device.id)
         lasting = timedelta(hours=settings.offline_hours)
-        version, made_at = (latest.version + 1 if latest else 1), now()
+        at_door = self._standing.list_version(device.id)  # higher than ours after an old database was put back
+        version, made_at = max(latest.version if latest else 0, at_door) + 1, now()
         key = self._standing.key(device.id)
         assert key is not None  # noqa: S101 (it stands there)
         access = self._access.listed(device.id, device.where.zone, version, made_at + lasting)
+        if self._access.roll is not credentials.roll:
+            return  # old credentials and new rules do not mix; `changed` is set, and the next pass makes it
         hub_keys = {name: one.encode().hex() for name, one in (await self._hub_keys.believed()).items()}
         whole = AccessList(access=access, key=self._access.key.hex(), hub_keys=hub_keys)
         packed, of_packed = await asyncio.to_thread(credentials.of, frozenset(rule.id for rule in access.rules))
         digest = _digest(whole, of_packed, key)
-        is_good = latest is not None and latest.has_payload and latest.digest == digest
+        is_good = latest is not None and latest.has_payload and latest.digest == digest and at_door <= latest.version
         if latest is not None and is_good and not _is_old(latest, lasting, made_at):
             return
         content = await asyncio.to_thread(whole.sealed, key, packed)
+        if (size := len(content) * 4 // 3 + SIGNED_BYTES) > door.MOST_LIST_BYTES:
+            self.problem = f"the list of {device.id} is too long: {size} bytes, at most {door.MOST_LIST_BYTES}"
+            log.error("list_too_long", door=device.id, size=size)
+            return
         sha256 = hashlib.sha256(content).hexdigest()
         until = access.valid_until
         await self._context.store.write(
@@ -104,13 +115,10 @@ class Lists:
         )
         signed = await self._hub_keys.sign_content(content)
         payload = signed.payload()
-        if len(payload) > door.MOST_LIST_BYTES:
-            self.problem = f"the list of {device.id} is too long: {len(payload)} bytes, at most {door.MOST_LIST_BYTES}"
-            log.error("list_too_long", door=device.id, size=len(payload))
-            return
         await self._context.store.write(
             lambda connection: access_rows.keep_payload(connection, device.id, version, payload)
         )
+        self._sent[device.id] = version
         self._doors.send_list(device, signed)
 
 
@@ -118,7 +126,7 @@ class _PackedOf:
     """Many doors have the same rules, and so the same credentials in their lists: packed once, in any thread."""
 
     def __init__(self, roll: Roll) -> None:
-        self._roll = roll
+        self.roll = roll
         self._known: dict[frozenset[int], tuple[bytes, bytes]] = {}
         self._packing = threading.Lock()
 
@@ -126,14 +134,15 @@ class _PackedOf:
         """And a digest of them."""
         with self._packing:
             if rules not in self._known:
-                packed = Columns.of(self._roll, rules).packed()
+                packed = Columns.of(self.roll, rules).packed()
                 self._known[rules] = packed, hashlib.sha256(packed).digest()
             return self._known[rules]
 
 
 def _digest(whole: AccessList, of_credentials: bytes, key: VerifyKey) -> str:
     """Of what it says and for whom, whenever it was made."""
-    said = whole.model_dump(mode="json", exclude={"access": {"version", "made_at", "valid_until"}, "credentials": True})
+    made = {"version", "made_at", "valid_until", "audit"}
+    said = whole.model_dump(mode="json", exclude={"access": made, "credentials": True})
     said["format"] = FORMAT
     said["access"]["holidays"] = sorted(said["access"]["holidays"])
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS) + of_credentials + key.encode()).hexdigest()

@@ -175,12 +175,22 @@ class Keys:
                 file.flush()
                 os.fsync(file.fileno())
             fresh.replace(self._path(name))
+            self._sync()
         return self[name].verify_key.encode().hex()
 
     def destroy(self, name: str) -> str:
         self._read.pop(name, None)
         self._path(name).unlink(missing_ok=True)
+        self._sync()
         return ""
+
+    def _sync(self) -> None:
+        """That a file is there, or is not, is on the disk too."""
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
     def _path(self, name: str) -> Path:
         if not KEY_NAME.fullmatch(name):

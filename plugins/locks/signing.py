@@ -12,6 +12,8 @@ from devices.contract.door import Signed
 from plugins.locks import signer
 
 SIGN_SECONDS = 2.0
+ONCE_SECONDS = 20.0
+"""With the start of the process, on a busy machine."""
 
 
 class SigningError(Exception):
@@ -109,7 +111,12 @@ class Signer:
         """A process for one question: for commands beside a hub, which run no jobs."""
         process = await self._start()
         lines = [self._store_url.encode(), orjson.dumps(request | {"id": "1"})]
-        said, _ = await process.communicate(b"\n".join(lines) + b"\n")
+        try:
+            async with asyncio.timeout(ONCE_SECONDS):
+                said, _ = await process.communicate(b"\n".join(lines) + b"\n")
+        except TimeoutError:
+            process.kill()
+            raise SigningError("the signer does not answer") from None
         if process.returncode != 0:
             raise SigningError("the signer does not start")
         answer: dict[str, str] = orjson.loads(said.splitlines()[-1])

@@ -64,6 +64,15 @@ class Standing:
         if not self._known[state.door].is_kept:
             await self._context.store.write(lambda connection: rows.keep_position(connection, state))
 
+    def keys(self) -> dict[str, str]:
+        """Each door's own key, hexadecimal."""
+        return {door_id: known.key.encode().hex() for door_id, known in self._known.items()}
+
+    def list_version(self, door_id: str) -> int:
+        """Of the list that it has said it uses, since the hub started."""
+        known = self._known.get(door_id)
+        return known.state.list_version if known and known.state else 0
+
     def hub_keys(self, door_id: str) -> tuple[str, ...]:
         """The ids of the hub's keys that it has said it believes, since the hub started."""
         known = self._known.get(door_id)

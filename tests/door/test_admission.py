@@ -236,6 +236,23 @@ async def test_a_lockdown_outlives_a_power_cut_and_the_way_out_is_free(desk: Des
     await desk.until(lambda: desk.all(State)[-1].lock == "unlocked")
 
 
+async def test_a_list_says_of_a_lockdown_what_it_knows_more_than_the_last_order(desk: Desk, door: DoorProcess) -> None:
+    """By the numbers of the audit log, and not by two clocks."""
+    await give_list(desk)
+    await desk.tell("lockdown", audit=10)
+    await desk.tell("lift_lockdown", audit=12)
+    for version, knows, is_shut in ((2, 10, False), (3, 14, True)):
+        desk.say("list", desk.list_of(access(version=version, lockdown=True, audit=knows), roll(), KEY), retain=True)
+        await desk.until(lambda version=version: desk.all(State)[-1].list_version == version)
+        assert desk.all(State)[-1].lockdown is is_shut
+    await door.stop(signal.SIGKILL)
+    with sqlite3.connect(door.state / "journal.sqlite") as database:  # the power went between list and mode
+        database.execute("DELETE FROM lasting WHERE name = 'modes'")
+    database.close()
+    await door.start()
+    await desk.until(lambda: (newest := desk.all(State)[-1]).boot == 2 and newest.list_version == 3 and newest.lockdown)
+
+
 async def test_the_schedule_waits_for_the_first_employee(desk: Desk, door: DoorProcess) -> None:
     await give_list(desk, opening=Opening(times=Times(), after_arrival=True))
     await asyncio.sleep(1.5)  # more than one look

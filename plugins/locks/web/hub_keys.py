@@ -32,7 +32,7 @@ class HubKeyPages:
         except HubKeyError:
             return await self._page(request, problem="coming", status=409)
         except SigningError as error:
-            return await self._page(request, problem=str(error), status=503)
+            return await self._page(request, problem="later", what=str(error), status=503)
         return see("/hub-keys")
 
     async def end(self, request: web.Request) -> web.StreamResponse:
@@ -42,13 +42,16 @@ class HubKeyPages:
             return await self._page(request, problem="newest", status=409)
         return see("/hub-keys")
 
-    async def _page(self, request: web.Request, *, problem: str | None = None, status: int = 200) -> web.StreamResponse:
+    async def _page(
+        self, request: web.Request, *, problem: str | None = None, what: str = "", status: int = 200
+    ) -> web.StreamResponse:
         keys = self._hub_keys
         return await self._context.pages.render(
             request,
             "hub_keys.html",
             status=status,
             problem=problem,
+            what=what,
             keys=keys.kept,
             coming=keys.coming,
             does=self._does,
