@@ -122,7 +122,7 @@ async def test_it_plays_on_without_hub_and_broker_and_after_a_power_cut(
 
 async def plays(screen: Page, title: str) -> None:
     await expect(screen.locator("body")).to_have_attribute("data-state", "playing")
-    await expect(screen.locator(".notice h2")).to_contain_text(title)
+    await expect(screen.locator(".notice h2")).to_contain_text(title, timeout=20_000)  # notices take turns
     await expect(screen.locator(".board")).to_contain_text("Kari Nordmann")
     await expect(screen.locator(".hours")).to_be_visible()
 
