@@ -7,8 +7,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,18 @@ class House:
     @property
     def pins(self) -> Path:
         return self.doors["door-4"].state.parent / "pins.json"
+
+    async def show(self, name: str, until_seen: Callable[[], bool]) -> None:
+        """The card, and once more if nothing happens, as people do: a reader on a busy line may miss it."""
+        for _ in range(4):
+            if name == "door-4":
+                self.reader.card(CARD_BITS)
+            else:
+                self.doors[name].say(f"show {CARD}")
+            with suppress(TimeoutError):
+                await until(until_seen, 5)
+                return
+        pytest.fail(f"{name} has not seen the card")
 
     def pulses(self) -> list[int]:
         return [one.pulses() for one in self.doors.values()]
@@ -150,10 +162,8 @@ async def test_a_caretakers_day(town_hall: TownHall, house: House) -> None:
     await have_the_newest_list(hub, *NAMES)
 
     # -- let in, and turned away
-    house.doors["door-1"].say(f"show {CARD}")
-    await until(lambda: house.pulses() == [1, 0, 0, 0])
-    house.reader.card(CARD_BITS)
-    await until(lambda: house.pulses() == [1, 0, 0, 1])
+    await house.show("door-1", lambda: house.pulses() == [1, 0, 0, 0])
+    await house.show("door-4", lambda: house.pulses() == [1, 0, 0, 1])
     house.doors["door-1"].say(f"show {STRANGER}")
     await until(lambda: house.denials("door-1") == 1)
     await page("/doors/door-1")
@@ -224,11 +234,8 @@ async def test_a_caretakers_day(town_hall: TownHall, house: House) -> None:
     assert time.monotonic() - began < 5
     pulses, denials = house.pulses(), {name: house.denials(name) for name in NAMES}
     with stopped(pid):  # the hub is not asked: it is gone from the lists
-        for name in ("door-1", "door-2", "door-3"):
-            house.doors[name].say(f"show {CARD}")
-        house.reader.card(CARD_BITS)
         for name in NAMES:
-            await until(lambda name=name: house.denials(name) > denials[name])
+            await house.show(name, lambda name=name: house.denials(name) > denials[name])
     assert house.pulses() == pulses
     await page("/doors")
     await pictured("07-the-end")
