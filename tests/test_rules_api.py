@@ -49,10 +49,10 @@ async def test_a_rule_is_made_tried_out_changed_and_dropped(hub: Hub, door: Door
         assert (await api.delete(f"access-rules/{first['id']}", headers=match)).status == 204
         for day, passes in ((7, True), (8, False)):  # a Monday and a Tuesday
             at = datetime(2026, 12, day, 10, tzinfo=UTC).isoformat()
-            found = await (await api.get("doors/door-1/passages", params={"person": kari, "at": at})).json()
+            found = await (await api.get("doors/door-1/access", params={"person": kari, "at": at})).json()
             assert [(one["person"], one["passes"]) for one in found["items"]] == [(kari, passes)]
         at = datetime(2026, 12, 8, 10, tzinfo=UTC).isoformat()
-        assert (await (await api.get("doors/door-1/passages", params={"at": at})).json())["items"] == []
+        assert (await (await api.get("doors/door-1/access", params={"at": at})).json())["items"] == []
 
         match = {"If-Match": (await api.get(f"access-rules/{rule['id']}")).headers["ETag"]}
         changed = await api.put(f"access-rules/{rule['id']}", json=wanted | {"asks": "card_and_pin"}, headers=match)
@@ -90,5 +90,8 @@ async def test_a_card_is_added_and_nobody_can_read_its_number_again(hub: Hub, do
         uid = await api.post("credentials", json={"card": {"uid": "04a2b3c4"}, "label": "gjest", "until": until})
         assert (await uid.json())["person"] is None, await uid.text()
         assert (await api.post("credentials", json=wanted | {"person": "nobody"})).status == 422
+        too_large = await api.post("credentials", json={"card": {"bits": 26, "facility": 256, "number": 1}})
+        (error,) = (await too_large.json())["errors"]
+        assert error == {"at": "body/card", "detail": "26 bits hold a facility code up to 255 and a number up to 65535"}
     await door.list_with(lambda _: door.credential(LOST))
     assert (await door.show(LOST)).verb == "pulse"

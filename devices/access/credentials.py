@@ -26,8 +26,23 @@ class CredentialError(ValueError):
     """What was read or typed is no credential; the text says what is expected."""
 
 
+MOST_CARD: dict[int, tuple[int, int]] = {
+    26: (2**8 - 1, 2**16 - 1),  # HID H10301
+    34: (2**16 - 1, 2**16 - 1),  # HID H10306
+    37: (2**16 - 1, 2**19 - 1),  # HID H10304
+}
+"""Bits of a card → the largest facility code and number that they hold."""
+
+
 def card(bits: int, facility: int, number: int) -> str:
-    """A Wiegand or OSDP card of a known format: `bits` is its length."""
+    """A Wiegand or OSDP card. Raises CredentialError for one that no reader can ever read."""
+    if bits not in MOST_CARD:
+        raise CredentialError(f"a card has {', '.join(map(str, MOST_CARD))} bits, not {bits}")
+    most_facility, most_number = MOST_CARD[bits]
+    if not (0 <= facility <= most_facility and 0 <= number <= most_number):
+        raise CredentialError(
+            f"{bits} bits hold a facility code up to {most_facility} and a number up to {most_number}"
+        )
     return f"card:{bits}:{facility}:{number}"
 
 

@@ -13,6 +13,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from devices.contract.messages import Message
 
+WRITTEN_OUT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+
 
 def _written_out(value: object) -> object:
     """Pydantic alone would take a number, as seconds since 1970."""
@@ -21,9 +23,6 @@ def _written_out(value: object) -> object:
     if not isinstance(value, date):
         raise ValueError("is no date, such as 2026-12-24")  # noqa: TRY004 (what pydantic reads)
     return value
-
-
-WRITTEN_OUT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 Day = Annotated[date, BeforeValidator(_written_out)]

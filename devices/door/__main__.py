@@ -47,10 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pins = Pins.read(options.pins) if options.pins else None
     except ValidationError as error:
         file = options.pins if error.title == Pins.__name__ else options.enrolment
-        log.error("not_started", problem=_mistakes(error), file=str(file))  # noqa: TRY400
+        log.error("not_started", problem=_mistakes(error), file=str(file))  # noqa: TRY400 (the problem says all)
         return 2
     except (OSError, EnrolmentError, PairingError) as error:
-        log.error("not_started", problem=str(error))  # noqa: TRY400
+        log.error("not_started", problem=str(error))  # noqa: TRY400 (the problem says all)
         return 2
     state = options.state or _default_state(options.enrolment, identity.door)
     try:
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return asyncio.run(_install(options.install_reader, pins, state))
         asyncio.run(_serve(identity, pins, state, options))
     except (HardwareError, OSError, sqlite3.Error) as error:
-        log.error("not_started", problem=str(error), state=str(state))  # noqa: TRY400
+        log.error("not_started", problem=str(error), state=str(state))  # noqa: TRY400 (the problem says all)
         return 2
     return 0
 

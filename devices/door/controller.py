@@ -2,10 +2,12 @@
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import orjson
 import structlog
@@ -240,7 +242,8 @@ class Controller:
     def _presented(self, task: asyncio.Task[None]) -> None:
         self._shown.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("reader_failed", error=type(error).__name__, exc_info=error)
+            last = traceback.extract_tb(error.__traceback__)[-1]  # its text may quote what was shown
+            log.error("reader_failed", error=type(error).__name__, where=f"{Path(last.filename).name}:{last.lineno}")
 
     def _reader_is(self, reader: Reader, condition: Condition) -> None:
         for kind in self._conditions.becomes(reader, condition):

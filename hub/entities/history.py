@@ -55,11 +55,14 @@ class History:
         self._keep: list[tuple[int, int | None]] = []
         self._rows: list[tuple[int, float, str | float | None]] = []
         self._engine: Engine | None = None
+        self._has_any = asyncio.Event()
 
     async def open(self) -> None:
         """Raises sqlalchemy.exc.SQLAlchemyError, NewerSchemaError."""
         self._engine = create_engine(f"sqlite:///{self._path}", connect_args={"timeout": 60})
         self._numbers = await asyncio.to_thread(self._prepare, self._engine)
+        if self._numbers:
+            self._has_any.set()
 
     def close(self) -> None:
         if self._engine is not None:
@@ -97,8 +100,7 @@ class History:
 
         A hub that has never found anything needs no writer; where there is history, it also forgets.
         """
-        while not (self._numbers or self._rows):
-            await asyncio.sleep(COLLECT_SECONDS)
+        await self._has_any.wait()
         wait = 0.5
         while True:
             try:
@@ -117,6 +119,7 @@ class History:
         if number is None:
             number = self._numbers[entity.id] = len(self._numbers) + 1
             self._names.append((number, entity.id))
+            self._has_any.set()
         entity.number = number
         return number
 

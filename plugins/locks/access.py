@@ -148,6 +148,7 @@ class Access:
     # -- credentials
 
     def card_fingerprint(self, bits: int, facility: int, number: int) -> str:
+        """Raises CredentialError."""
         return fingerprint(self.key, card(bits, facility, number))
 
     def uid_fingerprint(self, identifier: bytes) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
+from devices.access.credentials import CredentialError
 from devices.access.lists import Ref
 from devices.contract import door
 from devices.contract.door import MOST_HOLD_SECONDS
@@ -79,10 +80,10 @@ class CredentialPage(Page[CredentialDocument]):
 
 
 class WiegandCard(Request):
-    """As it is printed on it, or as the system says that it comes from."""
+    """By what is programmed on it; how much its bits hold is told when it is too much."""
 
     bits: Literal[26, 34, 37]
-    facility: int = Field(ge=0, le=2**19 - 1)
+    facility: int = Field(ge=0, le=2**16 - 1)
     number: int = Field(ge=0, le=2**19 - 1)
 
 
@@ -93,6 +94,8 @@ class UidCard(Request):
 
 
 class NewCard(Request):
+    """A card for an employee, or for nobody: a visitor's or a firm's."""
+
     card: WiegandCard | UidCard
     person: Id | None = Field(default=None, description="the employee's id; none: nobody's")
     label: Label = Field(default="", description="what you call it; no name is needed")
@@ -220,13 +223,16 @@ class AccessApi:
         if wanted.person is not None and wanted.person not in access.names:
             nobody = FieldError(at="body/person", detail="no such employee")
             raise ProblemError("invalid", "Look at `errors`.", errors=[nobody])
-        match wanted.card:
-            case WiegandCard(bits=bits, facility=facility, number=number):
-                shown = access.card_fingerprint(bits, facility, number)
-            case UidCard(uid=uid):
-                shown = access.uid_fingerprint(bytes.fromhex(uid))
         try:
+            match wanted.card:
+                case WiegandCard(bits=bits, facility=facility, number=number):
+                    shown = access.card_fingerprint(bits, facility, number)
+                case UidCard(uid=uid):
+                    shown = access.uid_fingerprint(bytes.fromhex(uid))
             ref = await access.add_card(shown, wanted.person, wanted.label, call.caller.name, until=wanted.until)
+        except CredentialError as error:
+            wrong = FieldError(at="body/card", detail=str(error))
+            raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
         except KnownCredentialError:
             raise ProblemError("conflict", "Somebody has this card already.") from None
         return CredentialDocument.model_validate(next(one for one in access.kept.credentials if one.ref == ref))

@@ -21,9 +21,9 @@ def signing(connection: Connection) -> HubKey:
     return next(one for one in kept(connection) if one.is_made and one.retired_at is None)
 
 
-def retire_if_known(connection: Connection, name: str, actor: str, at: datetime, aware: Mapping[str, str]) -> bool:
-    """Unless a door is here that is not among the aware (door → its own key): one was enrolled meanwhile."""
-    if any(aware.get(row.id) != row.verify_key for row in connection.execute(select(door.c.id, door.c.verify_key))):
+def retire_if_known(connection: Connection, name: str, actor: str, at: datetime, known: Mapping[str, str]) -> bool:
+    """Unless there is a door that is not `known` (door → its own key): one was enrolled meanwhile."""
+    if any(known.get(row.id) != row.verify_key for row in connection.execute(select(door.c.id, door.c.verify_key))):
         return False
     retire(connection, name, actor, at)
     return True

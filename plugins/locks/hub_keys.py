@@ -129,9 +129,9 @@ class HubKeys:
         if coming is not None and not coming.is_made:
             await self._finish(coming)
         elif coming is not None and not self.unaware():
-            old, aware = self.kept[-2].id, self._standing.keys()
+            old, known = self.kept[-2].id, self._standing.keys()
             await self._changed(
-                old, lambda connection: hub_key_rows.retire_if_known(connection, old, THE_HUB, now(), aware)
+                old, lambda connection: hub_key_rows.retire_if_known(connection, old, THE_HUB, now(), known)
             )
         for one in self.kept:
             if one.retired_at is not None and not self.passes_of(one.id):

@@ -70,12 +70,12 @@ class Lists:
         credentials = _PackedOf(self._access.roll)
         turns = asyncio.Semaphore(AT_ONCE)
 
-        async def make(device: Device) -> None:
+        async def in_turn(device: Device) -> None:
             async with turns:
                 await self._make(device, latest.get(device.id), credentials)
 
         doors = [one for one in self._context.devices.of_kind(door.KIND) if one.id in self._standing]
-        for ended in await asyncio.gather(*map(make, doors), return_exceptions=True):
+        for ended in await asyncio.gather(*map(in_turn, doors), return_exceptions=True):
             if ended is not None:
                 raise ended
 

@@ -63,7 +63,7 @@ class WhenQuery(PageQuery):
     person: Id | None = Field(default=None, description="an employee's id; none: whoever may pass")
 
 
-class PassageDocument(Document):
+class ForeseenDocument(Document):
     """What would come of one card or PIN."""
 
     credential: str
@@ -74,7 +74,7 @@ class PassageDocument(Document):
     rule: int | None = Field(description="the rule that lets it in")
 
 
-class PassagePage(Page[PassageDocument]):
+class ForeseenPage(Page[ForeseenDocument]):
     """Cards and PINs at this door, by their pseudonym."""
 
 
@@ -106,10 +106,10 @@ class RuleApi:
         api.offer("DELETE", path, self.drop, summary="Drop a rule", **one, **make)
         api.offer(
             "GET",
-            "/doors/{door}/passages",
-            self.passages,
+            "/doors/{door}/access",
+            self.foreseen,
             summary="Who could pass this door at some time, and why",
-            answer=PassagePage,
+            answer=ForeseenPage,
             parameters=DoorPath,
             query=WhenQuery,
             **look,
@@ -139,18 +139,18 @@ class RuleApi:
         except UnknownRuleError:
             raise ProblemError("not-found", "There is no such rule.") from None
 
-    async def passages(self, call: Call[DoorPath, WhenQuery, Nothing]) -> PassagePage:
+    async def foreseen(self, call: Call[DoorPath, WhenQuery, Nothing]) -> ForeseenPage:
         device = self._context.devices.get(call.path.door)
         found(device if device is not None and device.kind == door.KIND else None, "such door")
         wanted = call.query.person
         owners = {one.ref: one.person for one in self._access.kept.credentials}
         refs = None if wanted is None else {ref for ref, person in owners.items() if person == wanted}
-        foreseen = await self._access.foresee(call.path.door, call.query.at or now(), refs)
+        found_here = await self._access.foresee(call.path.door, call.query.at or now(), refs)
         part, following = page_of(
-            [one for one in foreseen if refs is not None or one.passes], lambda one: one.ref, call.query
+            [one for one in found_here if refs is not None or one.passes], lambda one: one.ref, call.query
         )
         items = [
-            PassageDocument(
+            ForeseenDocument(
                 credential=one.ref,
                 person=owners.get(one.ref),
                 passes=one.passes,
@@ -160,7 +160,7 @@ class RuleApi:
             )
             for one in part
         ]
-        return PassagePage(items=items, next=following)
+        return ForeseenPage(items=items, next=following)
 
     def _asked(self, body: RuleRequest, number: int) -> AccessRule:
         """Raises the problem invalid for a door that is not there: a rule for it would wait for its name."""

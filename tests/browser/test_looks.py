@@ -299,15 +299,13 @@ async def test_each_page_of_the_console(
         for path, name in DOOR_PAGES:
             await seen(path, name)
         await seen("/visits", "visits")
-        if language != "nn":
-            return  # the layout is the same; these pages have the longest words
         await seen("/visits/evacuation", "evacuation")
         await seen("/people?q=park", "people")
         await seen("/screens", "screens")
         await seen("/devices", "devices")
         await page.locator("summary").click()
         await page.locator("#new-name").fill("Nettbrett ved heisen")
-        await page.get_by_role("button", name="Lag ei lenkje").click()
+        await page.get_by_role("button", name="Lag ei lenkje" if language == "nn" else "Make a link").click()
         await seen("", "devices-link")
         await seen("/plugins", "plugins")
         await seen("/tokens", "tokens")

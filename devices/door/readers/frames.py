@@ -29,6 +29,10 @@ UID_BITS = (32, 56, 64, 80)
 """Lengths of a contactless card's own number (ISO 14443-3: 4, 7 and 10 bytes; ISO 15693: 8), which has no parity."""
 
 
+KEYS, KEY_BITS = "0123456789*#", 4
+"""What a keypad sends, by its number."""
+
+
 def card(bits: Sequence[int]) -> str:
     """`card:26:12:3456` of a frame with parity. Raises FrameError."""
     form = FORMATS.get(len(bits))
@@ -55,14 +59,14 @@ def bits_of(data: bytes, length: int) -> list[int]:
 
 def key(bits: Sequence[int]) -> str | None:
     """A key of a keypad: 4 bits, or 8 with the complement before them; None when these are no key."""
-    if len(bits) == 8:  # noqa: PLR2004
-        if any(first == second for first, second in zip(bits[:4], bits[4:], strict=True)):
+    if len(bits) == 2 * KEY_BITS:
+        if any(first == second for first, second in zip(bits[:KEY_BITS], bits[KEY_BITS:], strict=True)):
             return None
-        bits = bits[4:]
-    if len(bits) != 4:  # noqa: PLR2004
+        bits = bits[KEY_BITS:]
+    if len(bits) != KEY_BITS:
         return None
     number = _number(bits)
-    return "0123456789*#"[number] if number < 12 else None  # noqa: PLR2004
+    return KEYS[number] if number < len(KEYS) else None
 
 
 def _number(bits: Sequence[int]) -> int:

@@ -78,7 +78,7 @@ class OsdpLine:
             return
         self._process = process
         assert process.stdin is not None  # noqa: S101 (both are pipes)
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None  # noqa: S101 (both are pipes)
         for pipe in (process.stdin, process.stdout):
             os.set_blocking(pipe.fileno(), False)
         os.write(process.stdin.fileno(), _line(self._plan))

@@ -44,7 +44,7 @@ BEEPS: dict[str, tuple[int, int, int]] = {"granted": (2, 1, 1), "denied": (1, 1,
 """Tenths of a second on and off, and how often."""
 
 
-class Line(osdp.Channel):  # type: ignore[misc]
+class Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
     """The bytes. A line that is gone is opened again; until then nothing comes and nothing goes."""
 
     def __init__(self, port: str, baud: int) -> None:
