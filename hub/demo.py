@@ -20,6 +20,8 @@ from pydantic import Field
 
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Id
+from hub.demo_requests import ApiRequest, ask_once
+from hub.devices import Place
 from hub.hookspecs import Role
 from hub.hub import Hub
 from hub.settings import Configuration, Section, read_section
@@ -51,7 +53,7 @@ class DemoDevice(Section):
     id: Id
     kind: Id
     name: str
-    place: str = ""
+    place: Place | str = ""
     program: list[str] = Field(default_factory=list, description="arguments to this Python: a process of its own")
 
 
@@ -76,6 +78,12 @@ class DemoFile(Section):
     devices: list[DemoDevice]
     gateways: list[DemoGateway] = Field(default_factory=list)
     programs: list[list[str]] = Field(default_factory=list)
+
+
+class DemoRequests(Section):
+    """`requests.yaml`: what the hub's own API is asked once, when the town hall is new."""
+
+    requests: list[ApiRequest]
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,8 @@ class Demo:
             await self._enrol(device)
         for gateway in self._file.gateways:
             await self._admit(gateway)
+        wanted = read_section(shipped("demo/requests.yaml"), DemoRequests)
+        await ask_once(self._hub, wanted.requests, self._folder / "furnished")
 
     def links(self) -> list[tuple[str, str]]:
         """Name and link of each device that is a page."""
@@ -179,7 +189,11 @@ class Demo:
                     await process.wait()
 
     async def _start(self, arguments: list[str], **values: str) -> asyncio.subprocess.Process:
-        values |= {"data": str(self._hub.settings.data), **{k: str(v) for k, v in vars(self._ports).items()}}
+        values |= {
+            "data": str(self._hub.settings.data),
+            "demo": str(shipped("demo")),
+            **{k: str(v) for k, v in vars(self._ports).items()},
+        }
         with (self._folder / f"{values['id'] or 'companions'}.log").open("ab") as output:
             return await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -24,6 +25,7 @@ from devices.door.hardware import Hardware, HardwareError
 from devices.door.identity import EnrolmentError, Identity
 from devices.door.journal import Journal
 from devices.door.pairing import PairingError, keep, pair
+from devices.door.passers import Passers
 from devices.door.readers.config import OsdpPlan
 from devices.door.readers.installing import SECONDS, NotInstalledError, install
 from devices.door.readers.mounting import key_of, mounted
@@ -39,31 +41,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not options.simulate and options.pins is None:
         parser.error("say which pins there are (--pins FILE), or --simulate a door")
+    if options.passers and not options.simulate:
+        parser.error("people come by themselves to a simulated door only: --passers goes with --simulate")
     _log_json_lines()
     try:
         if options.pair and not options.enrolment.exists():
             keep(asyncio.run(pair(options.pair.rstrip("/"), options.ca, _show)), options.enrolment)
         identity = Identity.of(Enrolment.read(options.enrolment))
         pins = Pins.read(options.pins) if options.pins else None
+        seed = options.seed or identity.door
+        passers = Passers.read(options.passers, options.every, seed) if options.passers else None
     except ValidationError as error:
         file = options.pins if error.title == Pins.__name__ else options.enrolment
         log.error("not_started", problem=_mistakes(error), file=str(file))  # noqa: TRY400 (the problem says all)
         return 2
-    except (OSError, EnrolmentError, PairingError) as error:
+    except (OSError, ValueError, EnrolmentError, PairingError) as error:
         log.error("not_started", problem=str(error))  # noqa: TRY400 (the problem says all)
         return 2
     state = options.state or _default_state(options.enrolment, identity.door)
     try:
         if options.install_reader:
             return asyncio.run(_install(options.install_reader, pins, state))
-        asyncio.run(_serve(identity, pins, state, options))
+        asyncio.run(_serve(identity, pins, state, options, passers))
     except (HardwareError, OSError, sqlite3.Error) as error:
         log.error("not_started", problem=str(error), state=str(state))  # noqa: TRY400 (the problem says all)
         return 2
     return 0
 
 
-async def _serve(identity: Identity, pins: Pins | None, state: Path, options: argparse.Namespace) -> None:
+async def _serve(
+    identity: Identity, pins: Pins | None, state: Path, options: argparse.Namespace, passers: Passers | None
+) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -76,8 +84,13 @@ async def _serve(identity: Identity, pins: Pins | None, state: Path, options: ar
         assert pins is not None  # noqa: S101 (the arguments were checked)
         hardware, by_words = GpioDoor(pins), None
     if options.exit_with_parent:
-        watch_parent(stop.set, lambda line: _told(hardware, by_words, line))
-    await Controller(identity, hardware, Journal(state), readers).run(stop)
+        watch_parent(stop.set, partial(_told, hardware, by_words))
+    told = partial(_told, hardware, by_words)
+    async with asyncio.TaskGroup() as group:
+        coming = group.create_task(passers.come(told), name="passers") if passers else None
+        await Controller(identity, hardware, Journal(state), readers).run(stop)
+        if coming is not None:
+            coming.cancel()
 
 
 def _told(hardware: Hardware, reader: SimulatedReader | None, line: str) -> None:
@@ -123,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
         "--install-reader", metavar="NAME", help="load its key into a new OSDP reader, and end (docs/doors.md)"
     )
     parser.add_argument("--seed", help="of the simulated door; its own id unless given")
+    parser.add_argument(
+        "--passers",
+        type=Path,
+        metavar="FILE",
+        help="people who come to a simulated door, one on each line (docs/doors.md)",
+    )
+    parser.add_argument("--every", type=float, default=60, metavar="SECONDS", help="between two of them, on average")
     parser.add_argument(
         "--exit-with-parent",
         action="store_true",

@@ -23,9 +23,11 @@ from plugins.locks.mqtt import Doors
 from plugins.locks.passes import Passes
 from plugins.locks.permissions import Permissions
 from plugins.locks.plans import Plans
+from plugins.locks.plans_api import PlanApi
 from plugins.locks.reports import Reports
 from plugins.locks.rules_api import RuleApi
 from plugins.locks.service import Locks
+from plugins.locks.settings_api import SettingsApi
 from plugins.locks.signing import Signer
 from plugins.locks.standing import Standing
 from plugins.locks.web.door import DoorPage
@@ -93,6 +95,8 @@ class Plugin:
         DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors)
         AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions)
         RuleApi(self.context, self.access)
+        SettingsApi(self.context, self.access)
+        PlanApi(self.context, self.plans)
         DoorApi(self.context, self.permissions, self.locks, self.standing, self.alarms)
 
     @hookimpl

@@ -1,0 +1,54 @@
+"""What the demo's town hall is furnished with: requests to the hub's own API, as any program could make them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Literal
+
+import aiohttp
+
+from hub.api.operations import PREFIX
+from hub.api.scopes import scopes_of
+from hub.hub import Hub
+from hub.settings import Section
+
+PATIENCE_SECONDS = 20.0
+AGAIN_SECONDS = 0.2
+NOT_YET = frozenset({404, 422})
+"""Answers that may be others when the hub has read its directory."""
+
+
+class DemoRequestError(Exception):
+    """The hub does not take a request of the demo; the text says which, and what it answered."""
+
+
+class ApiRequest(Section):
+    method: Literal["POST", "PUT"]
+    path: str
+    body: dict[str, Any]
+
+
+async def ask_once(hub: Hub, requests: list[ApiRequest], done: Path) -> None:
+    """All, in their order, unless `done` says that it was so at an earlier start. Raises DemoRequestError."""
+    if done.exists():
+        return
+    token, secret = await hub.tokens.make("demo", frozenset(scopes_of(hub.operations())), "demo")
+    headers = {"Authorization": f"Bearer {secret}", "If-Match": "*"}
+    try:
+        async with aiohttp.ClientSession(f"{hub.settings.web.address}{PREFIX}/", headers=headers) as api:
+            for request in requests:
+                await _ask(api, request)
+    finally:
+        await hub.tokens.revoke(token.id, "demo")
+    done.touch()
+
+
+async def _ask(api: aiohttp.ClientSession, request: ApiRequest) -> None:
+    end = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    while True:
+        async with api.request(request.method, request.path.removeprefix("/"), json=request.body) as answer:
+            if answer.ok:
+                return
+            said = await answer.text()
+        if answer.status not in NOT_YET or asyncio.get_running_loop().time() > end:
+            raise DemoRequestError(f"{request.method} {request.path}: {said}")
+        await asyncio.sleep(AGAIN_SECONDS)

@@ -1,0 +1,54 @@
+"""A door's habits, for programs: opening schedule, how long it opens, what it does alone, anti-passback, sluices."""
+
+from typing import Any
+
+from devices.contract import door
+from hub.api.operations import Call, Document, Nothing, Request, found
+from hub.api.problems import FieldError, ProblemError
+from hub.plugin import Context
+from plugins.locks.access import Access
+from plugins.locks.api import DoorPath
+from plugins.locks.models import DoorSettings, UnknownDoorError
+
+
+class SettingsRequest(DoorSettings, Request):
+    """All of a door's habits; what is left out is as with a new door."""
+
+
+class SettingsDocument(DoorSettings, Document):
+    """A door's habits."""
+
+
+class SettingsApi:
+    def __init__(self, context: Context, access: Access) -> None:
+        self._context = context
+        self._access = access
+        path = "/doors/{door}/settings"
+        one: dict[str, Any] = {"answer": SettingsDocument, "parameters": DoorPath}
+        look: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
+        make: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}}
+        context.api.offer("GET", path, self.settings, summary="A door's habits", **one, **look)
+        context.api.offer("PUT", path, self.change, summary="Set a door's habits", body=SettingsRequest, **one, **make)
+
+    async def settings(self, call: Call[DoorPath, Nothing, Nothing]) -> SettingsDocument:
+        return self._document(call.path.door)
+
+    async def change(self, call: Call[DoorPath, Nothing, SettingsRequest]) -> SettingsDocument:
+        other = call.body.interlock_with
+        if other is not None and (other == call.path.door or not self._is_door(other)):
+            wrong = FieldError(at="body/interlock_with", detail="no such other door")
+            raise ProblemError("invalid", "Look at `errors`.", errors=[wrong])
+        settings = DoorSettings.model_validate(call.body.model_dump())
+        try:
+            await self._access.keep_settings(call.path.door, settings, call.caller.name)
+        except UnknownDoorError:
+            raise ProblemError("not-found", "There is no such door.") from None
+        return self._document(call.path.door)
+
+    def _document(self, door_id: str) -> SettingsDocument:
+        found(door_id if self._is_door(door_id) else None, "such door")
+        return SettingsDocument.model_validate(self._access.settings_of(door_id).model_dump())
+
+    def _is_door(self, door_id: str) -> bool:
+        device = self._context.devices.get(door_id)
+        return device is not None and device.kind == door.KIND
