@@ -85,7 +85,19 @@ async def prepared(settings: dict[str, Any], tmp_path: Path) -> AsyncIterator[Pr
             for name in ("Alle", "Kveld"):
                 rule = {"name": name, "who": {"everybody": True}, "where": {"everywhere": True}}
                 assert (await api.post("access-rules", json=rule)).status == 201
-            names = ("access-rules", "visits", "people", "notices", "devices", "tokens", "entities", "found-devices")
+                plan = {"name": name, "picture": '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"/>'}
+                assert (await api.post("door-plans", json=plan)).status == 201
+            names = (
+                "access-rules",
+                "door-plans",
+                "visits",
+                "people",
+                "notices",
+                "devices",
+                "tokens",
+                "entities",
+                "found-devices",
+            )
             ids = {name.removesuffix("s"): await _items(api, name) for name in names}
         yield Prepared(process.address, all_scopes, no_scope, ids)
     finally:
@@ -105,9 +117,10 @@ async def test_no_request_finds_a_fault(prepared: Prepared, scopes: str, tmp_pat
         "device": prepared.ids["device"] + prepared.ids["found-device"],
         "account": ["gate"],
         "rule": prepared.ids["access-rule"],
+        "plan": prepared.ids["door-plan"],
         "plugin": ["notify"],  # it may be switched off and on
     }
-    del known["entitie"], known["access-rule"]
+    del known["entitie"], known["access-rule"], known["door-plan"]
     dictionaries = "".join(f"[dictionaries.{name}]\nvalues = {json.dumps(ids)}\n" for name, ids in known.items())
     bound = "".join(f'"path.{name}" = {{dictionary = "{name}", probability = 0.7}}\n' for name in known)
     own = (ROOT / "tests" / "schemathesis.toml").read_text()

@@ -67,12 +67,16 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 """A date and time with a zone (RFC 3339); pydantic alone would take a number for one too."""
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
+    """3.0 as 3, and everything else as it is."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-"""A whole number in a body: for JSON, 3.0 is one too."""
+Whole = Annotated[int, BeforeValidator(whole)]
+"""A whole number in a body: for JSON, 3.0 is one too.
+
+The limits of one that may also be null stand before `whole` in an Annotated of its own, else the schema has none.
+"""
 
 
 class Nothing(Query):

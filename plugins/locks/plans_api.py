@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract import door
 from devices.contract.messages import Id, clean
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
 from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
 from plugins.locks.api import DoorPath
@@ -23,7 +23,7 @@ class NewPlan(Request):
     """A picture of a floor."""
 
     name: Called
-    picture: str = Field(min_length=1, max_length=MOST_BYTES, description="SVG, with a viewBox or a size")
+    picture: str = Field(min_length=1, description=f"SVG of at most {MOST_BYTES // 1000} kB, with a viewBox or a size")
 
 
 class PlanDocument(Document):
@@ -58,7 +58,7 @@ class WholePlan(PlanDocument):
 class Place(Request):
     """A point outside the picture is moved to its edge."""
 
-    plan: int = Field(ge=1, le=2**31 - 1)
+    plan: Whole = Field(ge=1, le=2**31 - 1)
     x: float = Field(ge=0, le=1e6)
     y: float = Field(ge=0, le=1e6)
 

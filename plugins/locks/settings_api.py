@@ -34,6 +34,7 @@ class SettingsApi:
         return self._document(call.path.door)
 
     async def change(self, call: Call[DoorPath, Nothing, SettingsRequest]) -> SettingsDocument:
+        found(call.path.door if self._is_door(call.path.door) else None, "such door")
         other = call.body.interlock_with
         if other is not None and (other == call.path.door or not self._is_door(other)):
             wrong = FieldError(at="body/interlock_with", detail="no such other door")

@@ -2,9 +2,9 @@
 
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Base64Bytes, Field
+from pydantic import Base64Bytes, BeforeValidator, Field
 
 from devices.contract.messages import Text
 from hub.api.operations import (
@@ -17,9 +17,9 @@ from hub.api.operations import (
     PageQuery,
     Query,
     Request,
-    Whole,
     found,
     page_of,
+    whole,
 )
 from hub.api.problems import FieldError, ProblemError
 from hub.entities.commands import NotAllowedError, UnreachableError
@@ -127,7 +127,9 @@ class Given(Document):
 
 
 class Keep(Request):
-    days: Whole | None = Field(ge=0, le=MOST_DAYS, description="null: as long as the others'; 0: not at all")
+    days: Annotated[int, Field(ge=0, le=MOST_DAYS), BeforeValidator(whole)] | None = Field(
+        description="null: as long as the others'; 0: not at all"
+    )
 
 
 class KeptDocument(Document):
