@@ -17,7 +17,7 @@ from plugins.locks import hub_key_rows, service
 from plugins.locks.models import DoorSettings, HubKeyError
 from plugins.locks.signing import SigningError
 from plugins.locks.tables import access_list
-from tests.api_client import PASSWORD, browser
+from tests.api_client import PASSWORD, browser, problem, program
 from tests.conftest import running_hub, until
 from tests.door.door_process import DoorProcess
 from tests.test_access import locks
@@ -190,6 +190,26 @@ async def test_the_page(one_store: dict[str, Any], tmp_path: Path) -> None:
         assert [one.id for one in locks(hub).hub_keys.kept] == [SECOND]
         async with browser(hub, "caretaker") as caretaker:
             assert (await sent(caretaker, "/hub-keys"))[0] == 403
+
+
+async def test_by_the_api(one_store: dict[str, Any], tmp_path: Path) -> None:
+    async with running_hub(one_store, tmp_path) as hub, program(hub) as api:
+        door = await a_door(hub, tmp_path)
+        (first,) = (await (await api.get("hub-keys")).json())["items"]
+        assert first["id"] == FIRST
+        await door.stop()
+        made = await api.post("hub-keys")
+        assert made.status == 201
+        coming = await made.json()
+        assert (coming["id"], coming["unaware"]) == (SECOND, ["door-1"])
+        assert await problem(await api.post("hub-keys")) == "conflict"
+        assert await problem(await api.post(f"hub-keys/{SECOND}/end")) == "conflict"
+        assert (await api.post(f"hub-keys/{FIRST}/end")).status == 204
+        (only,) = (await (await api.get("hub-keys")).json())["items"]
+        assert (only["id"], only["unaware"]) == (SECOND, [])
+    async with running_hub(one_store, tmp_path) as hub, browser(hub, "caretaker") as caretaker:
+        assert await problem(await caretaker.get("hub-keys")) == "forbidden"
+        assert await problem(await caretaker.post("hub-keys")) == "forbidden"
 
 
 async def test_two_that_ask_for_the_first_key_get_one(hub: Hub) -> None:

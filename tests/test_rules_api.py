@@ -95,3 +95,28 @@ async def test_a_card_is_added_and_nobody_can_read_its_number_again(hub: Hub, do
         assert error == {"at": "body/card", "detail": "26 bits hold a facility code up to 255 and a number up to 65535"}
     await door.list_with(lambda _: door.credential(LOST))
     assert (await door.show(LOST)).verb == "pulse"
+
+
+async def test_a_card_is_lost_found_and_named_for_a_lockdown(hub: Hub, door: DoorClient) -> None:
+    wanted = {"card": {"bits": 26, "facility": 12, "number": 777}, "person": person(hub, "Kari"), "label": "nytt"}
+    async with program(hub) as api:
+        ref = (await (await api.post("credentials", json=wanted)).json())["ref"]
+        ended = await (await api.post(f"credentials/{ref}/end", json={"why": "lost"})).json()
+        assert ended["ended_at"]
+        assert ended["ended_why"] == "lost"
+        assert await problem(await api.post(f"credentials/{ref}/end", json={"why": "lost"})) == "not-found"
+        assert await problem(await api.post(f"credentials/{ref}/lockdown", json={"opens": True})) == "not-found"
+        (lost,) = (await (await api.get("credentials", params={"ended": "true"})).json())["items"]
+        assert lost == ended
+
+        found = await (await api.post(f"credentials/{ref}/restore")).json()
+        assert (found["ref"], found["ended_at"]) == (ref, None)
+        assert await problem(await api.post(f"credentials/{ref}/restore")) == "not-found"
+        named = await (await api.post(f"credentials/{ref}/lockdown", json={"opens": True})).json()
+        assert named["in_lockdown"]
+        assert (await api.post("lockdown", json={"is_on": True})).status == 200
+        assert (await door.show(LOST)).verb == "pulse"
+
+        await api.post(f"credentials/{ref}/end", json={"why": "returned"})
+        assert (await api.post("credentials", json=wanted)).status == 201
+        assert await problem(await api.post(f"credentials/{ref}/restore")) == "conflict"

@@ -15,6 +15,7 @@ from plugins.locks.enrolling import enrol_door
 from plugins.locks.found import FoundLocks
 from plugins.locks.heard import Heard
 from plugins.locks.hub_keys import HubKeys
+from plugins.locks.hub_keys_api import HubKeyApi
 from plugins.locks.keys import credential_key
 from plugins.locks.lists import Lists
 from plugins.locks.lockdowns import Lockdowns
@@ -97,6 +98,7 @@ class Plugin:
         RuleApi(self.context, self.access)
         SettingsApi(self.context, self.access)
         PlanApi(self.context, self.plans)
+        HubKeyApi(self.context, self.hub_keys)
         DoorApi(self.context, self.permissions, self.locks, self.standing, self.alarms)
 
     @hookimpl

@@ -175,10 +175,12 @@ class Access:
                 continue
             return digits
 
-    async def end_credential(self, ref: str, why: str, actor: str) -> None:
-        """Lost or handed in: gone here at once, and from every door's list. Raises UnknownCredentialError."""
-        if not await self.written(lambda connection: access_rows.end_credential(connection, ref, why, actor)):
+    async def end_credential(self, ref: str, why: str, actor: str) -> datetime:
+        """Lost or handed in: gone here and from every door's list; since when. Raises UnknownCredentialError."""
+        at = await self.written(lambda connection: access_rows.end_credential(connection, ref, why, actor))
+        if at is None:
             raise UnknownCredentialError(ref)
+        return at
 
     async def restore_credential(self, ref: str, actor: str) -> None:
         """What was lost is found. Raises UnknownCredentialError, or KnownCredentialError when somebody else has it."""

@@ -1,5 +1,6 @@
 """Holding doors open, locking and shutting them down, and credentials that are lost, for programs."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,15 @@ from hub.plugin import Context
 from plugins.locks.access import Access
 from plugins.locks.api import RETRY_SECONDS, DoorPath, PulseResult, Reason, must_reach
 from plugins.locks.lockdowns import Lockdowns
-from plugins.locks.models import Credential, KnownCredentialError, Order, Result, TooManyCommandsError, UnknownDoorError
+from plugins.locks.models import (
+    Credential,
+    KnownCredentialError,
+    Order,
+    Result,
+    TooManyCommandsError,
+    UnknownCredentialError,
+    UnknownDoorError,
+)
 from plugins.locks.permissions import Permissions
 from plugins.locks.service import Locks
 
@@ -73,6 +82,12 @@ class CredentialDocument(Document):
     first: datetime | None
     until: datetime | None
     made_at: datetime
+    ended_at: datetime | None = Field(description="null: it counts")
+    ended_why: str | None
+
+
+class CredentialQuery(PageQuery):
+    ended: bool = Field(default=False, description="the latest cards that were lost or handed in, instead")
 
 
 class CredentialPage(Page[CredentialDocument]):
@@ -104,6 +119,10 @@ class NewCard(Request):
 
 class Ending(Request):
     why: Literal["lost", "returned"]
+
+
+class InLockdown(Request):
+    opens: bool = Field(description="also doors that are shut down")
 
 
 class AccessApi:
@@ -155,7 +174,7 @@ class AccessApi:
             self.credentials,
             summary="Cards and PINs, as pseudonyms",
             answer=CredentialPage,
-            query=PageQuery,
+            query=CredentialQuery,
             is_personal=True,
             scope="credentials:read",
             **keys,
@@ -182,6 +201,30 @@ class AccessApi:
             answer=CredentialDocument,
             parameters=CredentialPath,
             body=Ending,
+            is_personal=True,
+            scope="credentials:write",
+            **keys,
+        )
+        api.offer(
+            "POST",
+            "/credentials/{credential}/restore",
+            self.restore,
+            summary="What was lost is found: it opens doors again",
+            answer=CredentialDocument,
+            parameters=CredentialPath,
+            problems=("conflict",),
+            is_personal=True,
+            scope="credentials:write",
+            **keys,
+        )
+        api.offer(
+            "POST",
+            "/credentials/{credential}/lockdown",
+            self.name_for_lockdown,
+            summary="Whether it opens doors that are shut down",
+            answer=CredentialDocument,
+            parameters=CredentialPath,
+            body=InLockdown,
             is_personal=True,
             scope="credentials:write",
             **keys,
@@ -214,8 +257,9 @@ class AccessApi:
         part, following = page_of(await self._lockdowns.current(), lambda one: f"zone {one.zone}", call.query)
         return LockdownPage(items=[LockdownDocument.model_validate(one) for one in part], next=following)
 
-    async def credentials(self, call: Call[Nothing, PageQuery, Nothing]) -> CredentialPage:
-        part, following = page_of(self._access.kept.credentials, lambda one: one.ref, call.query)
+    async def credentials(self, call: Call[Nothing, CredentialQuery, Nothing]) -> CredentialPage:
+        shown = await self._access.lately_ended() if call.query.ended else self._access.kept.credentials
+        part, following = page_of(shown, lambda one: one.ref, call.query)
         return CredentialPage(items=[CredentialDocument.model_validate(one) for one in part], next=following)
 
     async def add(self, call: Call[Nothing, Nothing, NewCard]) -> CredentialDocument:
@@ -235,12 +279,32 @@ class AccessApi:
             raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
         except KnownCredentialError:
             raise ProblemError("conflict", "Somebody has this card already.") from None
-        return CredentialDocument.model_validate(next(one for one in access.kept.credentials if one.ref == ref))
+        return CredentialDocument.model_validate(self._found(ref))
 
     async def end(self, call: Call[CredentialPath, Nothing, Ending]) -> CredentialDocument:
-        one: Credential = found(
-            next((one for one in self._access.kept.credentials if one.ref == call.path.credential), None),
-            "such credential",
-        )
-        await self._access.end_credential(one.ref, call.body.why, call.caller.name)
-        return CredentialDocument.model_validate(one)
+        one = self._found(call.path.credential)
+        try:
+            at = await self._access.end_credential(one.ref, call.body.why, call.caller.name)
+        except UnknownCredentialError:
+            raise ProblemError("not-found", "There is no such credential.") from None
+        return CredentialDocument.model_validate(replace(one, ended_at=at, ended_why=call.body.why))
+
+    async def restore(self, call: Call[CredentialPath, Nothing, Nothing]) -> CredentialDocument:
+        try:
+            await self._access.restore_credential(call.path.credential, call.caller.name)
+        except UnknownCredentialError:
+            raise ProblemError("not-found", "There is no such card that was lost or handed in.") from None
+        except KnownCredentialError:
+            raise ProblemError("conflict", "Somebody else has this card now.") from None
+        return CredentialDocument.model_validate(self._found(call.path.credential))
+
+    async def name_for_lockdown(self, call: Call[CredentialPath, Nothing, InLockdown]) -> CredentialDocument:
+        ref = self._found(call.path.credential).ref
+        try:
+            await self._access.name_for_lockdown(ref, call.caller.name, opens=call.body.opens)
+        except UnknownCredentialError:
+            raise ProblemError("not-found", "There is no such credential.") from None
+        return CredentialDocument.model_validate(self._found(ref))
+
+    def _found(self, ref: str) -> Credential:
+        return found(next((one for one in self._access.kept.credentials if one.ref == ref), None), "such credential")

@@ -99,15 +99,18 @@ def add_credential(connection: Connection, one: Credential, actor: str) -> None:
     audit.record(connection, actor, "credential.added", one.ref, {"kind": one.kind, "person": one.person})
 
 
-def end_credential(connection: Connection, ref: str, why: str, actor: str) -> bool:
+def end_credential(connection: Connection, ref: str, why: str, actor: str) -> datetime | None:
+    """Since when; None when there is none of this name that counts."""
+    at = now()
     done = connection.execute(
         update(credential)
         .where(credential.c.ref == ref, credential.c.ended_at.is_(None))
-        .values(ended_at=now(), ended_why=why)
+        .values(ended_at=at, ended_why=why)
     )
-    if done.rowcount:
-        audit.record(connection, actor, "credential.ended", ref, {"why": why})
-    return bool(done.rowcount)
+    if not done.rowcount:
+        return None
+    audit.record(connection, actor, "credential.ended", ref, {"why": why})
+    return at
 
 
 def restore_credential(connection: Connection, ref: str, actor: str) -> bool:
