@@ -15,11 +15,13 @@ from sqlalchemy import select
 from devices.access.credentials import fingerprint
 from devices.access.passes import PREFIX, Pass
 from devices.access.times import Times, Weekly
+from devices.contract import door as contract
 from hub import audit
 from hub.devices import Place
 from hub.hub import Hub
 from hub.store import now
-from plugins.locks import Plugin
+from plugins.locks import Plugin, rows
+from plugins.locks.heard import Heard
 from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError, Order, Where, Who
 from plugins.locks.signing import SigningError
 from plugins.locks.tables import command as command_table
@@ -290,6 +292,25 @@ async def test_events_are_taken_in_order_and_what_is_missing_is_told(hub: Hub, d
     await door.receipt_of(door.event(1, "started", id="1-1-m2"))
     assert {"journal_rewound", "journal_anew"} <= set(await kinds())
     assert ("hub", "door.events_missing") in await actions(hub)
+
+
+async def test_where_a_doors_journal_stands_is_kept_as_it_came(hub: Hub, door: DoorClient) -> None:
+    """The first state and the first events come in one breath; else an alarm that is false at the next start."""
+    plugin = locks(hub)
+    await until(lambda: plugin.standing.of("door-1").lock == "locked")
+    await hub.store.write(lambda connection: rows.keep_last_event(connection, "door-1", "", 0))
+    plugin.reports._journals.clear()
+    await plugin.reports.load()
+    heard = Heard(plugin.standing, plugin.locks, plugin.reports, plugin.answers)
+    state = contract.State(
+        door="door-1", boot=9, seq=1, lock="unlocked", contact="open", sent_at=now(), mark="m9", newest=0
+    )
+    events = [
+        contract.Event(id=f"9-{n}", door="door-1", kind="exit_button", n=n, happened_at=now(), count=1) for n in (1, 2)
+    ]
+    await asyncio.gather(heard.state(state), *(heard.event(one) for one in events))
+    position = (await hub.store.read(rows.doors))["door-1"]
+    assert (position.mark, position.last_event) == ("m9", 2)
 
 
 async def test_a_shown_card_that_is_played_again_is_not_answered_again(hub: Hub, door: DoorClient) -> None:

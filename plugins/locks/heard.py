@@ -25,9 +25,9 @@ class Heard:
         if not self._standing.note(state):
             return
         finding = self._reports.compare(state)  # before any wait: events that came after it are not its affair
-        await self._standing.keep(state)
         if finding is not None:
-            await self._reports.keep(finding)
+            await self._reports.keep(finding)  # at once: an event that follows writes later, and further on
+        await self._standing.keep(state)
 
     async def outcome(self, outcome: door.Outcome) -> None:
         await self._locks.outcome(outcome)
