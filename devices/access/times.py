@@ -61,15 +61,15 @@ class OtherDay(Message):
     """One date on which other hours hold than the week's; none: not at all."""
 
     on: Day
-    hours: tuple[Hours, ...] = ()
+    hours: tuple[Hours, ...] = Field(default=(), max_length=10)
 
 
 class Times(Message):
     """Without any weekly span it holds always, but for holidays and exceptions."""
 
-    weekly: tuple[Weekly, ...] = ()
+    weekly: tuple[Weekly, ...] = Field(default=(), max_length=50)
     on_holidays: Literal["as_usual", "never"] = "as_usual"
-    exceptions: tuple[OtherDay, ...] = ()
+    exceptions: tuple[OtherDay, ...] = Field(default=(), max_length=400)
     first: Day | None = Field(default=None, description="the first day")
     last: Day | None = Field(default=None, description="the last day, included")
 

@@ -48,17 +48,34 @@ function listen(): void {
   });
 }
 
-/** A form with `data-confirm` asks first; one with `data-busy` shows that it works and is sent once. */
+/** What a form, or the button that sends it, asks first: `{choice}` is what its list shows as chosen. */
+function question(form: HTMLFormElement, button: HTMLElement | null): string | undefined {
+  const chosen = form.querySelector("select")?.selectedOptions[0]?.text ?? "";
+  return (button?.dataset.confirm ?? form.dataset.confirm)?.replace("{choice}", chosen);
+}
+
+/** Seconds that are left, in the button: somebody is on the way to a reader with a card. */
+function countDown(button: HTMLElement, seconds: number): void {
+  button.textContent = String(seconds);
+  if (seconds > 0) setTimeout(() => countDown(button, seconds - 1), 1000);
+}
+
+/** A form or button with `data-confirm` asks first; a form with `data-busy` shows that it works and is sent once. */
 document.addEventListener("submit", (event) => {
   const form = event.target as HTMLFormElement;
-  if (form.dataset.confirm && !window.confirm(form.dataset.confirm)) event.preventDefault();
+  const button = event.submitter;
+  const asked = question(form, button);
+  if (asked && !window.confirm(asked)) event.preventDefault();
   else if (form.dataset.busy !== undefined) {
-    for (const button of form.querySelectorAll("button")) button.setAttribute("aria-busy", "true");
+    for (const one of form.querySelectorAll("button")) one.setAttribute("aria-busy", "true");
+    if (button?.dataset.seconds) setTimeout(() => countDown(button, Number(button.dataset.seconds)));
   }
 });
 
 document.addEventListener("click", (event) => {
-  if ((event.target as Element).closest("[data-print]")) window.print();
+  const pressed = event.target as Element;
+  if (pressed.closest("[data-print]")) window.print();
+  if (pressed.closest("[data-back]")) history.back();
 });
 
 if (document.body.dataset.session !== undefined) listen();

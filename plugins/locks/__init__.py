@@ -91,7 +91,7 @@ class Plugin:
         RulePages(self.context, self.access)
         KeyPages(self.context, self.settings, self.access, self.answers, self.log, doors)
         HubKeyPages(self.context, self.hub_keys)
-        PassPages(self.context, self.access, self.passes)
+        PassPages(self.context, self.access, self.passes, self.permissions)
         PlanPages(self.context, self.plans, self.locks, doors)
         DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors)
         AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions)

@@ -17,13 +17,14 @@ from devices.access.lists import DoorAccess
 from devices.contract import door
 from devices.contract.messages import new_id
 from hub.hookspecs import Person, employees
-from hub.plugin import Context
+from hub.plugin import N_, Context
 from hub.store import now
 from plugins.locks import access_rows, compiling, foreseeing
 from plugins.locks.compiling import Kept
 from plugins.locks.config import Settings
 from plugins.locks.foreseeing import Change, Foreseen
 from plugins.locks.keys import new_pin
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import (
     AccessRule,
     Credential,
@@ -46,6 +47,7 @@ class Access:
 
     def __init__(self, context: Context, settings: Settings, key: bytes) -> None:
         self.changed = asyncio.Event()
+        self._foreseeing = asyncio.Lock()
         self.kept = Kept([], [], {}, {}, {}, [], [], 0)
         self.roll: dict[str, Listed] = {}
         self.names: dict[str, Person] = {}
@@ -92,7 +94,8 @@ class Access:
         monday = (local - timedelta(days=local.weekday()) + timedelta(days=7)).replace(hour=0, minute=0)
         zones = {one.id: one.where.zone for one in self._context.devices.of_kind(door.KIND)}
         days = norwegian_holidays(*_years(local))
-        return await asyncio.to_thread(foreseeing.changes, self.kept, after, zones, monday, days)
+        async with self._foreseeing:  # one at a time: it takes a second with many rules
+            return await asyncio.to_thread(foreseeing.changes, self.kept, after, zones, monday, days)
 
     def of(self, door_id: str) -> DoorAccess:
         """What the hub itself decides by: it runs out never. Raises UnknownDoorError."""
@@ -141,7 +144,10 @@ class Access:
             raise UnknownRuleError(number)
 
     async def keep_settings(self, door_id: str, settings: DoorSettings, actor: str) -> None:
-        """Raises UnknownDoorError."""
+        """Raises UnknownDoorError, or MistakeError when the other door of the sluice is none."""
+        other = self._context.devices.get(settings.interlock_with) if settings.interlock_with else None
+        if settings.interlock_with and (other is None or other.kind != door.KIND or other.id == door_id):
+            raise MistakeError(N_("The other door of the sluice is no other door."))
         if not await self.written(lambda connection: access_rows.keep_settings(connection, door_id, settings, actor)):
             raise UnknownDoorError(door_id)
 
@@ -165,12 +171,11 @@ class Access:
     async def give_pin(self, person: str, actor: str, *, opens_alone: bool, is_duress: bool = False) -> str:
         """A new PIN instead of the old one, in digits: shown once, kept nowhere."""
         kind = "duress" if is_duress else "pin"
-        old = next((one.ref for one in self.kept.credentials if (one.person, one.kind) == (person, kind)), None)
         while True:
             digits = new_pin()
             one = _credential(kind, fingerprint(self.key, pin(digits)), person, "", opens_alone=opens_alone)
             try:
-                await self._add(one, actor, instead_of=old)
+                await self._add(one, actor, instead_of=(person, kind))
             except KnownCredentialError:
                 continue
             return digits
@@ -197,12 +202,14 @@ class Access:
         """Cards that somebody may find again: the latest that were lost or handed in."""
         return await self._context.store.read(access_rows.lately_ended)
 
-    async def _add(self, one: Credential, actor: str, instead_of: str | None = None) -> str:
+    async def _add(self, one: Credential, actor: str, instead_of: tuple[str, str] | None = None) -> str:
+        """`instead_of` all of this person and kind: only the store knows what somebody else adds meanwhile."""
+
         def write(connection: Connection) -> None:
             if access_rows.has_fingerprint(connection, one.fingerprint):
                 raise KnownCredentialError(one.ref)
-            if instead_of is not None:
-                access_rows.end_credential(connection, instead_of, "replaced", actor)
+            for old in access_rows.living_refs(connection, *instead_of) if instead_of else ():
+                access_rows.end_credential(connection, old, "replaced", actor)
             access_rows.add_credential(connection, one, actor)
 
         await self.written(write)

@@ -190,6 +190,7 @@ class AccessApi:
             location="/credentials",
             problems=("conflict",),
             is_personal=True,
+            asks_again=True,
             scope="credentials:write",
             **keys,
         )
@@ -214,6 +215,7 @@ class AccessApi:
             parameters=CredentialPath,
             problems=("conflict",),
             is_personal=True,
+            asks_again=True,
             scope="credentials:write",
             **keys,
         )
@@ -226,6 +228,7 @@ class AccessApi:
             parameters=CredentialPath,
             body=InLockdown,
             is_personal=True,
+            asks_again=True,
             scope="credentials:write",
             **keys,
         )

@@ -86,6 +86,11 @@ def refs_of(connection: Connection, person_id: str) -> list[str]:
     return list(connection.execute(select(credential.c.ref).where(credential.c.person == person_id)).scalars())
 
 
+def living_refs(connection: Connection, person: str, kind: str) -> list[str]:
+    is_theirs = (credential.c.person == person) & (credential.c.kind == kind) & credential.c.ended_at.is_(None)
+    return list(connection.execute(select(credential.c.ref).where(is_theirs)).scalars())
+
+
 def has_fingerprint(connection: Connection, fingerprint: str) -> bool:
     query = select(credential.c.ref).where(credential.c.fingerprint == fingerprint, credential.c.ended_at.is_(None))
     return connection.execute(query).first() is not None
@@ -171,7 +176,9 @@ def lockdowns(connection: Connection) -> list[Lockdown]:
 
 
 def begin_lockdown(connection: Connection, one: Lockdown) -> None:
-    connection.execute(delete(lockdown).where(lockdown.c.zone == one.zone))
+    """One that stands already stays as it began."""
+    if connection.execute(select(lockdown.c.zone).where(lockdown.c.zone == one.zone)).first() is not None:
+        return
     connection.execute(insert(lockdown), vars(one))
     audit.record(connection, one.actor, "lockdown.began", one.zone or "*", {"reason": one.reason})
 

@@ -4,20 +4,23 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
+from sqlalchemy import Connection
 
 from devices.contract import door
 from devices.contract.messages import Id, clean
-from hub.api.operations import Call, Caller, Document, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
+from hub.api.operations import Call, Caller, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
 from hub.api.problems import ProblemError
-from hub.plugin import Context, Device
+from hub.plugin import Context, Device, audit
+from plugins.locks import rows
 from plugins.locks.alarms import Alarms, UnknownAlarmError
-from plugins.locks.models import Result, Severity, TooManyCommandsError, UnknownDoorError
+from plugins.locks.models import Command, Result, Severity, TooManyCommandsError, UnknownDoorError
 from plugins.locks.permissions import WHOLE_SITE, Permissions
 from plugins.locks.service import Locks
 from plugins.locks.standing import Standing
 
 MOST_REASON = 200
 RETRY_SECONDS = 60
+MOST_PASSAGES = 1000
 
 
 Reason = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=MOST_REASON)]
@@ -78,13 +81,20 @@ class CommandDocument(Document):
     ended_at: datetime | None
     hold_seconds: int | None
     why: str | None = Field(description="of a denial")
-    credential: str | None = Field(
-        description="what was shown at the door, as a pseudonym; null: a person's word, or nobody's"
-    )
 
 
 class CommandPage(Page[CommandDocument]):
     """The latest commands, the newest first."""
+
+
+class PassageDocument(CommandDocument):
+    """What was shown at a door, and what came of it."""
+
+    credential: str | None = Field(description="as a pseudonym; null: nobody's, or the door's log does not tell")
+
+
+class PassagePage(Page[PassageDocument]):
+    """The latest passages and denials, the newest first."""
 
 
 class ReportDocument(Document):
@@ -104,7 +114,7 @@ class ReportPage(Page[ReportDocument]):
 
 
 class AlarmPath(Query):
-    alarm: Whole
+    alarm: int = Field(ge=1, le=2**31 - 1)
 
 
 class AlarmDocument(Document):
@@ -173,6 +183,17 @@ class DoorApi:
             **pages,
             **look,
         )
+        api.offer(
+            "GET",
+            "/door-passages",
+            self.passages,
+            summary="What was shown at doors, for a program that must know by which card; the audit log says who asked",
+            scope="passages:read",
+            roles={"caretaker", "it"},
+            answer=PassagePage,
+            is_personal=True,
+            **pages,
+        )
         api.offer("GET", "/door-alarms", self.alarms, summary="What to look at", answer=AlarmPage, **pages, **look)
         api.offer(
             "POST",
@@ -210,13 +231,20 @@ class DoorApi:
 
     async def commands(self, call: Call[Nothing, PageQuery, Nothing]) -> CommandPage:
         commands, _ = await self._locks.history()
-        part, following = page_of(
-            commands,
-            lambda one: f"{one.asked_at.isoformat(timespec='microseconds')} {one.id}",
-            call.query,
-            newest_first=True,
-        )
+        part, following = page_of(commands, _by_time, call.query, newest_first=True)
         return CommandPage(items=[CommandDocument.model_validate(one) for one in part], next=following)
+
+    async def passages(self, call: Call[Nothing, PageQuery, Nothing]) -> PassagePage:
+        if call.caller.scopes is None:
+            raise ProblemError("forbidden", "For tokens only: people search passages on the console, with a reason.")
+
+        def read(connection: Connection) -> list[Command]:
+            audit.record(connection, call.caller.name, "passages.read", "*")
+            return [one for one in rows.latest_commands(connection, MOST_PASSAGES) if one.actor == rows.AT_READER]
+
+        shown = await self._context.store.write(read)
+        part, following = page_of(shown, _by_time, call.query, newest_first=True)
+        return PassagePage(items=[PassageDocument.model_validate(one) for one in part], next=following)
 
     async def reports(self, call: Call[Nothing, PageQuery, Nothing]) -> ReportPage:
         _, reports = await self._locks.history()
@@ -258,3 +286,7 @@ class DoorApi:
             list_until=state.list_until,
             inputs=list(state.inputs),
         )
+
+
+def _by_time(one: Command) -> str:
+    return f"{one.asked_at.isoformat(timespec='microseconds')} {one.id}"

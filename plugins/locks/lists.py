@@ -99,7 +99,7 @@ class Lists:
         hub_keys = {name: one.encode().hex() for name, one in (await self._hub_keys.believed()).items()}
         whole = AccessList(access=access, key=self._access.key.hex(), hub_keys=hub_keys)
         packed, of_packed = await asyncio.to_thread(credentials.of, frozenset(rule.id for rule in access.rules))
-        digest = _digest(whole, of_packed, key)
+        digest = await asyncio.to_thread(_digest, whole, of_packed, key)
         is_good = latest is not None and latest.has_payload and latest.digest == digest and at_door <= latest.version
         if latest is not None and is_good and not _is_old(latest, lasting, made_at):
             return

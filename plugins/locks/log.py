@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from io import StringIO
 
 from sqlalchemy import Connection
@@ -21,9 +21,12 @@ class Log:
         self._context = context
         self._access = access
 
-    async def of_door(self, door_id: str, before: datetime | None, limit: int) -> list[Entry]:
+    async def of_door(
+        self, door_id: str, before: datetime | None, limit: int, *, without: Collection[str] = ()
+    ) -> list[Entry]:
+        """`without` these kinds of events."""
         return await self._context.store.read(
-            lambda connection: timeline.passages(connection, door=door_id, before=before, limit=limit)
+            lambda connection: timeline.passages(connection, door=door_id, before=before, without=without, limit=limit)
         )
 
     async def owners(self, credentials: Collection[str]) -> dict[str, str]:
@@ -42,25 +45,30 @@ class Log:
 
         return await self._context.store.write(search)
 
-    async def export(self, door_id: str | None, first: datetime, before: datetime, reason: str, actor: str) -> str:
-        """CSV, the oldest first, with pseudonyms and no names. That it was taken, and why, stands in the audit log."""
+    async def export(
+        self, door_id: str | None, first: datetime, before: datetime, reason: str, actor: str, zone: tzinfo
+    ) -> str:
+        """CSV, the oldest first, with pseudonyms and no names; times are those of `zone`.
+
+        That it was taken, and why, stands in the audit log.
+        """
 
         def take(connection: Connection) -> list[Entry]:
             details = {"reason": reason, "first": first.isoformat(), "before": before.isoformat()}
             audit.record(connection, actor, "passages.exported", door_id or "*", details)
             return timeline.passages(connection, door=door_id, first=first, before=before, limit=MOST_EXPORTED)
 
-        return as_csv(reversed(await self._context.store.write(take)))
+        return as_csv(reversed(await self._context.store.write(take)), zone)
 
 
-def as_csv(entries: Iterable[Entry]) -> str:
+def as_csv(entries: Iterable[Entry], zone: tzinfo) -> str:
     out = StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
     for one in entries:
         row = (
-            one.at.isoformat(timespec="seconds"), one.door, one.what, one.result, one.why, one.actor, one.credential,
-            one.reason, one.count, one.audit,
+            one.at.astimezone(zone).isoformat(timespec="seconds"), one.door, one.what, one.result, one.why, one.actor,
+            one.credential, one.reason, one.count, one.audit,
         )  # fmt: skip
         writer.writerow([_plain(value) for value in row])
     return out.getvalue()

@@ -79,7 +79,7 @@ class DoorState:
 
 
 class _Kept(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 Word = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=400)]
@@ -111,7 +111,7 @@ class AccessRule(_Kept):
     """Who may pass which doors when."""
 
     id: int = 0
-    name: str = Field(min_length=1, max_length=80)
+    name: Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=80)]
     who: Who = Who()
     where: Where = Where()
     times: Times = Times()
@@ -123,9 +123,13 @@ class DoorSettings(_Kept):
 
     opening: Opening | None = None
     pulse_ms: int | None = Field(default=None, gt=0, le=MOST_PULSE_MS, description="none: as the configuration says")
-    held_open_seconds: int | None = Field(default=60, ge=5, description="open longer is an alarm; none: never")
+    held_open_seconds: int | None = Field(
+        default=60, ge=5, le=86_400, description="open longer is an alarm; none: never"
+    )
     passback: Literal["off", "soft", "hard"] = "off"
-    leads_to: str = Field(default="", max_length=100, description="the zone behind it, for anti-passback")
+    leads_to: Annotated[str, BeforeValidator(clean), StringConstraints(max_length=100)] = Field(
+        default="", description="the zone behind it, for anti-passback"
+    )
     interlock_with: Id | None = Field(default=None, description="the other door of a sluice")
     offline_hours: int = Field(default=36, ge=0, le=MOST_OFFLINE_HOURS)
     tells_grants: bool = Field(default=True, description="false: by credential only denials and alarms are logged")

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping
 
 from hub.hookspecs import Person
+from hub.plugin import N_
 from plugins.locks.access import Access
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Credential
 
-
-class NoSuchPersonError(ValueError):
-    """Nobody, or more than one, is called so; the text says which."""
+MOST_ALIKE = 5
 
 
 def person_in(text: str, people: Mapping[str, Person]) -> str:
-    """The id of the employee with this id or this whole name. Raises NoSuchPersonError."""
+    """The id of the employee with this id or this whole name. Raises MistakeError."""
     wanted = text.strip()
     if wanted in people:
         return wanted
@@ -20,12 +20,20 @@ def person_in(text: str, people: Mapping[str, Person]) -> str:
     if len(found) == 1:
         return found[0].id
     if found:
-        raise NoSuchPersonError(f"{wanted}: {', '.join(f'{one.id} ({one.unit})' for one in found)}")
-    raise NoSuchPersonError(wanted)
+        ids = ", ".join(f"{one.id} ({one.unit})" for one in found)
+        raise MistakeError(N_("More than one is called %(name)s. Write instead: %(ids)s"), name=wanted, ids=ids)
+    alike = sorted(one.name for one in people.values() if wanted and wanted.casefold() in one.name.casefold())
+    if alike:
+        raise MistakeError(
+            N_("Nobody is called exactly %(name)s. Do you mean: %(names)s?"),
+            name=wanted,
+            names=", ".join(alike[:MOST_ALIKE]),
+        )
+    raise MistakeError(N_("Nobody is called %(name)s."), name=wanted or "?")
 
 
 def people_in(text: str, people: Mapping[str, Person]) -> tuple[str, ...]:
-    """One in each line. Raises NoSuchPersonError."""
+    """One in each line. Raises MistakeError."""
     return tuple(dict.fromkeys(person_in(line, people) for line in text.splitlines() if line.strip()))
 
 

@@ -4,13 +4,14 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from devices.access.passes import PREFIX, Pass, read_pass
+from devices.access.passes import MOST_DOORS, PREFIX, Pass, PassError, read_pass
 from devices.contract.messages import new_id
-from hub.plugin import Context
+from hub.plugin import N_, Context
 from hub.store import now
 from plugins.locks import pass_rows
 from plugins.locks.access import Access
 from plugins.locks.hub_keys import HubKeys
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import UnknownPassError, VisitPass
 
 LONGEST = timedelta(days=31)
@@ -28,16 +29,27 @@ class Passes:
     ) -> tuple[VisitPass, str]:
         """And the text of its QR code, which is kept nowhere.
 
-        Raises ValueError (no door, too many, a time that is past or longer than LONGEST), PassError, SigningError.
+        Raises MistakeError (no door, too many, a time that is past or longer than LONGEST), SigningError.
         """
-        if until <= now() or until - first > LONGEST:
-            raise ValueError(f"a pass ends in the future, and lasts {LONGEST.days} days at most")
+        if not doors:
+            raise MistakeError(N_("Choose at least one door."))
+        if len(doors) > MOST_DOORS:
+            raise MistakeError(N_("A pass is for %(count)s doors at most."), count=MOST_DOORS)
+        if until <= first:
+            raise MistakeError(N_("It ends before it begins."))
+        if until <= now():
+            raise MistakeError(N_("Its end has passed already."))
+        if until - first > LONGEST:
+            raise MistakeError(N_("A pass is good for %(days)s days at most."), days=LONGEST.days)
         key = (await self._hub_keys.current()).id
         made = VisitPass(new_id()[:ID_CHARACTERS], label, tuple(doors), first, until, once, now(), actor, key)
         signs = Pass(
             id=made.id, doors=made.doors, first=int(first.timestamp()), until=int(until.timestamp()), once=once
         )
-        signs.text(key, bytes(64))  # that it fits, before anything is written
+        try:
+            signs.text(key, bytes(64))  # that it fits, before anything is written
+        except PassError:
+            raise MistakeError(N_("So many doors do not fit into one code: choose fewer.")) from None
         content = PREFIX + signs.content()
         sha256 = hashlib.sha256(content).hexdigest()
         await self._access.written(lambda connection: pass_rows.add(connection, made, sha256))

@@ -1,5 +1,6 @@
 """Floor plans: pictures that somebody uploads, and where doors are on them."""
 
+import asyncio
 import re
 from dataclasses import dataclass
 from io import BytesIO
@@ -7,17 +8,15 @@ from xml.etree import ElementTree as ET
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from hub.plugin import Context, audit
+from hub.plugin import N_, Context, audit
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.tables import placed, plan
 
 MOST_BYTES = 900_000
 SVG = "{http://www.w3.org/2000/svg}svg"
-LENGTH = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:px|mm|cm|in|pt|pc)?\s*")
+LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?:px|mm|cm|in|pt|pc)?")
 LARGEST = 1_000_000.0
-
-
-class PlanError(ValueError):
-    """Not a picture that can be a plan; the text says what is expected."""
+NO_SVG = N_("The file is no SVG picture. In the drawing program choose \u201cSave as SVG\u201d.")
 
 
 class UnknownPlanError(LookupError):
@@ -61,8 +60,8 @@ class Plans:
         return str(found)
 
     async def add(self, name: str, picture: bytes, actor: str) -> int:
-        """Its number. Raises PlanError."""
-        width, height = size_of(picture)
+        """Its number. Raises MistakeError for what cannot be a plan."""
+        width, height = await asyncio.to_thread(size_of, picture)
         row = {"name": name, "picture": picture.decode(), "width": width, "height": height}
 
         def write(connection: Connection) -> int:
@@ -114,23 +113,25 @@ class Plans:
 
 
 def size_of(picture: bytes) -> tuple[float, float]:
-    """Width and height of an SVG, from its outermost element. Raises PlanError."""
+    """Width and height of an SVG, from its outermost element. Raises MistakeError."""
     if len(picture) > MOST_BYTES:
-        raise PlanError(f"the picture is larger than {MOST_BYTES // 1000} kB")
+        raise MistakeError(N_("The picture is larger than %(size)s kB."), size=MOST_BYTES // 1000)
+    if b"\0" in picture:  # UTF-16 among them, in which the next look would find nothing
+        raise MistakeError(NO_SVG)
     if b"<!ENTITY" in picture:
-        raise PlanError("the picture has entities of its own: save it as plain SVG")
+        raise MistakeError(N_("The picture has entities of its own: save it as plain SVG."))
     try:
         picture.decode()
         _, root = next(iter(ET.iterparse(BytesIO(picture), events=("start",))))  # noqa: S314 (no entities, one element)
     except (ET.ParseError, UnicodeDecodeError, StopIteration):
-        raise PlanError("this is no SVG in UTF-8") from None
+        raise MistakeError(NO_SVG) from None
     if root.tag != SVG:
-        raise PlanError("this is no SVG")
+        raise MistakeError(NO_SVG)
     parts = (root.get("viewBox") or "").replace(",", " ").split()
     width, height = parts[2:] if len(parts) == 4 else (root.get("width", ""), root.get("height", ""))  # noqa: PLR2004
-    found = [float(match[1]) if (match := LENGTH.fullmatch(text)) else 0.0 for text in (width, height)]
+    found = [float(match[1]) if (match := LENGTH.fullmatch(text.strip())) else 0.0 for text in (width, height)]
     if not all(0 < one <= LARGEST for one in found):
-        raise PlanError("the picture says no size: it needs a viewBox, or width and height")
+        raise MistakeError(N_("The picture says no size: it needs a viewBox, or width and height."))
     return found[0], found[1]
 
 

@@ -10,7 +10,8 @@ from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, 
 from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
 from plugins.locks.api import DoorPath
-from plugins.locks.plans import MOST_BYTES, Placed, Plan, PlanError, Plans, UnknownPlanError
+from plugins.locks.mistakes import MistakeError
+from plugins.locks.plans import MOST_BYTES, Placed, Plan, Plans, UnknownPlanError
 
 Called = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=80)]
 
@@ -105,7 +106,7 @@ class PlanApi:
     async def add(self, call: Call[Nothing, Nothing, NewPlan]) -> PlanDocument:
         try:
             number = await self._plans.add(call.body.name, call.body.picture.encode(), call.caller.name)
-        except PlanError as error:
+        except MistakeError as error:
             wrong = FieldError(at="body/picture", detail=str(error))
             raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
         return PlanDocument.model_validate(await self._found(number))

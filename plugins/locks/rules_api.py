@@ -84,7 +84,7 @@ class RuleApi:
         self._access = access
         api = context.api
         look: dict[str, Any] = {"scope": "rules:read", "roles": {"caretaker", "it"}, "is_personal": True}
-        make: dict[str, Any] = {"scope": "rules:write", "roles": {"caretaker", "it"}, "is_personal": True}
+        make: dict[str, Any] = look | {"scope": "rules:write", "asks_again": True}
         one: dict[str, Any] = {"parameters": RulePath}
         path = "/access-rules/{rule}"
         api.offer("GET", "/access-rules", self.rules, summary="Rules", answer=RulePage, query=PageQuery, **look)

@@ -8,6 +8,7 @@ from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
 from plugins.locks.access import Access
 from plugins.locks.api import DoorPath
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import DoorSettings, UnknownDoorError
 
 
@@ -26,7 +27,7 @@ class SettingsApi:
         path = "/doors/{door}/settings"
         one: dict[str, Any] = {"answer": SettingsDocument, "parameters": DoorPath}
         look: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
-        make: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}}
+        make: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}, "asks_again": True}
         context.api.offer("GET", path, self.settings, summary="A door's habits", **one, **look)
         context.api.offer("PUT", path, self.change, summary="Set a door's habits", body=SettingsRequest, **one, **make)
 
@@ -35,13 +36,15 @@ class SettingsApi:
 
     async def change(self, call: Call[DoorPath, Nothing, SettingsRequest]) -> SettingsDocument:
         found(call.path.door if self._is_door(call.path.door) else None, "such door")
-        other = call.body.interlock_with
-        if other is not None and (other == call.path.door or not self._is_door(other)):
-            wrong = FieldError(at="body/interlock_with", detail="no such other door")
+        if call.body.opening is not None and not call.body.opening.times.weekly:
+            wrong = FieldError(at="body/opening/times/weekly", detail="an opening schedule needs hours")
             raise ProblemError("invalid", "Look at `errors`.", errors=[wrong])
         settings = DoorSettings.model_validate(call.body.model_dump())
         try:
             await self._access.keep_settings(call.path.door, settings, call.caller.name)
+        except MistakeError as mistake:
+            wrong = FieldError(at="body/interlock_with", detail=str(mistake))
+            raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
         except UnknownDoorError:
             raise ProblemError("not-found", "There is no such door.") from None
         return self._document(call.path.door)

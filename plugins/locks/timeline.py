@@ -37,9 +37,13 @@ def passages(
     credentials: Collection[str] | None = None,
     first: datetime | None = None,
     before: datetime | None = None,
+    without: Collection[str] = (),
     limit: int = 50,
 ) -> list[Entry]:
-    """The newest first: of one door or all, by some credentials or all, from `first` until `before`, not included."""
+    """The newest first: of one door or all, by some credentials or all, from `first` until `before`, not included.
+
+    `without` some kinds of events.
+    """
 
     def narrowed(query: Select[Any], at: Any, table: Any) -> Select[Any]:
         if door is not None:
@@ -53,7 +57,8 @@ def passages(
         return query.order_by(at.desc()).limit(limit)
 
     commands = connection.execute(narrowed(select(command), command.c.asked_at, command))
-    events = connection.execute(narrowed(select(event), event.c.happened_at, event))
+    wanted = select(event).where(event.c.kind.not_in(without)) if without else select(event)
+    events = connection.execute(narrowed(wanted, event.c.happened_at, event))
     found = [_of_command(row) for row in commands] + [_of_event(row) for row in events]
     return sorted(found, key=lambda one: one.at, reverse=True)[:limit]
 

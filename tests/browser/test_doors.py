@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest_asyncio
-from playwright.async_api import expect
+from playwright.async_api import Dialog, expect
 
 from tests.browser.conftest import TownHall
 from tests.conftest import until
@@ -53,3 +53,39 @@ async def test_a_forced_door_is_reported_at_once(town_hall: TownHall, door: Door
     door.say("force_open")
     await expect(desk.locator("#door-door-1")).to_contain_text("står open", timeout=2_000)
     await expect(desk.locator(".reports")).to_contain_text("broten opp", timeout=2_000)
+
+
+async def test_enter_in_a_field_opens_no_door_and_loses_no_word(town_hall: TownHall, door: DoorProcess) -> None:
+    town_hall.chromium.excuse("422")
+    phone = await town_hall.console("/doors/door-1", "caretaker", size="small phone")
+    for field, text in (("#reason", "nokon ringjer på"), ("#until", "23:59")):
+        await phone.locator(field).fill(text)
+        await phone.locator(field).press("Enter")
+        await expect(phone.locator("#mistake")).to_contain_text("Trykk på knappen")
+        await expect(phone.locator(field)).to_have_value(text)
+    assert door.pulses() == 0
+    await phone.locator("button", has_text="Opne i").click()
+    await expect(phone.locator("#timeline")).to_contain_text("nokon ringjer på")
+    assert door.pulses() == 1
+
+
+async def test_at_a_door_that_is_shut_down_it_asks_first(town_hall: TownHall, door: DoorProcess) -> None:
+    phone = await town_hall.console("/doors", "caretaker", size="small phone")
+    asked = []
+
+    async def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        await (dialog.dismiss() if "likevel" in dialog.message else dialog.accept())
+
+    phone.on("dialog", answer)
+    await phone.locator(".shut-down button").click()
+    await expect(phone.locator(".lockdown")).to_contain_text("Heile huset er stengt")
+    assert asked == ["Vil du stengje no: heile huset?"]
+    await phone.locator("#door-door-1 button").click()
+    assert asked[1:] == ["Hovudinngang er stengd. Vil du opne likevel?"]
+    assert door.pulses() == 0
+    await phone.locator(".lockdown button").click()
+    await expect(phone.locator(".lockdown")).to_have_count(0)
+    await phone.locator("#door-door-1 button").click()
+    await expect(phone.locator("#door-door-1 .last")).to_contain_text("opna")
+    assert phone.url.endswith("#door-door-1")  # and not at the top of the page

@@ -6,7 +6,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from hub.devices import Place
-from plugins.locks.plans import PlanError, size_of
+from plugins.locks.mistakes import MistakeError
+from plugins.locks.plans import size_of
 from tests.browser.conftest import TownHall
 from tests.browser.looks import CONSOLE_PHONE_PX, look
 from tests.conftest import until_async
@@ -100,7 +101,7 @@ async def test_what_is_no_plan_says_why(town_hall: TownHall) -> None:
 def test_the_size_of_a_picture(head: str, size: tuple[float, float] | None) -> None:
     picture = f'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" {head}><g/></svg>'.encode()
     if size is None:
-        with pytest.raises(PlanError):
+        with pytest.raises(MistakeError):
             size_of(picture)
     else:
         assert size_of(picture) == size
@@ -119,5 +120,5 @@ def test_the_size_of_a_picture(head: str, size: tuple[float, float] | None) -> N
     ],
 )
 def test_other_files_are_refused(picture: bytes) -> None:
-    with pytest.raises(PlanError):
+    with pytest.raises(MistakeError):
         size_of(picture)

@@ -4,12 +4,11 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from aiohttp import hdrs, web
-from pydantic import ValidationError
 
 from devices.access.lists import Opening
 from devices.contract import door
 from devices.contract.messages import clean
-from hub.plugin import Context, Device
+from hub.plugin import N_, Context, Device
 from hub.store import now
 from hub.web.pages import see
 from hub.web.security import session_of
@@ -17,15 +16,19 @@ from plugins.locks.access import Access
 from plugins.locks.alarms import Alarms
 from plugins.locks.config import Settings
 from plugins.locks.log import Log
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import MOST_OFFLINE_HOURS, DoorSettings
 from plugins.locks.service import Locks
-from plugins.locks.web.doors import LOOK, DoorPages, reason_in
-from plugins.locks.web.times_form import TimesError, shown_times, times_in
+from plugins.locks.web.doors import LOOK, DoorPages, reason_of
+from plugins.locks.web.times_form import day_in, shown_times, times_in, typed_times
 
 A_PAGE = 50
 LOW_BATTERY_PERCENT = 20
 WRONG_CLOCK_SECONDS = 5
 SET = frozenset[Any]({"caretaker", "it"})
+NOT_SHOWN = frozenset({"list_taken"})
+"""Every change of a rule or a card makes one at every door; the exported log has them."""
+NO_HOURS = N_("An opening schedule needs hours: without them the door would stand open for everybody, day and night.")
 
 
 class DoorPage:
@@ -42,20 +45,43 @@ class DoorPage:
         self._doors = doors
         pages = context.pages
         pages.page("/doors/{door}", LOOK, self.door)
+        pages.action("/doors/{door}/order", doors.told, self.order, asks_again=True)
         pages.page("/doors/{door}/settings", SET, self.settings)
-        pages.action("/doors/{door}/settings", SET, self.keep_settings)
+        pages.action("/doors/{door}/settings", SET, self.keep_settings, asks_again=True)
         pages.action("/doors/{door}/log.csv", settings.may_see_passages, self.export)
 
     async def door(self, request: web.Request) -> web.StreamResponse:
-        device = self._asked_for(request)
+        return await self._page(request)
+
+    async def order(self, request: web.Request) -> web.StreamResponse:
+        """Told from this page, or from the list of doors."""
+        try:
+            return await self._doors.order(request)
+        except MistakeError as mistake:
+            return await self._page(request, mistake=mistake, sent=await request.post(), status=422)
+
+    async def _page(
+        self,
+        request: web.Request,
+        *,
+        mistake: MistakeError | None = None,
+        log_mistake: MistakeError | None = None,
+        sent: Any = None,
+        status: int = 200,
+    ) -> web.StreamResponse:
+        device, typed = self._asked_for(request), sent or {}
         commands, _ = await self._locks.history(by_people=True)
-        entries = await self._log.of_door(device.id, _before(request), A_PAGE + 1)
+        entries = await self._log.of_door(device.id, _before(request), A_PAGE + 1, without=NOT_SHOWN)
         sees_who = bool(session_of(request).roles & self._settings.may_see_passages)
         refs = {one.credential for one in entries if one.credential}
         today = now().astimezone(self._context.site.zone).date()
         return await self._context.pages.render(
             request,
             "door.html",
+            status=status,
+            mistake=mistake,
+            log_mistake=log_mistake,
+            typed=typed,
             one=self._doors.seen(request, device, commands),
             alarms=[one for one in await self._alarms.standing() if one.door == device.id],
             may_acknowledge=bool(session_of(request).roles & {"caretaker", "front_line"}),
@@ -75,14 +101,15 @@ class DoorPage:
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         device, sent = self._asked_for(request), await request.post()
-        reason = reason_in(sent).strip()
-        if not reason:
-            raise web.HTTPBadRequest(text="Say why you take the log: it stands in the audit log.")
-        first, last = (_day_in(sent, name) for name in ("first", "last"))
+        try:
+            first, last = _days_in(sent)
+            reason = reason_of(sent)
+        except MistakeError as mistake:
+            return await self._page(request, log_mistake=mistake, sent=sent, status=422)
         zone = self._context.site.zone
         start = datetime.combine(first, time(), zone).astimezone(UTC)
         end = datetime.combine(last + timedelta(days=1), time(), zone).astimezone(UTC)
-        text = await self._log.export(device.id, start, end, reason, session_of(request).account)
+        text = await self._log.export(device.id, start, end, reason, session_of(request).account, zone)
         name = f"{device.id}-{first}-{last}.csv"
         headers = {hdrs.CONTENT_DISPOSITION: f'attachment; filename="{name}"', hdrs.CACHE_CONTROL: "no-store"}
         return web.Response(text=text, content_type="text/csv", charset="utf-8", headers=headers)
@@ -94,38 +121,51 @@ class DoorPage:
     async def keep_settings(self, request: web.Request) -> web.StreamResponse:
         device, sent = self._asked_for(request), await request.post()
         try:
-            settings = self._settings_in(sent)
-        except TimesError as error:
+            settings = self._settings_in(sent, self._access.settings_of(device.id))
+            await self._access.keep_settings(device.id, settings, session_of(request).account)
+        except MistakeError as mistake:
             return await self._settings_page(
-                request, device, self._access.settings_of(device.id), problem=str(error), status=422
+                request, device, self._access.settings_of(device.id), mistake=mistake, sent=sent, status=422
             )
-        await self._access.keep_settings(device.id, settings, session_of(request).account)
         return see(f"/doors/{device.id}")
 
     async def _settings_page(
-        self, request: web.Request, device: Device, settings: DoorSettings, problem: str = "", status: int = 200
+        self,
+        request: web.Request,
+        device: Device,
+        settings: DoorSettings,
+        mistake: MistakeError | None = None,
+        sent: Any = None,
+        status: int = 200,
     ) -> web.StreamResponse:
+        """With what somebody has typed (`sent`), else as it is kept."""
         others = [one for one in self._context.devices.of_kind(door.KIND) if one.id != device.id]
         return await self._context.pages.render(
             request,
             "door_settings.html",
             status=status,
             device=device,
-            kept=settings,
-            times=shown_times(settings.opening.times if settings.opening else None),
+            typed=_typed(settings) if sent is None else sent,
+            times=shown_times(settings.opening.times if settings.opening else None)
+            if sent is None
+            else typed_times(sent),
             others=others,
             zones=sorted({one.where.zone for one in self._context.devices.of_kind(door.KIND) if one.where.zone}),
             pulse_seconds=self._settings.pulse_seconds,
             most_pulse=door.MOST_PULSE_MS // 1000,
             most_offline=MOST_OFFLINE_HOURS,
-            problem=problem,
+            mistake=mistake,
         )
 
-    def _settings_in(self, sent: Any) -> DoorSettings:
-        """Raises TimesError."""
-        opening = None
-        if sent.get("has_opening"):
-            opening = Opening(times=times_in(sent), after_arrival="after_arrival" in sent)
+    def _settings_in(self, sent: Any, before: DoorSettings) -> DoorSettings:
+        """Raises MistakeError."""
+        times, opening = times_in(sent), None
+        if "has_opening" in sent:
+            opening = Opening(times=times, after_arrival="after_arrival" in sent)
+            if not times.weekly:
+                raise MistakeError(NO_HOURS)
+        elif times.weekly and before.opening is None:
+            raise MistakeError(N_("There are hours, but the door has no opening schedule: tick it, or empty them."))
         pulse, held = str(sent.get("pulse_seconds", "")), str(sent.get("held_open_seconds", ""))
         try:
             return DoorSettings.model_validate(
@@ -140,10 +180,8 @@ class DoorPage:
                     "tells_grants": "tells_grants" in sent,
                 }
             )
-        except ValidationError as error:
-            raise TimesError("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from None
-        except ValueError as error:
-            raise TimesError(str(error)) from None
+        except (ValueError, OverflowError):  # pydantic's too: the form has the limits, so a browser says which field
+            raise MistakeError(N_("One of the numbers is none, or out of its limits.")) from None
 
     def _asked_for(self, request: web.Request) -> Device:
         device = self._context.devices.get(request.match_info["door"])
@@ -158,13 +196,34 @@ def _before(request: web.Request) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise web.HTTPBadRequest(text="before is a time such as 2026-11-24T02:13:00+00:00.") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _day_in(sent: Any, name: str) -> date:
-    try:
-        return date.fromisoformat(str(sent.get(name, "")))
-    except ValueError:
-        raise web.HTTPBadRequest(text=f"{name} is a date such as 2026-11-24.") from None
+def _days_in(sent: Any) -> tuple[date, date]:
+    """The first and the last. Raises MistakeError."""
+    first, last = (day_in(str(sent.get(name, ""))) for name in ("first", "last"))
+    if first is None or last is None:
+        raise MistakeError(N_("Say from which day, and until which."))
+    if last < first:
+        raise MistakeError(N_("The last day is before the first."))
+    return first, last
+
+
+def _typed(kept: DoorSettings) -> dict[str, Any]:
+    """As the form has it when it is sent: what is ticked is there."""
+    ticked = {
+        "has_opening": kept.opening is not None,
+        "after_arrival": kept.opening is not None and kept.opening.after_arrival,
+        "tells_grants": kept.tells_grants,
+    }
+    return {
+        "pulse_seconds": f"{kept.pulse_ms / 1000:g}" if kept.pulse_ms else "",
+        "held_open_seconds": kept.held_open_seconds or "",
+        "offline_hours": kept.offline_hours,
+        "leads_to": kept.leads_to,
+        "passback": kept.passback,
+        "interlock_with": kept.interlock_with or "",
+        **{name: "on" for name, is_so in ticked.items() if is_so},
+    }

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -15,7 +16,7 @@ from hub.devices import Vitals
 from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
 from hub.entities.orders import OrderError
 from hub.entities.words import STATES
-from hub.plugin import Context, Device
+from hub.plugin import N_, Context, Device
 from hub.store import now
 from hub.web.pages import see
 from hub.web.security import session_of
@@ -24,6 +25,7 @@ from plugins.locks.access import Access
 from plugins.locks.alarms import Alarms, UnknownAlarmError
 from plugins.locks.found import NEEDS, FoundLock, FoundLocks
 from plugins.locks.lockdowns import Lockdowns
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Command, DoorState, Order, TooManyCommandsError, UnknownDoorError
 from plugins.locks.permissions import NEEDED, WHOLE_SITE, Permissions
 from plugins.locks.service import Locks
@@ -31,8 +33,12 @@ from plugins.locks.standing import Standing
 from plugins.locks.wording import DONE, HAPPENED, SUBJECTS, WHY
 
 LOOK = frozenset[Any]({"caretaker", "front_line", "it"})
+NAME = frozenset({"caretaker", "it"})
+"""Who may say which cards open doors that are shut down."""
 MOST_REASON = 200
 MOST_SHOWN = 12
+MOST_DIGITS = 9
+NEWS = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,11 @@ class Seen:
     vitals: Vitals
     state: DoorState
     last: Command | None
+    """What it was told, for as long as that is news."""
     may: frozenset[str]
     pulse_seconds: float
+    is_shut_down: bool
+    """By order, whether the door has heard of it or not."""
 
     @property
     def confirmed_at(self) -> datetime | None:
@@ -80,10 +89,10 @@ class DoorPages:
         self._permissions = permissions
         pages = context.pages
         pages.page("/doors", LOOK, self.doors)
-        told = permissions.roles("pulse") | permissions.roles("resume")
-        pages.action("/doors/{door}/order", told, self.order, asks_again=True)
+        self.told = permissions.roles("pulse") | permissions.roles("resume")
+        """Who may tell some door something."""
         pages.action("/doors/lockdown", permissions.roles("lockdown"), self.lockdown, asks_again=True)
-        pages.action("/doors/found/{entity}", told, self.tell_found, asks_again=True)
+        pages.action("/doors/found/{entity}", self.told, self.tell_found, asks_again=True)
         pages.action("/doors/alarms/{alarm}", LOOK - {"it"}, self.acknowledge)
 
     async def doors(self, request: web.Request) -> web.StreamResponse:
@@ -107,6 +116,8 @@ class DoorPages:
             alarms=await self._alarms.standing(),
             lockdowns=await self._lockdowns.current(),
             zones=[zone for zone in (WHOLE_SITE, *zones) if self._permissions.may(roles, "lockdown", zone)],
+            named=sum(one.in_lockdown for one in self._access.kept.credentials),
+            may_name=bool(roles & NAME),
             may_acknowledge=bool(roles & {"caretaker", "front_line"}),
             commands=commands[:MOST_SHOWN],
             reports=reports[:MOST_SHOWN],
@@ -125,13 +136,14 @@ class DoorPages:
             device,
             self._context.devices.vitals(device.id),
             self._standing.of(device.id),
-            next((one for one in commands if one.door == device.id), None),
+            next((one for one in commands if one.door == device.id and one.asked_at > now() - NEWS), None),
             frozenset(verb for verb in NEEDED if self._permissions.may(roles, verb, device.where.zone)),
             self._access.of(device.id).pulse_ms / 1000,
+            self._access.of(device.id).lockdown,
         )
 
     async def order(self, request: web.Request) -> web.StreamResponse:
-        """From any page that shows the door; `to` is the page that one comes back to."""
+        """From any page that shows the door; `to` is the page that one comes back to. Raises MistakeError."""
         sent, door_id, session = await request.post(), request.match_info["door"], session_of(request)
         try:
             order = self._order(sent, door_id)
@@ -142,7 +154,7 @@ class DoorPages:
             raise web.HTTPNotFound(text="There is no such door.") from None
         except TooManyCommandsError:
             raise web.HTTPTooManyRequests(text="This door has been told too often. Wait a minute.") from None
-        return see(f"/doors/{door_id}" if sent.get("to") == "door" else "/doors")
+        return see(f"/doors/{door_id}" if sent.get("to") == "door" else f"/doors#door-{door_id}")
 
     def _may_tell(self, request: web.Request, one: FoundLock) -> list[str]:
         roles = session_of(request).roles
@@ -164,7 +176,7 @@ class DoorPages:
             await self._context.command(one.id, verb, reason=reason_in(sent), actor=session.account)
         except (UnknownEntityError, UnreachableError, NotAllowedError, OrderError) as error:
             raise web.HTTPConflict(text=str(error)) from None
-        return see("/doors")
+        return see(f"/doors#found-{quote(one.id)}")
 
     async def lockdown(self, request: web.Request) -> web.StreamResponse:
         sent = await request.post()
@@ -179,12 +191,17 @@ class DoorPages:
         sent, number = await request.post(), request.match_info["alarm"]
         with suppress(UnknownAlarmError):  # somebody else was quicker: the page shows it
             await self._alarms.acknowledge(
-                int(number) if number.isdecimal() else 0, session_of(request).account, reason_in(sent)
+                int(number) if number.isdecimal() and len(number) <= MOST_DIGITS else 0,
+                session_of(request).account,
+                reason_in(sent),
             )
         to = str(sent.get("to", ""))
         return see(f"/doors/{to}" if to in (one.id for one in self._context.devices.of_kind(door.KIND)) else "/doors")
 
     def _order(self, sent: Any, door_id: str) -> Order:
+        """Raises MistakeError."""
+        if "enter" in sent:
+            raise MistakeError(N_("Press the button of what the door shall do."))
         match "hold_open" if "hold" in sent else str(sent.get("verb", "")):
             case "pulse":
                 return self._locks.pulse_order(door_id)
@@ -200,20 +217,31 @@ class DoorPages:
     def _hold_seconds(self, sent: Any) -> int:
         """For so many minutes, or until a time of day: the next time that it is."""
         minutes, until = str(sent.get("hold", "")), str(sent.get("until", ""))
-        if minutes.isdecimal() and 0 < int(minutes) * 60 <= MOST_HOLD_SECONDS:
+        if minutes.isdecimal() and len(minutes) <= MOST_DIGITS and 0 < int(minutes) * 60 <= MOST_HOLD_SECONDS:
             return int(minutes) * 60
         try:
             clock = datetime.strptime(until, "%H:%M").time()  # noqa: DTZ007 (a time of day)
         except ValueError:
-            raise web.HTTPBadRequest(text="Say for how long: minutes up to 720, or a time such as 15:30.") from None
+            raise MistakeError(N_("Say until when it is held open, such as 15:30.")) from None
         local = now().astimezone(self._context.site.zone)
         end = local.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
         if end <= local:
             end = (local + timedelta(days=1)).replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
         seconds = round((end.astimezone(UTC) - local.astimezone(UTC)).total_seconds())
         if seconds > MOST_HOLD_SECONDS:
-            raise web.HTTPBadRequest(text="A door is held open for 12 hours at most.")
+            raise MistakeError(
+                N_("%(time)s has passed today, or is more than %(hours)s hours away: no door is held open so long."),
+                time=until,
+                hours=MOST_HOLD_SECONDS // 3600,
+            )
         return max(seconds, 1)
+
+
+def reason_of(sent: Any) -> str:
+    """Where one must be given. Raises MistakeError."""
+    if not (reason := reason_in(sent).strip()):
+        raise MistakeError(N_("Say why: it stands in the audit log."))
+    return reason
 
 
 def reason_in(sent: Any) -> str:

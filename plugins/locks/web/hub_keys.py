@@ -56,7 +56,7 @@ class HubKeyPages:
             coming=keys.coming,
             does=self._does,
             passes_of=keys.passes_of,
-            unaware=[self._name(one) for one in keys.unaware()] if keys.coming else [],
+            unaware=[(one, self._name(one)) for one in keys.unaware()] if keys.coming else [],
             strangers=[self._name(one) for one in keys.strangers()],
         )
 

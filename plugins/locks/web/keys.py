@@ -6,26 +6,30 @@ from typing import Any
 
 from aiohttp import web
 
-from devices.access.credentials import CredentialError
+from devices.access.credentials import MOST_CARD
 from devices.contract import door
-from devices.contract.messages import clean
-from hub.plugin import Context
+from devices.contract.messages import clean, new_id
+from hub.plugin import N_, Context
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.access import Access
 from plugins.locks.answering import Answers
 from plugins.locks.config import Settings
 from plugins.locks.log import Log
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Credential, KnownCredentialError, UnknownCredentialError
-from plugins.locks.naming import NoSuchPersonError, name_of, person_in
-from plugins.locks.web.doors import DoorPages, reason_in
+from plugins.locks.naming import name_of, person_in
+from plugins.locks.web.doors import DoorPages, reason_of
+from plugins.locks.web.once import Once
 from plugins.locks.web.rules import MAKE
-from plugins.locks.web.times_form import TimesError, day_in
+from plugins.locks.web.times_form import day_in
 
 LEARN_SECONDS = 30.0
 MOST_SHOWN = 200
 MOST_LABEL = 80
 MOST_PASSAGES = 500
+KNOWN = N_("Somebody has this card already.")
+NOT_SHOWN = N_("No new card was shown. Try again, and hold the card to the reader while the button counts.")
 
 
 class KeyPages:
@@ -38,67 +42,73 @@ class KeyPages:
         self._answers = answers
         self._log = log
         self._doors = doors
+        self._once = Once()
         pages = context.pages
         pages.page("/keys", MAKE, self.keys)
-        pages.action("/keys/card", MAKE, self.add_card)
-        pages.action("/keys/pin", MAKE, self.give_pin)
-        pages.action("/keys/{ref}/end", MAKE, self.end)
-        pages.action("/keys/{ref}/again", MAKE, self.again)
-        pages.action("/keys/{ref}/lockdown", MAKE, self.in_lockdown)
+        pages.action("/keys", MAKE, self.find)
+        pages.action("/keys/card", MAKE, self.add_card, asks_again=True)
+        pages.action("/keys/pin", MAKE, self.give_pin, asks_again=True)
+        pages.action("/keys/{ref}/end", MAKE, self.end)  # whoever takes something away is never held up
+        pages.action("/keys/{ref}/again", MAKE, self.again, asks_again=True)
+        pages.action("/keys/{ref}/lockdown", MAKE, self.in_lockdown, asks_again=True)
         pages.page("/passages", settings.may_search_people, self.ask_for_passages)
         pages.action("/passages", settings.may_search_people, self.passages, asks_again=True)
 
     async def keys(self, request: web.Request) -> web.StreamResponse:
         return await self._page(request)
 
+    async def find(self, request: web.Request) -> web.StreamResponse:
+        """Sent as a form: a name does not stand in an address."""
+        return await self._page(request, sought=str((await request.post()).get("q", "")).strip())
+
     async def add_card(self, request: web.Request) -> web.StreamResponse:
         """By its number, or learnt: the next card that is nobody's, shown at a door within half a minute."""
         sent, actor = await request.post(), session_of(request).account
         label = str(clean(str(sent.get("label", "")))).strip()[:MOST_LABEL]
         try:
-            person = person_in(str(sent["person"]), self._access.names) if str(sent.get("person", "")).strip() else None
+            person = self._holder(str(sent.get("person", "")).strip(), label)
             until = self._end_of(str(sent.get("until", "")))
-            shown = await self._shown(sent)
-            await self._access.add_card(shown, person, label, actor, until=until)
-        except NoSuchPersonError as error:
-            return await self._page(request, problem="person", what=str(error), status=422)
-        except (TimesError, CredentialError) as error:
-            return await self._page(request, problem="number", what=str(error), status=422)
+            ref = await self._access.add_card(await self._shown(sent), person, label, actor, until=until)
+        except MistakeError as mistake:
+            return await self._page(request, mistake=mistake, sent=sent, status=422)
         except KnownCredentialError:
-            return await self._page(request, problem="known", status=409)
+            return await self._page(request, mistake=MistakeError(KNOWN), sent=sent, status=409)
         except TimeoutError:
-            return await self._page(request, problem="not_shown", status=409)
-        return see("/keys")
+            return await self._page(request, mistake=MistakeError(NOT_SHOWN), sent=sent, status=409)
+        return see(f"/keys?done={ref}#notice")
 
     async def give_pin(self, request: web.Request) -> web.StreamResponse:
         """Shown on the page that answers, and nowhere else."""
         sent = await request.post()
         try:
             person = person_in(str(sent.get("person", "")), self._access.names)
-        except NoSuchPersonError as error:
-            return await self._page(request, problem="person", what=str(error), status=422)
+            self._once.use(str(sent.get("once", "")))
+        except MistakeError as mistake:
+            return await self._page(request, mistake=mistake, sent=sent, status=422)
         is_duress = sent.get("kind") == "duress"
+        has_one = any((one.person, one.kind) == (person, sent.get("kind")) for one in self._access.kept.credentials)
         digits = await self._access.give_pin(
             person, session_of(request).account, opens_alone="opens_alone" in sent, is_duress=is_duress
         )
-        return await self._page(request, digits=digits, of=self._access.names[person].name, is_duress=is_duress)
+        of = self._access.names[person].name
+        return await self._page(request, digits=digits, of=of, is_duress=is_duress, had_one=has_one)
 
     async def end(self, request: web.Request) -> web.StreamResponse:
         why = "returned" if (await request.post()).get("why") == "returned" else "lost"
         return await self._changed(
-            self._access.end_credential(request.match_info["ref"], why, session_of(request).account)
+            request, self._access.end_credential(request.match_info["ref"], why, session_of(request).account)
         )
 
     async def again(self, request: web.Request) -> web.StreamResponse:
         """A card that was lost is found."""
         return await self._changed(
-            self._access.restore_credential(request.match_info["ref"], session_of(request).account)
+            request, self._access.restore_credential(request.match_info["ref"], session_of(request).account)
         )
 
     async def in_lockdown(self, request: web.Request) -> web.StreamResponse:
         opens = (await request.post()).get("opens") == "yes"
         return await self._changed(
-            self._access.name_for_lockdown(request.match_info["ref"], session_of(request).account, opens=opens)
+            request, self._access.name_for_lockdown(request.match_info["ref"], session_of(request).account, opens=opens)
         )
 
     # -- passages by person
@@ -110,13 +120,11 @@ class KeyPages:
     async def passages(self, request: web.Request) -> web.StreamResponse:
         self._must_search(request)
         sent = await request.post()
-        reason = reason_in(sent).strip()
-        if not reason:
-            return await self._passages(request, problem="reason", status=422)
         try:
+            reason = reason_of(sent)
             person = person_in(str(sent.get("person", "")), self._access.names)
-        except NoSuchPersonError as error:
-            return await self._passages(request, problem="person", what=str(error), status=422)
+        except MistakeError as mistake:
+            return await self._passages(request, mistake=mistake, sent=sent, status=422)
         found = await self._log.of_person(person, reason, session_of(request).account, MOST_PASSAGES)
         return await self._passages(request, of=self._access.names[person].name, entries=found)
 
@@ -128,7 +136,7 @@ class KeyPages:
             )
 
     async def _passages(self, request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
-        shown: dict[str, Any] = {"entries": None, "of": "", "problem": None, "what": ""}
+        shown: dict[str, Any] = {"entries": None, "of": "", "mistake": None, "sent": {}}
         names = {one.id: one.name for one in self._context.devices.of_kind(door.KIND)}
         return await self._context.pages.render(
             request,
@@ -143,8 +151,14 @@ class KeyPages:
 
     # --
 
+    def _holder(self, person: str, label: str) -> str | None:
+        """None for a card that is nobody's, which needs a name of its own. Raises MistakeError."""
+        if not person and not label:
+            raise MistakeError(N_("Say whose the card is, or what you call it."))
+        return person_in(person, self._access.names) if person else None
+
     async def _shown(self, sent: Any) -> str:
-        """The card's fingerprint. Raises TimeoutError, CredentialError."""
+        """The card's fingerprint. Raises TimeoutError, MistakeError."""
         if door_id := str(sent.get("door", "")):
             if self._context.devices.get(door_id) is None:
                 raise web.HTTPNotFound(text="There is no such door.")
@@ -154,33 +168,49 @@ class KeyPages:
             try:
                 return self._access.uid_fingerprint(bytes.fromhex(number))
             except ValueError:
-                raise CredentialError("a card's own number is pairs of 0-9 and a-f, such as 04a2b3c4") from None
-        bits, facility = str(sent.get("format", "")), str(sent.get("facility", "")) or "0"
-        if bits not in ("26", "34", "37") or not (facility.isdecimal() and number.isdecimal()):
-            raise CredentialError("a card has a format of 26, 34 or 37 bits, and its numbers are digits")
-        return self._access.card_fingerprint(int(bits), int(facility), int(number))
+                raise MistakeError(N_("A card's own number is pairs of 0-9 and a-f, such as 04a2b3c4.")) from None
+        facility = str(sent.get("facility", "")).strip() or "0"
+        try:
+            bits = int(str(sent.get("format", "")))
+            most_facility, most_number = MOST_CARD[bits]
+            return self._access.card_fingerprint(bits, int(facility), int(number))
+        except (KeyError, ValueError):
+            if str(sent.get("format", "")) not in map(str, MOST_CARD):
+                raise MistakeError(N_("Choose the card's format.")) from None
+            raise MistakeError(
+                N_("A card of %(bits)s bits has a facility code up to %(facility)s and a number up to %(number)s."),
+                bits=bits, facility=most_facility, number=most_number,
+            ) from None  # fmt: skip
 
     def _end_of(self, text: str) -> datetime | None:
-        """The end of the last day that it counts. Raises TimesError."""
+        """The end of the last day that it counts. Raises MistakeError."""
         day = day_in(text)
         return None if day is None else datetime.combine(day + timedelta(days=1), time(), self._context.site.zone)
 
-    async def _changed(self, change: Any) -> web.StreamResponse:
+    async def _changed(self, request: web.Request, change: Any) -> web.StreamResponse:
+        """Back to the page, with a word of what has changed."""
         try:
             await change
         except UnknownCredentialError:
             raise web.HTTPNotFound(text="There is no such card or PIN, or it has ended.") from None
         except KnownCredentialError:
             raise web.HTTPConflict(text="Somebody else has this card now.") from None
-        return see("/keys")
+        return see(f"/keys?done={request.match_info['ref']}#notice")
 
-    async def _page(self, request: web.Request, *, status: int = 200, **values: Any) -> web.StreamResponse:
-        sought = request.query.get("q", "").strip()
+    async def _page(
+        self, request: web.Request, *, sought: str = "", status: int = 200, **values: Any
+    ) -> web.StreamResponse:
+        is_narrowed = "named" in request.query
         people, ended = self._access.names, await self._access.lately_ended()
         named = [(name_of(one, people), one) for one in self._access.kept.credentials]
-        found = [(name, one) for name, one in named if _is_found(name, one, sought.casefold())]
+        found = [
+            (name, one)
+            for name, one in named
+            if _is_found(name, one, sought.casefold()) and (one.in_lockdown or not is_narrowed)
+        ]
         found.sort(key=lambda row: (row[0].casefold(), row[1].kind))
-        shown: dict[str, Any] = {"problem": None, "what": "", "digits": None, "of": "", "is_duress": False}
+        changed = request.query.get("done", "") if request.method == "GET" else ""
+        shown: dict[str, Any] = {"mistake": None, "sent": {}, "digits": None, "of": "", "is_duress": False}
         return await self._context.pages.render(
             request,
             "keys.html",
@@ -188,6 +218,10 @@ class KeyPages:
             found=found[:MOST_SHOWN],
             total=len(found),
             sought=sought,
+            is_narrowed=is_narrowed,
+            changed=next(((name, one) for name, one in named if one.ref == changed), None),
+            gone=next(((name_of(one, people), one) for one in ended if one.ref == changed), None),
+            once=new_id(),
             people=people,
             ended=[(name_of(one, people), one) for one in ended],
             doors=sorted(self._context.devices.of_kind(door.KIND), key=lambda one: one.name),

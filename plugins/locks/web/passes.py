@@ -6,25 +6,31 @@ from typing import Any
 import segno
 from aiohttp import web
 
-from devices.access.passes import MOST_DOORS, PassError
+from devices.access.passes import MOST_DOORS
 from devices.contract import door
-from devices.contract.messages import clean
-from hub.plugin import Context
+from devices.contract.messages import clean, new_id
+from hub.plugin import N_, Context, Device
 from hub.store import now
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.access import Access
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import UnknownPassError, VisitPass
 from plugins.locks.passes import LONGEST, Passes
+from plugins.locks.permissions import Permissions
 from plugins.locks.signing import SigningError
+from plugins.locks.web.once import Once
+from plugins.locks.web.times_form import moment_in
 
 GIVE = frozenset[Any]({"caretaker", "front_line"})
 MOST_LABEL = 80
 
 
 class PassPages:
-    def __init__(self, context: Context, access: Access, passes: Passes) -> None:
+    def __init__(self, context: Context, access: Access, passes: Passes, permissions: Permissions) -> None:
         self._context = context
+        self._permissions = permissions
+        self._once = Once()
         self._access = access
         self._passes = passes
         pages = context.pages
@@ -39,17 +45,20 @@ class PassPages:
         """The code is in the page that answers, and nowhere else."""
         sent = await request.post()
         label = str(clean(str(sent.get("label", "")))).strip()[:MOST_LABEL]
-        known = {one.id for one in self._context.devices.of_kind(door.KIND)}
+        known = {one.id for one in self._doors(request)}
         doors = [str(one) for one in sent.getall("door", []) if one in known]
         try:
             first, until = (self._moment(str(sent.get(name, ""))) for name in ("first", "until"))
+            self._once.use(str(sent.get("once", "")))
             made, text = await self._passes.make(
-                label, doors, first, until, session_of(request).account, once="once" in sent
+                label, doors, first, until, session_of(request).account, once="one_passage" in sent
             )
-        except (ValueError, PassError) as error:
-            return await self._page(request, problem=str(error) if doors else "doors", status=422)
+        except MistakeError as mistake:
+            return await self._page(request, mistake=mistake, sent=sent, status=422)
         except SigningError:
-            return await self._page(request, problem="signer", status=503)
+            return await self._page(
+                request, mistake=MistakeError(N_("The signer did not sign.")), sent=sent, status=503
+            )
         picture = segno.make(text, error="m", micro=False).svg_data_uri(scale=6, border=3)
         return await self._page(request, made=made, picture=picture)
 
@@ -61,21 +70,30 @@ class PassPages:
         return see("/passes")
 
     def _moment(self, text: str) -> datetime:
-        """As a browser writes a local time. Raises ValueError."""
-        return datetime.fromisoformat(text).replace(tzinfo=self._context.site.zone).astimezone(UTC)
+        """Raises MistakeError."""
+        return moment_in(text, self._context.site.zone).astimezone(UTC)
+
+    def _doors(self, request: web.Request) -> list[Device]:
+        """Those that this session may open by itself: a pass is no way around that."""
+        roles = session_of(request).roles
+        may = [
+            one for one in self._context.devices.of_kind(door.KIND)
+            if self._permissions.may(roles, "pulse", one.where.zone)
+        ]  # fmt: skip
+        return sorted(may, key=lambda one: one.name)
 
     async def _page(self, request: web.Request, *, status: int = 200, **values: Any) -> web.StreamResponse:
-        doors = sorted(self._context.devices.of_kind(door.KIND), key=lambda one: one.name)
         local = now().astimezone(self._context.site.zone)
-        shown: dict[str, Any] = {"problem": None, "made": None, "picture": None}
+        shown: dict[str, Any] = {"mistake": None, "sent": None, "made": None, "picture": None}
         return await self._context.pages.render(
             request,
             "passes.html",
             status=status,
             passes=[one for one in self._access.kept.passes if one.until > now()],
             state_of=_state_of,
-            doors=doors,
-            names={one.id: one.name for one in doors},
+            doors=self._doors(request),
+            names={one.id: one.name for one in self._context.devices.of_kind(door.KIND)},
+            once=new_id(),
             most_doors=MOST_DOORS,
             longest_days=LONGEST.days,
             first=f"{local:%Y-%m-%dT%H:%M}",

@@ -1,5 +1,6 @@
 """The pages Floor plans: live doors on a picture, which those who may set doors place by dragging or by keyboard."""
 
+from math import isfinite
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -9,7 +10,8 @@ from devices.contract.messages import clean
 from hub.plugin import Context
 from hub.web.pages import see
 from hub.web.security import session_of
-from plugins.locks.plans import Plan, PlanError, Plans, UnknownPlanError
+from plugins.locks.mistakes import MistakeError
+from plugins.locks.plans import Plan, Plans, UnknownPlanError
 from plugins.locks.service import Locks
 from plugins.locks.web.doors import LOOK, DoorPages
 from plugins.locks.web.rules import MAKE
@@ -47,9 +49,10 @@ class PlanPages:
         name = str(clean(str(sent.get("name", "")))).strip()[:MOST_NAME]
         try:
             picture, shown_as = (file.file.read(), file.filename) if isinstance(file, web.FileField) else (b"", "")
-            number = await self._plans.add(name or shown_as[:MOST_NAME], picture, session_of(request).account)
-        except PlanError as error:
-            return await self._list(request, problem=str(error), status=422)
+            called = name or str(clean(shown_as))[:MOST_NAME]
+            number = await self._plans.add(called, picture, session_of(request).account)
+        except MistakeError as mistake:
+            return await self._list(request, mistake=mistake, name=name, status=422)
         return see(f"/plans/{number}?edit=1")
 
     async def plan(self, request: web.Request) -> web.StreamResponse:
@@ -64,7 +67,7 @@ class PlanPages:
             plan=found,
             plans=await self._plans.all(),
             shown=[(one, placed[one.device.id]) for one in doors if _is_on(placed.get(one.device.id), found)],
-            others=[one for one in doors if one.device.id not in placed],
+            others=[one for one in doors if not _is_on(placed.get(one.device.id), found)],
             unit=max(found.width, found.height) / MARKERS_ACROSS,
             is_edited=is_edited,
             may_set=session_of(request).may(MAKE),
@@ -89,7 +92,7 @@ class PlanPages:
             await self._plans.take_away(device.id, actor)
             return see(f"/plans/{number}?edit=1")
         try:
-            x, y = float(str(sent.get("x", ""))), float(str(sent.get("y", "")))
+            x, y = (_number_in(sent, name) for name in ("x", "y"))
             await self._plans.place(number, device.id, x, y, actor)
         except ValueError:
             raise web.HTTPBadRequest(text="x and y are numbers, in the units of the picture.") from None
@@ -104,14 +107,17 @@ class PlanPages:
             raise web.HTTPNotFound(text="There is no such plan.") from None
         return see("/plans")
 
-    async def _list(self, request: web.Request, *, problem: str | None = None, status: int = 200) -> web.StreamResponse:
+    async def _list(
+        self, request: web.Request, *, mistake: MistakeError | None = None, name: str = "", status: int = 200
+    ) -> web.StreamResponse:
         return await self._context.pages.render(
             request,
             "plans.html",
             status=status,
             plans=await self._plans.all(),
             may_set=session_of(request).may(MAKE),
-            problem=problem,
+            mistake=mistake,
+            name=name,
         )
 
     async def _asked_for(self, request: web.Request) -> Plan:
@@ -124,6 +130,14 @@ class PlanPages:
 
 def _is_on(where: Any, plan: Plan) -> bool:
     return where is not None and where.plan == plan.id
+
+
+def _number_in(sent: Any, name: str) -> float:
+    """Raises ValueError."""
+    found = float(str(sent.get(name, "")))
+    if not isfinite(found):
+        raise ValueError(name)
+    return found
 
 
 def _number(request: web.Request) -> int:

@@ -1,16 +1,17 @@
 """The page Access: rules, one rule with what it would change, and who can pass a door at some time, and why."""
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from aiohttp import web
 from pydantic import ValidationError
 
 from devices.contract import door
-from hub.plugin import Context, Device
+from devices.contract.messages import clean
+from hub.plugin import N_, Context, Device
 from hub.store import now
 from hub.web.pages import see
 from hub.web.security import session_of
@@ -18,13 +19,15 @@ from plugins.locks import foreseeing
 from plugins.locks.access import Access
 from plugins.locks.compiling import Kept
 from plugins.locks.foreseeing import Foreseen
+from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
-from plugins.locks.naming import NoSuchPersonError, name_of, names_of, people_in, person_in
-from plugins.locks.web.times_form import TimesError, clock, shown_times, times_in
+from plugins.locks.naming import name_of, names_of, people_in, person_in
+from plugins.locks.web.times_form import clock, moment_in, shown_times, times_in, typed_times
 from plugins.locks.wording import WHY
 
 MAKE = frozenset[Any]({"caretaker", "it"})
 MOST_SHOWN = 100
+MOST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,18 @@ class RulePages:
         pages = context.pages
         pages.page("/access", MAKE, self.rules)
         pages.page("/access/rules/{rule}", MAKE, self.rule)
-        pages.action("/access/rules/{rule}", MAKE, self.keep)
+        pages.action("/access", MAKE, self.ask)
+        pages.action("/access/rules/{rule}", MAKE, self.keep, asks_again=True)
         pages.action("/access/rules/{rule}/drop", MAKE, self.drop)
 
     async def rules(self, request: web.Request) -> web.StreamResponse:
+        return await self._list(request, {})
+
+    async def ask(self, request: web.Request) -> web.StreamResponse:
+        """Who can pass a door at some time. Sent as a form: a name does not stand in an address."""
+        return await self._list(request, await request.post())
+
+    async def _list(self, request: web.Request, sent: Mapping[str, Any]) -> web.StreamResponse:
         kept, people = self._access.kept, self._access.names
         holders = Counter(rule for one in self._access.roll.values() for rule in one.rules)
         return await self._context.pages.render(
@@ -61,7 +72,7 @@ class RulePages:
             labels=names_of(self._access, {ref for rule in kept.rules for ref in rule.who.credentials}),
             of_day=clock,
             why=WHY,
-            **await self._foreseen(request),
+            **await self._foreseen(sent),
         )
 
     async def rule(self, request: web.Request) -> web.StreamResponse:
@@ -70,17 +81,10 @@ class RulePages:
     async def keep(self, request: web.Request) -> web.StreamResponse:
         """Keep it, or with `preview` show what it would change."""
         number, sent = _number(request), await request.post()
-        problem: Exception | None = None
         try:
-            people = people_in(str(sent.get("people", "")), self._access.names)
-        except NoSuchPersonError as error:
-            problem, people = error, ()
-        try:
-            rule = self._rule_in(number, sent, people)
-        except TimesError as error:
-            problem, rule = error, self._asked_for(request)
-        if problem is not None:
-            return await self._form(request, rule, problem=problem, sent=sent, status=422)
+            rule = self._rule_in(number, sent)
+        except MistakeError as mistake:
+            return await self._form(request, _typed(number, sent), mistake=mistake, sent=sent, status=422)
         if "preview" in sent:
             after = foreseeing.with_rule(self._access.kept, rule)
             return await self._form(request, rule, preview=await self._changes(after))
@@ -104,30 +108,28 @@ class RulePages:
         shown = {ShownChange(names[one.ref], doors[one.door], one.before, one.after) for one in found}
         return sorted(shown, key=lambda one: (one.who, one.door))
 
-    async def _foreseen(self, request: web.Request) -> dict[str, Any]:
+    async def _foreseen(self, sent: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to "who can pass this door at this time", where somebody asks."""
-        asked, doors = request.query.get("door", ""), {one.id for one in self._doors()}
+        asked, doors = str(sent.get("door", "")), {one.id for one in self._doors()}
         local = now().astimezone(self._context.site.zone)
         shown: dict[str, Any] = {
-            "asked": asked, "at": local.strftime("%Y-%m-%dT%H:%M"), "sought": request.query.get("who", ""),
-            "foreseen": None, "problem": None, "rule_names": {one.id: one.name for one in self._access.kept.rules},
+            "asked": asked, "at": local.strftime("%Y-%m-%dT%H:%M"), "sought": str(sent.get("who", "")),
+            "foreseen": None, "mistake": None, "rule_names": {one.id: one.name for one in self._access.kept.rules},
         }  # fmt: skip
         if asked not in doors:
             return shown
         try:
-            at = datetime.fromisoformat(request.query.get("at") or shown["at"]).replace(tzinfo=self._context.site.zone)
+            at = moment_in(str(sent.get("at", "")) or shown["at"], self._context.site.zone)
             refs = self._refs_of(shown["sought"])
-        except NoSuchPersonError as error:
-            return shown | {"problem": error}
-        except ValueError:
-            return shown
+        except MistakeError as mistake:
+            return shown | {"mistake": mistake}
         found = await self._access.foresee(asked, at, refs)
         names = names_of(self._access, {one.ref for one in found})
         rows = [(names[one.ref], one) for one in found if one.ref in names and (refs is not None or one.passes)]
         return shown | {"at": at.strftime("%Y-%m-%dT%H:%M"), "foreseen": _by_name(rows)}
 
     def _refs_of(self, who: str) -> set[str] | None:
-        """The credentials of one employee, or of everybody. Raises NoSuchPersonError."""
+        """The credentials of one employee, or of everybody. Raises MistakeError."""
         if not who.strip():
             return None
         person = person_in(who, self._access.names)
@@ -140,7 +142,7 @@ class RulePages:
         request: web.Request,
         rule: AccessRule,
         *,
-        problem: Exception | None = None,
+        mistake: MistakeError | None = None,
         sent: Any = None,
         preview: list[ShownChange] | None = None,
         status: int = 200,
@@ -151,12 +153,11 @@ class RulePages:
             "rule.html",
             status=status,
             rule=rule,
-            problem=problem,
-            is_unknown_person=isinstance(problem, NoSuchPersonError),
+            mistake=mistake,
             people_text=str(sent.get("people", ""))
             if sent is not None
             else "\n".join(people[one].name if one in people else one for one in rule.who.people),
-            times=shown_times(rule.times if rule.id or rule.name else None),
+            times=typed_times(sent) if sent is not None else shown_times(rule.times if rule.id or rule.name else None),
             units=sorted(set(self._access.kept.units.values()) | set(rule.who.units)),
             groups=sorted({one for names in self._access.kept.groups.values() for one in names} | set(rule.who.groups)),
             loose=[(one.ref, name_of(one, people)) for one in self._access.kept.credentials if one.person is None],
@@ -166,23 +167,18 @@ class RulePages:
             more=0 if preview is None else max(0, len(preview) - MOST_SHOWN),
         )
 
-    def _rule_in(self, number: int, sent: Any, people: tuple[str, ...]) -> AccessRule:
-        """Raises TimesError."""
-        who = Who(
-            everybody="everybody" in sent, units=tuple(sent.getall("unit", [])),
-            groups=tuple(sent.getall("group", [])), people=people,
-            credentials=tuple(sent.getall("credential", [])),
-        )  # fmt: skip
-        where = Where(
-            everywhere="everywhere" in sent, zones=tuple(sent.getall("zone", [])), doors=tuple(sent.getall("door", []))
-        )
-        asks = "card_and_pin" if "with_pin" in sent else "one"
-        try:
-            return AccessRule(
-                id=number, name=str(sent.get("name", "")).strip(), who=who, where=where, times=times_in(sent), asks=asks
-            )
-        except ValidationError as error:
-            raise TimesError("; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())) from None
+    def _rule_in(self, number: int, sent: Any) -> AccessRule:
+        """Raises MistakeError."""
+        people = people_in(str(sent.get("people", "")), self._access.names)
+        who, where = _who(sent, people), _where(sent)
+        if who == Who():
+            raise MistakeError(N_("Say for whom the rule is."))
+        if where == Where():
+            raise MistakeError(N_("Say at which doors the rule holds."))
+        name = str(clean(str(sent.get("name", ""))))[:MOST_NAME]
+        if not name:
+            raise MistakeError(N_("Give the rule a name."))
+        return AccessRule(id=number, name=name, who=who, where=where, times=times_in(sent), asks=_asks(sent))
 
     def _asked_for(self, request: web.Request) -> AccessRule:
         number = _number(request)
@@ -200,11 +196,39 @@ class RulePages:
         return {one.id: one.name for one in self._doors()}
 
 
+def _typed(number: int, sent: Any) -> AccessRule:
+    """What somebody has typed, whether it makes sense or not; people and times stand beside it."""
+    return AccessRule.model_construct(
+        id=number, name=str(sent.get("name", "")), who=_who(sent, ()), where=_where(sent), asks=_asks(sent)
+    )
+
+
+def _who(sent: Any, people: tuple[str, ...]) -> Who:
+    parts = {name: tuple(sent.getall(name.removesuffix("s"), [])) for name in ("units", "groups", "credentials")}
+    try:
+        return Who(everybody="everybody" in sent, people=people, **parts)
+    except ValidationError:  # no page has sent that
+        raise web.HTTPBadRequest(text="A unit, a group or a card in this form is none.") from None
+
+
+def _where(sent: Any) -> Where:
+    try:
+        return Where(
+            everywhere="everywhere" in sent, zones=tuple(sent.getall("zone", [])), doors=tuple(sent.getall("door", []))
+        )
+    except ValidationError:
+        raise web.HTTPBadRequest(text="A zone or a door in this form is none.") from None
+
+
+def _asks(sent: Any) -> Literal["one", "card_and_pin"]:
+    return "card_and_pin" if "with_pin" in sent else "one"
+
+
 def _number(request: web.Request) -> int:
     text = request.match_info["rule"]
     if text == "new":
         return 0
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 (no database has more)
         raise web.HTTPNotFound(text="There is no such rule.")
     return int(text)
 

@@ -1,20 +1,22 @@
 """Hours of the week, holidays and exceptions in a form, and made into Times again."""
 
 from dataclasses import dataclass
-from datetime import date
-from typing import Any
-
-from pydantic import ValidationError
+from datetime import date, datetime, tzinfo
+from typing import Any, TypeVar
 
 from devices.access.times import DAY_MINUTES, Hours, OtherDay, Times, Weekly
+from hub.plugin import N_
+from plugins.locks.mistakes import MistakeError
 
 SPARE_ROWS = 2
 """Empty rows to write more in."""
 MIDNIGHT = "24:00"
-
-
-class TimesError(ValueError):
-    """Something in the form is no time, or makes no sense; the text says what is expected."""
+D = TypeVar("D", bound=date)
+WEEK = frozenset("1234567")
+MOST_ROWS = 50
+MOST_TOLD = 20
+EARLIEST, LATEST = 2000, 2999
+"""Years that somebody may mean."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,24 @@ def shown_times(times: Times | None) -> ShownTimes:
     )
 
 
+def typed_times(sent: Any) -> ShownTimes:
+    """What somebody has typed, as it stands, so that a mistake costs them nothing."""
+    weekly = [
+        WeeklyRow(_days_of(sent, n), str(sent.get(f"start-{n}", "")), str(sent.get(f"end-{n}", "")))
+        for n in _rows(sent, "start")
+    ]
+    others = [OtherRow(*(str(sent.get(f"{name}-{n}", "")) for name in ("on", "from", "to"))) for n in _rows(sent, "on")]
+    return ShownTimes(
+        tuple(weekly),
+        tuple(others),
+        "never_on_holidays" in sent,
+        str(sent.get("first_day", "")),
+        str(sent.get("last_day", "")),
+    )
+
+
 def times_in(sent: Any) -> Times:
-    """From a form with `days-N`, `start-N`, `end-N`, `on-N`, `from-N`, `to-N`. Raises TimesError."""
+    """From a form with `days-N`, `start-N`, `end-N`, `on-N`, `from-N`, `to-N`. Raises MistakeError."""
     weekly = []
     for n in _rows(sent, "start"):
         start, end = str(sent.get(f"start-{n}", "")), str(sent.get(f"end-{n}", ""))
@@ -69,18 +87,17 @@ def times_in(sent: Any) -> Times:
         if not (start or end or days):
             continue
         if not days:
-            raise TimesError(f"{start}-{end}: on which days?")
-        weekly.append(
-            Weekly(
-                days=frozenset(_day(day) for day in days), start=minute(start or "00:00"), end=minute(end or MIDNIGHT)
-            )
-        )
-    return _made(
+            raise MistakeError(N_("%(hours)s: choose on which days."), hours=f"{start}-{end}")
+        weekly.append(Weekly(days=frozenset(_day(day) for day in days), **_span(start, end)))
+    first, last = (day_in(str(sent.get(name, ""))) for name in ("first_day", "last_day"))
+    if first and last and last < first:
+        raise MistakeError(N_("The last day is before the first."))
+    return Times(
         weekly=tuple(weekly),
         on_holidays="never" if "never_on_holidays" in sent else "as_usual",
         exceptions=_exceptions(sent),
-        first=day_in(str(sent.get("first_day", ""))),
-        last=day_in(str(sent.get("last_day", ""))),
+        first=first,
+        last=last,
     )
 
 
@@ -91,13 +108,12 @@ def clock(of_day: int) -> str:
 
 
 def minute(text: str) -> int:
-    """`08:30` → 510; the end of the day is 24:00, or 00:00 as a browser writes it. Raises TimesError."""
+    """`08:30` → 510; the end of the day is 24:00, or 00:00 as a browser writes it. Raises MistakeError."""
     hours, colon, minutes = text.partition(":")
-    if not colon or not hours.isdecimal() or not minutes.isdecimal() or int(minutes) >= 60:  # noqa: PLR2004
-        raise TimesError(f"{text or 'nothing'}: a time of day is written 08:30")
-    found = int(hours) * 60 + int(minutes)
-    if found > DAY_MINUTES:
-        raise TimesError(f"{text}: a day has 24 hours")
+    is_written = bool(colon) and all(part.isdecimal() and len(part) <= 2 for part in (hours, minutes))  # noqa: PLR2004
+    found = int(hours) * 60 + int(minutes) if is_written else DAY_MINUTES + 1
+    if found > DAY_MINUTES or int(minutes) >= 60:  # noqa: PLR2004
+        raise MistakeError(N_("%(text)s is no time of day, such as 08:30."), text=text[:MOST_TOLD])
     return found
 
 
@@ -110,31 +126,57 @@ def _exceptions(sent: Any) -> tuple[OtherDay, ...]:
         hours = by_date.setdefault(on, [])
         start, end = str(sent.get(f"from-{n}", "")), str(sent.get(f"to-{n}", ""))
         if start or end:
-            hours.append(Hours(start=minute(start), end=minute(end)))
+            hours.append(Hours(**_span(start, end)))
     return tuple(OtherDay(on=on, hours=tuple(hours)) for on, hours in sorted(by_date.items()))
 
 
 def _rows(sent: Any, name: str) -> list[int]:
     rows = (key.removeprefix(f"{name}-") for key in sent if key.startswith(f"{name}-"))
-    return sorted({int(row) for row in rows if row.isdecimal()})
+    return sorted({int(row) for row in rows if row.isdecimal() and len(row) <= 3})[:MOST_ROWS]  # noqa: PLR2004
+
+
+def _span(start: str, end: str) -> dict[str, int]:
+    """From the day's beginning, or to its end, where one is left empty."""
+    found = {"start": minute(start or "00:00"), "end": minute(end or MIDNIGHT)}
+    if found["start"] == found["end"] != 0:
+        raise MistakeError(
+            N_("%(hours)s: it begins when it ends. The whole day is 00:00-00:00."), hours=f"{start}-{end}"
+        )
+    return found
+
+
+def _days_of(sent: Any, row: int) -> frozenset[int]:
+    return frozenset(int(day) for day in sent.getall(f"days-{row}", []) if day in WEEK)
 
 
 def _day(text: str) -> int:
-    if text not in "1234567" or len(text) != 1:
-        raise TimesError(f"{text}: a day of the week is 1 (Monday) to 7")
+    if text not in WEEK:
+        raise MistakeError(N_("%(text)s is no day of the week."), text=text)
     return int(text)
 
 
 def day_in(text: str) -> date | None:
-    """As a browser writes a date; None: there is none. Raises TimesError."""
+    """As a browser writes a date; None: there is none. Raises MistakeError."""
+    if not text:
+        return None
     try:
-        return date.fromisoformat(text) if text else None
+        found = date.fromisoformat(text)
     except ValueError:
-        raise TimesError(f"{text}: a date is written 2026-12-24") from None
+        raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD]) from None
+    return _meant(found, text)
 
 
-def _made(**fields: Any) -> Times:
+def moment_in(text: str, zone: tzinfo) -> datetime:
+    """As a browser writes a local time. Raises MistakeError."""
     try:
-        return Times(**fields)
-    except ValidationError as error:
-        raise TimesError("; ".join(str(one["msg"]).removeprefix("Value error, ") for one in error.errors())) from None
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD] or "?") from None
+    return _meant(found, text).replace(tzinfo=zone)
+
+
+def _meant(found: D, text: str) -> D:
+    """Raises MistakeError for a year that nobody means."""
+    if not EARLIEST <= found.year <= LATEST:
+        raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD])
+    return found

@@ -1,0 +1,195 @@
+"""What no browser sends and somebody else may: pages and API of doors say what is wrong, and nothing is hurt."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import aiohttp
+import pytest
+from sqlalchemy import func, select
+
+from hub.hub import Hub
+from plugins.locks.models import AccessRule, Where, Who
+from plugins.locks.plans import size_of
+from plugins.locks.tables import credential
+from tests.api_client import PASSWORD, browser, problem, program
+from tests.conftest import until
+from tests.door_client import DoorClient
+from tests.test_access import everywhere, locks, person
+from tests.test_doors_console import AGAIN, REDIRECT, caretaker, door, grows_old, seen, sent, settings, store_url, told
+
+__all__ = ["caretaker", "door", "settings", "store_url"]
+
+MANY = "9" * 5000
+PARALLEL = 50
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        (f"/access/rules/{2**63}", {"name": "x"}),
+        (f"/access/rules/{MANY}", {"name": "x"}),
+        (f"/access/rules/{2**63}/drop", {}),
+        (f"/doors/alarms/{2**63}", {}),
+        (f"/doors/alarms/{MANY}", {}),
+        ("/doors/door-1/order", {"hold": MANY}),
+        ("/keys/card", {"format": "26", "facility": MANY, "number": "1", "label": "x"}),
+        ("/keys/card", {"format": "26", "facility": "1", "number": MANY, "label": "x"}),
+        ("/keys/card", {"format": "26", "facility": "1", "number": "1", "label": "x", "until": "9999-12-31"}),
+        ("/doors/door-1/log.csv", {"first": "0001-01-01", "last": "9999-12-31", "reason": "x"}),
+        ("/doors/door-1/log.csv", {"first": "i går", "last": "", "reason": "x"}),
+        ("/access", {"door": "door-1", "at": "0001-01-01T00:00"}),
+        ("/passes", {"door": "door-1", "first": "0001-01-01T00:00", "until": "9999-12-31T00:00"}),
+        ("/access/rules/new", {"name": "x", "everybody": "on", "everywhere": "on", "days-0": "1", "start-0": MANY}),
+        ("/access/rules/new", {"name": "x", "everywhere": "on", f"start-{MANY}": "08:00"}),
+        ("/access/rules/new", {"name": "x", "everywhere": "on", "credential": "a b"}),
+        ("/access/rules/new", {"name": "x", "everybody": "on", "door": "a b"}),
+        ("/access/rules/new", {"name": "x", "everybody": "on"}),
+        ("/access/rules/new", {"name": "x", "everywhere": "on"}),
+        (
+            "/access/rules/new",
+            {"name": "x", "everybody": "on", "everywhere": "on", "days-0": "1", "start-0": "08:00", "end-0": "08:00"},
+        ),
+        ("/doors/door-1/settings", {"pulse_seconds": "inf", "offline_hours": "36"}),
+        ("/doors/door-1/settings", {"pulse_seconds": "1e400", "offline_hours": "36"}),
+        ("/doors/door-1/settings", {"interlock_with": "door-1", "offline_hours": "36"}),
+        ("/doors/door-1/settings", {"has_opening": "on", "offline_hours": "36"}),
+        ("/doors/door-1/settings", {"offline_hours": "36", "days-0": "1", "start-0": "08:00", "end-0": "15:00"}),
+        ("/plans/1/place", {"door": "door-1", "x": "nan", "y": "1"}),
+    ],
+)
+async def test_a_form_that_makes_no_sense_changes_nothing(
+    hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession, path: str, fields: dict[str, str]
+) -> None:
+    status, _ = await sent(caretaker, path, **fields)
+    assert status in (400, 404, 422) or (path.startswith("/doors/alarms/") and status == REDIRECT) or path == "/access"
+    kept = locks(hub).access.kept
+    assert (kept.rules, kept.credentials, kept.passes) == ([], [], [])
+    assert kept.settings["door-1"].opening is None
+    assert await told(hub) == []
+
+
+@pytest.mark.parametrize("before", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "i går"])
+async def test_a_page_of_another_time_is_none(
+    hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession, before: str
+) -> None:
+    for _ in range(12):
+        async with caretaker.get("/doors/door-1", params={"before": before}) as answer:
+            assert answer.status == 400
+    assert "Hovudinngang" in await seen(caretaker, "/doors")
+
+
+def test_a_picture_says_its_size_in_no_time() -> None:
+    """Were the expression to try all ways to share out the blanks, this would take minutes."""
+    for width in ("1" + " " * 800_000 + "x", " " * 400_000 + "1" + " " * 400_000, "1" * 800_000):
+        picture = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="1"/>'.encode()
+        try:
+            size_of(picture)
+        except ValueError:
+            continue
+    with pytest.raises(ValueError, match="SVG"):
+        size_of('<?xml version="1.0"?><!DOCTYPE s [<!ENTITY a "9">]><svg viewBox="0 0 &a; 9"/>'.encode("utf-16-le"))
+
+
+async def test_what_lets_people_in_asks_for_the_password_again(
+    hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
+) -> None:
+    await locks(hub).access.keep_rule(everywhere(), "test")
+    await grows_old(hub)
+    for path, fields in (
+        ("/doors/door-1/settings", {"has_opening": "on", "offline_hours": "36", "days-0": "1", "start-0": "00:00"}),
+        ("/keys/pin", {"person": "Kari Nordmann", "opens_alone": "on"}),
+        ("/keys/card", {"format": "uid", "number": "04a2b3c4", "label": "x"}),
+        ("/access/rules/new", {"name": "Alle", "everybody": "on", "everywhere": "on"}),
+    ):
+        status, text = await sent(caretaker, path, **fields)
+        assert (status, AGAIN in text) == (200, True), path
+    for method, path, body in (
+        ("PUT", "doors/door-1/settings", {}),
+        ("POST", "access-rules", {"name": "Alle"}),
+        ("POST", "credentials", {"card": {"uid": "04a2b3c4"}, "label": "x"}),
+    ):
+        async with caretaker.request(method, path, json=body, headers={"If-Match": "*"}) as answer:
+            assert await problem(answer) == "password-again", path
+    kept = locks(hub).access.kept
+    assert (len(kept.rules), kept.credentials, kept.settings["door-1"].opening) == (1, [], None)
+    assert (await sent(caretaker, "/keys/pin", person="Kari Nordmann", password_again=PASSWORD))[0] == 200
+    assert len(locks(hub).access.kept.credentials) == 1
+
+
+async def test_fifty_at_once_who_make_a_pin_leave_one(hub: Hub, caretaker: aiohttp.ClientSession) -> None:
+    await until(lambda: locks(hub).access.names)
+    answers = await asyncio.gather(
+        *(sent(caretaker, "/keys/pin", person="Kari Nordmann", opens_alone="on") for _ in range(PARALLEL))
+    )
+    assert {status for status, _ in answers} == {200}
+    living = select(func.count()).select_from(credential).where(credential.c.ended_at.is_(None))
+    assert await hub.store.read(lambda connection: connection.execute(living).scalar()) == 1
+
+
+async def test_fifty_at_once_who_end_a_card_end_it_once(hub: Hub, door: DoorClient) -> None:
+    async with program(hub) as api:
+        made = await api.post("credentials", json={"card": {"uid": "04a2b3c4"}, "label": "gjest"})
+        ref = (await made.json())["ref"]
+        ends = [api.post(f"credentials/{ref}/end", json={"why": "lost"}) for _ in range(PARALLEL)]
+        assert sorted(one.status for one in await asyncio.gather(*ends)) == [200] + [404] * (PARALLEL - 1)
+
+
+async def test_an_answer_with_a_secret_that_is_loaded_anew_makes_no_second_one(
+    hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
+) -> None:
+    form = {"person": "Kari Nordmann", "once": "abc"}
+    assert (await sent(caretaker, "/keys/pin", **form))[0] == 200
+    [pin] = locks(hub).access.kept.credentials
+    assert (await sent(caretaker, "/keys/pin", **form))[0] == 422
+    assert locks(hub).access.kept.credentials == [pin]
+    visit = {"door": "door-1", "once": "def"}
+    visit |= _times(hub)
+    assert [(await sent(caretaker, "/passes", **visit))[0] for _ in range(2)] == [200, 422]
+    assert len(locks(hub).access.kept.passes) == 1
+
+
+async def test_the_desk_gives_passes_for_doors_only_that_it_opens(hub: Hub, door: DoorClient) -> None:
+    async with browser(hub, "front_line") as desk:
+        assert "Hovudinngang" not in (await seen(desk, "/passes")).partition('id="passes"')[0]
+        status, _ = await sent(desk, "/passes", door="door-1", **_times(hub))
+        assert status == 422
+    assert locks(hub).access.kept.passes == []
+
+
+async def test_which_card_it_was_only_a_token_for_that_is_told(hub: Hub, door: DoorClient) -> None:
+    await locks(hub).access.keep_rule(AccessRule(name="x", who=Who(everybody=True), where=Where(everywhere=True)), "x")
+    ref = await locks(hub).access.add_card(door.fingerprint("uid:04a2b3c4"), person(hub, "Kari"), "", "test")
+    await door.list_with(lambda one: one.access.rules)
+    await door.show("uid:04a2b3c4")
+    async with program(hub, "passages:read") as api:
+        [passage] = (await (await api.get("door-passages")).json())["items"]
+        assert passage["credential"] == ref
+    async with browser(hub, "caretaker", "it") as everything:
+        assert await problem(await everything.get("door-passages")) == "forbidden"
+        assert ref not in await (await everything.get("door-commands")).text()
+
+
+async def test_a_rule_is_no_longer_than_somebody_can_read(hub: Hub, door: DoorClient) -> None:
+    spans = [{"days": [1], "start": n, "end": n + 1} for n in range(51)]
+    async with program(hub) as api:
+        answer = await api.post("access-rules", json={"name": "Lang", "times": {"weekly": spans}})
+        assert answer.status == 422
+        assert (await answer.json())["errors"][0]["at"] == "body/times/weekly"
+
+
+async def test_a_lockdown_that_stands_keeps_its_beginning(
+    hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
+) -> None:
+    await sent(caretaker, "/doors/lockdown", is_on="yes", zone="", reason="trugsmål")
+    [first] = await locks(hub).lockdowns.current()
+    await sent(caretaker, "/doors/lockdown", is_on="yes", zone="", reason="feiltrykk")
+    assert await locks(hub).lockdowns.current() == [first]
+    page = await seen(caretaker, "/doors")
+    assert "Hovudinngang er stengd. Vil du opne likevel?" in page
+
+
+def _times(hub: Hub) -> dict[str, Any]:
+
+    local = datetime.now(hub.settings.site.zone)
+    return {"first": f"{local:%Y-%m-%dT%H:%M}", "until": f"{local + timedelta(hours=1):%Y-%m-%dT%H:%M}"}
