@@ -65,17 +65,15 @@ class Loaded:
     """How often it was started in vain since it last ran."""
     start_seconds: float | None = BOOT_STEP_SECONDS
     """While it starts, how long one step may take."""
-    failures: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
+    failures: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
+    """When it failed, of what counts."""
+    last_failure: str | None = None
     blocks: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_BLOCKS))
     in_a_row: dict[str, int] = field(default_factory=dict)
     slow_until: dict[str, float] = field(default_factory=dict)
     jobs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     """All that runs because its code began it (hub/guard.py)."""
-
-    @property
-    def last_failure(self) -> str | None:
-        return self.failures[-1][1] if self.failures else None
 
     @property
     def step_seconds(self) -> float:
@@ -91,6 +89,7 @@ class Loaded:
 
     def forgive(self) -> None:
         self.failures.clear()
+        self.last_failure = None
         self.blocks.clear()
         self.in_a_row.clear()
         self.slow_until.clear()
@@ -197,27 +196,39 @@ class PluginHost:
         return self.plugins.get(name)
 
     def failed(self, plugin: str, where: str, error: BaseException) -> None:
-        """Count it; ten within a minute, or ten in a row at one place, are too many.
+        """Count it; ten within a minute, or ten in a row at one place, are too many."""
+        loaded = self._noted(plugin, where, error)
+        if loaded is None:
+            return
+        loaded.failures.append(time.monotonic())
+        row = loaded.in_a_row[where] = loaded.in_a_row.get(where, 0) + 1
+        if len(loaded.failures) == MOST_FAILURES and time.monotonic() - loaded.failures[0] < WITHIN_SECONDS:
+            self._quarantine(loaded, f"{MOST_FAILURES} failures within a minute; the last: {loaded.last_failure}")
+        elif row >= MOST_IN_A_ROW:
+            self._quarantine(loaded, f"{row} failures in a row; the last: {loaded.last_failure}")
+        self._changed()
 
-        The log has the type and place, never the content. What the store's own absence causes is not the plugin's.
+    def raised(self, plugin: str, where: str, error: BaseException) -> None:
+        """A page or an operation: shown, never counted. Else whoever sends odd input ten times ends the plugin."""
+        if self._noted(plugin, where, error) is not None:
+            self._changed()
+
+    def _noted(self, plugin: str, where: str, error: BaseException) -> Loaded | None:
+        """The plugin if it is to blame: what the store's own absence causes is not its failure.
+
+        The log has the type and place, never the content.
         """
         failures_total.labels(plugin, where.split(" ", maxsplit=1)[0]).inc()
         line = _place(error)
         log.error("plugin_failed", plugin=plugin, where=where, error=type(error).__name__, line=line)
         loaded = self.plugins.get(plugin)
         if loaded is None or isinstance(error, PluginBlockedError):  # the watchdog has counted that
-            return
+            return None
         if isinstance(error, OperationalError | InterfaceError) and self._store_problem() is not None:
-            return
+            return None
         what = str(error) if isinstance(error, SaidError) else f"{_named(error)} at {line}"
-        loaded.failures.append((time.monotonic(), f"{where}: {what}"))
-        row = loaded.in_a_row[where] = loaded.in_a_row.get(where, 0) + 1
-        oldest = loaded.failures[0][0]
-        if len(loaded.failures) == MOST_FAILURES and time.monotonic() - oldest < WITHIN_SECONDS:
-            self._quarantine(loaded, f"{MOST_FAILURES} failures within a minute; the last: {loaded.last_failure}")
-        elif row >= MOST_IN_A_ROW:
-            self._quarantine(loaded, f"{row} failures in a row; the last: {loaded.last_failure}")
-        self._changed()
+        loaded.last_failure = f"{where}: {what}"
+        return loaded
 
     def succeeded(self, plugin: str, where: str) -> None:
         loaded = self.plugins.get(plugin)

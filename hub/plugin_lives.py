@@ -285,7 +285,7 @@ class PluginLives:
         return kept
 
     def _guard(self, name: str, path: str, serve: Serve) -> Serve:
-        """A plugin's page that fails is the plugin's failure."""
+        """Its requests are the plugin's steps on the loop; what they raise is told as its, and never puts it aside."""
         host = self._hub.host
         plugin = host.plugins[name]
 
@@ -299,9 +299,8 @@ class PluginLives:
             except web.HTTPException:
                 raise
             except Exception as error:
-                host.failed(name, f"page {path}", error)
+                host.raised(name, f"page {path}", error)
                 raise
-            host.succeeded(name, f"page {path}")
             return answer
 
         return guarded_page

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from devices.contract import kiosk
 from hub import hookspecs
 from hub.hookspecs import Person, can_reach, find_hosts, present
 from hub.hub import Hub
+from tests.api_client import browser
 from tests.conftest import running_hub, until
 from tests.kiosk_client import KioskClient, a_visit
 
@@ -37,12 +39,18 @@ class Plugin:
     async def start(self):
         self.context.run("storm", self.storm)
         self.context.pages.public("GET", "/hostile", self.page)
+        self.context.api.offer("GET", "/hostile", self.operation, summary="Fails", scope=None, roles=set())
 
     async def storm(self):
         await self.act()
 
     async def page(self, request):
         await self.act()
+
+    async def operation(self, call):
+        if self.mood == "hang":
+            await self.act()
+        raise ValueError("Kari Nordmann")
 
     async def act(self):
         if self.mood == "raise":
@@ -146,6 +154,28 @@ async def test_a_page_that_raises_is_a_problem_for_its_reader_only(settings: dic
         assert answer.content_type == "application/problem+json"
         assert "hostile" not in (await answer.json())["detail"]
         assert (await browser.get(hub.settings.web.address + "/livez")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/hostile", "/api/v1/hostile"])
+async def test_nobody_ends_a_plugin_by_asking_for_what_fails(
+    settings: dict[str, Any], tmp_path: Path, path: str
+) -> None:
+    async with await hostile_hub(settings, tmp_path, "quiet") as hub, browser(hub, "it") as nobody:
+        for _ in range(12):
+            assert (await nobody.get(hub.settings.web.address + path)).status == 500
+        hostile = hub.host.plugins["hostile"]
+        assert hostile.state == "running"
+        assert re.match(r"(page /hostile: TypeError|operation get_hostile: ValueError) at ", str(hostile.last_failure))
+
+
+async def test_an_operation_that_runs_into_its_time_limit_still_counts(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.api.serving.OPERATION_SECONDS", 0.02)
+    async with await hostile_hub(settings, tmp_path, "hang") as hub, browser(hub, "it") as patient:
+        for _ in range(10):
+            assert (await patient.get("hostile")).status == 503
+        assert hub.host.plugins["hostile"].state == "quarantined"
 
 
 async def test_the_watchdog_names_who_blocks_the_loop(settings: dict[str, Any], tmp_path: Path) -> None:

@@ -209,19 +209,20 @@ class ApiServer:
         return _answer(operation.status, result.model_dump_json() if result is not None else "", headers)
 
     async def _run(self, operation: Operation, call: Call[Any, Any, Any]) -> BaseModel | None:
+        limit = asyncio.timeout(OPERATION_SECONDS)
         try:
-            async with asyncio.timeout(OPERATION_SECONDS):
+            async with limit:
                 owner = self._blame.owner(operation.owner)
                 result: BaseModel | None = await (
                     operation.take(call) if owner is None else guarded(owner, at_once(owner, operation.take, call))
                 )
         except ProblemError:
             raise
-        except TimeoutError as error:
-            self._blame.failed(operation.owner, f"operation {operation.id}", error)
-            raise ProblemError("unavailable", "This took too long.") from error
         except Exception as error:
-            self._blame.failed(operation.owner, f"operation {operation.id}", error)
+            if isinstance(error, TimeoutError) and limit.expired():
+                self._blame.failed(operation.owner, f"operation {operation.id}", error)
+                raise ProblemError("unavailable", "This took too long.") from error
+            self._blame.raised(operation.owner, f"operation {operation.id}", error)
             raise
         return result
 
