@@ -2,8 +2,12 @@
 
 import logging
 import sys
+import traceback
+from types import TracebackType
+from typing import Any
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
 
 
 def set_up(*, as_json: bool, level: int = logging.INFO) -> None:
@@ -13,12 +17,49 @@ def set_up(*, as_json: bool, level: int = logging.INFO) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            without_text,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    of_libraries = logging.StreamHandler(sys.stderr)
+    of_libraries.setFormatter(_WithoutText(logging.BASIC_FORMAT))
+    logging.basicConfig(level=logging.WARNING, handlers=[of_libraries])
     logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it writes addresses into its log lines
+
+
+def without_text(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Instead of structlog's format_exc_info: an exception as its frames and type."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["exception"] = frames(error)
+    return event
+
+
+def frames(error: BaseException, outer: frozenset[int] = frozenset()) -> str:
+    """The traceback without what the exceptions say, as that may be somebody's name: a database quotes rows.
+
+    Those that led to it come first, as Python prints them; `outer` are the ids of those that are being told already.
+    """
+    outer |= {id(error)}
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    before = [frames(cause, outer), ""] if cause is not None and id(cause) not in outer else []
+    lines = [line.rstrip("\n") for line in traceback.format_tb(error.__traceback__)]
+    parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    inner = [frames(part, outer) for part in parts if id(part) not in outer]
+    return "\n".join([*before, *lines, f"{type(error).__module__}.{type(error).__qualname__}", *inner])
+
+
+class _WithoutText(logging.Formatter):
+    """The same for what libraries log: asyncio, aiohttp."""
+
+    def formatException(  # noqa: N802 (logging's name)
+        self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[Any, ...]
+    ) -> str:
+        return frames(ei[1]) if ei[1] is not None else ""

@@ -17,7 +17,7 @@ Translated = dict[str, str]
 class Message(BaseModel):
     """A payload. Immutable; unknown fields are ignored, so that either side may be newer."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     def payload(self) -> bytes:
         return self.model_dump_json(exclude_none=True).encode()

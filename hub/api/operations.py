@@ -34,13 +34,13 @@ IF_MATCH_PATTERN = r'^(\*|"[!#-~]+"(, ?"[!#-~]+")*)$'
 class Request(BaseModel):
     """What a caller sends: unknown fields are refused, and nothing is guessed (`"1"` is no number)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class Query(BaseModel):
     """What stands behind the `?`: text, from which numbers are read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Document(BaseModel):

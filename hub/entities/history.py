@@ -59,7 +59,7 @@ class History:
 
     async def open(self) -> None:
         """Raises sqlalchemy.exc.SQLAlchemyError, NewerSchemaError."""
-        self._engine = create_engine(f"sqlite:///{self._path}", connect_args={"timeout": 60})
+        self._engine = create_engine(f"sqlite:///{self._path}", connect_args={"timeout": 60}, hide_parameters=True)
         self._numbers = await asyncio.to_thread(self._prepare, self._engine)
         if self._numbers:
             self._has_any.set()
