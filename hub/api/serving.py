@@ -33,6 +33,8 @@ STRANGERS_SHARE = 20
 JSON = "application/json"
 KEPT_HEADERS = (hdrs.LOCATION, hdrs.CACHE_CONTROL)
 MATCH = re.compile(IF_MATCH_PATTERN)
+NO_TEXT = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""U+0000 as JSON writes it, which PostgreSQL keeps in no text; `\\\\u0000` is a backslash and five characters."""
 BEARER: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
 
 requests_total = Counter("api_requests_total", "Requests to the HTTP API", ["operation", "status"])
@@ -264,6 +266,8 @@ async def _body(operation: Operation, request: web.Request) -> BaseModel:
         return operation.body()
     if request.content_type != JSON:
         raise ProblemError("media-type", f"A body is {JSON}.", headers={hdrs.ACCEPT: JSON})
+    if NO_TEXT.search(raw):
+        raise ProblemError("malformed", "The body holds the character U+0000, which is no text.")
     try:
         return operation.body.model_validate_json(raw, strict=True)  # the parts of a Request too
     except ValidationError as error:

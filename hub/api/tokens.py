@@ -101,7 +101,7 @@ class Tokens:
 
 def _digest(secret: str) -> bytes:
     """Enough for 256 random bits."""
-    return hashlib.sha256(secret.encode()).digest()
+    return hashlib.sha256(secret.encode(errors="surrogateescape")).digest()
 
 
 def _token(row: Row[tuple[object, ...]]) -> Token:

@@ -20,6 +20,7 @@ from hub.live import Live
 from hub.settings import SiteSettings
 from hub.translation import N_, Translator
 from hub.web.assets import Assets
+from hub.web.forms import with_form
 from hub.web.security import SESSION
 
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -106,11 +107,11 @@ class Pages:
     def action(self, path: str, roles: AbstractSet[Role], serve: Serve, *, asks_again: bool = False) -> None:
         """A form's POST for these roles. `asks_again`: who gave the password long ago is asked for it first."""
         again = _late(lambda: self._shell.ask_again(serve)) if asks_again else serve
-        self._add("POST", path, _for_roles(frozenset(roles), again))
+        self._add("POST", path, _for_roles(frozenset(roles), with_form(again)))
 
     def public(self, method: str, path: str, serve: Serve) -> None:
         """For anybody, without login."""
-        self._add(method, path, serve)
+        self._add(method, path, with_form(serve) if method == "POST" else serve)
 
     def built(self, path: str, name: str, headers: dict[str, str] | None = None) -> None:
         """A page or service worker that the front-end build wrote."""

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from hub.accounts import Accounts, Session
 from hub.api.problems import KINDS, problem_answer
+from hub.web.forms import is_storable
 
 log = structlog.get_logger("web")
 
@@ -90,7 +91,15 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
         request[SESSION] = await accounts.session(token) if token else None
         return await handler(request)
 
-    return [errors, same_origin, session]
+    return [errors, _storable, same_origin, session]
+
+
+@web.middleware
+async def _storable(request: web.Request, handler: Serve) -> web.StreamResponse:
+    """Whatever is looked for or kept by an address reaches a database, which takes no U+0000."""
+    if not all(map(is_storable, (request.path, *request.query.keys(), *request.query.values()))):
+        raise web.HTTPBadRequest(text="The address holds what is no text.")
+    return await handler(request)
 
 
 async def _told(request: web.Request, error_page: ErrorPage, error: web.HTTPException, detail: str) -> web.Response:
