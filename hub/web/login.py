@@ -1,5 +1,7 @@
 """Login, logout and the page's language."""
 
+import re
+
 from aiohttp import web
 
 from hub.accounts import Accounts
@@ -9,6 +11,7 @@ from hub.web.security import SESSION, cookie_name
 
 TRIES = 10
 TRIES_SECONDS = 60.0
+OURS = re.compile(r"/(?!/)[^\x00-\x20\\]*")
 
 
 def login_pages(pages: Pages, accounts: Accounts, *, is_secure: bool) -> None:
@@ -62,5 +65,5 @@ def login_pages(pages: Pages, accounts: Accounts, *, is_secure: bool) -> None:
 
 
 def _ours(path: str) -> str:
-    """A path on this site, never another's address (`//evil.example`)."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+    """A path on this site, never another's: `//evil.example`, also where a browser drops a tab or turns a slash."""
+    return path if OURS.fullmatch(path) else "/"
