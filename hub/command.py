@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hub.accounts import WeakPasswordError
 from hub.admission import TakenNameError, UnknownGatewayError
 from hub.broker import BrokerError
+from hub.data_folder import write_for_us_alone
 from hub.gateways import FilterError
 from hub.hub import Hub
 from hub.migrating import NewerSchemaError
@@ -29,6 +30,7 @@ CONFIG = click.option(
 
 def hub_of(read: Callable[[Path], Configuration], path: Path) -> Hub:
     """Not started. Raises click.ClickException with what is wrong in the configuration."""
+    write_for_us_alone()
     try:
         return Hub(read(path))
     except ConfigurationError as error:

@@ -20,6 +20,7 @@ from hub.api.operations import Operation
 from hub.api.serving import ApiServer
 from hub.api.tokens import Tokens
 from hub.broker import HUB_ACCOUNT, Broker, way_to
+from hub.data_folder import open_data_folder
 from hub.devices import Devices, NewDevice, Place
 from hub.dynamic_security import DynamicSecurity
 from hub.entities.announcing import Announcing
@@ -83,7 +84,7 @@ class Hub:
         self.live = Live()
         self.host = PluginHost(lambda: self.live.touch("plugins"), lambda: self.store.problem)
         self.host.find(configuration)
-        self.settings.data.mkdir(parents=True, exist_ok=True)
+        open_data_folder(self.settings.data)
         self.store = Store(self.settings.store_url)
         self.hooks = Hooks(self.host)
         self.events = Events(self.store)

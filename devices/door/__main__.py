@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import sqlite3
+import stat
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -34,9 +35,12 @@ from devices.parent import watch_parent
 
 log = structlog.get_logger("door")
 
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 after a clean stop, 1 when a reader was not installed, 2 when what was given cannot be used."""
+    os.umask(OTHERS)
     parser = _parser()
     options = parser.parse_args(arguments)
     if not options.simulate and options.pins is None:
@@ -60,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     state = options.state or _default_state(options.enrolment, identity.door)
     try:
+        _for_us_alone(state)
         if options.install_reader:
             return asyncio.run(_install(options.install_reader, pins, state))
         asyncio.run(_serve(identity, pins, state, options, passers))
@@ -165,6 +170,15 @@ def _default_state(enrolment: Path, door: str) -> Path:
     """Where systemd says (StateDirectory=), else beside the enrolment."""
     given = os.environ.get("STATE_DIRECTORY")
     return Path(given) if given else enrolment.resolve().parent / f"{door}.state"
+
+
+def _for_us_alone(state: Path) -> None:
+    """Made, or narrowed to 0700 when it is ours: who passed stands in the journal. Raises OSError."""
+    state.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
+    found = state.stat()
+    if found.st_mode & OTHERS and found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
+        state.chmod(stat.S_IRWXU)
+        log.warning("state_folder_narrowed", state=str(state), mode=f"{stat.S_IMODE(found.st_mode):o}")
 
 
 def _log_json_lines() -> None:
