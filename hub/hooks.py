@@ -118,6 +118,17 @@ class Hooks:
                 raise UnansweredError(f"{spec.__name__}: no answer from {', '.join(sorted({*failed, *missing}))}")
         return found
 
+    async def unopposed(self, spec: Callable[P, Awaitable[bool | None]], *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Whether nobody says False.
+
+        Raises UnansweredError when nobody does, but one that may has failed or is out of order.
+        """
+        opposed, failed = await self._first(spec, lambda answer: answer is False, *args, **kwargs)
+        missing = self._blame.missing(spec.__name__)
+        if opposed is None and (failed or missing):
+            raise UnansweredError(f"{spec.__name__}: no answer from {', '.join(sorted({*failed, *missing}))}")
+        return opposed is None
+
     async def some(self, spec: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> bool:
         """Whether one says yes, once everybody has had their turn. Raises the first failure when nobody does."""
         outcomes = await self._ask(self._willing(spec, args), spec, kwargs)

@@ -299,6 +299,15 @@ async def told(device: str, key: str, order: str, actor: str) -> bool | None:
 
 
 @question(within_seconds=2)
+async def may_tell(entity: str, verb: str, roles: frozenset[Role]) -> bool | None:
+    """May somebody with these roles tell this entity that? None: not this plugin's affair.
+
+    Asked for people on the console and in the API, before the order of any found device's entity; one False refuses.
+    """
+    raise NotImplementedError
+
+
+@question(within_seconds=2)
 async def health() -> Health:
     """How the plugin is, for the console and `/readyz`."""
     raise NotImplementedError

@@ -25,14 +25,15 @@ from hub.devices import Devices, NewDevice, Place
 from hub.dynamic_security import DynamicSecurity
 from hub.entities.announcing import Announcing
 from hub.entities.commands import Commands
+from hub.entities.entity import Entity
 from hub.entities.history import History
 from hub.entities.places import FoundPlaces
 from hub.entities.registry import Entities
 from hub.events import Events
 from hub.gateways import Gateways
 from hub.guard import owned_tasks
-from hub.hooks import Hooks
-from hub.hookspecs import devices_changed, enrolled, project
+from hub.hooks import Hooks, UnansweredError
+from hub.hookspecs import Role, devices_changed, enrolled, may_tell, project
 from hub.live import Live
 from hub.migrating import migrate
 from hub.mqtt import Mqtt, receive_signs_of_life
@@ -256,6 +257,13 @@ class Hub:
     def operations(self) -> list[Operation]:
         """All that the HTTP API can do: the kernel's and the started plugins'."""
         return [*self._kernel_operations, *self.lives.operations()]
+
+    async def may_tell(self, entity: Entity, verb: str, roles: frozenset[Role]) -> bool:
+        """Whether no plugin is against it. What opens a building also waits for the plugin that knows who may."""
+        try:
+            return await self.hooks.unopposed(may_tell, entity=entity.id, verb=verb, roles=roles)
+        except UnansweredError:
+            return not self.entities.opens(entity)
 
     def problems(self) -> dict[str, str | None]:
         """Each part of the hub and what is wrong with it."""

@@ -27,6 +27,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 PREFIX = "/api/v1"
 MOST_ON_A_PAGE = 200
+PASSWORD_AGAIN = "Open a door on the page Doors first, or use a token."  # noqa: S105 (a sentence)
 IF_MATCH_PATTERN = r'^(\*|"[!#-~]+"(, ?"[!#-~]+")*)$'
 """Strong ETags (RFC 9110 § 13.1.1); a weak one never matches."""
 

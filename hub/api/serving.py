@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
 from hub.api.idempotency import Answer, Key, Keys
-from hub.api.operations import IF_MATCH_PATTERN, PREFIX, Call, Caller, Operation, Page
+from hub.api.operations import IF_MATCH_PATTERN, PASSWORD_AGAIN, PREFIX, Call, Caller, Operation, Page
 from hub.api.problems import FieldError, ProblemError, problem_answer
 from hub.api.tokens import Tokens
 from hub.guard import at_once, guarded
@@ -99,7 +99,7 @@ class ApiServer:
         if not caller.may(operation):
             raise ProblemError("forbidden", _why_not(operation, caller))
         if operation.asks_again and not caller.is_confirmed:
-            raise ProblemError("password-again", "Open a door on the page Doors first, or use a token.")
+            raise ProblemError("password-again", PASSWORD_AGAIN)
         if self._blame.is_quarantined(operation.owner):
             raise ProblemError("unavailable", f"The plugin {operation.owner} is out of order.")
         call = await _checked(operation, request, caller)

@@ -43,7 +43,7 @@ class FoundPages:
         pages.page("/found/{device}/diagnostics", {"it", "caretaker"}, self.diagnostics)
         pages.action("/found/{device}/place", {"it"}, self.place)
         pages.action("/found/{device}/order", {"it", "caretaker"}, self.order)
-        pages.action("/found/{device}/allow", {"it"}, self.allow)
+        pages.action("/found/{device}/allow", {"it"}, self.allow, asks_again=True)
         pages.action("/found/{device}/keep", {"it"}, self.keep)
 
     async def all(self, request: web.Request) -> web.StreamResponse:
@@ -118,7 +118,16 @@ class FoundPages:
         return see(self._address(request))
 
     async def order(self, request: web.Request) -> web.StreamResponse:
-        """Tell an entity something; what hinders it stands on the page."""
+        """Tell an entity something. What opens a building asks for the password again, as a door of ours does."""
+        sent = await request.post()
+        entity, verb = self._entity(str(sent.get("entity", ""))), str(sent.get("verb", ""))
+        if not await self._hub.may_tell(entity, verb, session_of(request).roles):
+            raise web.HTTPForbidden(text="Your role may not tell it this, or the plugin that knows is out of order.")
+        give = self._pages.ask_again(self._give) if self._hub.entities.opens(entity) else self._give
+        return await give(request)
+
+    async def _give(self, request: web.Request) -> web.StreamResponse:
+        """What hinders it stands on the page."""
         sent = await request.post()
         entity, verb = str(sent.get("entity", "")), str(sent.get("verb", ""))
         value = str(sent["value"]) if "value" in sent else None

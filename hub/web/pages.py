@@ -109,6 +109,10 @@ class Pages:
         again = _late(lambda: self._shell.ask_again(serve)) if asks_again else serve
         self._add("POST", path, _for_roles(frozenset(roles), with_form(again)))
 
+    def ask_again(self, serve: Serve) -> Serve:
+        """For an action of which only some need it: `serve`, and before it the password, if it was given long ago."""
+        return self._shell.ask_again(serve)
+
     def public(self, method: str, path: str, serve: Serve) -> None:
         """For anybody, without login."""
         self._add(method, path, with_form(serve) if method == "POST" else serve)

@@ -12,7 +12,7 @@ from plugins.locks.api import DoorApi
 from plugins.locks.config import Settings
 from plugins.locks.elsewhere import door_told, doors_shown
 from plugins.locks.enrolling import enrol_door
-from plugins.locks.found import FoundLocks
+from plugins.locks.found import NEEDS, FoundLocks
 from plugins.locks.heard import Heard
 from plugins.locks.hub_keys import HubKeys
 from plugins.locks.hub_keys_api import HubKeyApi
@@ -137,6 +137,13 @@ class Plugin:
     @hookimpl
     async def told(self, device: str, key: str, order: str, actor: str) -> bool | None:
         return await door_told(self.locks, device, key, order, actor)
+
+    @hookimpl
+    async def may_tell(self, entity: str, verb: str, roles: frozenset[Role]) -> bool | None:
+        found, needed = self.found.get(entity), NEEDS.get(verb)
+        if found is None or needed is None:
+            return None
+        return self.permissions.may(roles, needed, found.place.zone)
 
     @hookimpl
     async def health(self) -> Health:

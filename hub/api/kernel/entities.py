@@ -8,6 +8,7 @@ from pydantic import Base64Bytes, BeforeValidator, Field
 
 from devices.contract.messages import Text
 from hub.api.operations import (
+    PASSWORD_AGAIN,
     Api,
     Call,
     Document,
@@ -201,7 +202,7 @@ class EntityApi:
             answer=Given,
             body=Order,
             status=202,
-            problems=("conflict",),
+            problems=("conflict", "password-again"),
             **one,
         )
         offer(
@@ -230,6 +231,7 @@ class EntityApi:
             summary="Allow that it is told what to do, or not any more",
             answer=PermissionDocument,
             body=Permission,
+            asks_again=True,
             **one,
             **it,
         )
@@ -265,6 +267,10 @@ class EntityApi:
     async def command(self, call: Call[EntityPath, Nothing, Order]) -> Given:
         wanted = call.body
         entity = self._found(call.path)
+        if call.caller.scopes is None and not await self._hub.may_tell(entity, wanted.verb, call.caller.roles):
+            raise ProblemError("forbidden", "Your role may not tell it this, or the plugin that knows is out of order.")
+        if not call.caller.is_confirmed and self._hub.entities.opens(entity):
+            raise ProblemError("password-again", PASSWORD_AGAIN)
         try:
             await self._hub.commands.give(entity.id, wanted.verb, wanted.value, call.caller.name, wanted.reason)
         except OrderError as error:
