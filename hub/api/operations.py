@@ -9,6 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, cast
 
 from aiohttp import web
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -27,6 +28,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 PREFIX = "/api/v1"
 MOST_ON_A_PAGE = 200
+FIRST_YEAR, LAST_YEAR = 1970, 2200
 PASSWORD_AGAIN = "Open a door on the page Doors first, or use a token."  # noqa: S105 (a sentence)
 IF_MATCH_PATTERN = r'^(\*|"[!#-~]+"(, ?"[!#-~]+")*)$'
 """Strong ETags (RFC 9110 § 13.1.1); a weak one never matches."""
@@ -64,8 +66,17 @@ def _written_out(value: object) -> object:
     raise ValueError("is no date and time, such as 2026-11-24T09:15:00Z")
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
-"""A date and time with a zone (RFC 3339); pydantic alone would take a number for one too."""
+def _in_our_times(value: datetime) -> datetime:
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_our_times)]
+"""A date and time with a zone (RFC 3339) that every zone and database can show.
+
+pydantic alone would take a number for one too, and the year 1, which is no year any more some hours further west.
+"""
 
 
 def whole(value: object) -> object:

@@ -207,19 +207,23 @@ def _translated(gettext: Callable[[str], str], message: str, **values: object) -
 
 
 def _clock(site: SiteSettings, language: str, at: datetime | None) -> str:
-    return "" if at is None else format_time(at.astimezone(site.zone), "HH:mm", locale=babel_locale(language))
+    return "" if at is None else format_time(_local(site, at), "HH:mm", locale=babel_locale(language))
 
 
 def _day(site: SiteSettings, language: str, at: datetime | None) -> str:
-    return "" if at is None else format_date(at.astimezone(site.zone), "EEEE d. MMMM", locale=babel_locale(language))
+    return "" if at is None else format_date(_local(site, at), "EEEE d. MMMM", locale=babel_locale(language))
 
 
 def _moment(site: SiteSettings, language: str, at: datetime | None) -> str:
-    return (
-        ""
-        if at is None
-        else format_datetime(at.astimezone(site.zone), "d. MMM HH:mm:ss", locale=babel_locale(language))
-    )
+    return "" if at is None else format_datetime(_local(site, at), "d. MMM HH:mm:ss", locale=babel_locale(language))
+
+
+def _local(site: SiteSettings, at: datetime) -> datetime:
+    """In the town hall's time; as it is at either end of the calendar, which no zone may pass."""
+    try:
+        return at.astimezone(site.zone)
+    except OverflowError:
+        return at
 
 
 def _language_name(language: str) -> str:

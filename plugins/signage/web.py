@@ -76,5 +76,5 @@ class ScreenPages:
             return None
         try:
             return datetime.fromisoformat(text).replace(tzinfo=self._context.site.zone).astimezone(UTC)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise web.HTTPBadRequest(text="Until: expected a date and a time.") from None
