@@ -72,7 +72,7 @@ class Broker:
     async def start(self) -> None:
         """Returns once it takes connections; put its accounts before, or nobody else gets in. Raises BrokerError."""
         await self.accounts.put([], {})
-        await self._end_leftover()
+        await end_leftover(self._folder)
         self._write_configuration()
         await self._launch()
 
@@ -157,22 +157,6 @@ class Broker:
         answers = [await _answers(port) for port in ports]
         return all(answers) and self._process is not None and self._process.returncode is None
 
-    async def _end_leftover(self) -> None:
-        """A hub that was killed leaves its broker behind; end it, so that its ports and files are ours."""
-        try:
-            pid = int((self._folder / "mosquitto.pid").read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return
-        if str(self._folder / "mosquitto.conf").encode() not in command:
-            return
-        log.warning("broker_leftover_ended", pid=pid)
-        with suppress(ProcessLookupError, TimeoutError):
-            os.kill(pid, signal.SIGTERM)
-            async with asyncio.timeout(STOP_SECONDS):
-                while Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
-                    await asyncio.sleep(0.02)
-
     def _write_configuration(self) -> None:
         settings, folder = self._settings, self._folder
         lines = [
@@ -234,6 +218,23 @@ async def _answers(port: int) -> bool:
         return False
     writer.close()
     return True
+
+
+async def end_leftover(folder: Path) -> None:
+    """A hub that was killed leaves its broker behind; end it, so that its ports and files are ours."""
+    try:
+        pid = int((folder / "mosquitto.pid").read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return
+    if str(folder / "mosquitto.conf").encode() not in command:
+        return
+    log.warning("broker_leftover_ended", pid=pid)
+    with suppress(ProcessLookupError, TimeoutError):
+        os.kill(pid, signal.SIGTERM)
+        async with asyncio.timeout(STOP_SECONDS):
+            while Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
+                await asyncio.sleep(0.02)
 
 
 def _is_zombie(pid: int) -> bool:

@@ -1,11 +1,13 @@
 """`kommunevert demo`: ports, the demo around a hub, and where everything is."""
 
+import asyncio
 import sys
 from pathlib import Path
 
 import click
 
 from hub import logs, memory
+from hub.broker import end_leftover
 from hub.command import hub_of, run_to_end, until_stopped
 from hub.demo import Demo, Ports, demo_configuration, free_ports
 from hub.hub import Hub
@@ -19,6 +21,7 @@ from hub.hub import Hub
 def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Path) -> None:
     """Run a town hall with invented people, kiosks, screens and simulated doors."""
     logs.set_up(as_json=not sys.stderr.isatty(), level=30)
+    asyncio.run(end_leftover(data.resolve() / "broker"))  # of a demo that was killed: the ports are to be the same
     try:
         ports = _demo_ports(port, mqtt_port, ws_port)
     except OSError as error:

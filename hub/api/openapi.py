@@ -6,7 +6,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from hub.api.operations import IF_MATCH_PATTERN, PREFIX, Operation
+from hub.api.operations import IF_MATCH_PATTERN, KEY_PATTERN, PREFIX, Operation
 from hub.api.problems import BY_STATUS, KINDS, Kind, ProblemDocument
 from hub.web.security import cookie_name
 
@@ -29,7 +29,7 @@ _KEY = {
     "in": "header",
     "required": False,
     "description": "made by the caller, kept for a day: the same key and request again is not done again",
-    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "schema": {"type": "string", "pattern": KEY_PATTERN},
 }
 
 

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
 from hub.api.idempotency import Answer, Key, Keys
-from hub.api.operations import IF_MATCH_PATTERN, PASSWORD_AGAIN, PREFIX, Call, Caller, Operation, Page
+from hub.api.operations import IF_MATCH_PATTERN, KEY_PATTERN, PASSWORD_AGAIN, PREFIX, Call, Caller, Operation, Page
 from hub.api.problems import FieldError, ProblemError, problem_answer
 from hub.api.tokens import Tokens
 from hub.guard import at_once, guarded
@@ -27,12 +27,12 @@ from hub.web.security import REQUEST_ID, SESSION
 log = structlog.get_logger("api")
 
 OPERATION_SECONDS = 60
-MOST_KEY = 255
 STRANGERS_SHARE = 20
 """Who comes with a token that is not known gets a twentieth of what the known get."""
 JSON = "application/json"
 KEPT_HEADERS = (hdrs.LOCATION, hdrs.CACHE_CONTROL)
 MATCH = re.compile(IF_MATCH_PATTERN)
+KEY = re.compile(KEY_PATTERN)
 NO_TEXT = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 """U+0000 as JSON writes it, which PostgreSQL keeps in no text; `\\\\u0000` is a backslash and five characters."""
 BEARER: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
@@ -237,8 +237,8 @@ def _why_not(operation: Operation, caller: Caller) -> str:
 
 def _idempotency_key(request: web.Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= MOST_KEY and key.isascii() and key.isprintable()):
-        raise ProblemError("malformed", f"An Idempotency-Key has 1 to {MOST_KEY} printable ASCII characters.")
+    if key is not None and not KEY.fullmatch(key):
+        raise ProblemError("malformed", "An Idempotency-Key has 1 to 255 printable ASCII characters, and no blank.")
     return key
 
 
