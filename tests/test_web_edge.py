@@ -53,6 +53,12 @@ async def test_a_form_that_cannot_be_read_is_refused_everywhere(hub: Hub, nobody
                 assert answer.status == 400, (what, path)
 
 
+@pytest.mark.parametrize("before", [str(2**63), "9" * 5000, "-1", "\u0662", "x"])
+async def test_a_number_that_is_none_gives_the_first_page(hub: Hub, before: str) -> None:
+    async with browser(hub, "it") as it:
+        assert (await it.get(f"{hub.settings.web.address}/audit", params={"before": before})).status == 200
+
+
 async def test_a_form_of_a_plugin_is_read_before_the_plugin_sees_it(hub: Hub) -> None:
     async with browser(hub, "it", "front_line", "caretaker") as inside:
         address = hub.settings.web.address

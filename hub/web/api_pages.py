@@ -15,6 +15,7 @@ from hub.api.reading import chapters
 from hub.api.scopes import may_give
 from hub.api.serving import as_json
 from hub.store import now
+from hub.web.forms import number_in
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
 
@@ -52,8 +53,8 @@ class ApiPages:
             return await self._shown(request, status=400, problem="scopes", name=name)
         if scopes - self._may_give(request):
             raise web.HTTPForbidden(text="A token gets no more than its maker has.")
-        days = str(sent.get("days", ""))
-        good_for = int(days) if days.isascii() and days.isdecimal() and int(days) in DAYS else DAYS[0]
+        days = number_in(str(sent.get("days", "")))
+        good_for = days if days in DAYS else DAYS[0]
         expires_at = now() + timedelta(days=good_for) if good_for else None
         _, secret = await self._hub.tokens.make(name, scopes, session_of(request).account, expires_at)
         return await self._shown(request, secret=secret, made=name)

@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.web_request import FileField
 
+MOST_NUMBER = 2**31 - 1
+"""What every database takes as a number of a row."""
+
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -26,6 +29,14 @@ def with_form(serve: Serve) -> Serve:
         return await serve(request)
 
     return reading
+
+
+def number_in(text: str, most: int = MOST_NUMBER) -> int | None:
+    """A whole number from 0 to `most`; None for anything else, however long it is."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
+        return None
+    found = int(text)
+    return found if found <= most else None
 
 
 def is_storable(text: str) -> bool:

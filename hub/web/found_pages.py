@@ -17,6 +17,7 @@ from hub.entities.entity import Entity, FoundDevice, Value
 from hub.entities.orders import OrderError, verbs
 from hub.entities.words import VERBS, message_of, name_of
 from hub.translation import N_
+from hub.web.forms import number_in
 from hub.web.pages import Pages, babel_locale, see
 from hub.web.place_form import place_in, suggestions
 from hub.web.security import session_of
@@ -150,9 +151,10 @@ class FoundPages:
     async def keep(self, request: web.Request) -> web.StreamResponse:
         sent = await request.post()
         entity, days = self._entity(str(sent.get("entity", ""))), str(sent.get("days", ""))
-        if days and not (days.isdecimal() and int(days) <= MOST_DAYS):
+        wanted = number_in(days, MOST_DAYS)
+        if days and wanted is None:
             raise web.HTTPBadRequest(text=f"days: expected a whole number from 0 to {MOST_DAYS}, or nothing")
-        await self._hub.commands.keep(entity.id, int(days) if days else None, session_of(request).account)
+        await self._hub.commands.keep(entity.id, wanted, session_of(request).account)
         return see(self._address(request))
 
     async def _device_page(self, request: web.Request, *, problem: Any = None, status: int = 200) -> web.StreamResponse:

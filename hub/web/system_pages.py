@@ -6,6 +6,7 @@ from aiohttp import web
 
 from devices.contract.enrolment import Enrolment
 from hub import audit
+from hub.web.forms import number_in
 from hub.web.pages import Pages
 
 if TYPE_CHECKING:
@@ -21,8 +22,7 @@ class SystemPages:
         pages.page("/audit", {"it"}, self.audit_log)
 
     async def audit_log(self, request: web.Request) -> web.StreamResponse:
-        before = request.query.get("before", "")
-        limit = int(before) if before.isdecimal() else None
+        limit = number_in(request.query.get("before", ""))
         entries = await self._hub.store.read(lambda connection: audit.newest(connection, MOST_ENTRIES, limit))
         broken = await self._hub.store.read(audit.first_broken) if "verify" in request.query else None
         return await self._pages.render(

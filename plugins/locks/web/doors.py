@@ -18,6 +18,7 @@ from hub.entities.orders import OrderError
 from hub.entities.words import STATES
 from hub.plugin import N_, Context, Device
 from hub.store import now
+from hub.web.forms import number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks import alarm_rows
@@ -37,7 +38,6 @@ NAME = frozenset({"caretaker", "it"})
 """Who may say which cards open doors that are shut down."""
 MOST_REASON = 200
 MOST_SHOWN = 12
-MOST_DIGITS = 9
 NEWS = timedelta(minutes=2)
 
 
@@ -188,12 +188,10 @@ class DoorPages:
         return see("/doors")
 
     async def acknowledge(self, request: web.Request) -> web.StreamResponse:
-        sent, number = await request.post(), request.match_info["alarm"]
+        sent = await request.post()
         with suppress(UnknownAlarmError):  # somebody else was quicker: the page shows it
             await self._alarms.acknowledge(
-                int(number) if number.isdecimal() and len(number) <= MOST_DIGITS else 0,
-                session_of(request).account,
-                reason_in(sent),
+                number_in(request.match_info["alarm"]) or 0, session_of(request).account, reason_in(sent)
             )
         to = str(sent.get("to", ""))
         return see(f"/doors/{to}" if to in (one.id for one in self._context.devices.of_kind(door.KIND)) else "/doors")
@@ -216,9 +214,9 @@ class DoorPages:
 
     def _hold_seconds(self, sent: Any) -> int:
         """For so many minutes, or until a time of day: the next time that it is."""
-        minutes, until = str(sent.get("hold", "")), str(sent.get("until", ""))
-        if minutes.isdecimal() and len(minutes) <= MOST_DIGITS and 0 < int(minutes) * 60 <= MOST_HOLD_SECONDS:
-            return int(minutes) * 60
+        until = str(sent.get("until", ""))
+        if minutes := number_in(str(sent.get("hold", "")), MOST_HOLD_SECONDS // 60):
+            return minutes * 60
         try:
             clock = datetime.strptime(until, "%H:%M").time()  # noqa: DTZ007 (a time of day)
         except ValueError:

@@ -8,6 +8,7 @@ from aiohttp import hdrs, web
 from devices.contract import door
 from devices.contract.messages import clean
 from hub.plugin import Context
+from hub.web.forms import number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.mistakes import MistakeError
@@ -141,7 +142,6 @@ def _number_in(sent: Any, name: str) -> float:
 
 
 def _number(request: web.Request) -> int:
-    text = request.match_info["plan"]
-    if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 (no database has more)
+    if not (number := number_in(request.match_info["plan"])):
         raise web.HTTPNotFound(text="There is no such plan.")
-    return int(text)
+    return number

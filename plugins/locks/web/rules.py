@@ -13,6 +13,7 @@ from devices.contract import door
 from devices.contract.messages import clean
 from hub.plugin import N_, Context, Device
 from hub.store import now
+from hub.web.forms import number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks import foreseeing
@@ -228,9 +229,9 @@ def _number(request: web.Request) -> int:
     text = request.match_info["rule"]
     if text == "new":
         return 0
-    if not text.isdecimal() or len(text) > 9:  # noqa: PLR2004 (no database has more)
+    if not (number := number_in(text)):
         raise web.HTTPNotFound(text="There is no such rule.")
-    return int(text)
+    return number
 
 
 def _by_name(rows: list[tuple[str, Foreseen]]) -> list[tuple[str, Foreseen]]:
