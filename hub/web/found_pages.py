@@ -164,11 +164,17 @@ class FoundPages:
             entity.id: await self._hub.history.read(entity.id, until - SHOWN.total_seconds(), until)
             for entity in device.entities.values()
         }
+        roles = session_of(request).roles
+        asks = {
+            one.id: [verb for verb in verbs(one) if await self._hub.may_tell(one, verb, roles)]
+            for one in device.entities.values()
+        }
         return await self._pages.render(
             request,
             "found_device.html",
             status=status,
             device=device,
+            asks_of=asks,
             history=history,
             suggestions=suggestions(self._hub.devices),
             most_changes=MOST_CHANGES,

@@ -24,7 +24,7 @@ BIN = {"ids": "skuff", "name": "Skuffesensor", "mf": "Aqara", "mdl": "MCCGQ11LM"
 
 async def test_found_devices_appear_and_can_be_told(town_hall: TownHall) -> None:
     hub = town_hall.hub
-    page = await town_hall.console("/found", "it", size="phone")
+    page = await town_hall.console("/found", "it", "caretaker", size="phone")
     await expect(page.locator("#found-list")).to_contain_text("Ingen enno")
 
     lock = announce(hub, "lock", "port", name=None, cmd_t="port/set", stat_t="port/s", avty_t="port/there", dev=PORT)
