@@ -45,7 +45,7 @@ class Session:
 
     @property
     def is_confirmed(self) -> bool:
-        """The password was given lately: enough for what moves a door."""
+        """The password was given lately: enough for what lets somebody in."""
         return self.confirmed_at is not None and now() - self.confirmed_at < CONFIRMED_FOR
 
     def may(self, roles: frozenset[Role]) -> bool:

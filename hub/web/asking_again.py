@@ -1,4 +1,4 @@
-"""What moves a door asks for the password again when it was given long ago: a tablet left lying opens nothing."""
+"""What lets somebody in asks for the password again when it was given long ago: a tablet left lying opens nothing."""
 
 from collections.abc import Callable
 
