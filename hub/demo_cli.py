@@ -10,6 +10,7 @@ from hub import logs, memory
 from hub.broker import end_leftover
 from hub.command import hub_of, run_to_end, until_stopped
 from hub.demo import Demo, Ports, demo_configuration, free_ports
+from hub.demo_requests import DemoRequestError
 from hub.hub import Hub
 
 
@@ -32,7 +33,10 @@ def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Pat
         async with hub.running():
             memory.settle()
             town = Demo(hub, ports)
-            await town.prepare()
+            try:
+                await town.prepare()
+            except DemoRequestError as error:
+                raise click.ClickException(str(error)) from None
             async with town.companions():
                 _greet(hub, town, ports)
                 await until_stopped(hub)

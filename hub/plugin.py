@@ -186,6 +186,10 @@ class Context:
         """What may open a building takes orders only where an administrator has allowed it."""
         return self._commands.may(entity)
 
+    def opens_building(self, entity: Entity) -> bool:
+        """It is a lock or a cover, or speaks to one's topic."""
+        return self.entities.opens(entity)
+
     async def command(
         self, entity_id: str, verb: str, value: str | float | None = None, reason: str = "", *, actor: str | None = None
     ) -> None:

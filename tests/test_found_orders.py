@@ -52,6 +52,20 @@ async def told(hub: Hub) -> int:
     return sum(action == "entity.commanded" for _, action in await actions(hub))
 
 
+async def test_what_speaks_to_a_locks_topic_is_told_by_those_who_may_open(hub: Hub) -> None:
+    lock, _ = await lock_and_lamp(hub)
+    gate = announce(hub, "cover", "port", name="Port", command_topic="z/port/set", state_topic="z/port")
+    trick = announce(hub, "switch", "trick", name="Brytar", command_topic="z/gate/set")
+    await until(lambda: hub.entities.get(gate) and hub.entities.get(trick))
+    async with browser(hub, "it") as it:
+        for entity, verb in ((lock, "unlock"), (gate, "open"), (gate, "close"), (trick, "on")):
+            await hub.commands.allow(entity, is_allowed=True, actor="it")
+            assert await page(it, hub, entity, verb=verb) == 403, entity
+    assert await told(hub) == 0
+    async with browser(hub, "caretaker") as caretaker:
+        assert await page(caretaker, hub, gate, verb="open") == REDIRECT
+
+
 async def test_on_its_page_a_lock_asks_for_the_password_again_and_a_lamp_does_not(hub: Hub) -> None:
     lock, lamp = await lock_and_lamp(hub)
     async with browser(hub, "caretaker", "it") as session:

@@ -88,12 +88,13 @@ async def _serve(
     else:
         assert pins is not None  # noqa: S101 (the arguments were checked)
         hardware, by_words = GpioDoor(pins), None
-    if options.exit_with_parent:
-        watch_parent(stop.set, partial(_told, hardware, by_words))
     told = partial(_told, hardware, by_words)
-    async with asyncio.TaskGroup() as group:
-        coming = group.create_task(passers.come(told), name="passers") if passers else None
+    if options.exit_with_parent:
+        watch_parent(stop.set, told)
+    coming = loop.create_task(passers.come(told), name="passers") if passers else None
+    try:
         await Controller(identity, hardware, Journal(state), readers).run(stop)
+    finally:
         if coming is not None:
             coming.cancel()
 

@@ -141,6 +141,8 @@ class Caller:
     def may(self, operation: "Operation") -> bool:
         if self.scopes is not None:
             return operation.scope is None or operation.scope in self.scopes
+        if operation.all_roles:
+            return self.roles >= operation.roles
         return not operation.roles or bool(self.roles & operation.roles)
 
 
@@ -180,6 +182,8 @@ class Operation:
     is_personal: bool = False
     asks_again: bool = False
     """A session whose password was given long ago may not."""
+    all_roles: bool = False
+    """A session needs all of `roles`, and not one of them."""
     stream: Stream | None = None
 
     @property
@@ -227,6 +231,7 @@ class Api:
         problems: Sequence[str] = (),
         is_personal: bool = False,
         asks_again: bool = False,
+        all_roles: bool = False,
     ) -> None:
         """Offer `method` on `path`. `take` gets a Call and returns the answer's model, or None where there is none.
 
@@ -252,6 +257,7 @@ class Api:
                 problems=tuple(dict.fromkeys((*known, *problems))),
                 is_personal=is_personal,
                 asks_again=asks_again,
+                all_roles=all_roles,
             )
         )
 

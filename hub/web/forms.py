@@ -33,10 +33,10 @@ def with_form(serve: Serve) -> Serve:
 
 def number_in(text: str, most: int = MOST_NUMBER) -> int | None:
     """A whole number from 0 to `most`; None for anything else, however long it is."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
+    if not (text.isascii() and text.isdecimal()):
         return None
-    found = int(text)
-    return found if found <= most else None
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= len(str(most)) and int(digits) <= most else None
 
 
 def is_storable(text: str) -> bool:

@@ -35,6 +35,7 @@ from plugins.locks.web.door import DoorPage
 from plugins.locks.web.doors import DoorPages
 from plugins.locks.web.hub_keys import HubKeyPages
 from plugins.locks.web.keys import KeyPages
+from plugins.locks.web.passages import PassagePages
 from plugins.locks.web.passes import PassPages
 from plugins.locks.web.plans import PlanPages
 from plugins.locks.web.rules import RulePages
@@ -89,7 +90,8 @@ class Plugin:
             self.permissions,
         )
         RulePages(self.context, self.access)
-        KeyPages(self.context, self.settings, self.access, self.answers, self.log, doors)
+        KeyPages(self.context, self.settings, self.access, self.answers)
+        PassagePages(self.context, self.settings, self.access, self.log, doors)
         HubKeyPages(self.context, self.hub_keys)
         PassPages(self.context, self.access, self.passes, self.permissions)
         PlanPages(self.context, self.plans, self.locks, doors)
@@ -99,7 +101,7 @@ class Plugin:
         SettingsApi(self.context, self.access)
         PlanApi(self.context, self.plans)
         HubKeyApi(self.context, self.hub_keys)
-        DoorApi(self.context, self.permissions, self.locks, self.standing, self.alarms)
+        DoorApi(self.context, self.permissions, self.settings.may_search_people, self.locks, self.standing, self.alarms)
 
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> Enrolment | None:
@@ -140,10 +142,10 @@ class Plugin:
 
     @hookimpl
     async def may_tell(self, entity: str, verb: str, roles: frozenset[Role]) -> bool | None:
-        found, needed = self.found.get(entity), NEEDS.get(verb)
-        if found is None or needed is None:
+        found = self.context.entities.get(entity)
+        if found is None or not self.context.opens_building(found):
             return None
-        return self.permissions.may(roles, needed, found.place.zone)
+        return self.permissions.may(roles, NEEDS.get(verb, "hold_open"), self.context.place_of(found).zone)
 
     @hookimpl
     async def health(self) -> Health:

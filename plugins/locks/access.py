@@ -37,6 +37,7 @@ from plugins.locks.models import (
 
 log = structlog.get_logger("locks")
 
+NO_HOURS = N_("An opening schedule needs hours: without them the door would stand open for everybody, day and night.")
 T = TypeVar("T")
 NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 REF_CHARACTERS = 10
@@ -144,7 +145,9 @@ class Access:
             raise UnknownRuleError(number)
 
     async def keep_settings(self, door_id: str, settings: DoorSettings, actor: str) -> None:
-        """Raises UnknownDoorError, or MistakeError when the other door of the sluice is none."""
+        """Raises UnknownDoorError, or MistakeError: no other door of the sluice, or a schedule without hours."""
+        if settings.opening is not None and not settings.opening.times.weekly:
+            raise MistakeError(NO_HOURS)
         other = self._context.devices.get(settings.interlock_with) if settings.interlock_with else None
         if settings.interlock_with and (other is None or other.kind != door.KIND or other.id == door_id):
             raise MistakeError(N_("The other door of the sluice is no other door."))

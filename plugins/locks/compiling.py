@@ -83,7 +83,7 @@ def access_of(
         time_zone=time_zone,
         holidays=frozenset(holidays),
         rules=rules_at(door, zone, kept.rules),
-        opening=settings.opening,
+        opening=settings.opening if settings.opening and settings.opening.times.weekly else None,  # else it never shut
         lockdown="" in kept.locked_down or zone in kept.locked_down,
         passback=settings.passback,
         revoked_passes=pass_rows.revoked(kept.passes).get(door, frozenset()),

@@ -10,8 +10,8 @@ from plugins.locks import alarm_rows
 from plugins.locks.alarms import Alarms
 
 LOCK = "lock"
-NEEDS = {"open": "pulse", "unlock": "hold_open", "lock": "lock"}
-"""What a found lock is told → the permission for it. Unlocked, it stays so until somebody locks it."""
+NEEDS = {"open": "pulse", "unlock": "hold_open", "lock": "lock", "close": "lock"}
+"""What a found lock is told → the permission for it. Unlocked, it stays so until somebody locks it; a gate too."""
 
 
 @dataclass(frozen=True)

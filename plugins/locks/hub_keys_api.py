@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, page_of
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, page_of
 from hub.api.problems import ProblemError
 from hub.plugin import Context
 from plugins.locks.hub_keys import HubKeys
@@ -81,6 +81,7 @@ class HubKeyApi:
         return self._document(next(one for one in self._hub_keys.kept if one.id == made))
 
     async def end(self, call: Call[KeyPath, Nothing, Nothing]) -> None:
+        found(next((one for one in self._hub_keys.kept if one.id == call.path.key), None), "such key")
         try:
             await self._hub_keys.end_now(call.path.key, call.caller.name)
         except HubKeyError as error:

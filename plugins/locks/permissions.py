@@ -1,11 +1,14 @@
 """Who may tell which door what: by role, and where a permission says so by zone."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from hub.hookspecs import Role
 from plugins.locks.config import Permission, Permitted
 
 WHOLE_SITE = ""
+MAKE = frozenset[Any]({"caretaker", "it"})
+"""Who sets rules, keys, floor plans and doors' habits."""
 
 
 class Permissions:

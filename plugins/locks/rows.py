@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -120,10 +120,15 @@ def doors(connection: Connection) -> dict[str, Position]:
     return {row.id: Position(*row[1:]) for row in connection.execute(select(*columns))}
 
 
-def latest_commands(connection: Connection, limit: int = 50, *, by_people: bool = False) -> list[Command]:
+def latest_commands(
+    connection: Connection, limit: int = 50, *, by: Literal["people", "reader"] | None = None
+) -> list[Command]:
+    """The newest first; told by people, shown at a reader, or both."""
     columns = [column for column in command.c if column.name != "signs"]
     query = select(*columns).order_by(command.c.asked_at.desc()).limit(limit)
-    rows = connection.execute(query.where(command.c.actor != AT_READER) if by_people else query)
+    if by is not None:
+        query = query.where((command.c.actor == AT_READER) if by == "reader" else (command.c.actor != AT_READER))
+    rows = connection.execute(query)
     return [Command(**row._asdict()) for row in rows]
 
 

@@ -165,7 +165,9 @@ class Locks:
     async def history(self, *, by_people: bool = False) -> tuple[list[Command], list[Report]]:
         """The newest of both; `by_people` leaves out what was shown at a reader, and routine."""
         store = self._context.store
-        commands = await store.read(lambda connection: rows.latest_commands(connection, by_people=by_people))
+        commands = await store.read(
+            lambda connection: rows.latest_commands(connection, by="people" if by_people else None)
+        )
         without = ROUTINE if by_people else ()
         return commands, await store.read(lambda connection: rows.latest_reports(connection, without=without))
 

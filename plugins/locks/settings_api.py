@@ -6,7 +6,7 @@ from devices.contract import door
 from hub.api.operations import Call, Document, Nothing, Request, found
 from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
-from plugins.locks.access import Access
+from plugins.locks.access import NO_HOURS, Access
 from plugins.locks.api import DoorPath
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import DoorSettings, UnknownDoorError
@@ -36,14 +36,12 @@ class SettingsApi:
 
     async def change(self, call: Call[DoorPath, Nothing, SettingsRequest]) -> SettingsDocument:
         found(call.path.door if self._is_door(call.path.door) else None, "such door")
-        if call.body.opening is not None and not call.body.opening.times.weekly:
-            wrong = FieldError(at="body/opening/times/weekly", detail="an opening schedule needs hours")
-            raise ProblemError("invalid", "Look at `errors`.", errors=[wrong])
         settings = DoorSettings.model_validate(call.body.model_dump())
         try:
             await self._access.keep_settings(call.path.door, settings, call.caller.name)
         except MistakeError as mistake:
-            wrong = FieldError(at="body/interlock_with", detail=str(mistake))
+            at = "body/opening/times/weekly" if mistake.message == NO_HOURS else "body/interlock_with"
+            wrong = FieldError(at=at, detail=str(mistake))
             raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
         except UnknownDoorError:
             raise ProblemError("not-found", "There is no such door.") from None

@@ -69,6 +69,19 @@ async def test_every_door_lets_somebody_in_and_somebody_not(town: tuple[Hub, Dem
         assert await door.wait() == 0
 
 
+async def test_a_start_that_was_broken_off_goes_on_where_it_was(town: tuple[Hub, Demo], tmp_path: Path) -> None:
+    hub, _ = town
+    rule = {"who": {"everybody": True}, "where": {"everywhere": True}}
+    requests = [ApiRequest(method="POST", path="/access-rules", body=rule | {"name": name}) for name in ("A", "B", "C")]
+    done = tmp_path / "done"
+    done.write_text("1")
+    await ask_once(hub, requests, done)
+    await ask_once(hub, requests, done)
+    kept = [one.name for one in hub.host.plugins["locks"].instance.access.kept.rules]
+    assert kept[-2:] == ["B", "C"]
+    assert len(kept) == 5
+
+
 async def test_what_the_hub_does_not_take_is_told_and_asked_again_at_the_next_start(
     town: tuple[Hub, Demo], tmp_path: Path
 ) -> None:

@@ -227,6 +227,16 @@ async def test_a_wrong_enrolment_says_what_is_wrong(desk: Desk, door: DoorProces
     assert "hub_key" in str(door.lines("not_started")[-1]["problem"])
 
 
+async def test_a_journal_that_cannot_be_opened_is_said_in_a_line(desk: Desk, door: DoorProcess) -> None:
+    await door.stop()
+    for file in door.state.glob("journal.sqlite*"):
+        file.unlink()
+    (door.state / "journal.sqlite").mkdir()
+    await door.start()
+    assert await door.ended() == 2
+    assert "unable to open database file" in str(door.lines("not_started")[-1]["problem"])
+
+
 async def test_an_exchange_is_quick(desk: Desk, door: DoorProcess) -> None:
     """No Nagle, no fsync between command and relay. The limit is wide: it shall find 40 ms stalls."""
     took = []

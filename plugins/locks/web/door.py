@@ -18,6 +18,7 @@ from plugins.locks.config import Settings
 from plugins.locks.log import Log
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import MOST_OFFLINE_HOURS, DoorSettings
+from plugins.locks.permissions import MAKE
 from plugins.locks.service import Locks
 from plugins.locks.web.doors import LOOK, DoorPages, reason_of
 from plugins.locks.web.times_form import day_in, shown_times, times_in, typed_times
@@ -25,10 +26,8 @@ from plugins.locks.web.times_form import day_in, shown_times, times_in, typed_ti
 A_PAGE = 50
 LOW_BATTERY_PERCENT = 20
 WRONG_CLOCK_SECONDS = 5
-SET = frozenset[Any]({"caretaker", "it"})
 NOT_SHOWN = frozenset({"list_taken"})
 """Every change of a rule or a card makes one at every door; the exported log has them."""
-NO_HOURS = N_("An opening schedule needs hours: without them the door would stand open for everybody, day and night.")
 
 
 class DoorPage:
@@ -46,8 +45,8 @@ class DoorPage:
         pages = context.pages
         pages.page("/doors/{door}", LOOK, self.door)
         pages.action("/doors/{door}/order", doors.told, self.order, asks_again=True)
-        pages.page("/doors/{door}/settings", SET, self.settings)
-        pages.action("/doors/{door}/settings", SET, self.keep_settings, asks_again=True)
+        pages.page("/doors/{door}/settings", MAKE, self.settings)
+        pages.action("/doors/{door}/settings", MAKE, self.keep_settings, asks_again=True)
         pages.action("/doors/{door}/log.csv", settings.may_see_passages, self.export)
 
     async def door(self, request: web.Request) -> web.StreamResponse:
@@ -85,7 +84,7 @@ class DoorPage:
             one=self._doors.seen(request, device, commands),
             alarms=[one for one in await self._alarms.standing() if one.door == device.id],
             may_acknowledge=bool(session_of(request).roles & {"caretaker", "front_line"}),
-            may_set=bool(session_of(request).roles & SET),
+            may_set=bool(session_of(request).roles & MAKE),
             entries=entries[:A_PAGE],
             older=entries[A_PAGE - 1].at.isoformat() if len(entries) > A_PAGE else None,
             sees_who=sees_who,
@@ -162,8 +161,6 @@ class DoorPage:
         times, opening = times_in(sent), None
         if "has_opening" in sent:
             opening = Opening(times=times, after_arrival="after_arrival" in sent)
-            if not times.weekly:
-                raise MistakeError(NO_HOURS)
         elif times.weekly and before.opening is None:
             raise MistakeError(N_("There are hours, but the door has no opening schedule: tick it, or empty them."))
         pulse, held = str(sent.get("pulse_seconds", "")), str(sent.get("held_open_seconds", ""))

@@ -28,14 +28,12 @@ from plugins.locks.found import NEEDS, FoundLock, FoundLocks
 from plugins.locks.lockdowns import Lockdowns
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Command, DoorState, Order, TooManyCommandsError, UnknownDoorError
-from plugins.locks.permissions import NEEDED, WHOLE_SITE, Permissions
+from plugins.locks.permissions import MAKE, NEEDED, WHOLE_SITE, Permissions
 from plugins.locks.service import Locks
 from plugins.locks.standing import Standing
 from plugins.locks.wording import DONE, HAPPENED, SUBJECTS, WHY
 
 LOOK = frozenset[Any]({"caretaker", "front_line", "it"})
-NAME = frozenset({"caretaker", "it"})
-"""Who may say which cards open doors that are shut down."""
 MOST_REASON = 200
 MOST_SHOWN = 12
 NEWS = timedelta(minutes=2)
@@ -117,7 +115,7 @@ class DoorPages:
             lockdowns=await self._lockdowns.current(),
             zones=[zone for zone in (WHOLE_SITE, *zones) if self._permissions.may(roles, "lockdown", zone)],
             named=sum(one.in_lockdown for one in self._access.kept.credentials),
-            may_name=bool(roles & NAME),
+            may_name=bool(roles & MAKE),
             may_acknowledge=bool(roles & {"caretaker", "front_line"}),
             commands=commands[:MOST_SHOWN],
             reports=reports[:MOST_SHOWN],

@@ -1,4 +1,4 @@
-"""The page Keys: cards and PINs, given, lost and found; and, for few, where an employee's have been used."""
+"""The page Keys: cards and PINs, given, lost and found."""
 
 import re
 from datetime import datetime, time, timedelta
@@ -10,38 +10,32 @@ from devices.access.credentials import MOST_CARD
 from devices.contract import door
 from devices.contract.messages import clean, new_id
 from hub.plugin import N_, Context
+from hub.web.forms import number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.access import Access
 from plugins.locks.answering import Answers
 from plugins.locks.config import Settings
-from plugins.locks.log import Log
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Credential, KnownCredentialError, UnknownCredentialError
 from plugins.locks.naming import name_of, person_in
-from plugins.locks.web.doors import DoorPages, reason_of
+from plugins.locks.permissions import MAKE
 from plugins.locks.web.once import Once
-from plugins.locks.web.rules import MAKE
 from plugins.locks.web.times_form import day_in
 
 LEARN_SECONDS = 30.0
 MOST_SHOWN = 200
 MOST_LABEL = 80
-MOST_PASSAGES = 500
 KNOWN = N_("Somebody has this card already.")
 NOT_SHOWN = N_("No new card was shown. Try again, and hold the card to the reader while the button counts.")
 
 
 class KeyPages:
-    def __init__(
-        self, context: Context, settings: Settings, access: Access, answers: Answers, log: Log, doors: DoorPages
-    ) -> None:
+    def __init__(self, context: Context, settings: Settings, access: Access, answers: Answers) -> None:
         self._context = context
         self._settings = settings
         self._access = access
         self._answers = answers
-        self._log = log
-        self._doors = doors
         self._once = Once()
         pages = context.pages
         pages.page("/keys", MAKE, self.keys)
@@ -51,8 +45,6 @@ class KeyPages:
         pages.action("/keys/{ref}/end", MAKE, self.end)  # whoever takes something away is never held up
         pages.action("/keys/{ref}/again", MAKE, self.again, asks_again=True)
         pages.action("/keys/{ref}/lockdown", MAKE, self.in_lockdown, asks_again=True)
-        pages.page("/passages", settings.may_search_people, self.ask_for_passages)
-        pages.action("/passages", settings.may_search_people, self.passages, asks_again=True)
 
     async def keys(self, request: web.Request) -> web.StreamResponse:
         return await self._page(request)
@@ -111,44 +103,6 @@ class KeyPages:
             request, self._access.name_for_lockdown(request.match_info["ref"], session_of(request).account, opens=opens)
         )
 
-    # -- passages by person
-
-    async def ask_for_passages(self, request: web.Request) -> web.StreamResponse:
-        self._must_search(request)
-        return await self._passages(request)
-
-    async def passages(self, request: web.Request) -> web.StreamResponse:
-        self._must_search(request)
-        sent = await request.post()
-        try:
-            reason = reason_of(sent)
-            person = person_in(str(sent.get("person", "")), self._access.names)
-        except MistakeError as mistake:
-            return await self._passages(request, mistake=mistake, sent=sent, status=422)
-        found = await self._log.of_person(person, reason, session_of(request).account, MOST_PASSAGES)
-        return await self._passages(request, of=self._access.names[person].name, entries=found)
-
-    def _must_search(self, request: web.Request) -> None:
-        """One role is not enough."""
-        if not session_of(request).roles >= self._settings.may_search_people:
-            raise web.HTTPForbidden(
-                text=f"This page takes all of the roles {', '.join(sorted(self._settings.may_search_people))}."
-            )
-
-    async def _passages(self, request: web.Request, status: int = 200, **values: Any) -> web.StreamResponse:
-        shown: dict[str, Any] = {"entries": None, "of": "", "mistake": None, "sent": {}}
-        names = {one.id: one.name for one in self._context.devices.of_kind(door.KIND)}
-        return await self._context.pages.render(
-            request,
-            "passages.html",
-            status=status,
-            people=self._access.names,
-            names=names,
-            keep_days=self._settings.keep_days,
-            **self._doors.words,
-            **(shown | values),
-        )
-
     # --
 
     def _holder(self, person: str, label: str) -> str | None:
@@ -169,18 +123,17 @@ class KeyPages:
                 return self._access.uid_fingerprint(bytes.fromhex(number))
             except ValueError:
                 raise MistakeError(N_("A card's own number is pairs of 0-9 and a-f, such as 04a2b3c4.")) from None
-        facility = str(sent.get("facility", "")).strip() or "0"
-        try:
-            bits = int(str(sent.get("format", "")))
-            most_facility, most_number = MOST_CARD[bits]
-            return self._access.card_fingerprint(bits, int(facility), int(number))
-        except (KeyError, ValueError):
-            if str(sent.get("format", "")) not in map(str, MOST_CARD):
-                raise MistakeError(N_("Choose the card's format.")) from None
+        bits = number_in(str(sent.get("format", "")))
+        if bits not in MOST_CARD:
+            raise MistakeError(N_("Choose the card's format."))
+        most_facility, most_number = MOST_CARD[bits]
+        facility = number_in(str(sent.get("facility", "")).strip() or "0", most_facility)
+        if facility is None or (card := number_in(number, most_number)) is None:
             raise MistakeError(
                 N_("A card of %(bits)s bits has a facility code up to %(facility)s and a number up to %(number)s."),
                 bits=bits, facility=most_facility, number=most_number,
-            ) from None  # fmt: skip
+            )  # fmt: skip
+        return self._access.card_fingerprint(bits, facility, card)
 
     def _end_of(self, text: str) -> datetime | None:
         """The end of the last day that it counts. Raises MistakeError."""

@@ -12,10 +12,10 @@ from hub.web.forms import number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.mistakes import MistakeError
+from plugins.locks.permissions import MAKE
 from plugins.locks.plans import Plan, Plans, UnknownPlanError
 from plugins.locks.service import Locks
 from plugins.locks.web.doors import LOOK, DoorPages
-from plugins.locks.web.rules import MAKE
 
 MOST_NAME = 80
 STILL = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"

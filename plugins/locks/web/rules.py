@@ -23,10 +23,10 @@ from plugins.locks.foreseeing import Foreseen
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
 from plugins.locks.naming import name_of, names_of, people_in, person_in
+from plugins.locks.permissions import MAKE
 from plugins.locks.web.times_form import clock, moment_in, shown_times, times_in, typed_times
 from plugins.locks.wording import WHY
 
-MAKE = frozenset[Any]({"caretaker", "it"})
 MOST_SHOWN = 100
 MOST_NAME = 80
 

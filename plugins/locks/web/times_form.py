@@ -4,8 +4,19 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from typing import Any, TypeVar
 
-from devices.access.times import DAY_MINUTES, Hours, OtherDay, Times, Weekly
+from devices.access.times import (
+    DAY_MINUTES,
+    MOST_HOURS_A_DAY,
+    MOST_OTHER_DAYS,
+    MOST_WEEKLY,
+    Hours,
+    OtherDay,
+    Times,
+    Weekly,
+)
+from hub.api.operations import FIRST_YEAR, LAST_YEAR
 from hub.plugin import N_
+from hub.web.forms import number_in
 from plugins.locks.mistakes import MistakeError
 
 SPARE_ROWS = 2
@@ -13,10 +24,8 @@ SPARE_ROWS = 2
 MIDNIGHT = "24:00"
 D = TypeVar("D", bound=date)
 WEEK = frozenset("1234567")
-MOST_ROWS = 50
+MOST_ROW = 999
 MOST_TOLD = 20
-EARLIEST, LATEST = 2000, 2999
-"""Years that somebody may mean."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,8 @@ def times_in(sent: Any) -> Times:
         if not days:
             raise MistakeError(N_("%(hours)s: choose on which days."), hours=f"{start}-{end}")
         weekly.append(Weekly(days=frozenset(_day(day) for day in days), **_span(start, end)))
+    if len(weekly) > MOST_WEEKLY:
+        raise MistakeError(N_("At most %(count)s rows of hours: make a second rule."), count=MOST_WEEKLY)
     first, last = (day_in(str(sent.get(name, ""))) for name in ("first_day", "last_day"))
     if first and last and last < first:
         raise MistakeError(N_("The last day is before the first."))
@@ -127,12 +138,18 @@ def _exceptions(sent: Any) -> tuple[OtherDay, ...]:
         start, end = str(sent.get(f"from-{n}", "")), str(sent.get(f"to-{n}", ""))
         if start or end:
             hours.append(Hours(**_span(start, end)))
+        if len(hours) > MOST_HOURS_A_DAY or len(by_date) > MOST_OTHER_DAYS:
+            raise MistakeError(
+                N_("At most %(hours)s rows for one date, and %(days)s dates."),
+                hours=MOST_HOURS_A_DAY,
+                days=MOST_OTHER_DAYS,
+            )
     return tuple(OtherDay(on=on, hours=tuple(hours)) for on, hours in sorted(by_date.items()))
 
 
 def _rows(sent: Any, name: str) -> list[int]:
     rows = (key.removeprefix(f"{name}-") for key in sent if key.startswith(f"{name}-"))
-    return sorted({int(row) for row in rows if row.isdecimal() and len(row) <= 3})[:MOST_ROWS]  # noqa: PLR2004
+    return sorted({number for row in rows if (number := number_in(row, MOST_ROW)) is not None})
 
 
 def _span(start: str, end: str) -> dict[str, int]:
@@ -177,6 +194,6 @@ def moment_in(text: str, zone: tzinfo) -> datetime:
 
 def _meant(found: D, text: str) -> D:
     """Raises MistakeError for a year that nobody means."""
-    if not EARLIEST <= found.year <= LATEST:
+    if not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD])
     return found
