@@ -21,6 +21,7 @@ from hub.settings import Configuration, ConfigurationError
 from hub.simulate import SimulationError
 from hub.web.assets import MissingAssetsError
 
+STOPS = (signal.SIGINT, signal.SIGTERM)
 REFUSALS = (SimulationError, WeakPasswordError, TakenNameError, FilterError)
 
 CONFIG = click.option(
@@ -60,11 +61,22 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def until_stopped(hub: Hub) -> None:
-    """Ctrl-C, SIGTERM, or a part of the kernel that has failed."""
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+def stop_asked() -> asyncio.Event:
+    """Set by Ctrl-C or SIGTERM, also while the hub starts: it closes in order then. A second one ends it at once."""
+    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopped.set()
+        for number in STOPS:
+            loop.remove_signal_handler(number)
+
+    for number in STOPS:
+        loop.add_signal_handler(number, stop)
+    return stopped
+
+
+async def until_stopped(hub: Hub, stopped: asyncio.Event) -> None:
+    """Asked to, or because a part of the kernel has failed."""
     waits = [asyncio.create_task(stopped.wait()), asyncio.create_task(hub.until_broken())]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:

@@ -8,7 +8,7 @@ import click
 
 from hub import logs, memory
 from hub.broker import end_leftover
-from hub.command import hub_of, run_to_end, until_stopped
+from hub.command import hub_of, run_to_end, stop_asked, until_stopped
 from hub.demo import Demo, Ports, demo_configuration, free_ports
 from hub.demo_requests import DemoRequestError
 from hub.hub import Hub
@@ -30,6 +30,7 @@ def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Pat
     hub = hub_of(lambda folder: demo_configuration(folder.resolve(), ports), data)
 
     async def serve() -> None:
+        stopped = stop_asked()
         async with hub.running():
             memory.settle()
             town = Demo(hub, ports)
@@ -39,7 +40,7 @@ def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Pat
                 raise click.ClickException(str(error)) from None
             async with town.companions():
                 _greet(hub, town, ports)
-                await until_stopped(hub)
+                await until_stopped(hub, stopped)
 
     run_to_end(serve)
 

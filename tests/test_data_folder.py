@@ -36,6 +36,8 @@ async def test_nobody_else_reads_what_the_hub_keeps(settings: dict[str, Any], tm
     hub = HubProcess(settings | {"data": str(data)}, tmp_path)
     await hub.start()
     await hub.stop()
+    broker = Path("/proc") / (data / "broker" / "mosquitto.pid").read_text().strip()
+    assert not broker.exists()  # stopped at once after it was ready, and yet in order
     assert mode(data) == "700"
     kept = [path for path in data.rglob("*") if path.is_file()]
     assert {"kommunevert.db", "history.db", "passwords", "hub.secret"} <= {path.name for path in kept}
