@@ -237,7 +237,7 @@ async def leaves_nothing_running() -> AsyncIterator[None]:
     threads, tasks = set(threading.enumerate()), asyncio.all_tasks()
     yield
     left = asyncio.all_tasks() - tasks - {asyncio.current_task()}
-    cut = {one for one in left if "RequestHandler.start" in repr(one.get_coro())}  # aiohttp's connections, a moment ago
+    cut = {one for one in left if "RequestHandler." in repr(one.get_coro())}  # aiohttp's connections, a moment ago
     if cut:
         left -= (await asyncio.wait(cut, timeout=1))[0]
     assert not left, f"tasks left: {left}"
