@@ -258,6 +258,7 @@ async def test_the_process_is_started_anew_when_it_dies_or_says_nothing(devices:
             await until(at.is_well, 25)
 
 
+@pytest.mark.alone  # a line of 9600 baud that is not looked at for a while has lost its readers
 async def test_two_readers_on_one_line(devices: ExitStack) -> None:
     terminal = Terminal()
     devices.callback(terminal.close)
