@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from hub.entities.entity import Entity
 from hub.hub import Hub
 from tests.conftest import until
@@ -369,6 +371,7 @@ async def test_nothing_that_is_sent_makes_the_hub_deaf(hub: Hub) -> None:
     del wire.acknowledge  # type: ignore[attr-defined]
 
 
+@pytest.mark.alone  # it measures time
 async def test_a_topic_whose_messages_cost_too_much_rests(hub: Hub) -> None:
     slow = "{% for i in range(9000) %}{% endfor %}{{ value_json }}"
     for number in range(60):
