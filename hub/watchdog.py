@@ -61,6 +61,7 @@ class Watchdog:
         self._scheduling = path if path.exists() else None
         self._stopped.clear()
         self._beat = time.monotonic()
+        self._awake = time.monotonic(), time.process_time()
         watching = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         with self._handler():
             watching.start()
@@ -94,9 +95,11 @@ class Watchdog:
     def _watch(self) -> None:
         seen: Step | None = None
         told: Step | None = None
-        starved = 0.0
+        starved = stood_still = 0.0
         loose = _Loose(self)
-        while not self._stopped.wait(self._tick()):
+        while not self._stopped.wait(tick := self._tick()):
+            latest = self._stood_still(tick)
+            stood_still += latest
             step = steps.current
             if step is None:
                 seen = None
@@ -104,7 +107,8 @@ class Watchdog:
                 continue
             if step is not seen:
                 seen, starved = step, self._starved_seconds()
-            held = time.monotonic() - step.began - (self._starved_seconds() - starved)
+                stood_still = min(latest, time.monotonic() - step.began)  # what of it came after the step began
+            held = time.monotonic() - step.began - (self._starved_seconds() - starved) - stood_still
             limit = step.owner.step_seconds
             if held >= min(limit, BLOCKED_SECONDS) and step is not told and self._tell(step.owner, held):
                 told = step
@@ -137,6 +141,16 @@ class Watchdog:
 
     def owner_of(self, frame: FrameType) -> Owner | None:
         return next((owner for owner in self._owners() if _is_of(frame, owner)), None)
+
+    def _stood_still(self, tick: float) -> float:
+        """Seconds since it was last asked in which the whole machine did nothing for us: a host that was paused.
+
+        This thread is late then, and no thread of ours has worked. Code that keeps the interpreter to itself makes it
+        late too, and works.
+        """
+        before, self._awake = self._awake, (time.monotonic(), time.process_time())
+        late, worked = self._awake[0] - before[0] - tick, self._awake[1] - before[1]
+        return max(0.0, late - worked)
 
     def _starved_seconds(self) -> float:
         """How long the loop's thread has waited for a processor so far: a busy machine is nobody's fault (Linux)."""

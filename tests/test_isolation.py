@@ -5,6 +5,7 @@ first. I10: a plugin's failure delays a door command and a check-in by less than
 """
 
 import asyncio
+import os
 import re
 import sys
 import time
@@ -147,3 +148,49 @@ asyncio.run(flood())
         await flood.communicate()
         assert here.hub.devices.vitals("kiosk-2").last_refusal == "search: too many"
         assert max(max(noisy) - usual(calm) for calm, noisy in zip(quiet, loud, strict=True)) < FLOODED_SECONDS
+
+
+WATCHED = """
+import asyncio, os, subprocess, sys
+from pathlib import Path
+from types import SimpleNamespace
+sys.path.insert(0, sys.argv[1])
+import spinning
+from hub.guard import guarded
+from hub.watchdog import Watchdog
+
+async def main(stands_still):
+    owner = SimpleNamespace(name="x", is_ours=False, folder=Path(sys.argv[1]), tasks=set(), step_seconds=0.5, grace_seconds=1)
+    blamed = []
+    watching = asyncio.create_task(Watchdog(lambda: [owner], lambda *what: blamed.append(what)).run())
+    await asyncio.sleep(0.3)
+    if stands_still:
+        subprocess.Popen(["sh", "-c", f"sleep 0.1; kill -STOP {os.getpid()}; sleep 1.5; kill -CONT {os.getpid()}"])
+    try:
+        await guarded(owner, spinning.spin(0.25 if stands_still else 1.5))
+        print("finished", len(blamed))
+    except Exception as error:
+        print(type(error).__name__)
+    watching.cancel()
+
+asyncio.run(main(sys.argv[2] == "stands still"))
+"""
+SPINNING = """
+import time
+
+async def spin(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+"""
+
+
+@pytest.mark.parametrize(("machine", "said"), [("stands still", "finished 0"), ("works", "PluginBlockedError")])
+async def test_a_machine_that_stands_still_is_no_plugins_fault(tmp_path: Path, machine: str, said: str) -> None:
+    (tmp_path / "spinning.py").write_text(SPINNING)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", WATCHED, tmp_path, machine, stdout=asyncio.subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert out.decode().splitlines()[-1] == said
