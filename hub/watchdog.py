@@ -57,11 +57,9 @@ class Watchdog:
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        path = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
-        self._scheduling = path if path.exists() else None
+        self._scheduling = _scheduling()
         self._stopped.clear()
         self._beat = time.monotonic()
-        self._awake = time.monotonic(), time.process_time()
         watching = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         with self._handler():
             watching.start()
@@ -97,18 +95,20 @@ class Watchdog:
         told: Step | None = None
         starved = stood_still = 0.0
         loose = _Loose(self)
+        awake = _Awake()
         while not self._stopped.wait(tick := self._tick()):
-            latest = self._stood_still(tick)
+            latest = awake.stood_still(tick)
             stood_still += latest
+            self._beat = min(self._beat + latest, time.monotonic())
             step = steps.current
             if step is None:
                 seen = None
-                loose.look(self._beat)
+                loose.look(self._beat, latest)
                 continue
             if step is not seen:
-                seen, starved = step, self._starved_seconds()
+                seen, starved = step, _starved_seconds(self._scheduling)
                 stood_still = min(latest, time.monotonic() - step.began)  # what of it came after the step began
-            held = time.monotonic() - step.began - (self._starved_seconds() - starved) - stood_still
+            held = time.monotonic() - step.began - (_starved_seconds(self._scheduling) - starved) - stood_still
             limit = step.owner.step_seconds
             if held >= min(limit, BLOCKED_SECONDS) and step is not told and self._tell(step.owner, held):
                 told = step
@@ -142,25 +142,6 @@ class Watchdog:
     def owner_of(self, frame: FrameType) -> Owner | None:
         return next((owner for owner in self._owners() if _is_of(frame, owner)), None)
 
-    def _stood_still(self, tick: float) -> float:
-        """Seconds since it was last asked in which the whole machine did nothing for us: a host that was paused.
-
-        This thread is late then, and no thread of ours has worked. Code that keeps the interpreter to itself makes it
-        late too, and works.
-        """
-        before, self._awake = self._awake, (time.monotonic(), time.process_time())
-        late, worked = self._awake[0] - before[0] - tick, self._awake[1] - before[1]
-        return max(0.0, late - worked)
-
-    def _starved_seconds(self) -> float:
-        """How long the loop's thread has waited for a processor so far: a busy machine is nobody's fault (Linux)."""
-        if self._scheduling is None:
-            return 0.0
-        try:
-            return int(self._scheduling.read_bytes().split()[1]) / 1e9
-        except (OSError, IndexError, ValueError):
-            return 0.0
-
     # -- in the loop's thread
 
     def _interrupt(self, _signal: int, frame: FrameType | None) -> None:
@@ -172,6 +153,43 @@ class Watchdog:
             raise BlockedInterrupt(f"held the loop outside of all hooks: {target.name}")
 
 
+class _Awake:
+    """Notices, in the watchdog's own thread, that the whole machine stood still: a host that was paused.
+
+    The thread is late then, without having waited for a processor, and no thread of ours has worked. Code that keeps
+    the interpreter to itself makes it late too, and works.
+    """
+
+    def __init__(self) -> None:
+        self._scheduling = _scheduling()
+        self._last = self._now()
+
+    def stood_still(self, tick: float) -> float:
+        """Seconds of it since the last look, of which `tick` were slept."""
+        (began, worked, starved), self._last = self._last, self._now()
+        passed = self._last[0] - began - tick
+        return max(0.0, passed - (self._last[1] - worked) - (self._last[2] - starved))
+
+    def _now(self) -> tuple[float, float, float]:
+        return time.monotonic(), time.process_time(), _starved_seconds(self._scheduling)
+
+
+def _scheduling() -> Path | None:
+    """Where Linux says how long the calling thread has waited for a processor."""
+    path = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
+    return path if path.exists() else None
+
+
+def _starved_seconds(scheduling: Path | None) -> float:
+    """How long that thread has waited for a processor so far: a busy machine is nobody's fault."""
+    if scheduling is None:
+        return 0.0
+    try:
+        return int(scheduling.read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
 class _Loose:
     """Looks at code that runs in no step: the kernel's, and a plugin's `call_later` and the like."""
 
@@ -181,8 +199,10 @@ class _Loose:
         self._frame: FrameType | None = None
         self._since = 0.0
 
-    def look(self, beat: float) -> None:
+    def look(self, beat: float, stood_still: float) -> None:
+        """At the loop's latest beat; `stood_still` seconds of the time since the last look are nobody's."""
         now = time.monotonic()
+        self._since += stood_still
         if now - beat < BEAT_SECONDS:
             self._frame = None
             return

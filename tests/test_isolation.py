@@ -151,7 +151,7 @@ asyncio.run(flood())
 
 
 WATCHED = """
-import asyncio, os, subprocess, sys
+import asyncio, os, signal, subprocess, sys, time
 from pathlib import Path
 from types import SimpleNamespace
 sys.path.insert(0, sys.argv[1])
@@ -159,38 +159,52 @@ import spinning
 from hub.guard import guarded
 from hub.watchdog import Watchdog
 
-async def main(stands_still):
+def stands_still():
+    subprocess.Popen(["sh", "-c", f"sleep 1.5; kill -CONT {os.getpid()}"])
+    os.kill(os.getpid(), signal.SIGSTOP)
+    awake = time.monotonic()
+    while time.monotonic() < awake + 0.1:
+        pass  # the watchdog looks now
+
+async def main(where):
     owner = SimpleNamespace(name="x", is_ours=False, folder=Path(sys.argv[1]), tasks=set(), step_seconds=0.5, grace_seconds=1)
     blamed = []
     watching = asyncio.create_task(Watchdog(lambda: [owner], lambda *what: blamed.append(what)).run())
     await asyncio.sleep(0.3)
-    if stands_still:
-        subprocess.Popen(["sh", "-c", f"sleep 0.1; kill -STOP {os.getpid()}; sleep 1.5; kill -CONT {os.getpid()}"])
     try:
-        await guarded(owner, spinning.spin(0.25 if stands_still else 1.5))
+        if where == "beside all steps":
+            stands_still()
+        else:
+            await guarded(owner, spinning.work(stands_still if where == "in a step" else None))
+        await asyncio.sleep(0.3)
         print("finished", len(blamed))
     except Exception as error:
         print(type(error).__name__)
     watching.cancel()
 
-asyncio.run(main(sys.argv[2] == "stands still"))
+asyncio.run(main(sys.argv[2]))
 """
 SPINNING = """
-import time
-
-async def spin(seconds):
-    end = time.process_time() + seconds
-    while time.process_time() < end:
+async def work(stands_still):
+    if stands_still:
+        return stands_still()
+    while True:
         pass
 """
 
 
-@pytest.mark.parametrize(("machine", "said"), [("stands still", "finished 0"), ("works", "PluginBlockedError")])
-async def test_a_machine_that_stands_still_is_no_plugins_fault(tmp_path: Path, machine: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [("in a step", "finished 0"), ("beside all steps", "finished 0"), ("nowhere", "PluginBlockedError")],
+)
+async def test_a_machine_that_stands_still_is_no_plugins_fault(tmp_path: Path, where: str, said: str) -> None:
+    """The whole process is stopped for a second and a half; or not, and the plugin's code does not end."""
     (tmp_path / "spinning.py").write_text(SPINNING)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WATCHED, tmp_path, machine, stdout=asyncio.subprocess.PIPE,
+        sys.executable, "-c", WATCHED, tmp_path, where, stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
     )  # fmt: skip
     out, _ = await process.communicate()
-    assert out.decode().splitlines()[-1] == said
+    lines = out.decode().splitlines()
+    assert lines[-1] == said
+    assert any("loop_blocked" in line for line in lines) == (where == "nowhere")
