@@ -35,6 +35,7 @@ ODD_FORMS: list[tuple[str, dict[str, str]]] = [
     (f"/doors/alarms/{2**63}", {}),
     (f"/doors/alarms/{MANY}", {}),
     ("/doors/door-1/order", {"hold": MANY}),
+    ("/keys/card", {"format": "uid", "number": "", "label": "x"}),
     ("/keys/card", {"format": "26", "facility": MANY, "number": "1", "label": "x"}),
     ("/keys/card", {"format": "26", "facility": "1", "number": MANY, "label": "x"}),
     ("/keys/card", {"format": "26", "facility": "1", "number": "1", "label": "x", "until": "9999-12-31"}),
@@ -191,8 +192,9 @@ async def test_a_rule_is_no_longer_than_somebody_can_read(hub: Hub, door: DoorCl
 async def test_a_form_that_is_saved_unchanged_changes_nothing(
     hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
 ) -> None:
-    """Sixty other days, and a last day: what a page does not show, it must not take away."""
-    days = [{"on": f"2026-{month:02}-{day:02}"} for month in (1, 2, 3) for day in range(1, 21)]
+    """Hundreds of other hours, and a last day: what a page does not show, it must not take away."""
+    hours = [{"start": n, "end": n + 1} for n in range(2)]
+    days = [{"on": f"2026-{month:02}-{day:02}", "hours": hours} for month in range(1, 11) for day in range(1, 11)]
     spans = [{"days": [1], "start": n, "end": n + 1} for n in range(49)]
     times = {"weekly": spans, "exceptions": days, "first": "2026-01-01", "last": "2026-12-31"}
     async with program(hub) as api:

@@ -26,6 +26,8 @@ class CredentialError(ValueError):
     """What was read or typed is no credential; the text says what is expected."""
 
 
+UID_PATTERN = r"^([0-9a-f]{2}){4,10}$"
+"""A card's own number as it is written: 4 to 10 bytes."""
 MOST_CARD: dict[int, tuple[int, int]] = {
     26: (2**8 - 1, 2**16 - 1),  # HID H10301
     34: (2**16 - 1, 2**16 - 1),  # HID H10306

@@ -6,6 +6,7 @@ With `--pair https://HUB` and no such file yet, it prints a code to type on the 
 import argparse
 import asyncio
 import logging
+import math
 import os
 import signal
 import sqlite3
@@ -148,13 +149,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="people who come to a simulated door, one on each line (docs/doors.md)",
     )
-    parser.add_argument("--every", type=float, default=60, metavar="SECONDS", help="between two of them, on average")
+    parser.add_argument(
+        "--every", type=_seconds, default=60.0, metavar="SECONDS", help="between two of them, on average"
+    )
     parser.add_argument(
         "--exit-with-parent",
         action="store_true",
         help="stop when standard input ends; a simulated door obeys its lines (docs/doors.md)",
     )
     return parser
+
+
+def _seconds(text: str) -> float:
+    """Raises ValueError."""
+    found = float(text)
+    if not 0 < found < math.inf:
+        raise ValueError(text)
+    return found
 
 
 def _show(offer: PairingOffer) -> None:

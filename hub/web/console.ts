@@ -51,7 +51,7 @@ function listen(): void {
 /** What a form, or the button that sends it, asks first: `{choice}` is what its list shows as chosen. */
 function question(form: HTMLFormElement, button: HTMLElement | null): string | undefined {
   const chosen = form.querySelector("select")?.selectedOptions[0]?.text ?? "";
-  return (button?.dataset.confirm ?? form.dataset.confirm)?.replace("{choice}", chosen);
+  return (button?.dataset.confirm ?? form.dataset.confirm)?.replace("{choice}", () => chosen);
 }
 
 /** Seconds that are left, in the button: somebody is on the way to a reader with a card. */

@@ -12,7 +12,7 @@ from plugins.locks.api import DoorApi
 from plugins.locks.config import Settings
 from plugins.locks.elsewhere import door_told, doors_shown
 from plugins.locks.enrolling import enrol_door
-from plugins.locks.found import NEEDS, FoundLocks
+from plugins.locks.found import FoundLocks, needed
 from plugins.locks.heard import Heard
 from plugins.locks.hub_keys import HubKeys
 from plugins.locks.hub_keys_api import HubKeyApi
@@ -145,7 +145,7 @@ class Plugin:
         found = self.context.entities.get(entity)
         if found is None or not self.context.opens_building(found):
             return None
-        return self.permissions.may(roles, NEEDS.get(verb, "hold_open"), self.context.place_of(found).zone)
+        return self.permissions.may(roles, needed(found, verb), self.context.place_of(found).zone)
 
     @hookimpl
     async def health(self) -> Health:

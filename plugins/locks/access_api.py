@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from devices.access.credentials import CredentialError
+from devices.access.credentials import UID_PATTERN, CredentialError
 from devices.access.lists import Ref
 from devices.contract import door
 from devices.contract.door import MOST_HOLD_SECONDS
@@ -105,7 +105,7 @@ class WiegandCard(Request):
 class UidCard(Request):
     """By the card's own number, as a reader gives it: hexadecimal, the most significant byte first."""
 
-    uid: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){4,10}$")]
+    uid: Annotated[str, StringConstraints(pattern=UID_PATTERN)]
 
 
 class NewCard(Request):

@@ -10,8 +10,15 @@ from plugins.locks import alarm_rows
 from plugins.locks.alarms import Alarms
 
 LOCK = "lock"
-NEEDS = {"open": "pulse", "unlock": "hold_open", "lock": "lock", "close": "lock"}
-"""What a found lock is told → the permission for it. Unlocked, it stays so until somebody locks it; a gate too."""
+NEEDS = {"open": "pulse", "unlock": "hold_open", "lock": "lock"}
+"""What a found lock is told → the permission for it. Unlocked, it stays so until somebody locks it."""
+
+
+def needed(entity: Entity, verb: str) -> str:
+    """The verb of `permissions` that telling this entity takes. A gate that is opened stays open."""
+    if entity.component == LOCK:
+        return NEEDS.get(verb, "hold_open")
+    return "lock" if verb == "close" else "hold_open"
 
 
 @dataclass(frozen=True)

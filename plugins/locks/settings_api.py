@@ -36,9 +36,8 @@ class SettingsApi:
 
     async def change(self, call: Call[DoorPath, Nothing, SettingsRequest]) -> SettingsDocument:
         found(call.path.door if self._is_door(call.path.door) else None, "such door")
-        settings = DoorSettings.model_validate(call.body.model_dump())
         try:
-            await self._access.keep_settings(call.path.door, settings, call.caller.name)
+            await self._access.keep_settings(call.path.door, call.body, call.caller.name)
         except MistakeError as mistake:
             at = "body/opening/times/weekly" if mistake.message == NO_HOURS else "body/interlock_with"
             wrong = FieldError(at=at, detail=str(mistake))
@@ -49,7 +48,7 @@ class SettingsApi:
 
     def _document(self, door_id: str) -> SettingsDocument:
         found(door_id if self._is_door(door_id) else None, "such door")
-        return SettingsDocument.model_validate(self._access.settings_of(door_id).model_dump())
+        return SettingsDocument.model_validate(self._access.settings_of(door_id))
 
     def _is_door(self, door_id: str) -> bool:
         device = self._context.devices.get(door_id)

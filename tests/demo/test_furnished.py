@@ -102,6 +102,7 @@ async def test_nobody_comes_from_an_empty_file_or_to_a_real_door(town: tuple[Hub
     for options, said in (
         (("--simulate", "--passers", str(tmp_path / "nobody.txt")), b"nobody comes"),
         (("--pins", "pins.json", "--passers", "x"), b"--passers goes with --simulate"),
+        (("--simulate", "--passers", "x", "--every", "0"), b"--every: invalid"),
     ):
         door = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "devices.door", enrolment, *options, stderr=asyncio.subprocess.PIPE

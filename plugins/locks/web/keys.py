@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from devices.access.credentials import MOST_CARD
+from devices.access.credentials import MOST_CARD, UID_PATTERN
 from devices.contract import door
 from devices.contract.messages import clean, new_id
 from hub.plugin import N_, Context
@@ -26,6 +26,7 @@ from plugins.locks.web.times_form import day_in
 LEARN_SECONDS = 30.0
 MOST_SHOWN = 200
 MOST_LABEL = 80
+UID = re.compile(UID_PATTERN, re.IGNORECASE)
 KNOWN = N_("Somebody has this card already.")
 NOT_SHOWN = N_("No new card was shown. Try again, and hold the card to the reader while the button counts.")
 
@@ -119,10 +120,9 @@ class KeyPages:
             return await self._answers.learn(door_id, LEARN_SECONDS)
         number = re.sub(r"[\s:-]", "", str(sent.get("number", "")))
         if sent.get("format") == "uid":
-            try:
-                return self._access.uid_fingerprint(bytes.fromhex(number))
-            except ValueError:
-                raise MistakeError(N_("A card's own number is pairs of 0-9 and a-f, such as 04a2b3c4.")) from None
+            if not UID.fullmatch(number):
+                raise MistakeError(N_("A card's own number is pairs of 0-9 and a-f, such as 04a2b3c4."))
+            return self._access.uid_fingerprint(bytes.fromhex(number))
         bits = number_in(str(sent.get("format", "")))
         if bits not in MOST_CARD:
             raise MistakeError(N_("Choose the card's format."))

@@ -24,7 +24,6 @@ SPARE_ROWS = 2
 MIDNIGHT = "24:00"
 D = TypeVar("D", bound=date)
 WEEK = frozenset("1234567")
-MOST_ROW = 999
 MOST_TOLD = 20
 
 
@@ -120,12 +119,11 @@ def clock(of_day: int) -> str:
 
 def minute(text: str) -> int:
     """`08:30` → 510; the end of the day is 24:00, or 00:00 as a browser writes it. Raises MistakeError."""
-    hours, colon, minutes = text.partition(":")
-    is_written = bool(colon) and all(part.isdecimal() and len(part) <= 2 for part in (hours, minutes))  # noqa: PLR2004
-    found = int(hours) * 60 + int(minutes) if is_written else DAY_MINUTES + 1
-    if found > DAY_MINUTES or int(minutes) >= 60:  # noqa: PLR2004
+    before, _, after = text.partition(":")
+    hours, minutes = number_in(before, DAY_MINUTES // 60), number_in(after, 59)
+    if hours is None or minutes is None or hours * 60 + minutes > DAY_MINUTES:
         raise MistakeError(N_("%(text)s is no time of day, such as 08:30."), text=text[:MOST_TOLD])
-    return found
+    return hours * 60 + minutes
 
 
 def _exceptions(sent: Any) -> tuple[OtherDay, ...]:
@@ -149,7 +147,7 @@ def _exceptions(sent: Any) -> tuple[OtherDay, ...]:
 
 def _rows(sent: Any, name: str) -> list[int]:
     rows = (key.removeprefix(f"{name}-") for key in sent if key.startswith(f"{name}-"))
-    return sorted({number for row in rows if (number := number_in(row, MOST_ROW)) is not None})
+    return sorted({number for row in rows if (number := number_in(row)) is not None})
 
 
 def _span(start: str, end: str) -> dict[str, int]:
