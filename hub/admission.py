@@ -158,7 +158,8 @@ class Admission:
         """For ever: bring the broker in order when asked to; `changed` is called after another program's changes."""
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wanted.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._wanted.wait()
             number = await self._store.read(_number)
             is_news = number != self._seen
             if is_news:

@@ -183,7 +183,8 @@ class Demo:
                     process.stdin.close()
             for process in running:
                 try:
-                    await asyncio.wait_for(process.wait(), STOP_SECONDS)
+                    async with asyncio.timeout(STOP_SECONDS):
+                        await process.wait()
                 except TimeoutError:
                     process.kill()
                     await process.wait()

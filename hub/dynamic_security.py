@@ -135,7 +135,8 @@ class DynamicSecurity:
             try:
                 if self._wire is None or not self._wire.publish(CONTROL, orjson.dumps({"commands": marked})):
                     raise BrokerAwayError("the broker is away")
-                responses: list[Command] = await asyncio.wait_for(future, ANSWER_SECONDS)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    responses: list[Command] = await future
             except TimeoutError:
                 raise BrokerAwayError(
                     f"no answer on {RESPONSE}: is the plugin loaded, and may the hub's account use it?"

@@ -28,7 +28,6 @@ class Live:
         try:
             while True:
                 try:
-                    # Not `wait_for`: in Python 3.11 it can swallow a cancellation that comes together with the ring.
                     async with asyncio.timeout(heartbeat_seconds):
                         await watcher.ring.wait()
                     await asyncio.sleep(QUIET_SECONDS)

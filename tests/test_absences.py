@@ -212,5 +212,6 @@ async def test_what_is_noticed_is_kept_while_the_database_is_away(
     monkeypatch.setattr(hub.store, "write", write)
     assert len(await until_async(lambda: absences(hub))) == 1
     with suppress(TimeoutError):
-        await asyncio.wait_for(hub.until_broken(), 0.1)
+        async with asyncio.timeout(0.1):
+            await hub.until_broken()
         pytest.fail("the hub broke")

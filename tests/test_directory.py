@@ -6,6 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 from ldap3 import MODIFY_DELETE, MODIFY_REPLACE, SAFE_SYNC, Connection, Server
+from sqlalchemy import text
 
 from hub.hookspecs import Login
 from hub.hub import Hub
@@ -161,3 +162,17 @@ async def test_a_local_account_is_not_asked_of_the_directory(hub: Hub, slapd: Di
     uid, password = next(iter(slapd.passwords.items()))
     await hub.accounts.put(uid, "another password", frozenset({"it"}), "test")
     assert await hub.accounts.check(uid, password) is None
+
+
+async def test_a_failed_write_ends_neither_the_reading_nor_logins(hub: Hub, slapd: DirectoryServer) -> None:
+    """One failed write closed the reader's threads: no reading and no directory login until a restart."""
+    uid, password = next(iter(slapd.passwords.items()))
+    for _ in range(2):
+        await hub.store.write(lambda c: c.execute(text("ALTER TABLE directory_reading RENAME TO directory_away")))
+        plugin(hub).directory.read_soon(accept_loss=False)
+        await until(lambda: "could not be stored" in (plugin(hub).directory.problem or ""))
+        assert await hub.accounts.check(uid, password) is not None
+        await hub.store.write(lambda c: c.execute(text("ALTER TABLE directory_away RENAME TO directory_reading")))
+        await until(lambda: plugin(hub).directory.problem is None, 5)
+    assert await hub.accounts.check(uid, password) is not None
+    assert hub.host.plugins["directory"].state == "running"

@@ -393,7 +393,8 @@ async def test_a_found_lock_is_a_door_that_says_what_it_knows(hub: Hub, caretake
     listener.subscribe("z/+/set")
     running = asyncio.create_task(listener.run())
     try:
-        await asyncio.wait_for(listener.until_connected(), 10)
+        async with asyncio.timeout(10):
+            await listener.until_connected()
         lock = announce(hub, "lock", "gate", name="Grind", command_topic="z/gate/set", state_topic="z/gate")
         announce(hub, "lock", "shed", name="Bod", command_topic="z/shed/set")
         await until(lambda: len(locks(hub).found.all()) == 2)

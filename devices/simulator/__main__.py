@@ -48,7 +48,8 @@ async def _serve(plan: Plan, options: argparse.Namespace) -> None:
     try:
         while not stop.is_set():
             try:
-                await asyncio.wait_for(stop.wait(), options.every)
+                async with asyncio.timeout(options.every):
+                    await stop.wait()
             except TimeoutError:
                 _tell(fleet)
     finally:

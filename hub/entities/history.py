@@ -169,7 +169,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.stdin:
         process.stdin.close()
     try:
-        await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.wait()
     except TimeoutError:
         process.kill()
         await process.wait()

@@ -32,6 +32,9 @@ class Plugin:
         PeoplePages(self.context, self.directory, self.people)
         PeopleApi(self.context, self.directory, self.people)
 
+    async def stop(self) -> None:
+        self.directory.close()
+
     @hookimpl
     async def find_hosts(self, text: str, limit: int) -> list[Person]:
         return self.people.hosts(text, limit)

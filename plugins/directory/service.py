@@ -2,10 +2,12 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from hub import audit
 from hub.hookspecs import Health, Login, employees_changed, presence_changed
@@ -20,6 +22,7 @@ from plugins.directory.tables import person, presence, reading
 log = structlog.get_logger("directory")
 
 FIRST_RETRY_SECONDS = 5.0
+AFTER_STORE_SECONDS = 2.0
 FEW = 10
 """Below this many people a large part may well leave at once."""
 
@@ -43,23 +46,27 @@ class Directory:
         self._people.replace(employees, present)
 
     async def read_again_and_again(self) -> None:
+        """For ever. Whatever goes wrong, a store that is away too, is named and tried again at the next turn."""
         wait = FIRST_RETRY_SECONDS
-        try:
-            while True:
-                self._asked.clear()
-                try:
-                    await self.read_now()
-                    wait = self._settings.every_minutes * 60
-                except DirectoryError as error:
-                    self._failed(str(error))
-                    wait = min(wait * 2, self._settings.every_minutes * 60)
-                try:
-                    await asyncio.wait_for(self._asked.wait(), wait)
-                except TimeoutError:
-                    continue
-        finally:
-            self._reader.shutdown(wait=False, cancel_futures=True)
-            self._logins.shutdown(wait=False, cancel_futures=True)
+        while True:
+            self._asked.clear()
+            try:
+                await self.read_now()
+                wait = self._settings.every_minutes * 60
+            except DirectoryError as error:
+                self._failed(str(error))
+                wait = min(wait * 2, self._settings.every_minutes * 60)
+            except SQLAlchemyError as error:
+                self._failed(f"what was read could not be stored ({type(error).__name__})")
+                wait = AFTER_STORE_SECONDS
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._asked.wait()
+
+    def close(self) -> None:
+        """When the plugin stops, and not before: a reading that is tried again needs its thread, and so do logins."""
+        self._reader.shutdown(wait=False, cancel_futures=True)
+        self._logins.shutdown(wait=False, cancel_futures=True)
 
     def read_soon(self, *, accept_loss: bool) -> None:
         """Somebody asks for a new reading; `accept_loss` believes it even if many are gone."""

@@ -1,6 +1,7 @@
 """What somebody should look at: raised by what doors tell and by their silence, told to caretakers, acknowledged."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -60,10 +61,9 @@ class Alarms:
             self._news.clear()
             await self._look(now())
             await self.tell(now())
-            try:
-                await asyncio.wait_for(self._news.wait(), LOOK_SECONDS)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._news.wait()
 
     # -- what no door tells
 

@@ -90,7 +90,8 @@ class Answers:
         learning = _Learning(asyncio.get_running_loop().create_future(), None)
         self._learning[door_id] = learning
         try:
-            return await asyncio.wait_for(learning.card, seconds)
+            async with asyncio.timeout(seconds):
+                return await learning.card
         finally:
             if self._learning.get(door_id) is learning:
                 del self._learning[door_id]

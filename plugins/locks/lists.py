@@ -56,7 +56,8 @@ class Lists:
                 self.problem = f"no lists for the doors: {error}"
                 wait = RETRY_SECONDS
             try:
-                await asyncio.wait_for(self._access.changed.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._access.changed.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(GATHER_SECONDS)

@@ -53,7 +53,8 @@ class Doors:
         self._challenges[command] = future
         try:
             self._send(device, "challenge", door.ChallengeRequest(command=command))
-            return await asyncio.wait_for(future, door.COMMAND_SECONDS)
+            async with asyncio.timeout(door.COMMAND_SECONDS):
+                return await future
         finally:
             del self._challenges[command]
 

@@ -110,7 +110,8 @@ class Locks:
         self._outcomes[command] = outcome
         try:
             self._doors.command(device, await self._signed(device, command, order, audit_number))
-            return await asyncio.wait_for(outcome, OUTCOME_SECONDS)
+            async with asyncio.timeout(OUTCOME_SECONDS):
+                return await outcome
         except NoContactError:
             raise _NoOutcomeError("refused", "no_contact") from None
         except TimeoutError:

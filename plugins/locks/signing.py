@@ -53,7 +53,8 @@ class Signer:
             self.problem = "the signer has ended; doors cannot be opened from here"
             process.stdin.close()
             try:
-                await asyncio.wait_for(process.wait(), SIGN_SECONDS)
+                async with asyncio.timeout(SIGN_SECONDS):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
 
@@ -91,7 +92,8 @@ class Signer:
     async def _ask_running(self, request: dict[str, str]) -> dict[str, str]:
         self.wake()
         try:
-            await asyncio.wait_for(self._ready.wait(), SIGN_SECONDS)
+            async with asyncio.timeout(SIGN_SECONDS):
+                await self._ready.wait()
         except TimeoutError:
             raise SigningError("the signer does not run") from None
         self._asked += 1
@@ -101,7 +103,8 @@ class Signer:
         assert self._process and self._process.stdin  # noqa: S101, PT018 (it is ready)
         self._process.stdin.write(orjson.dumps(request | {"id": name}) + b"\n")
         try:
-            return await asyncio.wait_for(answer, SIGN_SECONDS)
+            async with asyncio.timeout(SIGN_SECONDS):
+                return await answer
         except TimeoutError:
             raise SigningError("the signer does not answer") from None
         finally:

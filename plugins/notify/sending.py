@@ -1,6 +1,7 @@
 """Emptying the outbox: apprise does the sending, this does the trying again."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -47,10 +48,9 @@ class Sender:
                 await asyncio.gather(*(self._send(row) for row in due))
                 continue
             wait = await self._context.store.read(lambda connection: _seconds_to_next(connection, now()))
-            try:
-                await asyncio.wait_for(self._ring.wait(), min(wait, LOOK_SECONDS))
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(wait, LOOK_SECONDS)):
+                    await self._ring.wait()
 
     async def health(self) -> Health:
         waiting, oldest = await self._context.store.read(_waiting)
