@@ -1,5 +1,9 @@
 """The directory plugin against a real OpenLDAP: reading, roles, and going on when it is down."""
 
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +104,91 @@ def test_a_hostile_name_is_nobody(slapd: DirectoryServer, tmp_path: Path, name: 
     assert source(slapd, tmp_path).roles(name, "password") is None
 
 
+@contextmanager
+def elsewhere() -> Iterator[tuple[str, list[bytes]]]:
+    """A server that a referral may name: its host and port, and whatever anybody has sent to it."""
+    got: list[bytes] = []
+
+    class Noting(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.settimeout(2)
+            got.append(b"connected")
+            with suppress(OSError):
+                got.append(self.request.recv(1000))
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Noting) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", got
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextmanager
+def referring(slapd: DirectoryServer, dn: str, address: str) -> Iterator[None]:
+    """The directory with an entry that refers to another server."""
+    with changed(slapd) as admin:
+        done = admin.add(dn, ["referral", "extensibleObject"], {"ref": address})
+        assert done[0], done[1]
+        yield
+
+
+@contextmanager
+def as_admin(slapd: DirectoryServer) -> Iterator[Connection]:
+    admin = Connection(Server("127.0.0.1", slapd.port), slapd.admin_dn, slapd.admin_password, client_strategy=SAFE_SYNC)
+    admin.open()
+    admin.bind()
+    try:
+        yield admin
+    finally:
+        admin.unbind()
+
+
+@contextmanager
+def changed(slapd: DirectoryServer) -> Iterator[Connection]:
+    """As `as_admin`; everything is as it was afterwards."""
+    try:
+        with as_admin(slapd) as admin:
+            yield admin
+    finally:
+        slapd.reload()
+
+
+@pytest.mark.parametrize("url", ["tls_url", "url"])
+def test_a_referral_is_told_and_never_followed(slapd: DirectoryServer, tmp_path: Path, url: str) -> None:
+    """ldap3 follows them unless it is told not to, and sends the reader's password in clear."""
+    unit = f"ou=flytta,{slapd.base}"
+    with elsewhere() as (other, got), referring(slapd, unit, f"ldap://{other}/{unit}"):
+        with pytest.raises(DirectoryError, match=other):
+            list(source(slapd, tmp_path, url=getattr(slapd, url), base=unit).entries())
+        with pytest.raises(DirectoryError, match=other):
+            source(slapd, tmp_path, url=getattr(slapd, url), base=unit).roles(*next(iter(slapd.passwords.items())))
+        groups = {"groups": {"it": unit}}
+        with pytest.raises(DirectoryError, match=other):
+            source(slapd, tmp_path, login=groups).roles(*next(iter(slapd.passwords.items())))
+        assert got == []
+
+
+async def test_a_part_of_the_directory_that_is_elsewhere_is_told(hub: Hub, slapd: DirectoryServer) -> None:
+    """The rest is taken, as before; the settings and name zones of an Active Directory have nobody in them."""
+    unit = f"ou=flytta,{slapd.base}"
+    with elsewhere() as (other, got), referring(slapd, unit, f"ldap://{other}/{unit}"):
+        with as_admin(slapd) as admin:
+            zones = {"ref": f"ldap://{other}/DC=ForestDnsZones,{slapd.base}"}
+            assert admin.add(f"ou=zones,{slapd.base}", ["referral", "extensibleObject"], zones)[0]
+        plugin(hub).directory.read_soon(accept_loss=False)
+        note = await until(lambda: plugin(hub).directory.note)
+        assert f"refers to ldap://{other}/{unit}" in note
+        assert "Zones" not in note
+        assert plugin(hub).directory.health().problem == note
+        assert len(plugin(hub).people) == ACTIVE
+        assert got == []
+    plugin(hub).directory.read_soon(accept_loss=False)
+    await until(lambda: plugin(hub).directory.note is None)
+
+
 async def test_the_hub_goes_on_with_what_it_has(hub: Hub, slapd: DirectoryServer) -> None:
     assert len(plugin(hub).people) == ACTIVE
     for trouble in (slapd.stopped, slapd.frozen):
@@ -124,10 +213,7 @@ async def test_a_restart_without_the_directory_still_knows_everybody(
 
 
 async def test_changes_come_and_a_half_empty_directory_is_not_believed(hub: Hub, slapd: DirectoryServer) -> None:
-    admin = Connection(Server("127.0.0.1", slapd.port), slapd.admin_dn, slapd.admin_password, client_strategy=SAFE_SYNC)
-    admin.open()
-    admin.bind()
-    try:
+    with changed(slapd) as admin:
         uid = next(iter(slapd.passwords))
         admin.modify(slapd.dn(uid), {"cn": [(MODIFY_REPLACE, ["Heilt Nytt-Namn"])]})
         plugin(hub).directory.read_soon(accept_loss=False)
@@ -142,9 +228,6 @@ async def test_changes_come_and_a_half_empty_directory_is_not_believed(hub: Hub,
         plugin(hub).directory.read_soon(accept_loss=True)
         await until(lambda: len(plugin(hub).people) == ACTIVE - 60)
         admin.modify(slapd.dn(uid), {"mail": [(MODIFY_DELETE, [])]})
-    finally:
-        admin.unbind()
-        slapd.reload()
 
 
 async def test_login_to_the_console_with_the_directorys_password(hub: Hub, slapd: DirectoryServer) -> None:

@@ -16,7 +16,7 @@ from hub.store import now
 from plugins.directory.config import Settings
 from plugins.directory.models import Employee, folded
 from plugins.directory.people import People
-from plugins.directory.source import DirectoryError, Source, employee_of
+from plugins.directory.source import DirectoryError, Source, employee_of, not_followed
 from plugins.directory.tables import person, presence, reading
 
 log = structlog.get_logger("directory")
@@ -31,6 +31,9 @@ class Directory:
     def __init__(self, context: Context, settings: Settings, people: People, source: Source) -> None:
         self.read_at: datetime | None = None
         self.problem: str | None = None
+        """Why the last reading was not taken."""
+        self.note: str | None = None
+        """What was wrong with the last one that was."""
         self._context = context
         self._settings = settings
         self._people = people
@@ -92,6 +95,7 @@ class Directory:
         is_first, has_changed = self.read_at is None, set(self._people) != set(found)
         await self.load()
         self.problem = None
+        self.note = not_followed(self._source.referrals) if self._source.referrals else None
         self._context.live.touch("people")
         await self._context.hooks.every(presence_changed)
         if is_first or has_changed:
@@ -121,7 +125,7 @@ class Directory:
         figures: dict[str, str | int | float] = {N_("people"): len(self._people)}
         if self.read_at is not None:
             figures[N_("minutes since the directory was read")] = round((now() - self.read_at).total_seconds() / 60)
-        return Health(self.problem, figures)
+        return Health(self.problem or self.note, figures)
 
     def _read(self) -> list[Employee]:
         """In the reader's thread."""

@@ -1,12 +1,16 @@
 """Reading the directory: LDAP by ldap3, or an LDIF file. Blocking; the service calls it in a thread of its own.
 
 ldap3 2.9.1 is hardly maintained, so that nothing of it shows outside this file.
+
+A referral (RFC 4511 § 4.1.10) is never followed: whoever can write one, or is in the middle of one, would be sent the
+reader's password, and ldap3 would send it in clear. What names another server is told with that name.
 """
 
+import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import ldif
@@ -15,14 +19,21 @@ from ldap3.core.exceptions import LDAPException
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
+from devices.contract.messages import clean
 from hub.hookspecs import Role
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Ldif, Settings
 from plugins.directory.models import Employee, folded, public_id
 
 PAGED_RESULTS = "1.2.840.113556.1.4.319"
+REFERRAL = 10
 INVALID_CREDENTIALS = 49
+MOST_NAMED = 3
+MOST_ADDRESS = 200
+NO_PEOPLE_THERE = re.compile(r"^ldaps?://[^/]*/(CN=Configuration|DC=(Domain|Forest)DnsZones),", re.IGNORECASE)
+"""What every Active Directory refers to when it is read from its root: its own settings and name zones."""
 
 Entry = Mapping[str, list[str]]
+Scope = Literal["BASE", "SUBTREE"]
 
 
 class DirectoryError(Exception):
@@ -31,6 +42,9 @@ class DirectoryError(Exception):
 
 class Source(Protocol):
     """Where people come from. Both methods block and raise DirectoryError."""
+
+    referrals: tuple[str, ...]
+    """The addresses to which the last reading was referred, and did not go."""
 
     def entries(self) -> Iterator[Entry]:
         """Attribute names, in lower case, to values."""
@@ -84,6 +98,7 @@ def is_disabled(entry: Entry, rule: DisabledWhen) -> bool:
 
 class LdifSource:
     def __init__(self, settings: Ldif) -> None:
+        self.referrals: tuple[str, ...] = ()
         self._settings = settings
 
     def entries(self) -> Iterator[Entry]:
@@ -105,6 +120,7 @@ class LdifSource:
 
 class LdapSource:
     def __init__(self, settings: Ldap, attributes: Attributes, disabled: DisabledWhen) -> None:
+        self.referrals: tuple[str, ...] = ()
         self._settings = settings
         self._attributes = attributes
         self._disabled = disabled
@@ -112,10 +128,12 @@ class LdapSource:
 
     def entries(self) -> Iterator[Entry]:
         attributes = sorted({*self._attributes.model_dump().values(), self._disabled.attribute})
+        referrals: list[str] = []
         with self._bound() as connection:
             cookie: bytes | None = None
             while True:
-                good, result, found, _ = connection.search(
+                result, found = _searched(
+                    connection,
                     self._settings.base,
                     f"(objectClass={escape_filter_chars(self._settings.object_class)})",
                     SUBTREE,
@@ -123,12 +141,14 @@ class LdapSource:
                     paged_size=self._settings.page_size,
                     paged_cookie=cookie,
                 )
-                if not good and result["result"] != 0:
+                if result["result"] != 0:
                     raise DirectoryError(f"the search was refused: {result['description']} {result['message']}".strip())
                 yield from (_entry(one) for one in found if one["type"] == "searchResEntry")
+                referrals += (str(address) for one in found if one["type"] == "searchResRef" for address in one["uri"])
                 cookie = result.get("controls", {}).get(PAGED_RESULTS, {}).get("value", {}).get("cookie")
                 if not cookie:
-                    return
+                    break
+        self.referrals = tuple(address for address in dict.fromkeys(referrals) if not NO_PEOPLE_THERE.match(address))
 
     def roles(self, name: str, password: str) -> frozenset[Role] | None:
         if not password:
@@ -143,7 +163,8 @@ class LdapSource:
         return roles if self._password_is_right(dn, password) else None
 
     def _dn(self, connection: Connection, name: str) -> str | None:
-        _, _, found, _ = connection.search(
+        _, found = _searched(
+            connection,
             self._settings.base,
             f"(&(objectClass={escape_filter_chars(self._settings.object_class)})"
             f"({self._attributes.login}={escape_filter_chars(name)}))",
@@ -151,14 +172,14 @@ class LdapSource:
             attributes=[self._disabled.attribute],
             size_limit=2,
         )
-        entries = [one for one in found or [] if one["type"] == "searchResEntry"]
+        entries = [one for one in found if one["type"] == "searchResEntry"]
         if len(entries) != 1 or is_disabled(_entry(entries[0]), self._disabled):
             return None
         return str(entries[0]["dn"])
 
     def _is_member(self, connection: Connection, group: str, dn: str) -> bool:
-        _, _, found, _ = connection.search(group, f"(member={escape_filter_chars(dn)})", BASE, attributes=["1.1"])
-        return any(one["type"] == "searchResEntry" for one in found or [])
+        _, found = _searched(connection, group, f"(member={escape_filter_chars(dn)})", BASE, attributes=["1.1"])
+        return any(one["type"] == "searchResEntry" for one in found)
 
     def _password_is_right(self, dn: str, password: str) -> bool:
         try:
@@ -196,12 +217,14 @@ class LdapSource:
                 client_strategy=SAFE_SYNC,
                 receive_timeout=settings.timeout_seconds,
                 read_only=True,
+                auto_referrals=False,
             )
             connection.open()
             try:
                 if not self._is_ldaps:
                     connection.start_tls()
                 good, result, _, _ = connection.bind()
+                _must_not_refer(result)
                 if not good:
                     failure = WrongPasswordError if result["result"] == INVALID_CREDENTIALS else DirectoryError
                     raise failure(f"{settings.url} refuses the login: {result['description']}")
@@ -214,6 +237,25 @@ class LdapSource:
 
 class WrongPasswordError(DirectoryError):
     """The directory answered: not this password."""
+
+
+def not_followed(addresses: Sequence[str]) -> str:
+    """A sentence for IT that names them."""
+    named = ", ".join(str(clean(address))[:MOST_ADDRESS] for address in addresses[:MOST_NAMED])
+    more = f" and {len(addresses) - MOST_NAMED} more" if len(addresses) > MOST_NAMED else ""
+    return f"the directory refers to {named}{more}. Referrals are not followed, so nobody was read from there"
+
+
+def _searched(connection: Connection, base: str, filter_: str, scope: Scope, **more: Any) -> tuple[Any, list[Any]]:
+    """The result and what was found. Raises DirectoryError when the server refers to another."""
+    _, result, found, _ = connection.search(base, filter_, scope, **more)
+    _must_not_refer(result)
+    return result, found or []
+
+
+def _must_not_refer(result: Any) -> None:
+    if result["result"] == REFERRAL:
+        raise DirectoryError(not_followed([str(address) for address in result.get("referrals") or ["another server"]]))
 
 
 def _entry(found: Mapping[str, Mapping[str, list[bytes]]]) -> Entry:
