@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.bench_hub import folder_with_devices, percentile, program
@@ -24,7 +25,7 @@ class Load:
         self.sent: dict[str, float] = {}
         self.seconds: list[float] = []
         self._clients: list[tuple[RawClient, str]] = []
-        self._arrived_at = '"arrived_at":"2026-11-23T12:00:00Z"'
+        self._arrived_at = f'"arrived_at":"{datetime.now(UTC).isoformat()}"'
         self._host = public_id("kari")
         self._is_closed = False
 

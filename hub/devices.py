@@ -75,7 +75,8 @@ class Vitals:
     said_goodbye: bool = False
     heartbeat: Heartbeat | None = None
     clock_offset_seconds: float | None = None
-    """Its clock against ours when its last heartbeat came: above 0, its clock is ahead. The way takes part of it."""
+    """Its clock against ours when its last heartbeat came, or else by the last time that it gave: above 0, its clock is
+    ahead. The way takes part of it."""
     refused: int = 0
     last_refusal: str | None = None
 
@@ -200,6 +201,13 @@ class Devices:
                 self._heard_ever.add(device.id)
                 self.absences.heard_first(device.id)
             self.on_arrival(device.id)
+            self._live.touch("devices")
+
+    def noticed_time(self, device_id: str, said: datetime) -> None:
+        """A time that a device gave as just now: what is known of its clock until its first heartbeat."""
+        vitals = self.vitals(device_id)
+        if vitals.heartbeat is None:
+            vitals.clock_offset_seconds = (said - now()).total_seconds()
             self._live.touch("devices")
 
     def goodbye(self, device: Device) -> None:

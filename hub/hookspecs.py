@@ -69,6 +69,8 @@ class Present:
     belongs_to: str
     since: datetime
     note: str = ""
+    late_since: datetime | None = None
+    """When they registered, where that came so late that they may have gone: somebody has to look."""
 
 
 @dataclass(frozen=True)

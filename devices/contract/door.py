@@ -41,7 +41,7 @@ from devices.access.credentials import Fingerprint
 from devices.access.deciding import Reason
 from devices.access.lists import Ref
 from devices.contract.channels import Channel
-from devices.contract.messages import Id, Message
+from devices.contract.messages import DeviceTime, Id, Message
 
 M = TypeVar("M", bound=Message)
 Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
@@ -194,7 +194,7 @@ class Shown(Message):
     pin: Fingerprint | None = None
     code: str | None = Field(default=None, max_length=500, repr=False, description="of a QR pass")
     list_version: int = Field(ge=0)
-    shown_at: AwareDatetime
+    shown_at: DeviceTime
 
 
 class ChallengeRequest(Message):
@@ -253,7 +253,7 @@ class Event(Message):
     kind: EventKind
     reason: Refusal | Reason | None = None
     count: int = Field(default=1, ge=1)
-    happened_at: AwareDatetime
+    happened_at: DeviceTime
     reader: str | None = Field(default=None, max_length=40)
     side: Side | None = None
     credential: Ref | None = Field(default=None, description="a pseudonym; whose it is, the hub knows")

@@ -15,10 +15,10 @@ A tap on a signpost is no message: it sends, stores and logs nothing (D7).
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from devices.contract.channels import Channel
-from devices.contract.messages import Id, Language, Message, Name, Text, Translated
+from devices.contract.messages import DeviceTime, Id, Language, Message, Name, Text, Translated
 
 KIND = "kiosk"
 MOST_HOSTS = 5
@@ -53,13 +53,13 @@ class Visit(Message):
     visitor: Name
     company: Name | None = None
     language: Language = "nn"
-    arrived_at: AwareDatetime = Field(description="when the visitor tapped, by the kiosk's clock")
+    arrived_at: DeviceTime = Field(description="when the visitor tapped, by the kiosk's clock")
 
 
 class CheckOut(Message):
     id: Id
     number: Number
-    left_at: AwareDatetime
+    left_at: DeviceTime
 
 
 Refusal = Literal["unknown_host", "unknown_number", "malformed"]

@@ -1,10 +1,11 @@
 """What every message shares, and the field types that messages are made of."""
 
 import unicodedata
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import uuid4
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 MAX_PAYLOAD_BYTES = 32_768
 """Towards browsers: Mosquitto 2.0's WebSockets stall on larger retained messages."""
@@ -52,6 +53,18 @@ Name = Annotated[
 ]
 Text = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=500)]
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+
+
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _shown_anywhere(at: datetime) -> datetime:
+    return min(max(at, EARLIEST), LATEST)
+
+
+DeviceTime = Annotated[AwareDatetime, AfterValidator(_shown_anywhere)]
+"""What a device's own clock says, which may be anything: kept to years that every database and time zone can take.
+Nothing is decided by it; the hub has its own time of receipt."""
 
 
 def new_id() -> str:

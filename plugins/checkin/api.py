@@ -12,6 +12,7 @@ from hub.hookspecs import Answer, Role, present
 from hub.plugin import Context
 from hub.store import now
 from plugins.checkin.service import Visits
+from plugins.checkin.timing import Timing
 
 
 class VisitPath(Query):
@@ -30,7 +31,12 @@ class VisitDocument(Document):
     company: str | None
     language: str
     number: str | None = Field(description="what the visitor checks out with")
-    arrived_at: datetime
+    arrived_at: datetime = Field(description="when the visitor tapped, by the kiosk's clock")
+    registered_at: datetime = Field(description="when the hub got it, by the hub's clock")
+    timing: Timing | None = Field(
+        description="clock: the kiosk's clock is wrong; waited: it waited in the kiosk; "
+        "late: so long that the visitor may have gone, and the host is not told"
+    )
     told: bool | None = Field(description="null: not known yet; false: the desk tells the host")
     answer: Answer | None
     answered_at: datetime | None
@@ -49,6 +55,9 @@ class PresentDocument(Document):
     belongs_to: str
     since: datetime
     note: str
+    late_since: datetime | None = Field(
+        description="when they registered, where that came so late that they may have gone"
+    )
 
 
 class EvacuationDocument(Document):
@@ -91,6 +100,15 @@ class VisitApi:
             **act,
         )
         api.offer(
+            "POST",
+            "/visits/{visit}/confirm",
+            self.confirm,
+            summary="A visitor whose registration came late is here: tell the host",
+            problems=("conflict",),
+            **one,
+            **act,
+        )
+        api.offer(
             "GET",
             "/evacuation",
             self.evacuation,
@@ -103,7 +121,7 @@ class VisitApi:
     async def visits(self, call: Call[Nothing, PageQuery, Nothing]) -> VisitPage:
         part, following = page_of(
             await self._visits.today(),
-            lambda one: f"{one.arrived_at.isoformat(timespec='microseconds')} {one.id}",
+            lambda one: f"{one.registered_at.isoformat(timespec='microseconds')} {one.id}",
             call.query,
             newest_first=True,
         )
@@ -116,6 +134,13 @@ class VisitApi:
         if (await self._found(call.path)).left_at is not None:
             raise ProblemError("conflict", "They have left already.")
         await self._visits.check_out(call.path.visit, call.caller.name)
+        return await self._found(call.path)
+
+    async def confirm(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
+        visit = await self._found(call.path)
+        if visit.timing != "late" or visit.left_at is not None:
+            raise ProblemError("conflict", "There is nothing to confirm about this visit.")
+        await self._visits.is_here(call.path.visit, call.caller.name)
         return await self._found(call.path)
 
     async def undo(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from hub.hookspecs import Answer
+from plugins.checkin.timing import Timing
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,16 @@ class Visit:
     language: str
     number: str | None
     arrived_at: datetime
+    """By the kiosk's clock: only ever shown."""
     registered_at: datetime
+    """By the hub's clock: what everything goes by."""
     told: bool | None
     """None: not known yet; False: no channel reaches the host, the desk tells them."""
     answer: Answer | None
     answered_at: datetime | None
     left_at: datetime | None
     left_by: str | None
+    timing: Timing | None
 
     @property
     def is_inside(self) -> bool:

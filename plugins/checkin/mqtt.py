@@ -38,16 +38,17 @@ class Kiosks:
 
     async def visit(self, incoming: Incoming[kiosk.Visit]) -> None:
         """The receipt goes out after the commit, and only then may the kiosk say "registered" (D1)."""
-        message = incoming.message
+        message, device = incoming.message, incoming.device
         try:
-            number, host_is_told = await self._visits.register(message, incoming.device.id)
+            number, host_is_told = await self._visits.register(message, device.id, self._offset(device))
         except UnknownHostError:
-            return self._refuse(incoming.device, message.id, "unknown_host")
+            return self._refuse(device, message.id, "unknown_host")
         except UnansweredError as error:
             log.warning("visit_waits", why=str(error))
             return None  # without receipt: the kiosk keeps the visit and sends it again
+        self._context.devices.noticed_time(device.id, message.arrived_at)
         receipt = kiosk.Receipt(of=message.id, result="registered", number=number, host_is_told=host_is_told)
-        self._context.send(incoming.device, "receipt", receipt)
+        self._context.send(device, "receipt", receipt)
         return None
 
     async def check_out(self, incoming: Incoming[kiosk.CheckOut]) -> None:
@@ -55,7 +56,7 @@ class Kiosks:
         if self._check_outs.wait_seconds(incoming.device.id):
             return None  # without receipt: the kiosk sends it again
         try:
-            await self._visits.check_out_by_number(message, incoming.device.id)
+            await self._visits.check_out_by_number(message, incoming.device.id, self._offset(incoming.device))
         except UnknownNumberError:
             return self._refuse(incoming.device, message.id, "unknown_number")
         self._context.send(incoming.device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"))
@@ -80,6 +81,10 @@ class Kiosks:
         device = self._context.devices.get(device_id)
         if device is not None and device.kind == kiosk.KIND:
             self._context.send(device, "offer", self._offer)
+
+    def _offset(self, device: Device) -> float | None:
+        vitals = self._context.devices.vitals(device.id)
+        return None if vitals.heartbeat is None else vitals.clock_offset_seconds
 
     def _refuse(self, device: Device, message_id: str, reason: kiosk.Refusal) -> None:
         log.info("refused", device=device.id, reason=reason)

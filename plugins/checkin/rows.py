@@ -11,6 +11,7 @@ from devices.contract import kiosk
 from hub.hookspecs import Answer, Person
 from plugins.checkin.models import UnknownNumberError, Visit
 from plugins.checkin.tables import visit
+from plugins.checkin.timing import USUAL, Timing
 
 NUMBERS = 10_000
 SPARE = 8
@@ -25,6 +26,7 @@ class Arrival:
     kiosk: str
     host: Person
     at: datetime
+    timing: Timing | None = None
 
 
 def add_all(connection: Connection, arrivals: list[Arrival]) -> tuple[list[str | None], list[str]]:
@@ -39,19 +41,25 @@ def add_all(connection: Connection, arrivals: list[Arrival]) -> tuple[list[str |
     return [numbers[id_] for id_ in ids], list(fresh)
 
 
-def check_out_by_number(connection: Connection, message: kiosk.CheckOut, device: str, at: datetime) -> str | None:
-    """The visit's id; None when this very check-out was done before. Raises UnknownNumberError."""
+def check_out_by_number(
+    connection: Connection, message: kiosk.CheckOut, device: str, at: datetime, said: datetime
+) -> str | None:
+    """The visit's id; None when this very check-out was done before. Raises UnknownNumberError.
+
+    `said`: when they left by the kiosk, in our time. A check-out that waited in a kiosk is not of the visitor who has
+    got the number since.
+    """
     if connection.execute(select(visit.c.id).where(visit.c.check_out == message.id)).first():
         return None
     found = connection.execute(
-        select(visit.c.id).where(visit.c.left_at.is_(None), visit.c.number == message.number)
+        select(visit.c.id).where(
+            visit.c.left_at.is_(None), visit.c.number == message.number, visit.c.registered_at <= said + USUAL
+        )
     ).scalar()
     if found is None:
         raise UnknownNumberError(message.id)
     connection.execute(
-        update(visit)
-        .where(visit.c.id == found)
-        .values(left_at=min(message.left_at, at), left_by=device, check_out=message.id)
+        update(visit).where(visit.c.id == found).values(left_at=at, left_by=device, check_out=message.id)
     )
     return str(found)
 
@@ -71,6 +79,12 @@ def undo_check_out(connection: Connection, visit_id: str) -> bool:
         .values(left_at=None, left_by=None, check_out=None)
     )
     return done.rowcount == 1
+
+
+def is_here(connection: Connection, visit_id: str) -> bool:
+    """The desk has seen the visitor whose registration came late. False when it did not, or they have left."""
+    late = (visit.c.id == visit_id) & visit.c.left_at.is_(None) & (visit.c.timing == "late")
+    return connection.execute(update(visit).where(late).values(timing="waited")).rowcount == 1
 
 
 def answer(connection: Connection, visit_id: str, chosen: Answer, at: datetime) -> bool:
@@ -93,16 +107,16 @@ def get(connection: Connection, visit_id: str) -> Visit | None:
 
 
 def inside(connection: Connection) -> list[Visit]:
-    rows = connection.execute(select(visit).where(visit.c.left_at.is_(None)).order_by(visit.c.arrived_at))
+    rows = connection.execute(select(visit).where(visit.c.left_at.is_(None)).order_by(visit.c.registered_at))
     return [_visit(row) for row in rows]
 
 
 def since(connection: Connection, start: datetime) -> list[Visit]:
-    """Those who arrived since then, or are inside still; newest first."""
+    """Those who registered since then, or are inside still; newest first."""
     rows = connection.execute(
         select(visit)
-        .where((visit.c.arrived_at >= start) | visit.c.left_at.is_(None))
-        .order_by(visit.c.arrived_at.desc())
+        .where((visit.c.registered_at >= start) | visit.c.left_at.is_(None))
+        .order_by(visit.c.registered_at.desc())
         .limit(500)
     )
     return [_visit(row) for row in rows]
@@ -114,16 +128,16 @@ def count_inside(connection: Connection) -> int:
 
 def count_remembered(connection: Connection) -> tuple[int, datetime | None]:
     row = connection.execute(
-        select(func.count(), func.min(visit.c.arrived_at)).where(visit.c.visitor.is_not(None))
+        select(func.count(), func.min(visit.c.registered_at)).where(visit.c.visitor.is_not(None))
     ).one()
     return row[0], row[1]
 
 
-def end_day(connection: Connection, arrived_before: datetime, at: datetime) -> int:
-    """Whoever arrived before and is inside still has left; how many."""
+def end_day(connection: Connection, registered_before: datetime, at: datetime) -> int:
+    """Whoever registered before, by the hub's clock, and is inside still has left; how many."""
     done = connection.execute(
         update(visit)
-        .where(visit.c.left_at.is_(None), visit.c.arrived_at < arrived_before)
+        .where(visit.c.left_at.is_(None), visit.c.registered_at < registered_before)
         .values(left_at=at, left_by="night")
     )
     return done.rowcount
@@ -151,8 +165,9 @@ def _row(arrival: Arrival, number: str | None) -> dict[str, Any]:
         "company": message.company,
         "language": message.language,
         "number": number,
-        "arrived_at": min(message.arrived_at, arrival.at),
+        "arrived_at": message.arrived_at,
         "registered_at": arrival.at,
+        "timing": arrival.timing,
     }
 
 

@@ -14,6 +14,7 @@ from hub.store import now
 from plugins.checkin import rows
 from plugins.checkin.config import Settings
 from plugins.checkin.models import UnknownHostError, Visit
+from plugins.checkin.timing import by_our_clock, timing_of
 
 log = structlog.get_logger("checkin")
 
@@ -30,8 +31,13 @@ class Visits:
         found = await self._context.hooks.every(find_hosts, text=text, limit=kiosk.MOST_HOSTS)
         return [person for people in found for person in people][: kiosk.MOST_HOSTS]
 
-    async def register(self, message: kiosk.Visit, device: str) -> tuple[str | None, bool]:
-        """The visit's number, and whether a channel reaches the host; durable when it returns.
+    async def register(
+        self, message: kiosk.Visit, device: str, offset_seconds: float | None = None
+    ) -> tuple[str | None, bool]:
+        """The visit's number, and whether the host is told; durable when it returns.
+
+        `offset_seconds`: what the kiosk's clock is ahead of ours, None when it is not known. What is registered so late
+        that the visitor may have gone is not told to the host as if it were now: the desk decides.
 
         Raises UnknownHostError; a visit that is in the store already is accepted again without its host. Raises
         hub.hooks.UnansweredError while the directory is not there to be asked: nobody is refused for that.
@@ -43,9 +49,11 @@ class Visits:
                 raise UnknownHostError(message.id)
             return known.number, known.told is not False
 
-        arrival = rows.Arrival(message, device, host, now())
+        at = now()
+        timing = timing_of(message.arrived_at, at, offset_seconds, self._last_day_end(at))
+        arrival = rows.Arrival(message, device, host, at, timing)
         number = await self._context.store.write_with_others(self._add_all, arrival)
-        return number, await self._context.hooks.any(can_reach, person=host)
+        return number, timing != "late" and await self._context.hooks.any(can_reach, person=host)
 
     def _add_all(self, connection: Connection, arrivals: list[rows.Arrival]) -> list[str | None]:
         numbers, fresh = rows.add_all(connection, arrivals)
@@ -54,11 +62,16 @@ class Visits:
             self._context.touch(connection, "visits")
         return numbers
 
-    async def check_out_by_number(self, message: kiosk.CheckOut, device: str) -> None:
-        """Raises UnknownNumberError."""
+    async def check_out_by_number(
+        self, message: kiosk.CheckOut, device: str, offset_seconds: float | None = None
+    ) -> None:
+        """`offset_seconds` as for `register`. Raises UnknownNumberError."""
+        at = now()
+        has_waited = timing_of(message.left_at, at, offset_seconds, self._last_day_end(at)) in ("waited", "late")
+        said = by_our_clock(message.left_at, offset_seconds) if has_waited else at
 
         def write(connection: Connection) -> None:
-            left = rows.check_out_by_number(connection, message, device, now())
+            left = rows.check_out_by_number(connection, message, device, at, said)
             if left is not None:
                 self._left(connection, left)
 
@@ -80,6 +93,17 @@ class Visits:
 
         await self._context.store.write(write)
 
+    async def is_here(self, visit_id: str, actor: str) -> None:
+        """Somebody whose registration came late is here: the host is told now."""
+
+        def write(connection: Connection) -> None:
+            if rows.is_here(connection, visit_id):
+                audit.record(connection, actor, "visit.confirmed", visit_id)
+                self._context.emit(connection, "arrived", visit_id)
+                self._context.touch(connection, "visits")
+
+        await self._context.store.write(write)
+
     async def answered(self, message_id: str, answer: Answer) -> None:
         """The host has answered our message."""
         if not message_id.startswith(MESSAGE):
@@ -97,7 +121,7 @@ class Visits:
         """Raises what `deliver` raises when nobody took it: the events come again, and a message's id makes it one."""
         ids = [event.subject for event in events]
         visits = await self._context.store.read(lambda connection: rows.get_all(connection, ids))
-        waiting = [one for one in visits if one.is_inside and one.visitor is not None]
+        waiting = [one for one in visits if one.is_inside and one.visitor is not None and one.timing != "late"]
         async with asyncio.TaskGroup() as group:
             tasks = {one.id: group.create_task(self._tell_host(one)) for one in waiting}
         without_channel = [visit_id for visit_id, task in tasks.items() if not task.result()]
@@ -139,8 +163,9 @@ class Visits:
             Present(
                 name=f"{one.visitor} ({one.company})" if one.company else one.visitor or "?",
                 belongs_to=one.host_name or "",
-                since=one.arrived_at,
+                since=one.registered_at,
                 note=one.host_unit or "",
+                late_since=one.arrived_at if one.timing == "late" else None,
             )
             for one in visits
         ]
@@ -184,11 +209,15 @@ class Visits:
         language = self._context.site.languages[0]
         words = self._context.translator
         who = f"{visit.visitor} ({visit.company})" if visit.company else str(visit.visitor)
+        body = [words.text(language, "%(who)s is waiting for you at %(site)s.", who=who, site=self._context.site.name)]
+        if visit.timing == "waited":  # the kiosk's clock is right then
+            when = f"{visit.arrived_at.astimezone(self._context.site.zone):%H:%M}"
+            body += [words.text(language, "Registered at %(time)s; the tablet had no contact until now.", time=when)]
         return Message(
             id=MESSAGE + visit.id,
             to=host,
             subject=words.text(language, "Your visitor is here"),
-            body=words.text(language, "%(who)s is waiting for you at %(site)s.", who=who, site=self._context.site.name),
+            body="\n".join(body),
             language=language,
             answers=ANSWERS,
         )

@@ -18,6 +18,7 @@ class VisitPages:
         pages.page("/visits", {"front_line"}, self.visit_list)
         pages.action("/visits/{visit}/check-out", {"front_line"}, self.check_out)
         pages.action("/visits/{visit}/undo", {"front_line"}, self.undo)
+        pages.action("/visits/{visit}/here", {"front_line"}, self.is_here)
         pages.page("/visits/evacuation", {"front_line", "caretaker"}, self.evacuation)
         pages.built("/kiosk", "kiosk/index.html")
         pages.built("/kiosk/sw.js", "kiosk/sw.js", {"Service-Worker-Allowed": "/kiosk"})
@@ -35,6 +36,10 @@ class VisitPages:
     async def check_out(self, request: web.Request) -> web.StreamResponse:
         visit = request.match_info["visit"]
         await self._visits.check_out(visit, session_of(request).account)
+        return see("/visits")
+
+    async def is_here(self, request: web.Request) -> web.StreamResponse:
+        await self._visits.is_here(request.match_info["visit"], session_of(request).account)
         return see("/visits")
 
     async def undo(self, request: web.Request) -> web.StreamResponse:

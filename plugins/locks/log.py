@@ -13,7 +13,7 @@ from plugins.locks.access import Access
 from plugins.locks.timeline import Entry
 
 MOST_EXPORTED = 50_000
-COLUMNS = ("time", "door", "what", "result", "why", "by", "credential", "reason", "count", "audit")
+COLUMNS = ("time", "door", "what", "result", "why", "by", "credential", "reason", "count", "audit", "received")
 
 
 class Log:
@@ -67,11 +67,15 @@ def as_csv(entries: Iterable[Entry], zone: tzinfo) -> str:
     writer.writerow(COLUMNS)
     for one in entries:
         row = (
-            one.at.astimezone(zone).isoformat(timespec="seconds"), one.door, one.what, one.result, one.why, one.actor,
-            one.credential, one.reason, one.count, one.audit,
+            _local(one.happened_at, zone), one.door, one.what, one.result, one.why, one.actor,
+            one.credential, one.reason, one.count, one.audit, _local(one.at, zone),
         )  # fmt: skip
         writer.writerow([_plain(value) for value in row])
     return out.getvalue()
+
+
+def _local(at: datetime, zone: tzinfo) -> str:
+    return at.astimezone(zone).isoformat(timespec="seconds")
 
 
 def _plain(value: object) -> object:

@@ -58,12 +58,13 @@ class Reports:
             journal.last = event.n  # at once: the next one is handled before this one is committed
 
         def write(connection: Connection) -> None:
-            if rows.report(connection, event, now()):
+            at = now()  # alarms, retention and order go by our clock: the door's may be wrong
+            if rows.report(connection, event, at):
                 self._context.touch(connection, "doors")
                 if event.kind == "granted" and event.visit_pass:
-                    pass_rows.use(connection, event.visit_pass, event.happened_at)
+                    pass_rows.use(connection, event.visit_pass, at)
                 for kind in _kinds(event):
-                    self._alarms.note(connection, event.door, kind, event.happened_at, event.count)
+                    self._alarms.note(connection, event.door, kind, at, event.count)
             if is_new:
                 rows.keep_last_event(connection, event.door, journal.mark, event.n)
 

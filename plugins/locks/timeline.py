@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Select, select
@@ -10,12 +10,15 @@ from sqlalchemy import Connection, Select, select
 from plugins.locks.models import Result
 from plugins.locks.tables import command, event
 
+USUAL = timedelta(minutes=2)
+
 
 @dataclass(frozen=True)
 class Entry:
     """`what` is a command's verb or an event's kind; `why` the reason of a refusal; `reason` what a person wrote."""
 
     at: datetime
+    """By the hub's clock, which orders and limits them; `said_at`: by the door's, where it is a door's word."""
     door: str
     id: str
     what: str
@@ -28,6 +31,16 @@ class Entry:
     count: int
     audit: int | None
     detail: dict[str, Any]
+    said_at: datetime | None = None
+
+    @property
+    def happened_at(self) -> datetime:
+        return self.said_at or self.at
+
+    @property
+    def is_odd(self) -> bool:
+        """The door's time is far from when it came: its clock is wrong, or it waited in the door's journal."""
+        return self.said_at is not None and abs(self.at - self.said_at) > USUAL
 
 
 def passages(
@@ -58,7 +71,7 @@ def passages(
 
     commands = connection.execute(narrowed(select(command), command.c.asked_at, command))
     wanted = select(event).where(event.c.kind.not_in(without)) if without else select(event)
-    events = connection.execute(narrowed(wanted, event.c.happened_at, event))
+    events = connection.execute(narrowed(wanted, event.c.received_at, event))
     found = [_of_command(row) for row in commands] + [_of_event(row) for row in events]
     return sorted(found, key=lambda one: one.at, reverse=True)[:limit]
 
@@ -73,6 +86,7 @@ def _of_command(row: Any) -> Entry:
 
 def _of_event(row: Any) -> Entry:
     return Entry(
-        at=row.happened_at, door=row.door, id=row.id, what=row.kind, is_command=False, result=None, why=row.reason,
-        actor=None, reason="", credential=row.credential, count=row.count, audit=None, detail=row.detail or {},
+        at=row.received_at, said_at=row.happened_at, door=row.door, id=row.id, what=row.kind, is_command=False,
+        result=None, why=row.reason, actor=None, reason="", credential=row.credential, count=row.count, audit=None,
+        detail=row.detail or {},
     )  # fmt: skip
