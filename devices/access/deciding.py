@@ -76,11 +76,12 @@ NOTHING_KNOWN = Circumstances()
 
 
 def decide(
-    access: DoorAccess, roll: Roll, shown: Shown, at: datetime, known: Circumstances = NOTHING_KNOWN
+    access: DoorAccess, roll: Roll, shown: Shown, at: datetime | None, known: Circumstances = NOTHING_KNOWN
 ) -> Decision:
-    """Whether what was shown may pass this door at `at` (aware)."""
+    """Whether what was shown may pass this door at `at` (aware). None: nobody knows what time it is."""
     if shown.visit_pass is not None:
-        return Decision(_of_pass(access, shown.visit_pass, at, known), visit_pass=shown.visit_pass.id)
+        reason = "clock_wrong" if at is None else _of_pass(access, shown.visit_pass, at, known)
+        return Decision(reason, visit_pass=shown.visit_pass.id)
     credential = _found(roll, shown)
     refusal = _of_list(access, at) or ("unknown" if credential is None else _of_credential(access, credential, at))
     if refusal is not None or credential is None:
@@ -88,18 +89,17 @@ def decide(
     rules = [rule for rule in access.rules if rule.id in credential.rules]
     if not rules:
         return Decision("not_here", credential)
-    local = access.local(at)
-    now = [rule for rule in rules if rule.times.hold(local, access.holidays)]
+    now = [rule for rule in rules if _holds(access, rule, at)]
     if not now:
-        return Decision("not_now", credential, rules[0].id)
+        return Decision("clock_wrong" if at is None else "not_now", credential, rules[0].id)
     decision = _by_factors(credential, shown, now)
     return _in_circumstances(access, decision, known) if decision.is_granted else decision
 
 
-def is_open_for_all(access: DoorAccess, at: datetime, *, has_arrived: bool) -> bool:
+def is_open_for_all(access: DoorAccess, at: datetime | None, *, has_arrived: bool) -> bool:
     """Whether the opening schedule has the door unlocked. `has_arrived`: an employee has come that local day."""
     opening = access.opening
-    if opening is None or access.lockdown or _of_list(access, at) is not None:
+    if opening is None or at is None or access.lockdown or _of_list(access, at) is not None:
         return False
     return (has_arrived or not opening.after_arrival) and opening.times.hold(access.local(at), access.holidays)
 
@@ -110,17 +110,27 @@ def _found(roll: Roll, shown: Shown) -> Credential | None:
     return roll.get(by) if by else None
 
 
-def _of_list(access: DoorAccess, at: datetime) -> Reason | None:
+def _holds(access: DoorAccess, rule: Rule, at: datetime | None) -> bool:
+    return rule.times.are_always if at is None else rule.times.hold(access.local(at), access.holidays)
+
+
+def _of_list(access: DoorAccess, at: datetime | None) -> Reason | None:
+    """Without a time nobody can tell whether it has run out: the door's `without_clock` says what is done then."""
+    if access.valid_until <= access.made_at:
+        return "list_expired"  # this door decides nothing alone
+    if at is None:
+        return "clock_wrong" if access.without_clock == "refuse" else None
     if at >= access.valid_until:
         return "list_expired"
     return "clock_wrong" if at < access.made_at - CLOCK_SLACK else None
 
 
-def _of_credential(access: DoorAccess, credential: Credential, at: datetime) -> Reason | None:
-    seconds = at.timestamp()
-    if credential.first is not None and seconds < credential.first:
+def _of_credential(access: DoorAccess, credential: Credential, at: datetime | None) -> Reason | None:
+    if at is None and (credential.first is not None or credential.until is not None):
+        return "clock_wrong"
+    if at is not None and credential.first is not None and at.timestamp() < credential.first:
         return "not_yet"
-    if credential.until is not None and seconds >= credential.until:
+    if at is not None and credential.until is not None and at.timestamp() >= credential.until:
         return "expired"
     if access.lockdown and not credential.in_lockdown:
         return "lockdown"

@@ -34,6 +34,9 @@ Ref = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 """A credential's pseudonym: what logs and messages call it. Whose it is, only the hub knows."""
 
 
+WithoutClock = Literal["refuse", "cards_without_limits"]
+
+
 class ListError(ValueError):
     """A list that is not for this door, or not readable."""
 
@@ -75,6 +78,9 @@ class DoorAccess(Message):
     opening: Opening | None = None
     lockdown: bool = Field(default=False, description="credentials are refused but for named ones; never the way out")
     passback: Literal["off", "soft", "hard"] = "off"
+    without_clock: WithoutClock = Field(
+        default="refuse", description="alone and without a trustworthy time: nobody, or cards without limits in time"
+    )
     revoked_passes: frozenset[Id] = frozenset()
     pulse_ms: int = Field(default=4000, gt=0, le=30_000)
     held_open_seconds: int | None = Field(default=60, ge=5, description="open longer is an alarm; none: never")

@@ -81,6 +81,12 @@ class Times(Message):
             raise ValueError("the last day is before the first")
         return self
 
+    @property
+    def are_always(self) -> bool:
+        """Whatever day and hour it is."""
+        is_bound = self.weekly or self.exceptions or self.first or self.last
+        return not is_bound and self.on_holidays == "as_usual"
+
     def hold(self, local: datetime, holidays: frozenset[date]) -> bool:
         """Whether they hold at this local time."""
         minute, today = local.hour * 60 + local.minute, local.date()

@@ -109,6 +109,7 @@ EventKind = Literal[
     "reader_back",
     "reader_refused",
     "clock_wrong",
+    "clock_right",
 ]
 """`granted` and `denied` are decisions that the door made by its list; the hub knows its own. `fire` is the input of
 the fire alarm, which releases the lock by its own wires: it is seen here and never commanded."""
@@ -180,6 +181,7 @@ class State(Message):
     mark: str = Field(default="", max_length=16, description="of the journal; another one: it was begun anew")
     waiting_from: int | None = Field(default=None, ge=1, description="the oldest event without a receipt; none: none")
     newest: int = Field(default=0, ge=0, description="the number of the latest event")
+    knows_time: bool = Field(default=True, description="false: it decides nothing by its clock")
 
 
 class Shown(Message):

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from devices.contract.enrolment import Enrolment
 from devices.contract.pairing import PairingOffer
+from devices.door.clock import is_synchronised
 from devices.door.controller import Controller
 from devices.door.gpio import GpioDoor, Pins
 from devices.door.hardware import Hardware, HardwareError
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("say which pins there are (--pins FILE), or --simulate a door")
     if options.passers and not options.simulate:
         parser.error("people come by themselves to a simulated door only: --passers goes with --simulate")
+    options.clock = options.clock or ("battery" if options.simulate else "system")
     _log_json_lines()
     try:
         if options.pair and not options.enrolment.exists():
@@ -94,7 +96,13 @@ async def _serve(
         watch_parent(stop.set, told)
     coming = loop.create_task(passers.come(told), name="passers") if passers else None
     try:
-        await Controller(identity, hardware, Journal(state), readers).run(stop)
+        await Controller(
+            identity,
+            hardware,
+            Journal(state),
+            readers,
+            is_synchronised=is_synchronised if options.clock == "system" else lambda: True,
+        ).run(stop)
     finally:
         if coming is not None:
             coming.cancel()
@@ -141,6 +149,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--install-reader", metavar="NAME", help="load its key into a new OSDP reader, and end (docs/doors.md)"
+    )
+    parser.add_argument(
+        "--clock",
+        choices=("system", "battery"),
+        help="trust the time once the system says that it follows a time server (so unless given), or always: a clock "
+        "with a battery of its own (so for --simulate)",
     )
     parser.add_argument("--seed", help="of the simulated door; its own id unless given")
     parser.add_argument(

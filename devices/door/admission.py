@@ -13,6 +13,7 @@ from devices.access.deciding import Shown as Fingerprints
 from devices.access.passes import MOST_CHARACTERS, Pass, PassError, read_pass
 from devices.contract.door import ANSWER_SECONDS, PIN_SECONDS, Command, Shown
 from devices.contract.messages import new_id
+from devices.door.clock import TimeOfDay
 from devices.door.exchange import Exchange
 from devices.door.lists import InUse
 from devices.door.reader import Presented, Reader
@@ -49,6 +50,7 @@ class Admission:
         door: str,
         exchange: Exchange,
         clock: Callable[[], float],
+        time_of_day: TimeOfDay,
         *,
         ask: Callable[[Shown], bool],
         admit: Callable[[Passing], Awaitable[bool]],
@@ -62,6 +64,7 @@ class Admission:
         self._door = door
         self._exchange = exchange
         self._clock = clock
+        self._time_of_day = time_of_day
         self._ask = ask
         self._admit = admit
         self._too_many = too_many
@@ -169,7 +172,7 @@ class Admission:
     async def _alone(self, reader: Reader, shown: Fingerprints, known: InUse) -> None:
         access = known.access.model_copy(update={"lockdown": self._is_locked_down()})
         circumstances = Circumstances(used=shown.visit_pass is not None and self._passes.has(shown.visit_pass))
-        decision = decide(access, known.roll, shown, datetime.now(UTC), circumstances)
+        decision = decide(access, known.roll, shown, self._time_of_day.now(), circumstances)
         if decision.reason == "pin_wanted":
             return self._wants_pin(reader, shown)
         has_opened = await self._admit(Passing(reader, shown, decision))

@@ -25,7 +25,7 @@ from devices.contract.door import (
     State,
 )
 from devices.door.admission import Admission, Passing
-from devices.door.clock import steady
+from devices.door.clock import TimeOfDay, is_synchronised, steady, utc
 from devices.door.conditions import TOLD, Conditions
 from devices.door.exchange import Act, Exchange, Refuse
 from devices.door.hardware import Hardware, HardwareError, Reading
@@ -63,6 +63,8 @@ class Controller:
         readers: Sequence[Reader] = (),
         *,
         clock: Callable[[], float] = steady,
+        wall: Callable[[], datetime] = utc,
+        is_synchronised: Callable[[], bool] = is_synchronised,
         age_limit: float = COMMAND_SECONDS,
     ) -> None:
         self._identity = identity
@@ -83,14 +85,16 @@ class Controller:
         lasting = journal.lasting()
         self._trust = Trust.of(lasting, identity.own_key)
         self._exchange.believe(self._trust.hub_keys)
-        self._telling = Telling(identity, journal, clock)
-        self._stand = Stand(hardware, clock, lasting, self._telling, self._tell_state)
+        self._time_of_day = TimeOfDay(lasting, clock, wall=wall, is_synchronised=is_synchronised)
+        self._telling = Telling(identity, journal, clock, self._time_of_day)
+        self._stand = Stand(hardware, clock, lasting, self._telling, self._tell_state, self._time_of_day)
         self._lists = Lists(journal.path.parent, identity.door, identity.own_key, self._exchange)
-        self._passes = UsedPasses(lasting, lambda: datetime.now(UTC))
+        self._passes = UsedPasses(lasting, self._time_of_day.now)
         self._admission = Admission(
             identity.door,
             self._exchange,
             clock,
+            self._time_of_day,
             ask=self._ask,
             admit=self._admit,
             too_many=self._too_many,
@@ -129,7 +133,7 @@ class Controller:
                         "telling": self._telling.run(),
                         "heartbeat": _every(HEARTBEAT_SECONDS, self._beat),
                         "state": _every(STATE_SECONDS, self._tell_state),
-                        "look": _every(LOOK_SECONDS, self._stand.look),
+                        "look": _every(LOOK_SECONDS, self._look),
                         "lists": self._take_lists(),
                     }.items()
                 ]
@@ -231,6 +235,7 @@ class Controller:
         self._admission.list = self._stand.used = found
         if found is not None:
             self._exchange.believe(found.hub_keys)
+            self._time_of_day.is_at_least(found.access.made_at)
 
     # -- at the reader ---------------------------------------------------------------------------------------
 
@@ -300,6 +305,15 @@ class Controller:
 
     # -- from the door ---------------------------------------------------------------------------------------
 
+    def _look(self) -> None:
+        """Every second."""
+        self._stand.look()
+        self._telling.note_time(at_once=False)
+        knows_again = self._time_of_day.changed()
+        if knows_again is not None:
+            self._telling.happened("clock_right" if knows_again else "clock_wrong")
+            self._tell_state()
+
     def _changed(self, reading: Reading) -> None:
         before, self._reading = self._reading, reading
         self._tell_state()
@@ -356,6 +370,7 @@ class Controller:
             mark=self._telling.mark,
             waiting_from=recorder.oldest_number,
             newest=recorder.newest_number,
+            knows_time=self._time_of_day.now() is not None,
         )
         self._telling.publish("state", self._telling.signed(state))
 

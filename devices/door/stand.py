@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 import orjson
 import structlog
 
 from devices.access.deciding import is_open_for_all
 from devices.contract.door import Command, EventKind, Mode
+from devices.door.clock import TimeOfDay
 from devices.door.hardware import Hardware, HardwareError
 from devices.door.lists import InUse
 from devices.door.modes import Lasting, Modes
@@ -28,6 +28,7 @@ class Stand:
         lasting: Mapping[str, str],
         telling: Telling,
         tell_state: Callable[[], None],
+        time_of_day: TimeOfDay,
     ) -> None:
         """`lasting`: what `obey`, `follow_lockdown` and `arrived` had kept before the last start."""
         self.used: InUse | None = None
@@ -35,6 +36,7 @@ class Stand:
         self._hardware = hardware
         self._telling = telling
         self._tell_state = tell_state
+        self._time_of_day = time_of_day
         self._modes = Modes(clock, _lasting_of(lasting))
         self._arrived_on = lasting.get("arrived_on", "")
         self._is_open_for_all = False
@@ -131,15 +133,19 @@ class Stand:
         return self.follow()
 
     def _arrived(self, used: InUse) -> None:
-        today = used.access.local(datetime.now(UTC)).date().isoformat()
+        now = self._time_of_day.now()
+        if now is None:
+            return  # of which day?
+        today = used.access.local(now).date().isoformat()
         if self._arrived_on != today:
             self._arrived_on = today
             self._telling.recorder.put_lasting("arrived_on", today)
 
     def _is_scheduled(self) -> bool:
-        if self.used is None:
+        now = self._time_of_day.now()
+        if self.used is None or now is None:
             return False
-        now, access = datetime.now(UTC), self.used.access
+        access = self.used.access
         has_arrived = self._arrived_on == access.local(now).date().isoformat()
         return is_open_for_all(access, now, has_arrived=has_arrived)
 

@@ -20,6 +20,7 @@ from devices.contract.door import (
     Signed,
 )
 from devices.contract.messages import Message
+from devices.door.clock import TimeOfDay
 from devices.door.flood import FloodGate, HeldBack
 from devices.door.identity import Identity
 from devices.door.journal import Applied, Entry, Journal, Receipt
@@ -37,9 +38,12 @@ class Telling:
 
     wire: Wire
 
-    def __init__(self, identity: Identity, journal: Journal, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, identity: Identity, journal: Journal, clock: Callable[[], float], time_of_day: TimeOfDay
+    ) -> None:
         self.boot, self.mark = journal.boot, journal.mark
         self._identity = identity
+        self._time_of_day = time_of_day
         self._seq = 0
         self._names = 0
         self._gate = FloodGate(clock, journal.held())
@@ -91,14 +95,22 @@ class Telling:
         """`fields` are those of an Event about a reader or a credential; what has any is never counted together."""
         now = datetime.now(UTC)
         if fields or self._gate.admits((kind, reason), now):
+            self.note_time(at_once=True)
             self._report(kind, reason, HeldBack(1, now), fields)
 
     async def keep(
         self, kind: EventKind, reason: Why | None, *, lasting: tuple[str, str] | None = None, **fields: Any
     ) -> bool:
         """As `happened`, and on the disk when it returns True, together with what is to outlive a restart."""
+        self.note_time(at_once=True)
         entry = self._entry(kind, reason, HeldBack(1, datetime.now(UTC)), fields)
         return await self.recorder.keep(replace(entry, lasting=lasting))
+
+    def note_time(self, *, at_once: bool) -> None:
+        """Onto the disk: at the next start it is later than this."""
+        noted = self._time_of_day.note(at_once=at_once)
+        if noted is not None:
+            self.recorder.put_lasting(*noted)
 
     # --
 

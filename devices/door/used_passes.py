@@ -13,7 +13,8 @@ MOST = 1000
 
 
 class UsedPasses:
-    def __init__(self, lasting: Mapping[str, str], clock: Callable[[], datetime]) -> None:
+    def __init__(self, lasting: Mapping[str, str], clock: Callable[[], datetime | None]) -> None:
+        """`clock`: None while the time of day is not to be trusted. Nothing has run out then."""
         self._clock = clock
         self._until: dict[str, int] = orjson.loads(lasting.get(NAME, "{}"))
 
@@ -24,7 +25,11 @@ class UsedPasses:
         """It has let somebody in: what is to be written. None for one that may be used again."""
         if not shown.once:
             return None
-        now = self._clock().timestamp()
-        left = [(name, until) for name, until in self._until.items() if until > now and name != shown.id]
+        now = self._clock()
+        left = [
+            (name, until)
+            for name, until in self._until.items()
+            if name != shown.id and (now is None or until > now.timestamp())
+        ]
         self._until = dict([*left, (shown.id, shown.until)][-MOST:])
         return NAME, orjson.dumps(self._until).decode()

@@ -33,6 +33,7 @@ ENDS = {
     "mains_back": "mains_lost",
     "reader_back": "reader_lost",
     "list_taken": "list_refused",
+    "clock_right": "clock_wrong",
 }
 """What a door tells → the alarm that is over with it."""
 

@@ -86,6 +86,7 @@ def access_of(
         opening=settings.opening if settings.opening and settings.opening.times.weekly else None,  # else it never shut
         lockdown="" in kept.locked_down or zone in kept.locked_down,
         passback=settings.passback,
+        without_clock=settings.without_clock,
         revoked_passes=pass_rows.revoked(kept.passes).get(door, frozenset()),
         pulse_ms=settings.pulse_ms or pulse_ms,
         held_open_seconds=settings.held_open_seconds,

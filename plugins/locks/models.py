@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from devices.access.deciding import Reason
-from devices.access.lists import Opening, Ref
+from devices.access.lists import Opening, Ref, WithoutClock
 from devices.access.times import Times
 from devices.contract.door import MOST_PULSE_MS, Contact, Lock, Mode, Power, Verb
 from devices.contract.messages import Id, clean
@@ -76,6 +76,7 @@ class DoorState:
     list_version: int = 0
     list_until: datetime | None = None
     inputs: tuple[str, ...] = ()
+    knows_time: bool = True
 
 
 class _Kept(BaseModel):
@@ -127,6 +128,9 @@ class DoorSettings(_Kept):
         default=60, ge=5, le=86_400, description="open longer is an alarm; none: never"
     )
     passback: Literal["off", "soft", "hard"] = "off"
+    without_clock: WithoutClock = Field(
+        default="refuse", description="alone and without a trustworthy time: nobody, or cards without limits in time"
+    )
     leads_to: Annotated[str, BeforeValidator(clean), StringConstraints(max_length=100)] = Field(
         default="", description="the zone behind it, for anti-passback"
     )

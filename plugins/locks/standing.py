@@ -96,6 +96,7 @@ class Standing:
             list_version=state.list_version,
             list_until=state.list_until,
             inputs=state.inputs if is_fresh else (),
+            knows_time=state.knows_time,
         )
 
     def opened_until(self, door_id: str) -> datetime | None:

@@ -26,7 +26,7 @@ class Stuck(SimulatedDoor):
 
 async def test_a_relay_that_fails_is_an_outcome(desk: Desk, enrolment: Enrolment, tmp_path: Path) -> None:
     hardware, stop = Stuck("seed"), asyncio.Event()
-    controller = Controller(Identity.of(enrolment), hardware, Journal(tmp_path / "state"))
+    controller = Controller(Identity.of(enrolment), hardware, Journal(tmp_path / "state"), is_synchronised=lambda: True)
     running = asyncio.create_task(controller.run(stop))
     await desk.until_ready()
     failed, payload = await desk.open()

@@ -155,7 +155,8 @@ async def serving(
     desk: Desk, enrolment: Enrolment, hardware: SimulatedDoor, journal: Journal
 ) -> AsyncIterator[tuple[SimulatedReader, "asyncio.Task[None]"]]:
     reader, stop = SimulatedReader(), asyncio.Event()
-    running = asyncio.create_task(Controller(Identity.of(enrolment), hardware, journal, (reader,)).run(stop))
+    controller = Controller(Identity.of(enrolment), hardware, journal, (reader,), is_synchronised=lambda: True)
+    running = asyncio.create_task(controller.run(stop))
     try:
         await desk.until_ready()
         yield reader, running

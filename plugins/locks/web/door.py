@@ -171,6 +171,7 @@ class DoorPage:
                     "pulse_ms": round(float(pulse) * 1000) if pulse else None,
                     "held_open_seconds": int(held) if held else None,
                     "passback": sent.get("passback", "off"),
+                    "without_clock": sent.get("without_clock", before.without_clock),
                     "leads_to": clean(str(sent.get("leads_to", ""))),
                     "interlock_with": sent.get("interlock_with") or None,
                     "offline_hours": int(str(sent.get("offline_hours", ""))),
@@ -221,6 +222,7 @@ def _typed(kept: DoorSettings) -> dict[str, Any]:
         "offline_hours": kept.offline_hours,
         "leads_to": kept.leads_to,
         "passback": kept.passback,
+        "without_clock": kept.without_clock,
         "interlock_with": kept.interlock_with or "",
         **{name: "on" for name, is_so in ticked.items() if is_so},
     }
