@@ -89,6 +89,13 @@ class Message:
 
 
 @dataclass(frozen=True)
+class MessageState:
+    """What has become of what a message is about; `is_over`: there is nothing to answer any more."""
+
+    is_over: bool
+
+
+@dataclass(frozen=True)
 class Shown:
     """What another system on the broker, such as a Home Assistant, sees of one of our devices.
 
@@ -261,6 +268,18 @@ async def message_delivered(message_id: str, sent: bool) -> None:
 @question(within_seconds=5)
 async def message_answered(message_id: str, answer: Answer) -> None:
     """The person has chosen an answer to the message with this id. May be called twice for one choice."""
+    raise NotImplementedError
+
+
+@question(within_seconds=1)
+async def message_state(message_id: str) -> MessageState | None:
+    """How it stands with what a message of yours is about; None when the message is not yours."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
+async def forget_messages(message_ids: list[str]) -> None:
+    """The time is over for which what these messages say may be kept: hold nothing of them."""
     raise NotImplementedError
 
 

@@ -186,7 +186,7 @@ async def test_what_is_personal_is_forgotten(hub: Hub, kiosk: KioskClient) -> No
     receipt = await kiosk.register(await kari(kiosk), "Gløym Meg")
     await visits(hub).check_out(receipt.of, "test")
     later = datetime.now(UTC) + timedelta(hours=25)
-    assert await hub.store.write(lambda connection: rows.forget(connection, later)) == 1
+    assert await hub.store.write(lambda connection: rows.forget(connection, later)) == [receipt.of]
     stored = await visits(hub).get(receipt.of)
     assert stored is not None
     assert (stored.visitor, stored.host_name, stored.number) == (None, None, None)

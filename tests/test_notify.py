@@ -192,6 +192,65 @@ async def test_a_teams_channel_gets_a_card_without_the_visitors_name(
             await until(lambda: cards and mail_server.mails)
     text = str(cards[0])
     assert "Kari Nordmann" in text
-    assert "/answer/" in text
+    assert "/answer/" not in text  # whoever reads the channel could read the name behind it, and answer
     assert "Sjefen" not in text
     assert cards[0]["attachments"][0]["contentType"] == "application/vnd.microsoft.card.adaptive"
+
+
+async def test_a_hosts_own_chat_gets_the_name_and_the_link_and_nobody_elses_does(
+    settings: dict[str, Any], tmp_path: Path, teams: tuple[int, list[dict[str, Any]]], mail_server: MailServer
+) -> None:
+    port, cards = teams
+    settings["plugins"]["notify"]["own_webhooks"] = [
+        {"mail": "Kari@fjordvik.example", "address": f"workflows://127.0.0.1:{port}/kari/sig?image=no"},
+        {"mail": "karl@fjordvik.example", "address": f"workflows://127.0.0.1:{port}/karl/sig?image=no"},
+    ]
+    async with running_hub(settings, tmp_path) as hub:
+        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        async with KioskClient(enrolment).connected() as client:
+            await arrive(client, "Ola Besøk")
+            await until(lambda: cards and mail_server.mails)
+    assert len(cards) == 1
+    assert "/answer/" in str(cards[0])
+    assert "Ola Besøk" in str(cards[0])
+
+
+async def held(hub: Hub, name: str) -> bool:
+    def rows(connection: Any) -> list[Any]:
+        return [*connection.execute(select(outbox)).all(), *connection.execute(select(message)).all()]
+
+    return name in str(await hub.store.read(rows))
+
+
+async def test_what_is_held_of_a_visit_ends_with_the_visit(
+    settings: dict[str, Any], tmp_path: Path, mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugins.checkin.service.SWEEP_SECONDS", 0.1)
+    settings["plugins"]["checkin"]["keep_hours"] = 1 / 3600
+    mail_server.stop()  # the mail still waits to be sent
+    async with running_hub(settings, tmp_path) as hub:
+        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        async with KioskClient(enrolment).connected() as client:
+            receipt = await arrive(client, "Kanari Fugl")
+            await until_async(lambda: held(hub, "Kanari"))
+            await hub.host.plugins["checkin"].instance.visits.check_out(receipt.of, "test")
+
+            async def is_gone() -> bool:
+                return not await held(hub, "Kanari")
+
+            await until_async(is_gone)
+
+
+async def test_the_link_of_a_visitor_who_has_left_shows_no_name(
+    hub: Hub, kiosk: KioskClient, mail_server: MailServer
+) -> None:
+    receipt = await arrive(kiosk)
+    await until(lambda: mail_server.mails)
+    link = link_in(mail_server.mails[0])
+    visits = hub.host.plugins["checkin"].instance.visits
+    await visits.check_out(receipt.of, "test")
+    async with aiohttp.ClientSession() as browser:
+        page = await browser.get(link)
+        assert "Ola" not in await page.text()
+        await (await browser.post(link, data={"answer": "coming"})).read()
+    assert (await visits.get(receipt.of)).answer is None

@@ -2,7 +2,7 @@
 
 from devices.contract import kiosk
 from devices.contract.enrolment import Enrolment
-from hub.hookspecs import Answer, Health, HeldData, Page, Present
+from hub.hookspecs import Answer, Health, HeldData, MessageState, Page, Present
 from hub.plugin import N_, Context, hookimpl
 from plugins.checkin.api import VisitApi
 from plugins.checkin.config import Settings
@@ -30,6 +30,7 @@ class Plugin:
         self.kiosks.listen()
         await self.context.follow("arrived", self.visits.tell_hosts)
         await self.context.follow("answered", self.kiosks.show_answers)
+        await self.context.follow("forgotten", self.visits.forget_messages)
         self.context.run("end the day", self.visits.end_days)
 
     @hookimpl
@@ -39,6 +40,10 @@ class Plugin:
     @hookimpl
     async def message_delivered(self, message_id: str, sent: bool) -> None:
         await self.visits.message_tried(message_id, sent=sent)
+
+    @hookimpl
+    async def message_state(self, message_id: str) -> MessageState | None:
+        return await self.visits.message_state(message_id)
 
     @hookimpl
     async def present(self) -> list[Present]:

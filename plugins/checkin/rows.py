@@ -143,14 +143,13 @@ def end_day(connection: Connection, registered_before: datetime, at: datetime) -
     return done.rowcount
 
 
-def forget(connection: Connection, left_before: datetime) -> int:
-    """Empty the personal fields of those who left before; how many."""
-    done = connection.execute(
-        update(visit)
-        .where(visit.c.left_at < left_before, visit.c.visitor.is_not(None))
-        .values(visitor=None, company=None, host=None, host_name=None, host_unit=None, number=None)
-    )
-    return done.rowcount
+def forget(connection: Connection, left_before: datetime) -> list[str]:
+    """Empty the personal fields of those who left before; their ids."""
+    due = (visit.c.left_at < left_before) & visit.c.visitor.is_not(None)
+    ids = list(connection.execute(select(visit.c.id).where(due)).scalars())
+    nothing = {"visitor": None, "company": None, "host": None, "host_name": None, "host_unit": None, "number": None}
+    connection.execute(update(visit).where(due).values(**nothing))
+    return ids
 
 
 def _row(arrival: Arrival, number: str | None) -> dict[str, Any]:

@@ -7,7 +7,18 @@ import structlog
 from sqlalchemy import Connection
 
 from devices.contract import kiosk
-from hub.hookspecs import Answer, HeldData, Message, Person, Present, can_reach, deliver, find_hosts
+from hub.hookspecs import (
+    Answer,
+    HeldData,
+    Message,
+    MessageState,
+    Person,
+    Present,
+    can_reach,
+    deliver,
+    find_hosts,
+    forget_messages,
+)
 from hub.hookspecs import host as host_question
 from hub.plugin import N_, Context, Event, audit
 from hub.store import now
@@ -178,6 +189,16 @@ class Visits:
         hours = f"{self._settings.keep_hours:g}"
         return HeldData(N_("visitors"), count, N_("%(hours)s hours after they left"), oldest, {"hours": hours})
 
+    async def forget_messages(self, events: list[Event]) -> None:
+        """What channels hold of visits ends with the visits. Raises what they raise, and comes again then."""
+        await self._context.hooks.must(forget_messages, message_ids=[MESSAGE + event.subject for event in events])
+
+    async def message_state(self, message_id: str) -> MessageState | None:
+        if not message_id.startswith(MESSAGE):
+            return None
+        visit = await self.get(message_id.removeprefix(MESSAGE))
+        return MessageState(is_over=visit is None or not visit.is_inside)
+
     async def end_days(self) -> None:
         """Check out at the end of the day who forgot to, and forget who left long enough ago."""
         while True:
@@ -187,11 +208,12 @@ class Visits:
 
             def write(
                 connection: Connection, ended: datetime = ended, at: datetime = at, before: datetime = forget_before
-            ) -> int:
+            ) -> None:
                 left, forgotten = rows.end_day(connection, ended, at), rows.forget(connection, before)
+                if forgotten:
+                    self._context.emit(connection, "forgotten", *forgotten)
                 if left or forgotten:
                     self._context.touch(connection, "visits")
-                return left + forgotten
 
             await self._context.store.write(write)
             await asyncio.sleep(SWEEP_SECONDS)

@@ -40,6 +40,10 @@ class Plugin:
         return await self.notices.deliver(message)
 
     @hookimpl
+    async def forget_messages(self, message_ids: list[str]) -> None:
+        await self.notices.forget(message_ids)
+
+    @hookimpl
     async def health(self) -> Health:
         return await self.sender.health()
 

@@ -22,14 +22,31 @@ class Mail(PluginSettings):
     secret_file: ConfigPath | None = Field(default=None, description=N_("the file with the account's password"))
 
 
+class OwnWebhook(PluginSettings):
+    """A chat that nobody but one employee reads."""
+
+    mail: str = Field(max_length=320, description=N_("whose it is: their mail address in the directory"))
+    address: str = Field(max_length=1000, description=N_("the apprise address of a chat that only they read"))
+
+    @field_validator("address")
+    @classmethod
+    def _known(cls, address: str) -> str:
+        if not apprise.Apprise().add(address):
+            raise ValueError("is no address that apprise knows")
+        return address
+
+
 class Settings(PluginSettings):
     mail: Mail | None = Field(default=None, description=N_("the way for mails; none: no mails"))
     webhooks: list[str] = Field(
         default_factory=list,
         description=N_(
-            "apprise addresses that every message goes to as well, without the visitor's name; "
+            "apprise addresses that many read: every message comes too, without name and link; "
             "Teams: workflows://HOST/WORKFLOW/SIGNATURE"
         ),
+    )
+    own_webhooks: list[OwnWebhook] = Field(
+        default_factory=list, description=N_("chats of single employees: all that their mails say, with the link")
     )
     answer_hours: float = Field(default=12, gt=0, description=N_("how long the link in a message can be used"))
     give_up_hours: float = Field(default=12, gt=0, description=N_("how long a message is tried"))

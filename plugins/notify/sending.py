@@ -1,6 +1,7 @@
 """Emptying the outbox: apprise does the sending, this does the trying again."""
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +21,7 @@ from plugins.notify.tables import outbox
 log = structlog.get_logger("notify")
 
 MAIL = "mail"
+SHARED, OWN = "webhook", "own"
 AT_ONCE = 8
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
@@ -35,6 +37,8 @@ class Sender:
         self._settings = settings
         self._ring = asyncio.Event()
         self._problems: dict[str, str] = {}
+        self._webhooks = {channel_of(SHARED, one): one for one in settings.webhooks}
+        self._webhooks |= {channel_of(OWN, one.address): one.address for one in settings.own_webhooks}
         self._asset = apprise.AppriseAsset(app_id="Kommunevert", app_desc="Kommunevert", image_url_mask=None)
 
     def wake(self) -> None:
@@ -96,8 +100,7 @@ class Sender:
 
     def _address(self, row: Row[Any]) -> str | None:
         if row.channel != MAIL:
-            number = int(row.channel.removeprefix("webhook-"))
-            return self._settings.webhooks[number] if number < len(self._settings.webhooks) else None
+            return self._webhooks.get(row.channel)
         mail = self._settings.mail
         if mail is None:
             return None
@@ -113,6 +116,11 @@ class Sender:
         if channel == MAIL and self._settings.mail:
             return f"{self._settings.mail.host}:{self._settings.mail.port}"
         return "the webhook"
+
+
+def channel_of(kind: str, address: str) -> str:
+    """A webhook's channel by its address, which is a secret: one that moves in the list keeps its messages."""
+    return f"{kind}-{hashlib.sha256(address.encode()).hexdigest()[:12]}"
 
 
 def _due(connection: Connection, at: datetime) -> list[Row[Any]]:

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from hub.hookspecs import Answer, HeldData, Message, Person, message_answered, message_delivered
+from hub.hookspecs import Answer, HeldData, Message, Person, message_answered, message_delivered, message_state
 from hub.plugin import N_, Context, Event, after_commit
 from hub.store import now
 from plugins.notify.config import Settings
-from plugins.notify.sending import MAIL
+from plugins.notify.sending import MAIL, OWN, SHARED, channel_of
 from plugins.notify.tables import message as message_table
 from plugins.notify.tables import outbox
 from plugins.notify.tokens import Tokens
@@ -55,7 +55,8 @@ class Notices:
         self._tokens = tokens
 
     def can_reach(self, person: Person) -> bool:
-        return bool(self._settings.webhooks) or (self._settings.mail is not None and person.mail is not None)
+        has_mail = self._settings.mail is not None and person.mail is not None
+        return has_mail or bool(self._settings.webhooks) or bool(self._own_webhooks(person))
 
     async def deliver(self, message: Message) -> bool:
         """True once it is durable; the same id again changes nothing."""
@@ -82,6 +83,9 @@ class Notices:
         if row is None:
             return None
         is_open = row.answer is None and now() < row.made_at + timedelta(hours=self._settings.answer_hours)
+        state = await self._context.hooks.first(message_state, message_id=message_id)
+        if state is not None and state.is_over:
+            is_open = False
         return Notice(row.id, row.subject, row.body, row.answers, row.answer, row.made_at, is_open)
 
     async def outbox(self) -> list[OnItsWay]:
@@ -92,12 +96,14 @@ class Notices:
         """False when it was answered before: a link is good once."""
 
         def write(connection: Connection) -> bool:
+            at = now()
             done = connection.execute(
                 update(message_table)
                 .where(message_table.c.id == message_id, message_table.c.answer.is_(None))
-                .values(answer=chosen, answered_at=now(), subject=None, body=None)
+                .values(answer=chosen, answered_at=at, subject=None, body=None)
             )
             if done.rowcount:
+                _need_not_go(connection, message_id, at)
                 self._context.emit(connection, "answered", message_id, answer=chosen)
             return done.rowcount == 1
 
@@ -112,6 +118,15 @@ class Notices:
         """To whoever asked. Raises what they raise, and is handed over again then."""
         for event in events:
             await self._context.hooks.must(message_answered, message_id=event.subject, answer=event.data["answer"])
+
+    async def forget(self, message_ids: list[str]) -> None:
+        """Now, whatever has become of them."""
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(outbox).where(outbox.c.message.in_(message_ids)))
+            connection.execute(delete(message_table).where(message_table.c.id.in_(message_ids)))
+
+        await self._context.store.write(write)
 
     async def forget_again_and_again(self) -> None:
         """What can neither be sent nor answered any more."""
@@ -130,7 +145,10 @@ class Notices:
         return max(self._settings.answer_hours, self._settings.give_up_hours)
 
     def _outbox_rows(self, message: Message, at: datetime) -> list[dict[str, object]]:
-        """Mail has the whole text; a webhook's channel has many readers and gets no visitor's name."""
+        """Mail and a chat of the person's own have the whole text.
+
+        A channel that others read has neither the visitor's name nor the link, by which they could read and answer.
+        """
         text = self._context.translator.text
         link = f"{self._context.web_address}/answer/{self._tokens.make(message.id)}"
         ask = f"\n\n{text(message.language, 'Answer here:')} {link}\n" if message.answers else "\n"
@@ -141,12 +159,17 @@ class Notices:
                 rest
                 | {"channel": MAIL, "address": message.to.mail, "title": message.subject, "text": message.body + ask}
             ]
-        for number in range(len(self._settings.webhooks)):
-            short = f"{message.to.name}: {message.subject}"
-            rows += [
-                rest | {"channel": f"webhook-{number}", "address": None, "title": message.subject, "text": short + ask}
-            ]
+        whole = {"address": None, "title": message.subject, "text": message.body + ask}
+        rows += [rest | whole | {"channel": channel_of(OWN, one)} for one in self._own_webhooks(message.to)]
+        short = {"address": None, "title": message.subject, "text": f"{message.to.name}: {message.subject}\n"}
+        rows += [rest | short | {"channel": channel_of(SHARED, one)} for one in dict.fromkeys(self._settings.webhooks)]
         return rows
+
+    def _own_webhooks(self, person: Person) -> list[str]:
+        if person.mail is None:
+            return []
+        mine = person.mail.casefold()
+        return list(dict.fromkeys(one.address for one in self._settings.own_webhooks if one.mail.casefold() == mine))
 
 
 def _row(message: Message, at: datetime) -> dict[str, object]:
@@ -159,6 +182,12 @@ def _row(message: Message, at: datetime) -> dict[str, object]:
         "answers": list(message.answers),
         "made_at": at,
     }
+
+
+def _need_not_go(connection: Connection, message_id: str, at: datetime) -> None:
+    """It has been answered: what still waits to go by another channel has no use any more."""
+    waits = (outbox.c.message == message_id) & outbox.c.sent_at.is_(None) & outbox.c.given_up_at.is_(None)
+    connection.execute(update(outbox).where(waits).values(given_up_at=at, address=None, title=None, text=None))
 
 
 def _forget(connection: Connection, before: datetime) -> None:
