@@ -11,13 +11,13 @@ from typing import Literal
 
 import structlog
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from devices.contract.alive import DEADLINE_SECONDS
 from hub.store import Store, now
 from hub.tables import absence as table
 from hub.tables import device as device_table
 from hub.tables import hub_life
+from hub.trouble import in_store
 
 log = structlog.get_logger("absences")
 
@@ -43,6 +43,13 @@ class Absence:
     @property
     def lasted(self) -> timedelta:
         return (self.ended_at or now()) - self.began_at
+
+
+def note_life(connection: Connection) -> None:
+    """The hub is alive now, and could write."""
+    life = {"name": ALIVE, "at": now()}
+    if connection.execute(update(hub_life).where(hub_life.c.name == ALIVE).values(**life)).rowcount == 0:
+        connection.execute(insert(hub_life), life)
 
 
 class Absences:
@@ -127,15 +134,15 @@ class Absences:
             for device, at in first:
                 known = device_table.c.id == device
                 connection.execute(update(device_table).where(known).values(first_heard_at=at))
-            life = {"name": ALIVE, "at": now()}
-            if connection.execute(update(hub_life).where(hub_life.c.name == ALIVE).values(**life)).rowcount == 0:
-                connection.execute(insert(hub_life), life)
+            note_life(connection)
 
         self._life_at = time.monotonic()
         try:
             await self._store.write(work)
-        except SQLAlchemyError as error:
-            log.warning("absences_not_written", problem=str(getattr(error, "orig", None) or error))
+        except Exception as error:
+            if not in_store(error):
+                raise
+            log.warning("absences_not_written", error=type(error).__name__)
             self._began, self._ended = began + self._began, ended + self._ended
             self._first_heard = first + self._first_heard
             return False

@@ -4,10 +4,11 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from typing import TypeVar, TypeVarTuple, Unpack, cast, get_args
+from typing import Any, TypeVar, TypeVarTuple, Unpack, cast, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -19,6 +20,7 @@ from hub.hookspecs import Login, Role, authenticate
 from hub.store import Store, now
 from hub.tables import account as account_table
 from hub.tables import session as session_table
+from hub.trouble import in_store
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -28,6 +30,8 @@ IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)
 CONFIRMED_FOR = timedelta(minutes=15)
 SEEN_EVERY = timedelta(minutes=1)
+SEEN_SECONDS = 0.5
+MOST_REMEMBERED = 1000
 HASHES_AT_ONCE = 2
 """argon2id takes 19 MiB and 40 ms each: a flood of logins must not take the machine."""
 
@@ -71,6 +75,7 @@ class Accounts:
         self._hooks = hooks
         self._turns = asyncio.Semaphore(HASHES_AT_ONCE)
         self._nobody = _hash_of_nobody()
+        self._last_seen: dict[bytes, Any] = {}
 
     async def put(self, name: str, password: str, roles: frozenset[Role], actor: str) -> None:
         """Make the local account, or give it a new password and roles. Raises WeakPasswordError."""
@@ -129,18 +134,35 @@ class Accounts:
     async def session(self, token: str) -> Session | None:
         """The living session, which this use keeps alive."""
         digest, at = _digest(token), now()
-        row = await self._store.read(
-            lambda connection: connection.execute(select(session_table).where(session_table.c.id == digest)).first()
-        )
+        row = await self._session_row(digest)
         if row is None or at - row.seen_at > IDLE or at - row.began_at > LONGEST:
             return None
-        if at - row.seen_at > SEEN_EVERY:
-            await self._store.write(
-                lambda connection: connection.execute(
-                    update(session_table).where(session_table.c.id == digest).values(seen_at=at)
-                )
-            )
+        if at - row.seen_at > SEEN_EVERY and self._store.problem is None:
+            with suppress(TimeoutError):  # it is written all the same, and no page waits for it
+                async with asyncio.timeout(SEEN_SECONDS):
+                    await self._store.write(
+                        lambda connection: connection.execute(
+                            update(session_table).where(session_table.c.id == digest).values(seen_at=at)
+                        )
+                    )
         return Session(row.account, frozenset(cast("list[Role]", row.roles)), row.source, row.id, row.confirmed_at)
+
+    async def _session_row(self, digest: bytes) -> Any:
+        """As it stands in the store; while that is away as it was last seen, so that pages can show what they know."""
+        try:
+            row = await self._store.read(
+                lambda connection: connection.execute(select(session_table).where(session_table.c.id == digest)).first()
+            )
+        except Exception as error:
+            if not in_store(error):
+                raise
+            return self._last_seen.get(digest)
+        self._last_seen.pop(digest, None)
+        if row is not None:
+            self._last_seen[digest] = row
+            if len(self._last_seen) > MOST_REMEMBERED:
+                del self._last_seen[next(iter(self._last_seen))]
+        return row
 
     async def confirm(self, session: Session, password: str) -> bool:
         """Whether it is this account's password; then the session is confirmed anew."""
@@ -154,6 +176,7 @@ class Accounts:
         return True
 
     async def end(self, token: str) -> None:
+        self._last_seen.pop(_digest(token), None)
         await self._store.write(
             lambda connection: connection.execute(delete(session_table).where(session_table.c.id == _digest(token)))
         )

@@ -10,7 +10,7 @@ import click
 
 from hub import logs, memory, published
 from hub.accounts import ROLES
-from hub.command import CONFIG, hub_of, run_to_end, stop_asked, until_stopped
+from hub.command import CONFIG, hub_of, run_to_end, stop_asked
 from hub.demo_cli import demo
 from hub.device_cli import account, broker, device, simulate
 from hub.hub import Hub
@@ -46,7 +46,7 @@ def run(config: Path) -> None:
             click.echo(f"Kommunevert is ready: {hub.settings.web.address}")
             if not await hub.accounts.exist():
                 click.echo(f"Nobody can log in yet: kommunevert user add NAME --role it --config {config}")
-            await until_stopped(hub, stopped)
+            await stopped.wait()
 
     run_to_end(serve)
 

@@ -73,13 +73,3 @@ def stop_asked() -> asyncio.Event:
     for number in STOPS:
         loop.add_signal_handler(number, stop)
     return stopped
-
-
-async def until_stopped(hub: Hub, stopped: asyncio.Event) -> None:
-    """Asked to, or because a part of the kernel has failed."""
-    waits = [asyncio.create_task(stopped.wait()), asyncio.create_task(hub.until_broken())]
-    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
-    if not stopped.is_set():
-        raise click.ClickException("a part of the hub has failed; the log says which")

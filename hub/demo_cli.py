@@ -8,7 +8,7 @@ import click
 
 from hub import logs, memory
 from hub.broker import end_leftover
-from hub.command import hub_of, run_to_end, stop_asked, until_stopped
+from hub.command import hub_of, run_to_end, stop_asked
 from hub.demo import Demo, Ports, demo_configuration, free_ports
 from hub.demo_requests import DemoRequestError
 from hub.hub import Hub
@@ -40,7 +40,7 @@ def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Pat
                 raise click.ClickException(str(error)) from None
             async with town.companions():
                 _greet(hub, town, ports)
-                await until_stopped(hub, stopped)
+                await stopped.wait()
 
     run_to_end(serve)
 

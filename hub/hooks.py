@@ -13,6 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from hub import hookspecs
 from hub.guard import Owner, at_once, guarded, ours
 from hub.hookspecs import NotYetError
+from hub.patience import Patience
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -207,7 +208,7 @@ class Hooks:
         within: float = spec.within_seconds  # type: ignore[attr-defined]
         wanted = {key: value for key, value in arguments.items() if key in each.argnames}
         patience = self._blame.patience(plugin, name, within)
-        limit = asyncio.timeout(patience)
+        limit = Patience(patience)
         try:
             async with limit:
                 answer = await self._answer(each, wanted)
@@ -217,7 +218,7 @@ class Hooks:
         except NotYetError as error:
             return error  # no failure: it does not know yet
         except TimeoutError as error:
-            if limit.expired():
+            if limit.expired:
                 self._blame.late(plugin, name, within)
             else:
                 self._blame.failed(plugin, f"hook {name}", error)

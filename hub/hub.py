@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from devices.contract.enrolment import Enrolment
+from hub.absences import note_life
 from hub.accounts import Accounts
 from hub.admission import Admission
 from hub.api.event_stream import EventStream
@@ -38,11 +39,13 @@ from hub.live import Live
 from hub.migrating import migrate
 from hub.mqtt import Mqtt, receive_signs_of_life
 from hub.pairing import Pairing
+from hub.parts import Parts
 from hub.plugin_host import PluginHost
 from hub.plugin_lives import PluginLives
 from hub.settings import Configuration, ExternalBroker, OwnBroker
 from hub.store import Store, now
 from hub.strays import strays_told
+from hub.trouble import in_store
 from hub.watchdog import Watchdog
 from hub.web.api_pages import ApiPages
 from hub.web.asking_again import asking_again
@@ -69,6 +72,7 @@ FOLDER = Path(__file__).resolve().parent
 SESSION_SECONDS = 3600
 """How long the broker keeps what devices say while the hub is away. A belt: devices keep it until the receipt."""
 STOP_SECONDS = 5
+STORE_TRY_SECONDS = 0.5
 EVENTS_KEPT = timedelta(days=7)
 FORGET_SECONDS = 3600
 ENROLLED_TOGETHER = 50
@@ -83,10 +87,11 @@ class Hub:
         self.configuration = configuration
         self.settings = configuration.hub
         self.live = Live()
-        self.host = PluginHost(lambda: self.live.touch("plugins"), lambda: self.store.problem)
-        self.host.find(configuration)
-        open_data_folder(self.settings.data)
         self.store = Store(self.settings.store_url)
+        self.store.changed = lambda: self.live.touch("plugins")
+        self.parts = Parts(self.store, lambda: self.live.touch("plugins"))
+        self.host = PluginHost(lambda: self.live.touch("plugins"), self.store)
+        self.host.find(configuration)
         self.hooks = Hooks(self.host)
         self.events = Events(self.store)
         self.devices = Devices(self.store, self.live)
@@ -121,7 +126,6 @@ class Hub:
         self.api_server = ApiServer(self.tokens, self.store, self.host, requests_per_minute=per_minute)
         self.lives: PluginLives
         self._to_project = asyncio.Event()
-        self._broken = asyncio.Event()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Hub"]:
@@ -132,6 +136,7 @@ class Hub:
             shell = Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live)
 
             await self._open_store(stack)
+            await self._beside(stack, "store", self._mend_store)
 
             self.admission.broker = self.broker.accounts if self.broker else self.dynamic_security
             if self.broker is not None:
@@ -193,10 +198,6 @@ class Hub:
             stack.push_async_callback(self.lives.close)
             await self.lives.start_all()
             yield self
-
-    async def until_broken(self) -> None:
-        """Returns when a part of the kernel has failed: the hub must stop then, and be started anew."""
-        await self._broken.wait()
 
     # -- accounts of devices
 
@@ -276,6 +277,7 @@ class Hub:
             "mqtt": None if wire and wire.connected else (wire.problem if wire else None) or "not connected",
             "plugins": None if self.plugins_started else "starting",
         }
+        found |= {f"part {name}": problem for name, problem in self.parts.problems.items()}
         for plugin in self.host.plugins.values():
             if plugin.state in ("failed", "quarantined"):
                 found[f"plugin {plugin.name}"] = plugin.reason
@@ -284,6 +286,7 @@ class Hub:
     # -- parts
 
     async def _open_store(self, stack: AsyncExitStack) -> None:
+        open_data_folder(self.settings.data)
         await self.store.open()
         stack.push_async_callback(self.store.close)
         await self.store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
@@ -395,6 +398,17 @@ class Hub:
             await self.devices.absences.forget()
             await asyncio.sleep(FORGET_SECONDS)
 
+    async def _mend_store(self) -> None:
+        """The database has failed: try it until it takes a write, so that all who wait for it go on at once."""
+        while True:
+            await self.store.until_ill()
+            await asyncio.sleep(STORE_TRY_SECONDS)
+            try:
+                await self.store.write(note_life)
+            except Exception as error:
+                if not in_store(error):
+                    raise
+
     async def _notice_absences(self) -> None:
         while True:
             await asyncio.sleep(1)
@@ -403,15 +417,8 @@ class Hub:
                 self.live.touch("devices")
 
     async def _beside(self, stack: AsyncExitStack, name: str, work: Callable[[], Any]) -> None:
-        """Run until the stack unwinds. The hub's own parts do not end by themselves; one that does breaks the hub."""
-
-        def ended(task: asyncio.Task[Any]) -> None:
-            if not task.cancelled():
-                log.error("part_failed", part=name, exc_info=task.exception())
-                self._broken.set()
-
-        task = asyncio.create_task(work(), name=name)
-        task.add_done_callback(ended)
+        """Run until the stack unwinds, whatever happens to it."""
+        task = asyncio.create_task(self.parts.keep(name, work), name=name)
 
         async def stop() -> None:
             task.cancel()

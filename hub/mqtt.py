@@ -22,6 +22,7 @@ from hub.devices import Device, Devices
 from hub.guard import SaidError, at_once, guarded, ours
 from hub.hooks import Blame
 from hub.limits import Allowance, Limiter
+from hub.patience import Patience
 from hub.wire import Received, Wire
 
 log = structlog.get_logger("mqtt")
@@ -305,7 +306,7 @@ class Mqtt:
             return self._done(received)  # no receipt, so the device keeps it; unacknowledged it would stop the rest
         owner = self._blame.owner(route.plugin)
         try:
-            async with asyncio.timeout(HANDLER_SECONDS):
+            async with Patience(HANDLER_SECONDS):
                 if owner is None:
                     await route.take(incoming)
                 else:

@@ -5,19 +5,21 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 import structlog
 from prometheus_client import Counter
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from hub import plugin_finding
 from hub.guard import PluginBlockedError, SaidError, at_once, guarded, ours
 from hub.plugin_api import IncompatibleError
 from hub.plugin_finding import Source
 from hub.settings import Configuration, ConfigurationError, Section
+from hub.store import Store
+from hub.trouble import in_store
 
 if TYPE_CHECKING:
     from hub.plugin import Context
@@ -27,19 +29,24 @@ log = structlog.get_logger("plugins")
 MOST_FAILURES = 10
 WITHIN_SECONDS = 60.0
 MOST_IN_A_ROW = 10
+ROW_WITHIN_SECONDS = 600.0
+"""Failures at one place that are further apart are no row: a counter forgets."""
 MOST_BLOCKS = 3
 BLOCKS_WITHIN_SECONDS = 600.0
 LONGEST_WAIT_SECONDS = 60.0
+AFTER_STORE_SECONDS = 0.5
 SLOW_SECONDS = 60.0
 SHORT_PATIENCE = 0.1
 """Whoever was late with a hook is given this part of its time for a while: others wait for the answers."""
-STEP_SECONDS = 0.04
+STEP_SECONDS = 1.0
 OUR_STEP_SECONDS = 2.0
-"""Our own plugins are tested not to hold the loop; what does is named, and interrupted only when it has hung."""
+"""Whoever holds the loop is named after a quarter of a second (hub/watchdog.py), and interrupted after this time."""
 GRACE_SECONDS = 1.0
 OUR_GRACE_SECONDS = 5.0
-START_STEP_SECONDS = 0.08
 BOOT_STEP_SECONDS = 5.0
+"""While the hub itself starts there is nobody who waits."""
+
+LOOP = "loop"
 
 failures_total = Counter("plugin_failures_total", "Failures of plugins", ["plugin", "where"])
 
@@ -62,14 +69,18 @@ class Loaded:
     reason: str | None = None
     version: str = "?"
     tries: int = 0
-    """How often it was started in vain since it last ran."""
+    """How often it was started in vain, or put into quarantine, since it last ran for a good while."""
+    running_since: float = 0.0
+    retry_at: datetime | None = None
+    """When it is started again by itself; None while it runs."""
     start_seconds: float | None = BOOT_STEP_SECONDS
     """While it starts, how long one step may take."""
     failures: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
     """When it failed, of what counts."""
     last_failure: str | None = None
     blocks: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_BLOCKS))
-    in_a_row: dict[str, int] = field(default_factory=dict)
+    in_a_row: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """By place: how many failures without a success between them, and when the last one was."""
     slow_until: dict[str, float] = field(default_factory=dict)
     jobs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -81,7 +92,7 @@ class Loaded:
             return OUR_STEP_SECONDS
         if self.start_seconds is not None:
             return self.start_seconds
-        return STEP_SECONDS / 2 if self.blocks else STEP_SECONDS
+        return STEP_SECONDS
 
     @property
     def grace_seconds(self) -> float:
@@ -98,12 +109,12 @@ class Loaded:
 class PluginHost:
     """Keeps count of failures (`hub.hooks.Blame`) and quarantines a plugin that keeps failing."""
 
-    def __init__(self, changed: Callable[[], None], store_problem: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(self, changed: Callable[[], None], store: Store) -> None:
         self.plugins: dict[str, Loaded] = {}
         self.quarantined: Callable[[Loaded], None] = lambda _plugin: None
         """Called when a plugin goes into quarantine; whoever started it stops it."""
         self._changed = changed
-        self._store_problem = store_problem
+        self._store = store
         self._all_started = asyncio.Event()
 
     # -- finding
@@ -183,6 +194,11 @@ class PluginHost:
                 await guarded(plugin, at_once(plugin, work))
                 return
             except Exception as error:  # noqa: BLE001
+                if in_store(error):
+                    self.failed(plugin.name, f"job {job}", error)
+                    await asyncio.sleep(AFTER_STORE_SECONDS)
+                    await self._store.until_well()
+                    continue
                 if time.monotonic() - began > LONGEST_WAIT_SECONDS:
                     wait = 1.0
                     self.succeeded(plugin.name, f"job {job}")
@@ -196,15 +212,21 @@ class PluginHost:
         return self.plugins.get(name)
 
     def failed(self, plugin: str, where: str, error: BaseException) -> None:
-        """Count it; ten within a minute, or ten in a row at one place, are too many."""
+        """Count it; ten within a minute, or ten in a row at one place, are too many.
+
+        What the store, the broker or the disk keeps waiting is no failure of a plugin's.
+        """
         loaded = self._noted(plugin, where, error)
         if loaded is None:
             return
-        loaded.failures.append(time.monotonic())
-        row = loaded.in_a_row[where] = loaded.in_a_row.get(where, 0) + 1
-        if len(loaded.failures) == MOST_FAILURES and time.monotonic() - loaded.failures[0] < WITHIN_SECONDS:
+        at = time.monotonic()
+        loaded.failures.append(at)
+        row, last = loaded.in_a_row.get(where, (0, at))
+        row = row + 1 if at - last < ROW_WITHIN_SECONDS else 1
+        loaded.in_a_row[where] = row, at
+        if len(loaded.failures) == MOST_FAILURES and at - loaded.failures[0] < WITHIN_SECONDS:
             self._quarantine(loaded, f"{MOST_FAILURES} failures within a minute; the last: {loaded.last_failure}")
-        elif row >= MOST_IN_A_ROW:
+        elif row >= MOST_IN_A_ROW and where != LOOP:  # nothing says that it has not held the loop
             self._quarantine(loaded, f"{row} failures in a row; the last: {loaded.last_failure}")
         self._changed()
 
@@ -224,7 +246,7 @@ class PluginHost:
         loaded = self.plugins.get(plugin)
         if loaded is None or isinstance(error, PluginBlockedError):  # the watchdog has counted that
             return None
-        if isinstance(error, OperationalError | InterfaceError) and self._store_problem() is not None:
+        if in_store(error) or (isinstance(error, TimeoutError) and self._store.problem is not None):
             return None
         what = str(error) if isinstance(error, SaidError) else f"{_named(error)} at {line}"
         loaded.last_failure = f"{where}: {what}"
@@ -239,8 +261,8 @@ class PluginHost:
         """It gave no answer in time. For a while it is given less time, so that others need not wait for it."""
         loaded = self.plugins.get(plugin)
         now = time.monotonic()
-        if loaded is None or loaded.slow_until.get(hook, 0.0) > now:
-            return  # it had less time than it was promised
+        if loaded is None or loaded.slow_until.get(hook, 0.0) > now or self._store.problem is not None:
+            return  # it had less time than it was promised, or waits for what we do not give it
         loaded.slow_until[hook] = now + SLOW_SECONDS
         self.failed(plugin, f"hook {hook}", SaidError(f"no answer within {within:g} s"))
 
@@ -251,18 +273,21 @@ class PluginHost:
         return within * SHORT_PATIENCE
 
     def blocked(self, plugin: str, where: str, seconds: float) -> None:
-        """From the watchdog."""
+        """From the watchdog: named, and again when it is interrupted, of which three are too many."""
         loaded = self.plugins.get(plugin)
         if loaded is None:
             return
-        self.failed(plugin, "loop", SaidError(f"blocked the loop for {seconds:.2f} s at {where}"))
+        if seconds < loaded.step_seconds:
+            self.failed(plugin, LOOP, SaidError(f"blocked the loop for {seconds:.2f} s at {where}"))
+            return
         if loaded.is_ours or loaded.state != "running":
             return
         loaded.blocks.append(time.monotonic())
         if len(loaded.blocks) == MOST_BLOCKS and time.monotonic() - loaded.blocks[0] < BLOCKS_WITHIN_SECONDS:
             minutes = f"{BLOCKS_WITHIN_SECONDS / 60:g}"
             self._quarantine(
-                loaded, f"blocked the loop {MOST_BLOCKS} times within {minutes} minutes; the last: {where}"
+                loaded,
+                f"blocked the loop and was interrupted {MOST_BLOCKS} times within {minutes} minutes; the last: {where}",
             )
 
     def fail(self, name: str, reason: str) -> None:

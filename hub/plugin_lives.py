@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,11 +16,13 @@ from hub.guard import SaidError, at_once, guarded, ours
 from hub.hookspecs import project
 from hub.migrating import migrate
 from hub.mqtt import receive_signs_of_life
+from hub.patience import Patience
 from hub.plugin import Context
 from hub.plugin_choices import Choice, choices
-from hub.plugin_host import BOOT_STEP_SECONDS, START_STEP_SECONDS, Loaded
+from hub.plugin_host import BOOT_STEP_SECONDS, Loaded
 from hub.plugin_store import PluginStore
 from hub.settings import ConfigurationError
+from hub.store import now
 from hub.web.pages import Pages, Serve, Shell
 from hub.web.plugin_routes import PluginRoutes
 
@@ -32,8 +35,10 @@ START_SECONDS = 20
 STOP_SECONDS = 5
 END_SECONDS = 7
 """Longer than the guard leaves a task that ignores its cancellation (hub/guard.py)."""
-RETRY_SECONDS = (5.0, 30.0, 120.0)
-"""After these waits a plugin that did not start is started again; then it waits for somebody on the console."""
+FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 600.0
+"""A plugin that did not start, or is in quarantine, is started again by itself, with waits that double."""
+RECOVERED_SECONDS = 600.0
+"""Whoever has run for so long begins again with the first wait."""
 
 
 class PluginLives:
@@ -47,7 +52,7 @@ class PluginLives:
         self._locks: dict[str, asyncio.Lock] = {}
         self._retries: dict[str, asyncio.TimerHandle] = {}
         self._changing: set[asyncio.Task[None]] = set()
-        self._is_ready = False
+        self._is_ready = self._is_closing = False
         hub.host.quarantined = lambda plugin: self._later(self._put_aside(plugin))
 
     # -- all of them
@@ -80,6 +85,7 @@ class PluginLives:
         self._is_ready = True
 
     async def close(self) -> None:
+        self._is_closing = True
         for retry in self._retries.values():
             retry.cancel()
         if self._changing:
@@ -95,7 +101,7 @@ class PluginLives:
     # -- one of them
 
     async def start(self, name: str) -> None:
-        """Whatever goes wrong is the plugin's failure, and is tried again a few times."""
+        """Whatever goes wrong is the plugin's failure, and is tried again."""
         async with self._lock(name):
             await self._start(self._hub.host.plugins[name])
 
@@ -119,21 +125,22 @@ class PluginLives:
             if is_on:
                 await self._start(plugin)
             else:
-                plugin.state, plugin.reason = "off", None
+                plugin.state, plugin.reason, plugin.retry_at = "off", None, None
                 plugin.forgive()
+                self._cancel_retry(plugin)
                 self._hub.host.changed()
 
     # -- how
 
     async def _start(self, plugin: Loaded) -> None:
         host = self._hub.host
-        if (retry := self._retries.pop(plugin.name, None)) is not None:
-            retry.cancel()
+        self._cancel_retry(plugin)
         plugin.state, plugin.reason = "loaded", None
-        plugin.start_seconds = START_STEP_SECONDS if self._is_ready else BOOT_STEP_SECONDS
+        plugin.retry_at = None
+        plugin.start_seconds = None if self._is_ready else BOOT_STEP_SECONDS
         plugin.forgive()
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with Patience(START_SECONDS):
                 if plugin.module is None:
                     await asyncio.to_thread(host.load, plugin)
                 if plugin.module is not None:
@@ -148,7 +155,7 @@ class PluginLives:
             await self._clear(plugin)
             self._retry_later(plugin)
             return
-        plugin.state, plugin.tries = "running", 0
+        plugin.state, plugin.running_since = "running", asyncio.get_running_loop().time()
         host.changed()
         if self._is_ready:
             receive_signs_of_life(self._hub.mqtt, self._hub.kinds())
@@ -194,10 +201,13 @@ class PluginLives:
         plugin.state = "loaded"
 
     async def _put_aside(self, plugin: Loaded) -> None:
-        """Quarantine: nothing of it runs, and what asks for it hears that it is out of order."""
+        """Quarantine: nothing of it runs, whoever asks for it hears so, and it is tried again later."""
         async with self._lock(plugin.name):
             if plugin.state == "quarantined":
+                if asyncio.get_running_loop().time() - plugin.running_since > RECOVERED_SECONDS:
+                    plugin.tries = 0
                 await self._halt(plugin)
+                self._retry_later(plugin)
 
     async def _halt(self, plugin: Loaded) -> None:
         """Jobs, its own `stop`, and what it left running."""
@@ -233,17 +243,25 @@ class PluginLives:
         plugin.context = plugin.instance = None
 
     def _retry_later(self, plugin: Loaded) -> None:
-        if plugin.tries >= len(RETRY_SECONDS):
+        if self._is_closing:
             return
-        wait = RETRY_SECONDS[plugin.tries]
+        wait = min(FIRST_RETRY_SECONDS * 2**plugin.tries, LONGEST_RETRY_SECONDS)
         plugin.tries += 1
+        plugin.retry_at = now() + timedelta(seconds=wait)
+        self._hub.host.changed()
         self._retries[plugin.name] = asyncio.get_running_loop().call_later(
             wait, lambda: self._later(self._retry(plugin))
         )
 
+    def _cancel_retry(self, plugin: Loaded) -> None:
+        if (retry := self._retries.pop(plugin.name, None)) is not None:
+            retry.cancel()
+
     async def _retry(self, plugin: Loaded) -> None:
         async with self._lock(plugin.name):
-            if plugin.state == "failed":
+            if plugin.state == "quarantined":
+                await self._stop(plugin)
+            if plugin.state in ("failed", "loaded"):
                 await self._start(plugin)
 
     def _later(self, change: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from hub.guard import PluginRaisedError
+from hub.patience import kept_waiting
 from hub.store import Store
 
 T = TypeVar("T")
@@ -22,7 +23,10 @@ LONG_SECONDS = 1.0
 
 
 class PluginStore:
-    """`kept` is told for how long a piece of work held the one writer; it is called on the loop."""
+    """`kept` is told for how long a piece of work held the one writer; it is called on the loop.
+
+    Waiting for a commit takes nothing of a handler's or a hook's time (hub/patience.py).
+    """
 
     def __init__(self, store: Store, name: str, kept: Callable[[float], None], *, has_own_reader: bool) -> None:
         self._store = store
@@ -40,24 +44,20 @@ class PluginStore:
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """As Store.write."""
-        async with self._writes:
-            return await self._store.write(_Work(work, self._told()))
+        with kept_waiting():
+            async with self._writes:
+                return await self._store.write(_Work(work, self._told()))
 
     async def write_with_others(self, work: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
         """As Store.write_with_others."""
-        return await self._store.write_with_others(_Work(work, self._told()), item)
+        with kept_waiting():
+            return await self._store.write_with_others(_Work(work, self._told()), item)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """As Store.read. A plugin that is not ours reads in a thread of its own, and keeps nobody waiting."""
         if self._reader is None:
             return await self._store.read(work)
-        engine = self._store.engine
-
-        def reading() -> T:
-            with engine.connect() as connection:
-                return work(connection)
-
-        return await asyncio.get_running_loop().run_in_executor(self._reader, reading)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._store.reading, work)
 
     def close(self) -> None:
         if self._reader is not None:

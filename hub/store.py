@@ -2,6 +2,10 @@
 
 All writing goes through one thread, in the order asked. What waits while the disk syncs is committed together
 (group commit): a burst of check-ins costs one fsync, and nobody hears "done" before that fsync.
+
+The database may be away, locked, full or read-only. Whoever asks gets `hub.trouble.in_store(error)` then, `problem`
+says what it is, and `until_well` returns as soon as something could be written again. A database that is found
+damaged is not written to any more: `hub.trouble.DamagedStoreError`.
 """
 
 import asyncio
@@ -13,12 +17,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeDecorator
+
+from hub.trouble import DamagedStoreError, explained, in_store, is_damage
 
 log = structlog.get_logger("store")
 
@@ -27,6 +33,9 @@ Item = TypeVar("Item")
 MOST_TOGETHER = 500
 READERS = 2
 CHECKPOINT_SECONDS = 2.0
+LONG_WAIT_SECONDS = 2.0
+"""A write that takes longer says that the database, or another program, keeps us waiting."""
+CONNECT_SECONDS = 3
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=20000", "foreign_keys=ON", "busy_timeout=60000")
 """`synchronous=FULL`: a commit is on the disk when it returns (D10). SQLite's own checkpoint is a belt, see below."""
 
@@ -76,7 +85,15 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
-        self.problem: str | None = None
+        self.path = Path(self.engine.url.database or "") if self.engine.dialect.name == "sqlite" else None
+        self.changed: Callable[[], None] = lambda: None
+        """Called on the loop when `problem` comes or goes."""
+        self._trouble: str | None = None
+        self._damage: str | None = None
+        self._writing_since: float | None = None
+        self._well = asyncio.Event()
+        self._well.set()
+        self._ill = asyncio.Event()
         self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="store-read")
         self._writer = threading.Thread(target=self._write_all, name="store-write", daemon=True)
@@ -88,6 +105,26 @@ class Store:
         self._loop = asyncio.get_running_loop()
         await asyncio.to_thread(self._check)
         self._writer.start()
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be written at present; None when it can."""
+        if self._damage or self._trouble:
+            return self._damage or self._trouble
+        since = self._writing_since
+        waited = 0.0 if since is None else time.monotonic() - since
+        if waited > LONG_WAIT_SECONDS:
+            return f"has kept us waiting for {waited:.0f} s: another program holds it, or its disk stalls"
+        return None
+
+    async def until_well(self) -> None:
+        """Returns at once while there is no trouble."""
+        await self._well.wait()
+
+    async def until_ill(self) -> None:
+        """Returns when something could not be written or read because of the database itself."""
+        while self._well.is_set():
+            await self._ill.wait()
 
     async def close(self) -> None:
         """What was asked before is still written."""
@@ -118,12 +155,17 @@ class Store:
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a reader's thread on a connection of its own. It sees what has been committed."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self.reading, work)
 
-        def reading() -> T:
+    def reading(self, work: Callable[[Connection], T]) -> T:
+        """As `read`, in the calling thread, which is not the loop's."""
+        try:
             with self.engine.connect() as connection:
                 return work(connection)
-
-        return await asyncio.get_running_loop().run_in_executor(self._readers, reading)
+        except Exception as error:
+            if in_store(error):
+                self._note([error])
+            raise
 
     # -- the writer's thread
 
@@ -162,33 +204,59 @@ class Store:
 
     def _write_batch(self, batch: list[_Work]) -> None:
         calls: dict[Callable[[], None], None] = {}
+        self._writing_since = time.monotonic()
         try:
             self._commit(batch, calls)
         except Exception as error:  # noqa: BLE001 (whatever a part raised is handed to that part's caller)
-            if len(batch) == 1:
-                batch[0].error = error
+            if len(batch) == 1 or in_store(error):  # it is nobody's part: each alone would fail, and wait, as well
+                for work in batch:
+                    work.error = error
             else:
                 for work in batch:
                     try:
                         self._commit([work], calls)
                     except Exception as own:  # noqa: BLE001
                         work.error = own
-        self._note(batch)
+        self._writing_since = None
+        self._note([work.error for work in batch])
         if self._loop and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(_tell, batch, list(calls))
 
     def _commit(self, batch: list[_Work], calls: dict[Callable[[], None], None]) -> None:
+        if self._damage is not None:
+            raise DamagedStoreError(self._damage)
         with self.engine.connect() as connection:
             connection.info.pop("after_commit", None)
             with connection.begin():
                 _do(connection, batch)
             calls.update(connection.info.pop("after_commit", {}))
 
-    def _note(self, batch: list[_Work]) -> None:
-        failed = [work.error for work in batch if isinstance(work.error, SQLAlchemyError)]
-        self.problem = str(getattr(failed[0], "orig", failed[0])) if failed else None
-        if self.problem:
-            log.error("store_write_failed", problem=type(failed[0]).__name__, parts=len(failed))
+    def _note(self, errors: list[BaseException | None]) -> None:
+        """After each batch and each failed read; a batch that was written says that all is well."""
+        found = next((error for error in errors if error is not None and in_store(error)), None)
+        before = self._trouble
+        if found is not None:
+            if is_damage(found) and self._damage is None:
+                self._damage = explained(found, self.path)
+            self._trouble = explained(found, self.path)
+        elif None in errors:
+            self._trouble = None
+        if (before is None) != (self._trouble is None):
+            if self._trouble:
+                log.error("store_in_trouble", error=type(found).__name__, damaged=self._damage is not None)
+            else:
+                log.info("store_is_well_again")
+            if self._loop and not self._loop.is_closed():
+                self._loop.call_soon_threadsafe(self._tell_state)
+
+    def _tell_state(self) -> None:
+        if self._trouble is None:
+            self._well.set()
+            self._ill.clear()
+        else:
+            self._well.clear()
+            self._ill.set()
+        self.changed()
 
 
 def _do(connection: Connection, batch: list[_Work]) -> None:
@@ -224,7 +292,10 @@ def _tell(batch: list[_Work], calls: list[Callable[[], None]]) -> None:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_size=READERS + 2, pool_pre_ping=True, hide_parameters=True)
+        patience = {"connect_timeout": CONNECT_SECONDS}
+        return create_engine(
+            url, pool_size=READERS + 2, pool_pre_ping=True, hide_parameters=True, connect_args=patience
+        )
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 60}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")

@@ -28,9 +28,6 @@ BLOCKED_SECONDS = 0.25
 """Whoever holds the loop for so long is named."""
 BEAT_SECONDS = 0.05
 TICK_SECONDS = 0.05
-CLOSE_TICK_SECONDS = 0.008
-"""How often it looks while there is a plugin that must be interrupted early."""
-EARLY_SECONDS = 1.0
 SIGNAL = signal.SIGURG
 """Nobody uses it, and it does nothing to a program without a handler."""
 
@@ -39,7 +36,7 @@ _DEVICES = f"{Path(__file__).resolve().parents[1] / 'devices'}{os.sep}"
 _ASYNCIO = f"{Path(asyncio.__file__).resolve().parent}{os.sep}"
 
 Blamed = Callable[[str, str, float], None]
-"""The plugin's name, where, and for how many seconds so far; called on the loop."""
+"""The plugin's name, where, and for how many seconds so far; called on the loop, and again when it is interrupted."""
 
 
 class Watchdog:
@@ -51,13 +48,11 @@ class Watchdog:
         self._target: Step | Owner | None = None
         self._loop: asyncio.AbstractEventLoop
         self._thread = 0
-        self._scheduling: Path | None = None
         self._can_interrupt = False
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
-        self._scheduling = _scheduling()
         self._stopped.clear()
         self._beat = time.monotonic()
         watching = threading.Thread(target=self._watch, name="watchdog", daemon=True)
@@ -66,7 +61,7 @@ class Watchdog:
             try:
                 while True:
                     self._beat = time.monotonic()
-                    await asyncio.sleep(BEAT_SECONDS if self._tick() == TICK_SECONDS else BEAT_SECONDS / 2)
+                    await asyncio.sleep(BEAT_SECONDS)
             finally:
                 self._stopped.set()
                 watching.join()
@@ -86,33 +81,21 @@ class Watchdog:
 
     # -- in the watchdog's thread
 
-    def _tick(self) -> float:
-        early = any(owner.step_seconds < EARLY_SECONDS for owner in self._owners())
-        return CLOSE_TICK_SECONDS if early else TICK_SECONDS
-
     def _watch(self) -> None:
-        seen: Step | None = None
         told: Step | None = None
-        starved = stood_still = 0.0
+        interrupted: Step | None = None
         loose = _Loose(self)
-        awake = _Awake()
-        while not self._stopped.wait(tick := self._tick()):
-            latest = awake.stood_still(tick)
-            stood_still += latest
-            self._beat = min(self._beat + latest, time.monotonic())
+        while not self._stopped.wait(TICK_SECONDS):
             step = steps.current
             if step is None:
-                seen = None
-                loose.look(self._beat, latest)
+                loose.look(self._beat)
                 continue
-            if step is not seen:
-                seen, starved = step, _starved_seconds(self._scheduling)
-                stood_still = min(latest, time.monotonic() - step.began)  # what of it came after the step began
-            held = time.monotonic() - step.began - (_starved_seconds(self._scheduling) - starved) - stood_still
-            limit = step.owner.step_seconds
-            if held >= min(limit, BLOCKED_SECONDS) and step is not told and self._tell(step.owner, held):
+            held = time.monotonic() - step.began
+            if held >= BLOCKED_SECONDS and step is not told and self._tell(step.owner, held):
                 told = step
-            if held >= limit:
+            if held >= step.owner.step_seconds:
+                if step is not interrupted and self._tell(step.owner, held):
+                    interrupted = step
                 self.interrupt(step)
 
     def interrupt(self, target: Step | Owner) -> None:
@@ -153,57 +136,19 @@ class Watchdog:
             raise BlockedInterrupt(f"held the loop outside of all hooks: {target.name}")
 
 
-class _Awake:
-    """Notices, in the watchdog's own thread, that the whole machine stood still: a host that was paused.
-
-    The thread is late then, without having waited for a processor, and no thread of ours has worked. Code that keeps
-    the interpreter to itself makes it late too, and works.
-    """
-
-    def __init__(self) -> None:
-        self._scheduling = _scheduling()
-        self._last = self._now()
-
-    def stood_still(self, tick: float) -> float:
-        """Seconds of it since the last look, of which `tick` were slept."""
-        (began, worked, starved), self._last = self._last, self._now()
-        passed = self._last[0] - began - tick
-        return max(0.0, passed - (self._last[1] - worked) - (self._last[2] - starved))
-
-    def _now(self) -> tuple[float, float, float]:
-        return time.monotonic(), time.process_time(), _starved_seconds(self._scheduling)
-
-
-def _scheduling() -> Path | None:
-    """Where Linux says how long the calling thread has waited for a processor."""
-    path = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")
-    return path if path.exists() else None
-
-
-def _starved_seconds(scheduling: Path | None) -> float:
-    """How long that thread has waited for a processor so far: a busy machine is nobody's fault."""
-    if scheduling is None:
-        return 0.0
-    try:
-        return int(scheduling.read_bytes().split()[1]) / 1e9
-    except (OSError, IndexError, ValueError):
-        return 0.0
-
-
 class _Loose:
     """Looks at code that runs in no step: the kernel's, and a plugin's `call_later` and the like."""
 
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
-        self._told = 0.0
+        self._told = self._interrupted = 0.0
         self._frame: FrameType | None = None
         self._since = 0.0
 
-    def look(self, beat: float, stood_still: float) -> None:
-        """At the loop's latest beat; `stood_still` seconds of the time since the last look are nobody's."""
+    def look(self, beat: float) -> None:
+        """At the loop's latest beat."""
         now = time.monotonic()
-        self._since += stood_still
-        if now - beat < BEAT_SECONDS:
+        if now - beat < 2 * BEAT_SECONDS:
             self._frame = None
             return
         innermost = frame = self._watchdog.frame()
@@ -219,10 +164,13 @@ class _Loose:
         if frame is not self._frame:
             self._frame, self._since = frame, now
         held = now - self._since
-        if held >= min(owner.step_seconds, BLOCKED_SECONDS) and beat != self._told:
+        if held >= BLOCKED_SECONDS and beat != self._told:
             self._told = beat
             self._watchdog.tell(owner.name, f"{owner.name}/{_place(frame)}", now - beat)
         if held >= owner.step_seconds:
+            if beat != self._interrupted:
+                self._interrupted = beat
+                self._watchdog.tell(owner.name, f"{owner.name}/{_place(frame)}", now - beat)
             self._watchdog.interrupt(owner)
 
 

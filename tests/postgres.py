@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -27,6 +28,11 @@ class Postgres:
             [*self._as_postgres(), self._programs / "initdb", "-D", data, "-U", "kommunevert", "--auth=trust", "-E", "UTF8"],
             check=True, capture_output=True, cwd="/",
         )  # fmt: skip
+        self.serve()
+
+    def serve(self) -> None:
+        """Start it, or start it again on what it has; returns when it answers."""
+        data = self._folder / "data"
         options = [
             "-c",
             "listen_addresses=127.0.0.1",
@@ -53,8 +59,9 @@ class Postgres:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
+        """As a package's upgrade does: connections are cut, what is committed stays."""
+        if self._process is not None and self._process.poll() is None:
+            os.kill(int((self._folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
             self._process.wait()
 
     def new_database(self) -> str:

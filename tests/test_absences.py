@@ -1,10 +1,8 @@
 """When devices were away: by silence, by last will, across restarts of the hub and outages of the broker."""
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -211,7 +209,4 @@ async def test_what_is_noticed_is_kept_while_the_database_is_away(
     await hub.devices.absences.write()
     monkeypatch.setattr(hub.store, "write", write)
     assert len(await until_async(lambda: absences(hub))) == 1
-    with suppress(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await hub.until_broken()
-        pytest.fail("the hub broke")
+    assert hub.parts.problems == {}

@@ -1,11 +1,11 @@
 """A hostile plugin is dropped in, while a door is opened and visitors check in: what do these notice of it?
 
 The plugins lie in tests/hostile_plugins. Each begins once there is a file `go`, so that the same hub is measured quiet
-first. I10: a plugin's failure delays a door command and a check-in by less than 100 ms.
+first. I10: a plugin's failure delays a door command and a check-in by less than 100 ms; one that holds the loop itself
+is interrupted after a second, and out of the way after three of them.
 """
 
 import asyncio
-import os
 import re
 import sys
 import time
@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from hub.hub import Hub
+from hub.plugin_host import STEP_SECONDS
 from tests.conftest import running_hub, until
 from tests.door.door_process import DoorProcess
 from tests.kiosk_client import KioskClient
@@ -28,10 +29,13 @@ FOLDER = Path(__file__).parent / "hostile_plugins"
 ALL = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
 DELAY_SECONDS = 0.1
 FLOODED_SECONDS = 0.5
+WILD_SECONDS = 4.0
+INTERRUPTED_SECONDS = 7 * STEP_SECONDS
+"""The plugin `blocks` has five places that hold the loop; they may follow one another before anybody else has a turn."""
 STOP_SECONDS = 20
 TRIES = 3
 REASONS = {
-    "blocks": r"blocked the loop 3 times within 10 minutes; the last: blocks/__init__\.py:\d+ in \w+",
+    "blocks": r"blocked the loop and was interrupted 3 times within 10 minutes; the last: blocks/__init__\.py:\d+ in \w+",
     "floods": r"10 failures within a minute; the last: sending: floods the broker, \d+ messages were not sent",
     "leaks": r"10 failures within a minute; the last: .*has started 500 tasks that still run; it leaks them",
     "raises": r"10 failures within a minute; the last: hook \w+: \w+ at __init__\.py:\d+",
@@ -91,7 +95,7 @@ def usual(took: list[float]) -> float:
     return sorted(took)[len(took) // 2]
 
 
-@pytest.mark.parametrize("hostile", ALL)
+@pytest.mark.parametrize("hostile", [one for one in ALL if one != "blocks"])
 async def test_a_door_and_a_visitor_notice_nothing(settings: dict[str, Any], tmp_path: Path, hostile: str) -> None:
     """Tried again when another program had the processor just then: a real delay is ten seconds, not a tenth."""
     delays: list[dict[str, float]] = []
@@ -116,6 +120,24 @@ async def test_a_door_and_a_visitor_notice_nothing(settings: dict[str, Any], tmp
             began = time.monotonic()
         assert time.monotonic() - began < STOP_SECONDS, "the hub stops although the plugin does not"
     assert max(delays[-1].values()) < DELAY_SECONDS, delays
+
+
+async def test_a_plugin_that_holds_the_loop_is_named_interrupted_and_put_aside(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    async with town(settings, tmp_path, "blocks") as here:
+        plugin = here.hub.host.plugins["blocks"]
+        quiet = await here.times(1.0)
+        (here.hub.settings.data / "go").touch()
+        wild = await here.times(WILD_SECONDS)
+        assert plugin.state == "quarantined"
+        assert re.search(REASONS["blocks"], str(plugin.reason)), plugin.reason
+        assert max(map(max, wild)) < INTERRUPTED_SECONDS
+        (here.hub.settings.data / "go").unlink()
+        await until(lambda: plugin.state == "running")  # it is tried again, and behaves now
+        after = await here.times(1.0)
+        delays = [usual(noisy) - usual(calm) for calm, noisy in zip(quiet, after, strict=True)]
+        assert max(delays) < DELAY_SECONDS
 
 
 async def test_one_device_that_floods_is_refused_and_the_others_are_served(
@@ -148,63 +170,3 @@ asyncio.run(flood())
         await flood.communicate()
         assert here.hub.devices.vitals("kiosk-2").last_refusal == "search: too many"
         assert max(max(noisy) - usual(calm) for calm, noisy in zip(quiet, loud, strict=True)) < FLOODED_SECONDS
-
-
-WATCHED = """
-import asyncio, os, signal, subprocess, sys, time
-from pathlib import Path
-from types import SimpleNamespace
-sys.path.insert(0, sys.argv[1])
-import spinning
-from hub.guard import guarded
-from hub.watchdog import Watchdog
-
-def stands_still():
-    subprocess.Popen(["sh", "-c", f"sleep 1.5; kill -CONT {os.getpid()}"])
-    os.kill(os.getpid(), signal.SIGSTOP)
-    awake = time.monotonic()
-    while time.monotonic() < awake + 0.1:
-        pass  # the watchdog looks now
-
-async def main(where):
-    owner = SimpleNamespace(name="x", is_ours=False, folder=Path(sys.argv[1]), tasks=set(), step_seconds=0.5, grace_seconds=1)
-    blamed = []
-    watching = asyncio.create_task(Watchdog(lambda: [owner], lambda *what: blamed.append(what)).run())
-    await asyncio.sleep(0.3)
-    try:
-        if where == "beside all steps":
-            stands_still()
-        else:
-            await guarded(owner, spinning.work(stands_still if where == "in a step" else None))
-        await asyncio.sleep(0.3)
-        print("finished", len(blamed))
-    except Exception as error:
-        print(type(error).__name__)
-    watching.cancel()
-
-asyncio.run(main(sys.argv[2]))
-"""
-SPINNING = """
-async def work(stands_still):
-    if stands_still:
-        return stands_still()
-    while True:
-        pass
-"""
-
-
-@pytest.mark.parametrize(
-    ("where", "said"),
-    [("in a step", "finished 0"), ("beside all steps", "finished 0"), ("nowhere", "PluginBlockedError")],
-)
-async def test_a_machine_that_stands_still_is_no_plugins_fault(tmp_path: Path, where: str, said: str) -> None:
-    """The whole process is stopped for a second and a half; or not, and the plugin's code does not end."""
-    (tmp_path / "spinning.py").write_text(SPINNING)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", WATCHED, tmp_path, where, stdout=asyncio.subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
-    )  # fmt: skip
-    out, _ = await process.communicate()
-    lines = out.decode().splitlines()
-    assert lines[-1] == said
-    assert any("loop_blocked" in line for line in lines) == (where == "nowhere")

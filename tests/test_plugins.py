@@ -14,6 +14,7 @@ from devices.contract import kiosk
 from hub import hookspecs
 from hub.hookspecs import Person, can_reach, find_hosts, present
 from hub.hub import Hub
+from hub.store import now
 from tests.api_client import browser
 from tests.conftest import running_hub, until
 from tests.kiosk_client import KioskClient, a_visit
@@ -210,10 +211,29 @@ async def test_quarantine_ends_its_jobs_and_trying_again_starts_them(settings: d
         assert [job.done() for job in hostile.jobs.values()] == [False]
 
 
+async def test_quarantine_ends_by_itself_with_growing_waits(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever caused it may be over; nobody should have to press a button at night."""
+    monkeypatch.setattr("hub.plugin_lives.FIRST_RETRY_SECONDS", 0.1)
+    async with await hostile_hub(settings, tmp_path, "hang") as hub:
+        hostile = hub.host.plugins["hostile"]
+        waits: list[float] = []
+        for _ in range(3):
+            for number in range(10):
+                hub.host.failed("hostile", f"test {number}", RuntimeError())
+            assert hostile.state == "quarantined"
+            due = await until(lambda: hostile.retry_at)
+            waits.append((due - now()).total_seconds())
+            await until(lambda: hostile.state == "running")
+            assert hostile.retry_at is None
+        assert waits[0] < waits[1] < waits[2]
+
+
 async def test_a_plugin_that_did_not_start_is_started_again(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.plugin_lives.RETRY_SECONDS", (0.2,) * 100)
+    monkeypatch.setattr("hub.plugin_lives.LONGEST_RETRY_SECONDS", 0.2)
     folder = drop(tmp_path, "raise RuntimeError('no')")
     settings["plugin_directory"] = str(folder)
     async with running_hub(settings, tmp_path) as hub, aiohttp.ClientSession() as browser:

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from hub.accounts import Accounts, Session
 from hub.api.problems import KINDS, problem_answer
+from hub.trouble import in_store
 from hub.web.forms import is_storable
 
 log = structlog.get_logger("web")
@@ -21,6 +22,7 @@ SESSION: web.RequestKey[Session | None] = web.RequestKey("session", Session | No
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 
+STORE_AWAY = "The database does not answer at present. Nothing was changed; the hub goes on as soon as it is back."
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -65,6 +67,10 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
                 raise
             answer = await _told(request, error_page, error, error.text or error.reason)
         except Exception as error:
+            if in_store(error):
+                answer = await _told(request, error_page, web.HTTPServiceUnavailable(), STORE_AWAY)
+                answer.headers[hdrs.RETRY_AFTER] = "2"
+                return _with_headers(answer, is_secure=is_secure)
             log.exception(
                 "request_failed",
                 path=_route(request),
@@ -73,10 +79,7 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
             )
             detail = "Something went wrong in the hub. The log has the details."
             answer = await _told(request, error_page, web.HTTPInternalServerError(), detail)
-        if not answer.prepared:
-            for name, value in _headers(is_secure=is_secure).items():
-                answer.headers.setdefault(name, value)
-        return answer
+        return _with_headers(answer, is_secure=is_secure)
 
     @web.middleware
     async def same_origin(request: web.Request, handler: Serve) -> web.StreamResponse:
@@ -112,6 +115,13 @@ async def _told(request: web.Request, error_page: ErrorPage, error: web.HTTPExce
     kind = KINDS["cross-site"] if isinstance(error, CrossSiteError) else None
     headers: dict[str, str] = {name: error.headers[name] for name in (hdrs.ALLOW,) if name in error.headers}
     return problem_answer(error.status, request[REQUEST_ID], detail, kind=kind, headers=headers)
+
+
+def _with_headers(answer: web.StreamResponse, *, is_secure: bool) -> web.StreamResponse:
+    if not answer.prepared:
+        for name, value in _headers(is_secure=is_secure).items():
+            answer.headers.setdefault(name, value)
+    return answer
 
 
 def _headers(*, is_secure: bool) -> dict[str, str]:

@@ -1,0 +1,134 @@
+"""What counts as a plugin's failure, how long it is remembered, and what is the kernel's own delay."""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from hub.patience import Patience, kept_waiting
+from hub.plugin_host import BLOCKS_WITHIN_SECONDS, ROW_WITHIN_SECONDS, Loaded, PluginHost
+from hub.store import Store
+from hub.trouble import in_store, is_damage
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("hub.plugin_host.time.monotonic", clock)
+    return clock
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    store = Store("sqlite://")
+    yield store
+    store.engine.dispose()
+
+
+@pytest.fixture
+def host(store: Store) -> PluginHost:
+    host = PluginHost(lambda: None, store)
+    host.plugins["x"] = Loaded("x", state="running", start_seconds=None)
+    return host
+
+
+def sqlite_error(code: int) -> OperationalError:
+    error = sqlite3.OperationalError("x")
+    error.sqlite_errorcode = code  # type: ignore[misc]
+    return OperationalError("SELECT 1", {}, error)
+
+
+def test_ten_failures_in_a_row_are_too_many_and_ten_in_a_lifetime_are_not(host: PluginHost, clock: Clock) -> None:
+    for _ in range(30):
+        host.failed("x", "hook find", RuntimeError())
+        clock.now += ROW_WITHIN_SECONDS + 1
+    assert host.plugins["x"].state == "running"
+    for _ in range(10):
+        host.failed("x", "hook find", RuntimeError())
+        clock.now += 61
+    assert host.plugins["x"].state == "quarantined"
+
+
+def test_holding_the_loop_now_and_then_is_named_and_never_adds_up(host: PluginHost, clock: Clock) -> None:
+    """`locks` was put aside after some 45 changes of people, months apart or not."""
+    for _ in range(50):
+        host.blocked("x", "x/service.py:1 in work", 0.3)
+        clock.now += 30
+    assert host.plugins["x"].state == "running"
+    assert "blocked the loop for 0.30 s" in str(host.plugins["x"].last_failure)
+
+
+def test_three_interruptions_within_ten_minutes_are_too_many(host: PluginHost, clock: Clock) -> None:
+    for _ in range(4):
+        host.blocked("x", "x/service.py:1 in work", 1.0)
+        clock.now += BLOCKS_WITHIN_SECONDS / 2 + 1
+    assert host.plugins["x"].state == "running"
+    for _ in range(3):
+        host.blocked("x", "x/service.py:1 in work", 1.0)
+    assert host.plugins["x"].state == "quarantined"
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY_DIRECTORY])
+def test_what_the_store_keeps_waiting_is_nobodys_failure(host: PluginHost, code: int) -> None:
+    for _ in range(100):
+        host.failed("x", "message kiosk/visit", sqlite_error(code))
+    assert host.plugins["x"].state == "running"
+    assert host.plugins["x"].last_failure is None
+
+
+def test_a_wrong_statement_is_its_writers_failure() -> None:
+    assert not in_store(sqlite_error(sqlite3.SQLITE_ERROR))
+    assert not in_store(IntegrityError("x", {}, sqlite3.IntegrityError("x")))
+    assert not in_store(RuntimeError())
+    assert is_damage(sqlite_error(sqlite3.SQLITE_CORRUPT))
+    assert not is_damage(sqlite_error(sqlite3.SQLITE_BUSY))
+
+
+async def test_a_limit_stands_still_while_the_store_keeps_one_waiting() -> None:
+    """Inside one another too: who asks a hook waits for what that waits for."""
+    async with Patience(0.05) as outer:
+        async with Patience(0.05):
+            with kept_waiting():
+                await asyncio.sleep(0.2)
+        assert not outer.expired
+    limit = Patience(0.05)
+
+    async def too_long() -> None:
+        async with limit:
+            with kept_waiting():
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(1)
+
+    with pytest.raises(TimeoutError):
+        await too_long()
+    assert limit.expired
+
+
+async def test_two_waits_side_by_side_end_with_the_second() -> None:
+    async def wait(seconds: float) -> None:
+        with kept_waiting():
+            await asyncio.sleep(seconds)
+
+    async with Patience(0.05):
+        await asyncio.gather(wait(0.1), wait(0.2))
+
+
+async def test_a_task_that_outlives_the_limit_may_still_wait() -> None:
+    async def wait() -> None:
+        await asyncio.sleep(0.02)
+        with kept_waiting():
+            await asyncio.sleep(0)
+
+    async with Patience(1):
+        task = asyncio.create_task(wait())
+    await task

@@ -1,0 +1,74 @@
+"""The kernel's own background work: none of it ends for good."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.exc import OperationalError
+
+from hub.parts import Parts
+from hub.store import Store
+from tests.conftest import until
+
+
+@pytest_asyncio.fixture
+async def store() -> AsyncIterator[Store]:
+    store = Store("sqlite://")
+    yield store
+    store.engine.dispose()
+
+
+async def test_a_part_that_fails_begins_again_and_is_named_until_it_has_recovered(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.parts.FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("hub.parts.WELL_SECONDS", 0.05)
+    begun: list[int] = []
+
+    async def work() -> None:
+        begun.append(1)
+        if len(begun) == 1:
+            raise RuntimeError
+        if len(begun) == 2:
+            return
+        await asyncio.Event().wait()
+
+    changes: list[int] = []
+    parts = Parts(store, lambda: changes.append(1))
+    running = asyncio.create_task(parts.keep("absences", work))
+    await until(lambda: parts.problems)
+    assert parts.problems == {"absences": "has failed (RuntimeError) and is started again"}
+    await until(lambda: len(begun) == 3 and not parts.problems)
+    assert len(changes) == 3
+    running.cancel()
+    await asyncio.wait({running})
+
+
+async def test_a_part_that_the_store_fails_waits_for_the_store_and_is_not_named(store: Store) -> None:
+    await store.open()
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    failure = OperationalError("INSERT", {}, error)
+    store._note([failure])
+    await until(lambda: not store._well.is_set())
+    begun: list[int] = []
+
+    async def work() -> None:
+        begun.append(1)
+        if len(begun) == 1:
+            raise failure
+        await asyncio.Event().wait()
+
+    parts = Parts(store, lambda: None)
+    running = asyncio.create_task(parts.keep("absences", work))
+    await until(lambda: begun)
+    await asyncio.sleep(0)
+    assert begun == [1]
+    await store.write(lambda _: None)
+    await until(lambda: len(begun) == 2, 0.4)
+    assert parts.problems == {}
+    running.cancel()
+    await asyncio.wait({running})
+    await store.close()
