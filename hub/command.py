@@ -19,10 +19,11 @@ from hub.hub import Hub
 from hub.migrating import NewerSchemaError
 from hub.settings import Configuration, ConfigurationError
 from hub.simulate import SimulationError
+from hub.trouble import DamagedStoreError, HeldError
 from hub.web.assets import MissingAssetsError
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-REFUSALS = (SimulationError, WeakPasswordError, TakenNameError, FilterError)
+REFUSALS = (HeldError, DamagedStoreError, SimulationError, WeakPasswordError, TakenNameError, FilterError)
 
 CONFIG = click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The configuration file."

@@ -33,6 +33,7 @@ from hub.entities.registry import Entities
 from hub.events import Events
 from hub.gateways import Gateways
 from hub.guard import owned_tasks
+from hub.hold import Hold
 from hub.hooks import Hooks, UnansweredError
 from hub.hookspecs import Role, devices_changed, enrolled, may_tell, project
 from hub.live import Live
@@ -45,7 +46,7 @@ from hub.plugin_lives import PluginLives
 from hub.settings import Configuration, ExternalBroker, OwnBroker
 from hub.store import Store, now
 from hub.strays import strays_told
-from hub.trouble import in_store
+from hub.trouble import in_store, look_through
 from hub.watchdog import Watchdog
 from hub.web.api_pages import ApiPages
 from hub.web.asking_again import asking_again
@@ -113,7 +114,7 @@ class Hub:
         self.commands = Commands(self.store, self.entities, self.history)
         self.tokens = Tokens(self.store)
         self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host, self._take_elsewhere)
-        self.broker = self._own_broker()
+        self.broker: Broker | None = None
         self.dynamic_security = self._dynamic_security()
         self.admission = self._admission()
         self.pairing = Pairing()
@@ -129,14 +130,16 @@ class Hub:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Hub"]:
-        """Ready inside. Raises OperationalError, BrokerError, NewerSchemaError or MissingAssetsError."""
+        """Ready inside. Raises one of hub.command.REFUSALS, or OSError."""
         async with AsyncExitStack() as stack:
             stack.enter_context(strays_told())
             stack.enter_context(owned_tasks())
             shell = Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live)
 
-            await self._open_store(stack)
+            await self._take_hold(stack)
+            await self._open_store(stack, is_the_hub=True)
             await self._beside(stack, "store", self._mend_store)
+            self.broker = self._own_broker()
 
             self.admission.broker = self.broker.accounts if self.broker else self.dynamic_security
             if self.broker is not None:
@@ -193,6 +196,7 @@ class Hub:
     async def store_only(self) -> AsyncIterator["Hub"]:
         """Store and plugins, but no broker, no pages and no jobs: for commands, also beside a hub that runs."""
         async with AsyncExitStack() as stack:
+            open_data_folder(self.settings.data)
             await self._open_store(stack)
             self.lives = PluginLives(self, Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live))
             stack.push_async_callback(self.lives.close)
@@ -285,9 +289,16 @@ class Hub:
 
     # -- parts
 
-    async def _open_store(self, stack: AsyncExitStack) -> None:
+    async def _take_hold(self, stack: AsyncExitStack) -> None:
+        """From now on nobody else works on the data. A database that was not closed in order is looked through."""
         open_data_folder(self.settings.data)
-        await self.store.open()
+        hold = stack.enter_context(Hold(self.settings.data))
+        if not hold.was_closed_in_order:
+            await asyncio.to_thread(look_through, self.store.path, hold.sound_at)
+            hold.sound()
+
+    async def _open_store(self, stack: AsyncExitStack, *, is_the_hub: bool = False) -> None:
+        await self.store.open(is_the_hub=is_the_hub)
         stack.push_async_callback(self.store.close)
         await self.store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
         await self.admission.load()

@@ -9,7 +9,9 @@ damaged is not written to any more: `hub.trouble.DamagedStoreError`.
 """
 
 import asyncio
+import os
 import queue
+import socket
 import sqlite3
 import threading
 import time
@@ -24,6 +26,7 @@ import structlog
 from sqlalchemy import Connection, DateTime, Dialect, Engine, create_engine, event, text
 from sqlalchemy.types import TypeDecorator
 
+from hub.database_hold import DatabaseHold
 from hub.trouble import DamagedStoreError, explained, in_store, is_damage
 
 log = structlog.get_logger("store")
@@ -88,6 +91,7 @@ class Store:
         self.path = Path(self.engine.url.database or "") if self.engine.dialect.name == "sqlite" else None
         self.changed: Callable[[], None] = lambda: None
         """Called on the loop when `problem` comes or goes."""
+        self._hold: DatabaseHold | None = None
         self._trouble: str | None = None
         self._damage: str | None = None
         self._writing_since: float | None = None
@@ -100,9 +104,15 @@ class Store:
         self._checkpoint_at = time.monotonic() + CHECKPOINT_SECONDS
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    async def open(self) -> None:
-        """Raises sqlalchemy.exc.OperationalError when the database cannot be reached."""
+    async def open(self, *, is_the_hub: bool = False) -> None:
+        """`is_the_hub`: PostgreSQL's advisory lock says from now on that nobody else is; SQLite's folder has one.
+
+        Raises sqlalchemy.exc.OperationalError when the database cannot be reached, HeldError when a hub works on it.
+        """
         self._loop = asyncio.get_running_loop()
+        if is_the_hub and self.path is None:
+            self._hold = DatabaseHold(self.engine)
+            await asyncio.to_thread(self._hold.take)
         await asyncio.to_thread(self._check)
         self._writer.start()
 
@@ -132,6 +142,8 @@ class Store:
             self._queue.put(None)
             await asyncio.to_thread(self._writer.join)
         self._readers.shutdown()
+        if self._hold is not None:
+            self._hold.release()
         self.engine.dispose()
 
     async def write(self, work: Callable[[Connection], T]) -> T:
@@ -225,6 +237,8 @@ class Store:
     def _commit(self, batch: list[_Work], calls: dict[Callable[[], None], None]) -> None:
         if self._damage is not None:
             raise DamagedStoreError(self._damage)
+        if self._hold is not None and self._trouble is not None:
+            self._hold.take()  # it ended with its connection, and somebody else may have it now
         with self.engine.connect() as connection:
             connection.info.pop("after_commit", None)
             with connection.begin():
@@ -292,7 +306,8 @@ def _tell(batch: list[_Work], calls: list[Callable[[], None]]) -> None:
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        patience = {"connect_timeout": CONNECT_SECONDS}
+        name = f"kommunevert on {socket.gethostname()}, process {os.getpid()}"[:63]
+        patience = {"connect_timeout": CONNECT_SECONDS, "application_name": name}
         return create_engine(
             url, pool_size=READERS + 2, pool_pre_ping=True, hide_parameters=True, connect_args=patience
         )
