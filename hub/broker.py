@@ -25,7 +25,10 @@ log = structlog.get_logger("broker")
 HUB_ACCOUNT = "hub"
 START_SECONDS = 10
 STOP_SECONDS = 5
-LONGEST_WAIT_SECONDS = 30
+LONGEST_WAIT_SECONDS = 4
+MOST_LOG_BYTES = 5_000_000
+LOOK_SECONDS = 60
+FILES = ("mosquitto.conf", "passwords", "acl")
 MOST_PACKET_BYTES = 450_000
 """A door's access list with its topic is the largest; of devices the hub takes far less."""
 
@@ -71,9 +74,14 @@ class Broker:
 
     async def start(self) -> None:
         """Returns once it takes connections; put its accounts before, or nobody else gets in. Raises BrokerError."""
-        await self.accounts.put([], {})
         await end_leftover(self._folder)
-        self._write_configuration()
+        try:
+            await self.accounts.put([], {})
+            self._write_configuration()
+        except OSError as error:  # a full disk: what stands there from the last start serves
+            if not all((self._folder / name).exists() for name in FILES):
+                raise
+            log.warning("broker_files_not_written", problem=str(error))
         await self._launch()
 
     async def watch(self) -> None:
@@ -82,7 +90,7 @@ class Broker:
         while True:
             assert self._process is not None  # noqa: S101 (start comes before watch)
             began = asyncio.get_running_loop().time()
-            code = await self._process.wait()
+            code = await self._ended(self._process)
             self.problem = f"mosquitto ended with code {code}"
             log.error("broker_ended", code=code, retry_seconds=wait)
             if asyncio.get_running_loop().time() - began > 60:  # noqa: PLR2004
@@ -92,9 +100,24 @@ class Broker:
             try:
                 await self._launch()
                 self.restarts += 1
-            except BrokerError as error:
+            except (BrokerError, OSError) as error:
                 self.problem = str(error)
                 log.error("broker_not_started", problem=self.problem)  # noqa: TRY400 (the text says all)
+
+    async def _ended(self, process: asyncio.subprocess.Process) -> int:
+        """The exit code, once there is one; until then its log is kept short."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    return await process.wait()
+            self._trim_log()
+
+    def _trim_log(self) -> None:
+        """In place, as Mosquitto appends to it: what devices do must not fill the disk."""
+        with suppress(OSError):
+            if (self._folder / "mosquitto.log").stat().st_size > MOST_LOG_BYTES:
+                os.truncate(self._folder / "mosquitto.log", 0)
+                log.warning("broker_log_trimmed", bytes=MOST_LOG_BYTES)
 
     def _reread(self) -> None:
         """New accounts can connect at once; those that are removed, or have another secret, are cut."""
@@ -122,6 +145,7 @@ class Broker:
                 "or name an external broker in the configuration (docs/configuration.md, broker)"
             )
         allow_many_connections()
+        self._trim_log()
         log_file = self._folder / "mosquitto.log"
         with log_file.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
@@ -147,10 +171,11 @@ class Broker:
         log.info("broker_started", port=self._settings.port, websocket_port=self._settings.websocket_port)
 
     def _note_pid(self, pid: int) -> None:
-        """Whole or not at all: who reads it meanwhile, or after a power cut, must not find an empty file."""
+        """Whole or not at all: who reads it meanwhile must not find an empty file. It is for people."""
         fresh = self._folder / "mosquitto.pid.new"
-        fresh.write_text(str(pid))
-        fresh.replace(self._folder / "mosquitto.pid")
+        with suppress(OSError):
+            fresh.write_text(str(pid))
+            fresh.replace(self._folder / "mosquitto.pid")
 
     async def _takes_connections(self) -> bool:
         """On both ports, and it is ours: another program on the port makes ours end."""
@@ -222,20 +247,27 @@ async def _answers(port: int) -> bool:
 
 
 async def end_leftover(folder: Path) -> None:
-    """A hub that was killed leaves its broker behind; end it, so that its ports and files are ours."""
-    try:
-        pid = int((folder / "mosquitto.pid").read_text())
-        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
-        return
-    if str(folder / "mosquitto.conf").encode() not in command:
-        return
-    log.warning("broker_leftover_ended", pid=pid)
-    with suppress(ProcessLookupError, TimeoutError):
-        os.kill(pid, signal.SIGTERM)
-        async with asyncio.timeout(STOP_SECONDS):
-            while Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
-                await asyncio.sleep(0.02)
+    """A hub that was killed leaves its broker behind; end it, so that its ports and files are ours.
+
+    It is known by its configuration's path: a file with its number may not have been written on a full disk.
+    """
+    for pid in await asyncio.to_thread(_started_with, str(folder / "mosquitto.conf").encode()):
+        log.warning("broker_leftover_ended", pid=pid)
+        with suppress(ProcessLookupError, TimeoutError):
+            os.kill(pid, signal.SIGTERM)
+            async with asyncio.timeout(STOP_SECONDS):
+                while Path(f"/proc/{pid}").exists() and not _is_zombie(pid):
+                    await asyncio.sleep(0.02)
+
+
+def _started_with(argument: bytes) -> list[int]:
+    """The processes that have it on their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if argument in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
 
 
 def _is_zombie(pid: int) -> bool:

@@ -21,7 +21,7 @@ from hub.api.operations import Operation
 from hub.api.serving import ApiServer
 from hub.api.tokens import Tokens
 from hub.broker import HUB_ACCOUNT, Broker, way_to
-from hub.data_folder import open_data_folder
+from hub.data_folder import make_room, open_data_folder, reserve_room
 from hub.devices import Devices, NewDevice, Place
 from hub.dynamic_security import DynamicSecurity
 from hub.entities.announcing import Announcing
@@ -74,6 +74,7 @@ SESSION_SECONDS = 3600
 """How long the broker keeps what devices say while the hub is away. A belt: devices keep it until the receipt."""
 STOP_SECONDS = 5
 STORE_TRY_SECONDS = 0.5
+ROOM_SECONDS = 5
 EVENTS_KEPT = timedelta(days=7)
 FORGET_SECONDS = 3600
 ENROLLED_TOGETHER = 50
@@ -185,6 +186,7 @@ class Hub:
             stack.push_async_callback(self.devices.absences.write, is_last=True)
             await self._beside(stack, "absences", self._notice_absences)
             await self._beside(stack, "old events", self._forget_events)
+            await self._beside(stack, "room", self._keep_room)
 
             await self._serve(stack, shell, address)
             self.plugins_started = True
@@ -292,6 +294,7 @@ class Hub:
     async def _take_hold(self, stack: AsyncExitStack) -> None:
         """From now on nobody else works on the data. A database that was not closed in order is looked through."""
         open_data_folder(self.settings.data)
+        make_room(self.settings.data)
         hold = stack.enter_context(Hold(self.settings.data))
         if not hold.was_closed_in_order:
             await asyncio.to_thread(look_through, self.store.path, hold.sound_at)
@@ -419,6 +422,11 @@ class Hub:
             except Exception as error:
                 if not in_store(error):
                     raise
+
+    async def _keep_room(self) -> None:
+        while True:
+            await asyncio.to_thread(reserve_room, self.settings.data)
+            await asyncio.sleep(ROOM_SECONDS)
 
     async def _notice_absences(self) -> None:
         while True:

@@ -19,7 +19,7 @@ from hub.plugin_api import IncompatibleError
 from hub.plugin_finding import Source
 from hub.settings import Configuration, ConfigurationError, Section
 from hub.store import Store
-from hub.trouble import in_store
+from hub.trouble import in_store, on_disk
 
 if TYPE_CHECKING:
     from hub.plugin import Context
@@ -246,7 +246,7 @@ class PluginHost:
         loaded = self.plugins.get(plugin)
         if loaded is None or isinstance(error, PluginBlockedError):  # the watchdog has counted that
             return None
-        if in_store(error) or (isinstance(error, TimeoutError) and self._store.problem is not None):
+        if in_store(error) or on_disk(error) or (isinstance(error, TimeoutError) and self._store.problem is not None):
             return None
         what = str(error) if isinstance(error, SaidError) else f"{_named(error)} at {line}"
         loaded.last_failure = f"{where}: {what}"

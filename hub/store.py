@@ -253,6 +253,8 @@ class Store:
             if is_damage(found) and self._damage is None:
                 self._damage = explained(found, self.path)
             self._trouble = explained(found, self.path)
+            if self.path is not None:
+                self.engine.dispose()  # what was opened while the folder was read-only would stay so
         elif None in errors:
             self._trouble = None
         if (before is None) != (self._trouble is None):

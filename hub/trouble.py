@@ -3,6 +3,7 @@
 The first kind is nobody's fault who asked and passes by itself or by IT; the second is a mistake in code.
 """
 
+import errno
 import shutil
 import sqlite3
 from contextlib import closing
@@ -24,6 +25,7 @@ PASSING = frozenset(
 )
 """https://www.sqlite.org/rescode.html, primary codes."""
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
 BACKUPS = "backups"
 """The folder beside the database in which copies are looked for."""
 READ_ONLY_CLASS = "25006"
@@ -49,6 +51,11 @@ def in_store(error: BaseException) -> bool:
     if error.connection_invalidated or getattr(error.orig, "sqlstate", None) == READ_ONLY_CLASS:
         return True
     return isinstance(error, OperationalError | InterfaceError)
+
+
+def on_disk(error: BaseException) -> bool:
+    """Whether a file could not be written because its disk is full, read-only or failing."""
+    return isinstance(error, OSError) and error.errno in DISK
 
 
 def is_damage(error: BaseException) -> bool:

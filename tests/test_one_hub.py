@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from hub.broker import end_leftover
+from hub.entities.history import History
 from hub.hold import FILE
 from hub.store import Store
 from hub.trouble import DamagedStoreError, HeldError, in_store
@@ -170,3 +171,14 @@ async def test_damage_that_is_found_while_it_runs_stops_writing(tmp_path: Path) 
         await store.write(lambda c: c.execute(add))
     assert "is damaged" in str(store.problem)
     await store.close()
+
+
+async def test_a_damaged_history_is_put_aside_and_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    path.write_bytes(b"no database" * 1000)
+    history = History(path, 14)
+    await history.open()
+    history.close()
+    assert (tmp_path / "history.damaged").read_bytes().startswith(b"no database")
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM sample").fetchone() == (0,)

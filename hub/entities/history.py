@@ -15,16 +15,18 @@ import orjson
 import structlog
 from prometheus_client import Counter
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DatabaseError
 
 from hub.entities.entity import Change
 from hub.migrating import migrate
+from hub.trouble import is_damage
 
 log = structlog.get_logger("history")
 
 COLLECT_SECONDS = 0.25
 ANSWER_SECONDS = 30
 STOP_SECONDS = 5
-LONGEST_WAIT_SECONDS = 30
+LONGEST_WAIT_SECONDS = 4
 MOST_WAITING = 500_000
 MOST_POINTS = 2000
 FOLDER = Path(__file__).resolve().parent
@@ -60,7 +62,13 @@ class History:
     async def open(self) -> None:
         """Raises sqlalchemy.exc.SQLAlchemyError, NewerSchemaError."""
         self._engine = create_engine(f"sqlite:///{self._path}", connect_args={"timeout": 60}, hide_parameters=True)
-        self._numbers = await asyncio.to_thread(self._prepare, self._engine)
+        try:
+            self._numbers = await asyncio.to_thread(self._prepare, self._engine)
+        except DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self._put_damaged_aside()
+            self._numbers = await asyncio.to_thread(self._prepare, self._engine)
         if self._numbers:
             self._has_any.set()
 
@@ -157,6 +165,16 @@ class History:
             raise
         self.written += len(rows)
         self.problem = None
+
+    def _put_damaged_aside(self) -> None:
+        """It is telemetry: a new one is begun, and nobody has to do anything."""
+        assert self._engine is not None  # noqa: S101 (`open` made it)
+        self._engine.dispose()
+        aside = self._path.with_suffix(".damaged")
+        self._path.replace(aside)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+        log.error("history_damaged", kept_as=str(aside))
 
     def _prepare(self, engine: Engine) -> dict[str, int]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
