@@ -29,6 +29,7 @@ from hub.settings import Section as PluginSettings
 from hub.settings import SiteSettings
 from hub.store import after_commit
 from hub.translation import N_, Translator
+from hub.trouble import in_store
 from hub.web.pages import Pages
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "after_commit",
     "audit",
     "hookimpl",
+    "in_store",
 ]
 
 M = TypeVar("M", bound=Message)

@@ -32,6 +32,7 @@ class Plugin:
         await self.context.follow("answered", self.kiosks.show_answers)
         await self.context.follow("forgotten", self.visits.forget_messages)
         self.context.run("end the day", self.visits.end_days)
+        self.context.run("keep the evacuation list", self.visits.inside.keep_current)
 
     @hookimpl
     async def message_answered(self, message_id: str, answer: Answer) -> None:

@@ -20,10 +20,11 @@ from hub.hookspecs import (
     forget_messages,
 )
 from hub.hookspecs import host as host_question
-from hub.plugin import N_, Context, Event, audit
+from hub.plugin import N_, Context, Event, after_commit, audit
 from hub.store import now
 from plugins.checkin import rows
 from plugins.checkin.config import Settings
+from plugins.checkin.inside import Inside
 from plugins.checkin.models import UnknownHostError, Visit
 from plugins.checkin.timing import by_our_clock, timing_of
 
@@ -35,6 +36,7 @@ SWEEP_SECONDS = 60
 
 class Visits:
     def __init__(self, context: Context, settings: Settings) -> None:
+        self.inside = Inside(context)
         self._context = context
         self._settings = settings
 
@@ -71,6 +73,8 @@ class Visits:
         if fresh:
             self._context.emit(connection, "arrived", *fresh)
             self._context.touch(connection, "visits")
+            new = [one for one in arrivals if one.message.id in set(fresh)]
+            after_commit(connection, lambda: self.inside.arrived(new))
         return numbers
 
     async def check_out_by_number(
@@ -169,17 +173,7 @@ class Visits:
         return await self._context.store.read(lambda connection: rows.since(connection, start))
 
     async def present(self) -> list[Present]:
-        visits = await self._context.store.read(rows.inside)
-        return [
-            Present(
-                name=f"{one.visitor} ({one.company})" if one.company else one.visitor or "?",
-                belongs_to=one.host_name or "",
-                since=one.registered_at,
-                note=one.host_unit or "",
-                late_since=one.arrived_at if one.timing == "late" else None,
-            )
-            for one in visits
-        ]
+        return await self.inside.people()
 
     async def count_inside(self) -> int:
         return await self._context.store.read(rows.count_inside)

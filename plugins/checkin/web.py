@@ -51,5 +51,10 @@ class VisitPages:
         answers = await self._context.hooks.named(present)
         people = sorted((one for _, found in answers for one in found), key=lambda one: one.since)
         return await self._context.pages.render(
-            request, "evacuation.html", people=people, sources=[name for name, _ in answers], made_at=now()
+            request,
+            "evacuation.html",
+            people=people,
+            sources=[name for name, _ in answers],
+            made_at=now(),
+            is_from_memory=self._context.store.problem is not None,
         )
