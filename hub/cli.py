@@ -17,6 +17,7 @@ from hub.hub import Hub
 from hub.plugin_cli import plugin_commands
 from hub.settings import Configuration, ConfigurationError
 from hub.token_cli import token
+from hub.web.connections import allow_many_files
 
 SOME_CONFIG = click.option("--config", type=click.Path(path_type=Path, dir_okay=False), help="The configuration file.")
 
@@ -36,6 +37,7 @@ for command in (demo, device, account, token, simulate, broker, plugin_commands)
 def run(config: Path) -> None:
     """Run the hub of this configuration, until Ctrl-C or SIGTERM."""
     memory.share_one_heap()
+    allow_many_files()
     logs.set_up(as_json=not sys.stderr.isatty())
     hub = hub_of(Configuration.read, config)
 

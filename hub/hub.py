@@ -51,6 +51,7 @@ from hub.watchdog import Watchdog
 from hub.web.api_pages import ApiPages
 from hub.web.asking_again import asking_again
 from hub.web.assets import Assets
+from hub.web.connections import Connections, room_for
 from hub.web.device_pages import DevicePages
 from hub.web.entity_stream import entity_stream
 from hub.web.found_pages import FoundPages
@@ -75,6 +76,10 @@ SESSION_SECONDS = 3600
 STOP_SECONDS = 5
 STORE_TRY_SECONDS = 0.5
 ROOM_SECONDS = 5
+LINGERING_SECONDS = 2.0
+"""How long the rest of a request that was refused is read and thrown away, so that its sender reads the answer."""
+KEEPALIVE_SECONDS = 150.0
+"""Longer than reverse proxies keep theirs, which would else use one that we are about to close."""
 EVENTS_KEPT = timedelta(days=7)
 FORGET_SECONDS = 3600
 ENROLLED_TOGETHER = 50
@@ -356,7 +361,14 @@ class Hub:
         app.add_routes([live_stream(self.live), entity_stream(self.entities), proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])
         app.router.register_resource(self.lives.routes)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=1,
+            auto_decompress=False,
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            lingering_time=LINGERING_SECONDS,
+        )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
         stack.push_async_callback(self.event_stream.close)
@@ -364,7 +376,11 @@ class Hub:
         if self.settings.web.tls is not None:
             tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             tls.load_cert_chain(self.settings.web.tls.certificate, self.settings.web.tls.key)
-        await web.TCPSite(runner, self.settings.web.host, self.settings.web.port, ssl_context=tls).start()
+        assert runner.server is not None  # noqa: S101 (since setup)
+        connections = Connections(room_for(self.settings.web.connections), self.settings.web.connections_per_address)
+        await stack.enter_async_context(
+            connections.listening(runner.server, self.settings.web.host, self.settings.web.port, tls)
+        )
 
     def _take(self, received: Received) -> None:
         if self.dynamic_security is None or not self.dynamic_security.take(received):

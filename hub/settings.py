@@ -89,6 +89,8 @@ class WebSettings(Section):
         default=None, description="how people reach the hub: links in messages start with it"
     )
     tls: CertificateSettings | None = None
+    connections: int = Field(default=4096, ge=8, description="open at once; above it the oldest without login give way")
+    connections_per_address: int = Field(default=256, ge=4, description="the same from one address, without login")
     api_requests_per_minute: int = Field(default=1200, ge=1, description="of the HTTP API, for each account or token")
 
     @property

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,6 +21,8 @@ from hub.guard import at_once, guarded
 from hub.hooks import Blame
 from hub.limits import Limiter
 from hub.store import Store
+from hub.web.connections import prove
+from hub.web.forms import body_of
 from hub.web.security import REQUEST_ID, SESSION
 
 log = structlog.get_logger("api")
@@ -132,13 +133,17 @@ class ApiServer:
 
     async def _bearer(self, request: web.Request, authorization: str) -> Caller:
         scheme, _, secret = authorization.partition(" ")
+        address = request.remote or "?"
+        if self._strangers.is_spent(address) and not self._tokens.is_familiar(secret.strip()):
+            self._slow_down(self._strangers, address)  # the store is not asked
         token = await self._tokens.living(secret.strip()) if scheme.lower() == "bearer" else None
         if token is None:
-            self._slow_down(self._strangers, request.remote or "?")
+            self._slow_down(self._strangers, address)
             detail = "This token is not known, has expired or is revoked."
             raise ProblemError(
                 "unauthenticated", detail, headers={hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_token"'}
             )
+        prove(request)
         return Caller(f"token {token.id}", token.actor, scopes=frozenset(token.scopes))
 
     def _slow_down(self, limit: Limiter, key: str) -> None:
@@ -261,7 +266,7 @@ async def _checked(operation: Operation, request: web.Request, caller: Caller) -
 
 
 async def _body(operation: Operation, request: web.Request) -> BaseModel:
-    raw = await request.read()
+    raw = await body_of(request, request.client_max_size)
     if not operation.body.model_fields and not raw:
         return operation.body()
     if request.content_type != JSON:
@@ -299,6 +304,6 @@ def _answer(status: int, body: str, headers: dict[str, str]) -> web.Response:
     return web.Response(status=status, text=body, content_type=JSON, headers=headers)
 
 
-def as_json(document: dict[str, Any]) -> web.Response:
+def as_json(document: str) -> web.Response:
     """A document that programs read."""
-    return web.Response(text=json.dumps(document), content_type=JSON, headers={hdrs.CACHE_CONTROL: "no-cache"})
+    return web.Response(text=document, content_type=JSON, headers={hdrs.CACHE_CONTROL: "no-cache"})

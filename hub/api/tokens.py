@@ -15,6 +15,7 @@ from hub.tables import api_token
 BEGINS = "kv_"
 """So that a token that has leaked somewhere is found by those who look for such things."""
 USED_EVERY = timedelta(minutes=1)
+MOST_FAMILIAR = 1_000
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Token:
 class Tokens:
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._familiar: dict[bytes, None] = {}
 
     async def make(
         self, name: str, scopes: frozenset[str], actor: str, expires_at: datetime | None = None
@@ -69,7 +71,11 @@ class Tokens:
             lambda connection: connection.execute(select(api_token).where(api_token.c.secret_hash == digest)).first()
         )
         if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= at):
+            self._familiar.pop(digest, None)
             return None
+        self._familiar[digest] = None
+        if len(self._familiar) > MOST_FAMILIAR:
+            del self._familiar[next(iter(self._familiar))]
         if row.last_used_at is None or at - row.last_used_at > USED_EVERY:
             await self._store.write(
                 lambda connection: connection.execute(
@@ -77,6 +83,10 @@ class Tokens:
                 )
             )
         return _token(row)
+
+    def is_familiar(self, secret: str) -> bool:
+        """Whether it was a token of ours when it was last seen, without asking the store."""
+        return _digest(secret) in self._familiar
 
     async def all(self) -> list[Token]:
         """Those that are not revoked, also when they have expired; the newest first."""

@@ -1,6 +1,9 @@
 """The page Tokens, and the page on which people read what the HTTP API can do."""
 
+import asyncio
+import json
 from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from devices.contract.messages import Name
 from hub.api.openapi import openapi
-from hub.api.operations import PREFIX, Caller
+from hub.api.operations import PREFIX, Caller, Operation
 from hub.api.problems import KINDS
 from hub.api.reading import chapters
 from hub.api.scopes import may_give
@@ -31,6 +34,10 @@ class ApiPages:
     def __init__(self, pages: Pages, hub: "Hub") -> None:
         self._pages = pages
         self._hub = hub
+        self._described: tuple[Operation, ...] = ()
+        self._description: dict[str, Any] = {}
+        self._text = ""
+        self._describing = asyncio.Lock()
         pages.page("/tokens", {"it"}, self.tokens)
         pages.action("/tokens", {"it"}, self.make)
         pages.action("/tokens/{token}/revoke", {"it"}, self.revoke)
@@ -67,14 +74,15 @@ class ApiPages:
         return await self._pages.render(
             request,
             "api.html",
-            chapters=chapters(self._document()),
+            chapters=chapters(await self._document()),
             problems=KINDS.values(),
             prefix=PREFIX,
             address=self._hub.settings.web.address,
         )
 
     async def document(self, _request: web.Request) -> web.StreamResponse:
-        return as_json(self._document())
+        await self._document()
+        return as_json(self._text)
 
     async def problem(self, request: web.Request) -> web.StreamResponse:
         """Where a problem's `type` leads."""
@@ -83,9 +91,17 @@ class ApiPages:
             raise web.HTTPNotFound(text="There is no such problem.")
         return see(f"/api#problem-{name}")
 
-    def _document(self) -> dict[str, Any]:
-        secure = self._hub.settings.web.address.startswith("https:")
-        return openapi(self._hub.operations(), version=version("kommunevert"), is_secure=secure)
+    async def _document(self) -> dict[str, Any]:
+        """Made once for the operations that there are, beside the loop: it takes a third of a second, and is public."""
+        async with self._describing:
+            operations = tuple(self._hub.operations())
+            if self._described != operations:
+                secure = self._hub.settings.web.address.startswith("https:")
+                make = partial(openapi, operations, version=version("kommunevert"), is_secure=secure)
+                self._description = await asyncio.to_thread(make)
+                self._text = json.dumps(self._description)
+                self._described = operations
+            return self._description
 
     def _may_give(self, request: web.Request) -> set[str]:
         session = session_of(request)

@@ -114,8 +114,8 @@ class Pages:
         return self._shell.ask_again(serve)
 
     def public(self, method: str, path: str, serve: Serve) -> None:
-        """For anybody, without login."""
-        self._add(method, path, with_form(serve) if method == "POST" else serve)
+        """For anybody, without login. A form has at most 8 kB and 20 fields."""
+        self._add(method, path, with_form(serve, is_public=True) if method == "POST" else serve)
 
     def built(self, path: str, name: str, headers: dict[str, str] | None = None) -> None:
         """A page or service worker that the front-end build wrote."""

@@ -12,6 +12,7 @@ from devices.contract.pairing import VALID_SECONDS, PairingAnswer, PairingClaim,
 from hub.admission import TakenNameError
 from hub.limits import Limiter
 from hub.pairing import Pairing, UnknownCodeError, Waiting
+from hub.web.forms import body_of
 from hub.web.pages import Pages, see
 from hub.web.place_form import place_in, suggestions
 from hub.web.security import session_of
@@ -134,7 +135,7 @@ class PairingPages:
 
 
 async def _read(request: web.Request, model: type[M]) -> M:
-    body = await request.content.read(MOST_BYTES)
+    body = await body_of(request, MOST_BYTES)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

@@ -10,6 +10,7 @@ from aiohttp import hdrs, web
 from hub.accounts import Accounts, Session
 from hub.api.problems import KINDS, problem_answer
 from hub.trouble import in_store
+from hub.web.connections import connection_of, prove
 from hub.web.forms import is_storable
 
 log = structlog.get_logger("web")
@@ -20,6 +21,11 @@ ErrorPage = Callable[[web.Request, int, str], Awaitable[web.Response]]
 
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session", Session | None)  # type: ignore[arg-type]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+TOLD_ON = (hdrs.ALLOW, hdrs.ACCEPT_ENCODING)
+"""Headers of an error that its answer has too."""
+GONE = 499
+"""For nobody: whoever asked has gone, or was ended."""
+NOT_READ = (408, 413, 415)
 SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 
 STORE_AWAY = "The database does not answer at present. Nothing was changed; the hub goes on as soon as it is back."
@@ -71,6 +77,8 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
                 answer = await _told(request, error_page, web.HTTPServiceUnavailable(), STORE_AWAY)
                 answer.headers[hdrs.RETRY_AFTER] = "2"
                 return _with_headers(answer, is_secure=is_secure)
+            if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
+                return web.Response(status=GONE)  # no failure of ours, nor worth a line in the log for each of many
             log.exception(
                 "request_failed",
                 path=_route(request),
@@ -82,19 +90,47 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
         return _with_headers(answer, is_secure=is_secure)
 
     @web.middleware
-    async def same_origin(request: web.Request, handler: Serve) -> web.StreamResponse:
-        """Nobody else's page may act in our user's name (T12)."""
-        if request.method not in SAFE and not _is_ours(request):
-            raise CrossSiteError(text="This request came from another site.")
-        return await handler(request)
-
-    @web.middleware
     async def session(request: web.Request, handler: Serve) -> web.StreamResponse:
         token = request.cookies.get(cookie_name(is_secure=is_secure))
         request[SESSION] = await accounts.session(token) if token else None
+        if request[SESSION] is not None:
+            prove(request)
         return await handler(request)
 
-    return [errors, _storable, same_origin, session]
+    return [_counted, errors, _plain, _storable, _same_origin, session]
+
+
+@web.middleware
+async def _counted(request: web.Request, handler: Serve) -> web.StreamResponse:
+    connection = connection_of(request)
+    if connection is None:
+        return await handler(request)
+    connection.request_began()
+    try:
+        answer = await handler(request)
+    finally:
+        connection.request_ended()
+    if answer.status in NOT_READ and not request.content.is_eof():
+        connection.read_no_more()
+    return answer
+
+
+@web.middleware
+async def _plain(request: web.Request, handler: Serve) -> web.StreamResponse:
+    """A kilobyte that unpacks to a gigabyte is nobody's form (RFC 9110 § 15.5.16). The server unpacks nothing."""
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("", "identity"):
+        error = web.HTTPUnsupportedMediaType(text="Send it as it is, without Content-Encoding.")
+        error.headers[hdrs.ACCEPT_ENCODING] = "identity"
+        raise error
+    return await handler(request)
+
+
+@web.middleware
+async def _same_origin(request: web.Request, handler: Serve) -> web.StreamResponse:
+    """Nobody else's page may act in our user's name (T12)."""
+    if request.method not in SAFE and not _is_ours(request):
+        raise CrossSiteError(text="This request came from another site.")
+    return await handler(request)
 
 
 @web.middleware
@@ -113,7 +149,7 @@ async def _told(request: web.Request, error_page: ErrorPage, error: web.HTTPExce
         except Exception as failure:
             log.exception("error_page_failed", request=request[REQUEST_ID], error=type(failure).__name__)
     kind = KINDS["cross-site"] if isinstance(error, CrossSiteError) else None
-    headers: dict[str, str] = {name: error.headers[name] for name in (hdrs.ALLOW,) if name in error.headers}
+    headers: dict[str, str] = {name: error.headers[name] for name in TOLD_ON if name in error.headers}
     return problem_answer(error.status, request[REQUEST_ID], detail, kind=kind, headers=headers)
 
 
