@@ -292,7 +292,7 @@ async def test_a_visit_waits_for_the_directory_instead_of_being_refused(
             client.say("visit", unknown)
             assert (await client.hear(kiosk.Receipt, of=unknown.id)).result == "refused"
             directory.instance.directory.read_at = None
-            directory.instance.people.replace([], {})
+            directory.instance.people.replace({}, {})
             early = a_visit(host)
             client.say("visit", early)
             with pytest.raises(TimeoutError):

@@ -3,6 +3,7 @@
 import hashlib
 import unicodedata
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from hub.hookspecs import Person
 
@@ -21,7 +22,12 @@ class Employee:
     words: tuple[str, ...] = field(default=(), compare=False, repr=False)
     """The folded words of the name, for searching."""
 
-    @property
+    @cached_property
+    def all_words(self) -> tuple[str, ...]:
+        """Those of the name, unit, title and tasks, for employees who search."""
+        return self.words + folded(f"{self.unit} {self.title} {' '.join(self.tasks)}")
+
+    @cached_property
     def public(self) -> Person:
         phone = self.phone or self.mobile
         return Person(self.id, self.name, self.unit, self.title, self.mail, phone, self.tasks, self.groups)

@@ -21,9 +21,9 @@ class People:
     def __iter__(self) -> Iterator[Employee]:
         return iter(self._employees.values())
 
-    def replace(self, employees: Iterable[Employee], presence: dict[str, bool]) -> None:
-        ordered = sorted(employees, key=lambda employee: (folded(employee.name), employee.id))
-        self._employees = {employee.id: employee for employee in ordered}
+    def replace(self, ordered: dict[str, Employee], presence: dict[str, bool]) -> None:
+        """`ordered` as by `in_order`."""
+        self._employees = ordered
         self._presence = presence
 
     def get(self, person_id: str) -> Employee | None:
@@ -55,7 +55,7 @@ class People:
     def search(self, text: str) -> list[Employee]:
         """For employees: name, unit, title and tasks; all of them for an empty text."""
         wanted = folded(text)
-        return [employee for employee in self._employees.values() if _begins(wanted, _all_words(employee))]
+        return [employee for employee in self._employees.values() if _begins(wanted, employee.all_words)]
 
     def board(self) -> list[Presence]:
         """People of the units that the configuration names, in its order; protected units never."""
@@ -70,9 +70,13 @@ class People:
         return employee.unit not in self._settings.protected_units and employee.id not in self._settings.no_visits
 
 
+def in_order(employees: Iterable[Employee]) -> dict[str, Employee]:
+    """By name. For ten thousand it takes some 60 ms: call it in a thread."""
+    ordered = {one.id: one for one in sorted(employees, key=lambda one: (one.words, one.id))}
+    for employee in ordered.values():
+        _ = employee.public, employee.all_words  # worked out once, and here
+    return ordered
+
+
 def _begins(wanted: tuple[str, ...], words: tuple[str, ...]) -> bool:
     return all(any(word.startswith(start) for word in words) for start in wanted)
-
-
-def _all_words(employee: Employee) -> tuple[str, ...]:
-    return employee.words + folded(f"{employee.unit} {employee.title} {' '.join(employee.tasks)}")

@@ -15,7 +15,7 @@ from hub.plugin import N_, Context
 from hub.store import now
 from plugins.directory.config import Settings
 from plugins.directory.models import Employee, folded
-from plugins.directory.people import People
+from plugins.directory.people import People, in_order
 from plugins.directory.source import DirectoryError, Source, employee_of, not_followed
 from plugins.directory.tables import person, presence, reading
 
@@ -88,11 +88,11 @@ class Directory:
             )
         self._accept_loss = False
         read_at = now()
-        if before != after or set(self._people) != set(found):
+        is_first, has_changed = self.read_at is None, await asyncio.to_thread(_differ, list(self._people), found)
+        if has_changed:
             await self._context.store.write(lambda connection: _keep(connection, found, read_at))
         else:
             await self._context.store.write(lambda connection: _keep_time(connection, read_at))
-        is_first, has_changed = self.read_at is None, set(self._people) != set(found)
         await self.load()
         self.problem = None
         self.note = not_followed(self._source.referrals) if self._source.referrals else None
@@ -139,8 +139,12 @@ class Directory:
         self._context.live.touch("plugins")
 
 
-def _kept(connection: Connection) -> tuple[list[Employee], dict[str, bool], datetime | None]:
-    employees = [
+def _differ(before: list[Employee], after: list[Employee]) -> bool:
+    return set(before) != set(after)
+
+
+def _kept(connection: Connection) -> tuple[dict[str, Employee], dict[str, bool], datetime | None]:
+    employees = in_order(
         Employee(
             row.id,
             row.name,
@@ -154,7 +158,7 @@ def _kept(connection: Connection) -> tuple[list[Employee], dict[str, bool], date
             words=folded(row.name),
         )
         for row in connection.execute(select(person))
-    ]
+    )
     present = {row.person: row.is_in for row in connection.execute(select(presence))}
     return employees, present, connection.execute(select(reading.c.read_at)).scalar()
 
