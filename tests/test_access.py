@@ -101,7 +101,7 @@ async def test_a_real_door_with_and_without_its_hub(hub: Hub, tmp_path: Path) ->
         await until(lambda: locks(hub).standing.of("door-9").lock == "locked")
 
         async with program(hub) as api:
-            shut = await api.post("lockdown", json={"is_on": True, "reason": "øving"})
+            shut = await api.post("lockdown", json={"zone": "", "is_on": True, "reason": "øving"})
             assert await shut.json() == {"results": {"door-9": "done"}}
             await until(lambda: locks(hub).standing.of("door-9").lockdown)
             assert (await (await api.get("doors/door-9")).json())["is_locked_down"] is True
@@ -109,7 +109,7 @@ async def test_a_real_door_with_and_without_its_hub(hub: Hub, tmp_path: Path) ->
             process.say(f"show {CARD}")
             await until(lambda: [one["signal"] for one in process.lines("reader_shows")][-1] == "denied")
             assert process.pulses() == 2
-            opened = await api.post("lockdown", json={"is_on": False})
+            opened = await api.post("lockdown", json={"zone": "", "is_on": False, "reason": "øving over"})
             assert await opened.json() == {"results": {"door-9": "done"}}
             held = await api.post("doors/door-9/order", json={"verb": "hold_open", "hold_seconds": 60})
             assert await held.json() == {"result": "done"}

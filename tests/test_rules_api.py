@@ -55,7 +55,8 @@ async def test_a_rule_is_made_tried_out_changed_and_dropped(hub: Hub, door: Door
         assert (await (await api.get("doors/door-1/access", params={"at": at})).json())["items"] == []
 
         match = {"If-Match": (await api.get(f"access-rules/{rule['id']}")).headers["ETag"]}
-        changed = await api.put(f"access-rules/{rule['id']}", json=wanted | {"asks": "card_and_pin"}, headers=match)
+        wanted |= {"asks": "card_and_pin"}
+        changed = await api.put(f"access-rules/{rule['id']}", json=wanted, headers=match)
         assert (await changed.json())["asks"] == "card_and_pin"
         stale = await api.put(f"access-rules/{rule['id']}", json=wanted, headers=match)
         assert await problem(stale) == "stale"
@@ -114,7 +115,7 @@ async def test_a_card_is_lost_found_and_named_for_a_lockdown(hub: Hub, door: Doo
         assert await problem(await api.post(f"credentials/{ref}/restore")) == "not-found"
         named = await (await api.post(f"credentials/{ref}/lockdown", json={"opens": True})).json()
         assert named["in_lockdown"]
-        assert (await api.post("lockdown", json={"is_on": True})).status == 200
+        assert (await api.post("lockdown", json={"is_on": True, "zone": "", "reason": "øving"})).status == 200
         assert (await door.show(LOST)).verb == "pulse"
 
         await api.post(f"credentials/{ref}/end", json={"why": "returned"})

@@ -3,6 +3,7 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar, cast
@@ -18,7 +19,9 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    create_model,
 )
+from pydantic_core import PydanticUndefined
 
 from devices.contract.messages import Id
 from hub.api.problems import ProblemError
@@ -235,6 +238,9 @@ class Api:
     ) -> None:
         """Offer `method` on `path`. `take` gets a Call and returns the answer's model, or None where there is none.
 
+        A PUT replaces a thing, so each field of its body must come, whatever the model says: what is left out would
+        fall back to what it is for a new one.
+
         GET: one thing, which gets an ETag, or a Page. PUT, PATCH, DELETE: of what a GET on the same path shows; the
         caller must have seen its present state (If-Match). POST: the same Idempotency-Key twice does it once.
         """
@@ -251,7 +257,7 @@ class Api:
                 take=take,
                 parameters=parameters,
                 query=query,
-                body=body,
+                body=_whole(body) if method == "PUT" else body,
                 status=status if answer is not None else 204,
                 location=location,
                 problems=tuple(dict.fromkeys((*known, *problems))),
@@ -269,6 +275,17 @@ class Api:
             self.owner, "GET", path, summary, scope, frozenset(roles), None, _nothing, query=query, stream=stream
         )
         self.operations.append(operation)
+
+
+def _whole(body: type[B]) -> type[B]:
+    """The same with all fields required; itself when they are."""
+    optional = {name: copy(one) for name, one in body.model_fields.items() if not one.is_required()}
+    if not optional:
+        return body
+    for one in optional.values():
+        one.default, one.default_factory = PydanticUndefined, None
+    fields: Any = {name: (one.annotation, one) for name, one in optional.items()}
+    return create_model(f"Whole{body.__name__}", __base__=body, __doc__=body.__doc__, **fields)
 
 
 async def _nothing(_call: Call[Any, Any, Any]) -> None:

@@ -26,6 +26,9 @@ class Kind:
 
 _ALL = (
     Kind("malformed", 400, "Malformed request", "The request cannot be read: no JSON, a bad header, a bad cursor."),
+    Kind(
+        "fields", 400, "Fields", "A field of the body is missing or unknown, and nothing was done; `errors` names each."
+    ),
     Kind("unauthenticated", 401, "Who are you?", "Neither a session nor a living token came with the request."),
     Kind("forbidden", 403, "Not yours", "The session's roles, or the token's scopes, do not reach this operation."),
     Kind("password-again", 403, "Password again", "The session's password was given more than 15 minutes ago."),
@@ -43,7 +46,7 @@ _ALL = (
     Kind("stale", 412, "Changed meanwhile", "`If-Match` is not the present ETag. Get the thing again."),
     Kind("too-large", 413, "Too large", "The body is larger than 1 MiB."),
     Kind("media-type", 415, "Unsupported media type", "A body is `application/json`."),
-    Kind("invalid", 422, "Invalid", "A field is missing, unknown or wrong; `errors` names each."),
+    Kind("invalid", 422, "Invalid", "A field or parameter is wrong; `errors` names each."),
     Kind("key-reused", 422, "Key used before", "This Idempotency-Key came with another request within a day."),
     Kind("precondition-required", 428, "If-Match required", "Get the thing and send its ETag in `If-Match`."),
     Kind("too-many-requests", 429, "Too many requests", "Wait as long as `Retry-After` says."),

@@ -31,6 +31,8 @@ OPERATION_SECONDS = 60
 STRANGERS_SHARE = 20
 """Who comes with a token that is not known gets a twentieth of what the known get."""
 JSON = "application/json"
+FIELDS = frozenset({"missing", "extra_forbidden"})
+"""pydantic's words for a body that lacks a field, or has one that is not known."""
 KEPT_HEADERS = (hdrs.LOCATION, hdrs.CACHE_CONTROL)
 MATCH = re.compile(IF_MATCH_PATTERN)
 KEY = re.compile(KEY_PATTERN)
@@ -278,7 +280,8 @@ async def _body(operation: Operation, request: web.Request) -> BaseModel:
     except ValidationError as error:
         if any(one["type"] == "json_invalid" for one in error.errors(include_input=False)):
             raise ProblemError("malformed", "The body is not JSON.") from None
-        raise ProblemError("invalid", "Look at `errors`.", errors=_errors("body", error)) from None
+        kind = "fields" if any(one["type"] in FIELDS for one in error.errors(include_input=False)) else "invalid"
+        raise ProblemError(kind, "Look at `errors`.", errors=_errors("body", error)) from None
 
 
 def _errors(part: str, error: ValidationError) -> list[FieldError]:

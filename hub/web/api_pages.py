@@ -18,7 +18,7 @@ from hub.api.reading import chapters
 from hub.api.scopes import may_give
 from hub.api.serving import as_json
 from hub.store import now
-from hub.web.forms import number_in
+from hub.web.forms import Form
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
 
@@ -39,7 +39,12 @@ class ApiPages:
         self._text = ""
         self._describing = asyncio.Lock()
         pages.page("/tokens", {"it"}, self.tokens)
-        pages.action("/tokens", {"it"}, self.make)
+        pages.action(
+            "/tokens",
+            {"it"},
+            self.make,
+            Form(must=("name", "days"), many=("scope",), choices={"days": {str(one) for one in DAYS}}),
+        )
         pages.action("/tokens/{token}/revoke", {"it"}, self.revoke)
         pages.public("GET", "/api", self.read)
         pages.public("GET", "/api/openapi.json", self.document)
@@ -60,8 +65,7 @@ class ApiPages:
             return await self._shown(request, status=400, problem="scopes", name=name)
         if scopes - self._may_give(request):
             raise web.HTTPForbidden(text="A token gets no more than its maker has.")
-        days = number_in(str(sent.get("days", "")))
-        good_for = days if days in DAYS else DAYS[0]
+        good_for = int(str(sent["days"]))
         expires_at = now() + timedelta(days=good_for) if good_for else None
         _, secret = await self._hub.tokens.make(name, scopes, session_of(request).account, expires_at)
         return await self._shown(request, secret=secret, made=name)

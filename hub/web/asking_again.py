@@ -6,12 +6,12 @@ from aiohttp import web
 
 from hub.accounts import Accounts
 from hub.limits import Limiter
+from hub.web.forms import PASSWORD_AGAIN
 from hub.web.pages import Pages, Serve
 from hub.web.security import session_of
 
 TRIES = 10
 TRIES_SECONDS = 60.0
-PASSWORD = "password_again"  # noqa: S105 (the field's name)
 
 
 def asking_again(pages: Pages, accounts: Accounts) -> Callable[[Serve], Serve]:
@@ -24,17 +24,19 @@ def asking_again(pages: Pages, accounts: Accounts) -> Callable[[Serve], Serve]:
             if session.is_confirmed:
                 return await serve(request)
             sent = await request.post()
-            password, problem, status = str(sent.get(PASSWORD, "")), None, 200
-            if PASSWORD in sent:
+            password, problem, status = str(sent.get(PASSWORD_AGAIN, "")), None, 200
+            if PASSWORD_AGAIN in sent:
                 if tries.wait_seconds(session.account):
                     problem, status = "slow", 429
                 elif await accounts.confirm(session, password):
                     return await serve(request)
                 else:
                     problem, status = "wrong", 403
-            fields = [(name, value) for name, value in sent.items() if name != PASSWORD and isinstance(value, str)]
+            fields = [
+                (name, value) for name, value in sent.items() if name != PASSWORD_AGAIN and isinstance(value, str)
+            ]
             return await pages.render(
-                request, "again.html", status=status, fields=fields, problem=problem, field=PASSWORD
+                request, "again.html", status=status, fields=fields, problem=problem, field=PASSWORD_AGAIN
             )
 
         return guarded

@@ -15,8 +15,9 @@ from devices.contract.messages import clean
 from hub.admission import TakenNameError
 from hub.devices import Device, UnknownDeviceError, Vitals
 from hub.diagnostics import diagnostics_of
+from hub.web.forms import Form
 from hub.web.pages import Pages, babel_locale, see
-from hub.web.place_form import place_in, suggestions
+from hub.web.place_form import PARTS, place_in, suggestions
 from hub.web.security import session_of
 from hub.web.system_pages import link_of
 
@@ -36,10 +37,12 @@ class DevicePages:
         self._pages = pages
         self._hub = hub
         pages.page("/devices", {"it", "caretaker"}, self.all)
-        pages.action("/devices", {"it"}, self.make_link)
+        pages.action(
+            "/devices", {"it"}, self.make_link, Form(must=("kind", "device")), Form(must=("kind", "name", "zone"))
+        )
         pages.page("/devices/{device}", {"it", "caretaker"}, self.one)
         pages.page("/devices/{device}/diagnostics", {"it", "caretaker"}, self.diagnostics)
-        pages.action("/devices/{device}/describe", {"it"}, self.describe)
+        pages.action("/devices/{device}/describe", {"it"}, self.describe, Form(must=("name", *PARTS)))
         pages.action("/devices/{device}/revoke", {"it"}, self.revoke)
 
     async def all(self, request: web.Request) -> web.StreamResponse:

@@ -1,7 +1,15 @@
-"""What a form's POST must be before a page looks at it: small enough, readable, and text that a database can keep."""
+"""What a form's POST must be before a page looks at it: small enough, readable, storable text, and whole.
+
+A browser sends every field that its page has, whatever stands in it. What lacks one, or has one more, was not sent by
+that page, and what it would mean nobody has decided: an empty form is no order to do the opposite.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_request import FileField
@@ -16,11 +24,65 @@ BODY_SECONDS = 10.0
 
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+PASSWORD_AGAIN = "password_again"  # noqa: S105 (the field's name)
+ANYWHERE = frozenset({PASSWORD_AGAIN, "username"})
+"""Of the page that asks for the password again before a form is served."""
+IN_A_ROW = re.compile(r"(.+)-(\d+)", re.ASCII)
 
-def with_form(serve: Serve, *, is_public: bool = False) -> Serve:
+
+@dataclass(frozen=True)
+class Form:
+    """The fields of a form. The default is one of buttons only."""
+
+    must: Collection[str] = ()
+    """Come once each."""
+    may: Collection[str] = ()
+    """Come once or not at all: checkboxes, and buttons with a name."""
+    many: Collection[str] = ()
+    """Come as often as somebody likes."""
+    rows: Collection[Collection[str]] = ()
+    """Come together, any number of times, as `start-0` and `end-0`, `start-1` and `end-1` …"""
+    many_in_rows: Mapping[str, str] = field(default_factory=dict)
+    """Come as often as somebody likes in the row that another name belongs to: `days-0` beside `start-0`."""
+    choices: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """What may stand in a field."""
+
+    def mistakes(self, sent: Any) -> Iterator[str]:
+        """What is wrong with the names that were sent, and how often; nothing when the form is whole."""
+        names = Counter(name for name, _ in sent.items() if name not in ANYWHERE)
+        yield from (f"The field {name} is missing." for name in self.must if name not in names)
+        once = {*self.must, *self.may}
+        in_rows = {name: row for row in self.rows for name in row}
+        for name, times in names.items():
+            parts = IN_A_ROW.fullmatch(name)
+            if name in self.many or (parts and parts[1] in self.many_in_rows):
+                pass
+            elif name in once or (parts and parts[1] in in_rows):
+                if times > 1:
+                    yield f"The field {name} comes twice."
+            else:
+                yield f"There is no field {name} here."
+            if parts and (row := in_rows.get(self.many_in_rows.get(parts[1], parts[1]))):
+                whole = (f"{one}-{parts[2]}" for one in row)
+                yield from (f"The field {one} is missing." for one in whole if one not in names)
+        for name, allowed in self.choices.items():
+            if any(value not in allowed for value in sent.getall(name, [])):
+                yield f"The field {name} is one of {', '.join(sorted(allowed))}."
+
+
+def must_be(sent: Any, *forms: Form) -> None:
+    """Raises HTTPBadRequest unless what was sent is one of these forms, whole."""
+    nearest = min((list(form.mistakes(sent)) for form in forms), key=len)
+    if nearest:
+        raise web.HTTPBadRequest(text=nearest[0])
+
+
+def with_form(serve: Serve, *forms: Form, is_public: bool = False) -> Serve:
     """`serve` with `await request.post()` already read, so that it raises nothing there.
 
-    Raises HTTPBadRequest when the form cannot be read, or holds U+0000 or half of a surrogate pair,
+    No forms: `serve` looks itself at the fields.
+
+    Raises HTTPBadRequest when it is none of the forms, cannot be read, or holds U+0000 or half of a surrogate pair,
     HTTPRequestEntityTooLarge when there is too much of it, and HTTPRequestTimeout when it does not come.
     """
 
@@ -40,6 +102,8 @@ def with_form(serve: Serve, *, is_public: bool = False) -> Serve:
         try:
             if not all(is_storable(name) and _is_good(value) for name, value in sent.items()):
                 raise web.HTTPBadRequest(text="The form holds what is no text.")
+            if forms:
+                must_be(sent, *forms)
             return await serve(request)
         finally:
             for value in sent.values():

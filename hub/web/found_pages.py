@@ -17,9 +17,9 @@ from hub.entities.entity import Entity, FoundDevice, Value
 from hub.entities.orders import OrderError, verbs
 from hub.entities.words import VERBS, message_of, name_of
 from hub.translation import N_
-from hub.web.forms import number_in
+from hub.web.forms import Form, number_in
 from hub.web.pages import Pages, babel_locale, see
-from hub.web.place_form import place_in, suggestions
+from hub.web.place_form import PLACE, place_in, suggestions
 from hub.web.security import session_of
 
 if TYPE_CHECKING:
@@ -42,10 +42,21 @@ class FoundPages:
         pages.page("/found/{device}", {"it", "caretaker"}, self.one)
         pages.page("/found/{device}/pictures/{entity}", {"it", "caretaker"}, self.picture)
         pages.page("/found/{device}/diagnostics", {"it", "caretaker"}, self.diagnostics)
-        pages.action("/found/{device}/place", {"it"}, self.place)
-        pages.action("/found/{device}/order", {"it", "caretaker"}, self.order)
-        pages.action("/found/{device}/allow", {"it"}, self.allow, asks_again=True)
-        pages.action("/found/{device}/keep", {"it"}, self.keep)
+        pages.action("/found/{device}/place", {"it"}, self.place, PLACE)
+        pages.action(
+            "/found/{device}/order",
+            {"it", "caretaker"},
+            self.order,
+            Form(must=("entity", "verb"), may=("value", "reason")),
+        )
+        pages.action(
+            "/found/{device}/allow",
+            {"it"},
+            self.allow,
+            Form(must=("entity", "allowed"), choices={"allowed": {"yes", "no"}}),
+            asks_again=True,
+        )
+        pages.action("/found/{device}/keep", {"it"}, self.keep, Form(must=("entity", "days")))
 
     async def all(self, request: web.Request) -> web.StreamResponse:
         sought = request.query.get("q", "").strip()

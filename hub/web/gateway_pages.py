@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from hub.admission import Admission, TakenNameError, UnknownGatewayError
 from hub.gateways import FilterError, Gateways
+from hub.web.forms import Form
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
 
@@ -17,7 +18,12 @@ class GatewayPages:
         self._gateways = gateways
         self._admission = admission
         pages.page("/accounts", {"it"}, self.show)
-        pages.action("/accounts", {"it"}, self.add)
+        pages.action(
+            "/accounts",
+            {"it"},
+            self.add,
+            Form(must=("name", "filters"), may=("announces",), choices={"announces": {"yes"}}),
+        )
         pages.action("/accounts/{name}/remove", {"it"}, self.remove)
 
     async def show(self, request: web.Request) -> web.StreamResponse:

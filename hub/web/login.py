@@ -6,12 +6,17 @@ from aiohttp import web
 
 from hub.accounts import Accounts
 from hub.limits import Limiter
+from hub.web.forms import Form
 from hub.web.pages import LANGUAGE_COOKIE, Pages, see
 from hub.web.security import SESSION, cookie_name
 
 TRIES = 10
 TRIES_SECONDS = 60.0
 OURS = re.compile(r"/(?!/)[^\x00-\x20\\]*")
+
+LOGIN = Form(must=("name", "password"), may=("to", "language"))
+LANGUAGE = Form(must=("language",), may=("to", "name", "password"))
+"""Both stand on the same page, and neither changes anything but what the browser itself keeps."""
 
 
 def login_pages(pages: Pages, accounts: Accounts, *, is_secure: bool) -> None:
@@ -58,9 +63,9 @@ def login_pages(pages: Pages, accounts: Accounts, *, is_secure: bool) -> None:
         return see(menu[0][0].path if menu else "/login")
 
     pages.public("GET", "/login", form)
-    pages.public("POST", "/login", login)
+    pages.public("POST", "/login", login, LOGIN)
     pages.public("POST", "/logout", logout)
-    pages.public("POST", "/language", language)
+    pages.public("POST", "/language", language, LANGUAGE)
     pages.public("GET", "/", first)
 
 

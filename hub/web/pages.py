@@ -20,7 +20,7 @@ from hub.live import Live
 from hub.settings import SiteSettings
 from hub.translation import N_, Translator
 from hub.web.assets import Assets
-from hub.web.forms import with_form
+from hub.web.forms import Form, with_form
 from hub.web.security import SESSION
 
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -104,18 +104,32 @@ class Pages:
         """A page for these roles; others are sent to the login, or told that it is not theirs."""
         self._add("GET", path, _for_roles(frozenset(roles), serve))
 
-    def action(self, path: str, roles: AbstractSet[Role], serve: Serve, *, asks_again: bool = False) -> None:
-        """A form's POST for these roles. `asks_again`: who gave the password long ago is asked for it first."""
+    def action(
+        self,
+        path: str,
+        roles: AbstractSet[Role],
+        serve: Serve,
+        *forms: Form,
+        asks_again: bool = False,
+        looks_itself: bool = False,
+    ) -> None:
+        """A form's POST for these roles. Whatever is none of `forms`, whole, is refused with 400.
+
+        Without any it has no fields. `asks_again`: who gave the password long ago is asked for it first.
+        `looks_itself`: which fields there are depends; `serve` begins with `must_be`.
+        """
         again = _late(lambda: self._shell.ask_again(serve)) if asks_again else serve
-        self._add("POST", path, _for_roles(frozenset(roles), with_form(again)))
+        wanted = () if looks_itself else forms or (Form(),)
+        self._add("POST", path, _for_roles(frozenset(roles), with_form(again, *wanted)))
 
     def ask_again(self, serve: Serve) -> Serve:
         """For an action of which only some need it: `serve`, and before it the password, if it was given long ago."""
         return self._shell.ask_again(serve)
 
-    def public(self, method: str, path: str, serve: Serve) -> None:
-        """For anybody, without login. A form has at most 8 kB and 20 fields."""
-        self._add(method, path, with_form(serve, is_public=True) if method == "POST" else serve)
+    def public(self, method: str, path: str, serve: Serve, *forms: Form) -> None:
+        """For anybody, without login. `forms` as of an action, for a POST: at most 8 kB and 20 fields."""
+        wanted = forms or (Form(),)
+        self._add(method, path, with_form(serve, *wanted, is_public=True) if method == "POST" else serve)
 
     def built(self, path: str, name: str, headers: dict[str, str] | None = None) -> None:
         """A page or service worker that the front-end build wrote."""

@@ -12,9 +12,9 @@ from devices.contract.pairing import VALID_SECONDS, PairingAnswer, PairingClaim,
 from hub.admission import TakenNameError
 from hub.limits import Limiter
 from hub.pairing import Pairing, UnknownCodeError, Waiting
-from hub.web.forms import body_of
+from hub.web.forms import Form, body_of
 from hub.web.pages import Pages, see
-from hub.web.place_form import place_in, suggestions
+from hub.web.place_form import PARTS, place_in, suggestions
 from hub.web.security import session_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,13 @@ class PairingPages:
         pages.public("POST", "/pair", self.ask)
         pages.public("POST", "/pair/claim", self.claim)
         pages.page("/pair", {"it"}, self.show)
-        pages.action("/pair/confirm", {"it"}, self.confirm)
+        pages.action(
+            "/pair/confirm",
+            {"it"},
+            self.confirm,
+            Form(must=("code", "replace")),
+            Form(must=("code", "name", "kind"), may=PARTS),
+        )
 
     # -- what devices ask
 

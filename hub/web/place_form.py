@@ -5,9 +5,11 @@ from typing import Any
 
 from devices.contract.messages import clean
 from hub.devices import Device, Place
+from hub.web.forms import Form
 
 PARTS = ("site", "building", "floor", "zone")
 MOST_CHARACTERS = 60
+PLACE = Form(must=PARTS)
 
 
 def place_in(sent: Mapping[str, Any]) -> Place:

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 from hub import plugin_choosing
 from hub.hookspecs import Health, HeldData, health, held_data
 from hub.plugin_host import Loaded
+from hub.web.forms import Form, must_be
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
-from hub.web.settings_form import FormError, filled, form_of, mistakes_of, section_of
+from hub.web.settings_form import FormError, fields_of, filled, form_of, mistakes_of, section_of
 
 if TYPE_CHECKING:
     from hub.hub import Hub
@@ -35,9 +36,9 @@ class PluginPages:
         self._hub = hub
         pages.page("/plugins", {"it"}, self.plugin_list)
         pages.action("/plugins/{plugin}/release", {"it"}, self.release)
-        pages.action("/plugins/{plugin}/switch", {"it"}, self.switch)
+        pages.action("/plugins/{plugin}/switch", {"it"}, self.switch, Form(must=("on",), choices={"on": {"yes", "no"}}))
         pages.page("/plugins/{plugin}/settings", {"it"}, self.settings)
-        pages.action("/plugins/{plugin}/settings", {"it"}, self.set)
+        pages.action("/plugins/{plugin}/settings", {"it"}, self.set, looks_itself=True)
         pages.action("/plugins/{plugin}/file", {"it"}, self.back_to_file)
 
     async def plugin_list(self, request: web.Request) -> web.StreamResponse:
@@ -85,6 +86,7 @@ class PluginPages:
             return [str(value) for value in post.getall(name, [])]
 
         form = form_of(model, plugin_choosing.section_in_force(self._hub, plugin))
+        must_be(post, fields_of(form, post))
         try:
             section = plugin_choosing.checked(self._hub, plugin, section_of(form, sent, many))
         except FormError as error:

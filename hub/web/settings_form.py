@@ -2,7 +2,7 @@
 
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from io import StringIO
@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from hub import file_only
+from hub.web.forms import Form
 
 Kind = Literal["text", "number", "switch", "choice", "choices", "lines", "yaml", "group", "file"]
 
@@ -62,6 +63,20 @@ def form_of(model: type[BaseModel], section: Mapping[str, Any], path: str = "") 
     form = (_field(f"{path}{name}", name, one, section) for name, one in model.model_fields.items())
     alone = frozenset[str]() if path else file_only.names(model)  # what stands below is as what stands above
     return tuple(replace(one, kind="file", fields=()) if one.name in alone else one for one in form)
+
+
+def fields_of(form: Sequence[Field], sent: Iterable[str]) -> Form:
+    """What a browser sends of it. `sent` are the names that came: one of the file's is a mistake of `section_of`."""
+    everything = list(_all(form))
+    alone = tuple(rf"{one.path}{end}" for one in everything if one.kind == "file" for end in (".", ":"))
+    of_file = {one.path for one in everything if one.kind == "file"}
+    return Form(
+        must=[one.path for one in everything if one.kind in ("text", "number", "choice", "lines", "yaml")],
+        may=[one.path for one in everything if one.kind == "switch"]
+        + [f"{one.path}:used" for one in everything if one.kind == "group" and one.optional],
+        many=[one.path for one in everything if one.kind == "choices"]
+        + [name for name in sent if name in of_file or name.startswith(alone)],
+    )
 
 
 def section_of(form: Sequence[Field], sent: Mapping[str, str], many: Callable[[str], list[str]]) -> dict[str, Any]:

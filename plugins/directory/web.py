@@ -3,6 +3,7 @@
 from aiohttp import web
 
 from hub.plugin import Context
+from hub.web.forms import Form
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.directory.people import People
@@ -17,8 +18,15 @@ class PeoplePages:
         self._directory = directory
         self._people = people
         context.pages.page("/people", {"front_line", "it"}, self.people_list)
-        context.pages.action("/people/{person}/presence", {"front_line", "it"}, self.presence)
-        context.pages.action("/people/read", {"it"}, self.read)
+        context.pages.action(
+            "/people/{person}/presence",
+            {"front_line", "it"},
+            self.presence,
+            Form(must=("is_in",), may=("q",), choices={"is_in": {"0", "1"}}),
+        )
+        context.pages.action(
+            "/people/read", {"it"}, self.read, Form(may=("accept_loss",), choices={"accept_loss": {"1"}})
+        )
 
     async def people_list(self, request: web.Request) -> web.StreamResponse:
         text = request.query.get("q", "")[:80]

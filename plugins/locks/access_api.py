@@ -15,7 +15,7 @@ from hub.api.operations import Call, Document, Moment, Nothing, Page, PageQuery,
 from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
 from plugins.locks.access import Access
-from plugins.locks.api import RETRY_SECONDS, DoorPath, PulseResult, Reason, must_reach
+from plugins.locks.api import RETRY_SECONDS, DoorPath, GivenReason, PulseResult, Reason, must_reach
 from plugins.locks.lockdowns import Lockdowns
 from plugins.locks.models import (
     Credential,
@@ -44,9 +44,9 @@ class OrderRequest(Request):
 class LockdownRequest(Request):
     """Shut a zone to all but the named, or open it again. Never the way out."""
 
-    zone: Zone = Field(default="", description="none: the whole site")
+    zone: Zone = Field(description="empty: the whole site")
     is_on: bool
-    reason: Reason = Field(default="", description="stands in the audit log")
+    reason: GivenReason = Field(description="why; stands in the audit log")
 
 
 class Told(Document):

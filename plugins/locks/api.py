@@ -25,6 +25,9 @@ MOST_PASSAGES = 1000
 
 
 Reason = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=MOST_REASON)]
+GivenReason = Annotated[
+    str, BeforeValidator(clean), StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_REASON)
+]
 
 
 class DoorPath(Query):

@@ -6,6 +6,7 @@ Opening it answers nothing, as mail scanners open links too; pressing a button d
 from aiohttp import web
 
 from hub.plugin import Context
+from hub.web.forms import Form
 from hub.web.pages import see
 from plugins.notify.service import Notices
 from plugins.notify.tokens import Tokens
@@ -17,7 +18,7 @@ class AnswerPages:
         self._notices = notices
         self._tokens = tokens
         context.pages.public("GET", "/answer/{token}", self.question)
-        context.pages.public("POST", "/answer/{token}", self.answer)
+        context.pages.public("POST", "/answer/{token}", self.answer, Form(must=("answer",)))
 
     async def question(self, request: web.Request) -> web.StreamResponse:
         notice = await self._notices.notice(self._message_id(request))

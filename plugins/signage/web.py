@@ -7,6 +7,7 @@ from aiohttp import web
 from devices.contract import screen
 from devices.contract.messages import clean
 from hub.plugin import Context
+from hub.web.forms import Form
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.signage.service import Signage, make_notice
@@ -21,9 +22,20 @@ class ScreenPages:
         self._signage = signage
         pages = context.pages
         pages.page("/screens", {"front_line", "it"}, self.screens)
-        pages.action("/screens/notices", {"front_line"}, self.put_up)
+        written = [f"{part}_{one}" for part in ("title", "text") for one in context.site.languages]
+        pages.action(
+            "/screens/notices",
+            {"front_line"},
+            self.put_up,
+            Form(must=(*written, "severity", "until"), choices={"severity": SEVERITIES}),
+        )
         pages.action("/screens/notices/{notice}/take-down", {"front_line"}, self.take_down)
-        pages.action("/screens/{screen}/power", {"front_line", "it"}, self.power)
+        pages.action(
+            "/screens/{screen}/power",
+            {"front_line", "it"},
+            self.power,
+            Form(must=("on",), choices={"on": {"yes", "no"}}),
+        )
         pages.built("/screen", "screen/index.html")
         pages.built("/screen/sw.js", "screen/sw.js", {"Service-Worker-Allowed": "/screen"})
 

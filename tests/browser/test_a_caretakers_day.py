@@ -213,6 +213,7 @@ async def test_a_caretakers_day(town_hall: TownHall, house: House) -> None:
     await expect(phone.locator(".reports")).to_contain_text("utgangsknapp")
     assert house.pulses() == [1, 1, 0, 1]
     await pictured("05-shut-down")
+    await phone.locator(".lockdown input[name=reason]").fill("øvinga er over")
     await phone.get_by_role("button", name="Opphev stenginga").click()
     await expect(phone.locator(".lockdown")).to_have_count(0)
     await until(lambda: not any(locks(hub).standing.of(one).lockdown for one in NAMES))

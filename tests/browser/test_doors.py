@@ -78,12 +78,14 @@ async def test_at_a_door_that_is_shut_down_it_asks_first(town_hall: TownHall, do
         await (dialog.dismiss() if "likevel" in dialog.message else dialog.accept())
 
     phone.on("dialog", answer)
+    await phone.locator("#why").fill("øving")
     await phone.locator(".shut-down button").click()
     await expect(phone.locator(".lockdown")).to_contain_text("Heile huset er stengt")
     assert asked == ["Vil du stengje no: heile huset?"]
     await phone.locator("#door-door-1 button").click()
     assert asked[1:] == ["Hovudinngang er stengd. Vil du opne likevel?"]
     assert door.pulses() == 0
+    await phone.locator(".lockdown input[name=reason]").fill("over")
     await phone.locator(".lockdown button").click()
     await expect(phone.locator(".lockdown")).to_have_count(0)
     await phone.locator("#door-door-1 button").click()

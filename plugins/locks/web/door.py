@@ -1,15 +1,16 @@
 """The page of one door: what it does now, what may be done, what happened, and how it behaves."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from aiohttp import hdrs, web
 
-from devices.access.lists import Opening
+from devices.access.lists import Opening, WithoutClock
 from devices.contract import door
 from devices.contract.messages import clean
 from hub.plugin import N_, Context, Device
 from hub.store import now
+from hub.web.forms import Form
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.access import Access
@@ -21,13 +22,30 @@ from plugins.locks.models import MOST_OFFLINE_HOURS, DoorSettings
 from plugins.locks.permissions import MAKE
 from plugins.locks.service import Locks
 from plugins.locks.web.doors import LOOK, DoorPages, reason_of
-from plugins.locks.web.times_form import day_in, shown_times, times_in, typed_times
+from plugins.locks.web.times_form import TIMES, day_in, shown_times, times_in, typed_times
 
 A_PAGE = 50
 LOW_BATTERY_PERCENT = 20
 WRONG_CLOCK_SECONDS = 5
 NOT_SHOWN = frozenset({"list_taken"})
 """Every change of a rule or a card makes one at every door; the exported log has them."""
+VERBS = {"verb": ("pulse", "lock", "resume")}
+BESIDE = ("to", "reason", "until")
+ORDERS = (
+    Form(must=("verb",), may=BESIDE, choices=VERBS),
+    Form(must=("hold",), may=BESIDE),
+    Form(must=("enter",), may=BESIDE),  # no button was pressed
+)
+SETTINGS = Form(
+    must=(
+        *("pulse_seconds", "held_open_seconds", "offline_hours", "leads_to", "passback"),
+        *("without_clock", "interlock_with", *TIMES.must),
+    ),
+    may=("has_opening", "after_arrival", "tells_grants", *TIMES.may),
+    rows=TIMES.rows,
+    many_in_rows=TIMES.many_in_rows,
+    choices={"passback": ("off", "soft", "hard"), "without_clock": get_args(WithoutClock)},
+)
 
 
 class DoorPage:
@@ -44,10 +62,12 @@ class DoorPage:
         self._doors = doors
         pages = context.pages
         pages.page("/doors/{door}", LOOK, self.door)
-        pages.action("/doors/{door}/order", doors.told, self.order, asks_again=True)
+        pages.action("/doors/{door}/order", doors.told, self.order, *ORDERS, asks_again=True)
         pages.page("/doors/{door}/settings", MAKE, self.settings)
-        pages.action("/doors/{door}/settings", MAKE, self.keep_settings, asks_again=True)
-        pages.action("/doors/{door}/log.csv", settings.may_see_passages, self.export)
+        pages.action("/doors/{door}/settings", MAKE, self.keep_settings, SETTINGS, asks_again=True)
+        pages.action(
+            "/doors/{door}/log.csv", settings.may_see_passages, self.export, Form(must=("first", "last", "reason"))
+        )
 
     async def door(self, request: web.Request) -> web.StreamResponse:
         return await self._page(request)
@@ -170,8 +190,8 @@ class DoorPage:
                     "opening": opening,
                     "pulse_ms": round(float(pulse) * 1000) if pulse else None,
                     "held_open_seconds": int(held) if held else None,
-                    "passback": sent.get("passback", "off"),
-                    "without_clock": sent.get("without_clock", before.without_clock),
+                    "passback": sent["passback"],
+                    "without_clock": sent["without_clock"],
                     "leads_to": clean(str(sent.get("leads_to", ""))),
                     "interlock_with": sent.get("interlock_with") or None,
                     "offline_hours": int(str(sent.get("offline_hours", ""))),

@@ -18,7 +18,7 @@ from hub.entities.orders import OrderError
 from hub.entities.words import STATES
 from hub.plugin import N_, Context, Device
 from hub.store import now
-from hub.web.forms import number_in
+from hub.web.forms import Form, number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks import alarm_rows
@@ -89,11 +89,24 @@ class DoorPages:
         pages.page("/doors", LOOK, self.doors)
         self.told = permissions.roles("pulse") | permissions.roles("resume")
         """Who may tell some door something."""
-        pages.action("/doors/lockdown", permissions.roles("lockdown"), self.lockdown, asks_again=True)
-        pages.action("/doors/found/{entity}", self.told, self.tell_found, asks_again=True)
-        pages.action("/doors/alarms/{alarm}", LOOK - {"it"}, self.acknowledge)
+        pages.action(
+            "/doors/lockdown",
+            permissions.roles("lockdown"),
+            self.lockdown,
+            Form(must=("zone", "is_on", "reason"), choices={"is_on": ("yes", "no")}),
+            asks_again=True,
+        )
+        pages.action(
+            "/doors/found/{entity}", self.told, self.tell_found, Form(must=("verb",), may=("reason",)), asks_again=True
+        )
+        pages.action("/doors/alarms/{alarm}", LOOK - {"it"}, self.acknowledge, Form(may=("to", "reason")))
 
     async def doors(self, request: web.Request) -> web.StreamResponse:
+        return await self._list(request)
+
+    async def _list(
+        self, request: web.Request, mistake: MistakeError | None = None, status: int = 200
+    ) -> web.StreamResponse:
         commands, reports = await self._locks.history(by_people=True)
         found = [self.seen(request, device, commands) for device in self._context.devices.of_kind(door.KIND)]
         floors: dict[str, list[Seen]] = defaultdict(list)
@@ -106,6 +119,8 @@ class DoorPages:
         return await self._context.pages.render(
             request,
             "doors.html",
+            status=status,
+            mistake=mistake,
             found_locks=[(one, self._may_tell(request, one)) for one in found_locks],
             states=STATES,
             may_allow="it" in roles,
@@ -181,8 +196,14 @@ class DoorPages:
         zone, session = str(clean(str(sent.get("zone", "")))), session_of(request)
         if not self._permissions.may(session.roles, "lockdown", zone):
             raise web.HTTPForbidden(text="Your role may not shut down this zone.")
-        change = self._lockdowns.begin if sent.get("is_on") == "yes" else self._lockdowns.end
-        await change(zone, session.account, reason_in(sent))
+        zones = {one.where.zone for one in self._context.devices.of_kind(door.KIND)}
+        if sent["is_on"] == "yes" and zone and zone not in zones:
+            raise web.HTTPBadRequest(text="No door is in this zone.")
+        change = self._lockdowns.begin if sent["is_on"] == "yes" else self._lockdowns.end
+        try:
+            await change(zone, session.account, reason_of(sent))
+        except MistakeError as mistake:
+            return await self._list(request, mistake, 422)
         return see("/doors")
 
     async def acknowledge(self, request: web.Request) -> web.StreamResponse:

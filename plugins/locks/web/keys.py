@@ -10,7 +10,7 @@ from devices.access.credentials import MOST_CARD, UID_PATTERN
 from devices.contract import door
 from devices.contract.messages import clean, new_id
 from hub.plugin import N_, Context
-from hub.web.forms import number_in
+from hub.web.forms import Form, number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.access import Access
@@ -40,12 +40,33 @@ class KeyPages:
         self._once = Once()
         pages = context.pages
         pages.page("/keys", MAKE, self.keys)
-        pages.action("/keys", MAKE, self.find)
-        pages.action("/keys/card", MAKE, self.add_card, asks_again=True)
-        pages.action("/keys/pin", MAKE, self.give_pin, asks_again=True)
-        pages.action("/keys/{ref}/end", MAKE, self.end)  # whoever takes something away is never held up
+        pages.action("/keys", MAKE, self.find, Form(must=("q",)))
+        pages.action(
+            "/keys/card",
+            MAKE,
+            self.add_card,
+            Form(must=("person", "label", "until", "door")),
+            Form(must=("person", "label", "format", "facility", "number")),
+            asks_again=True,
+        )
+        pages.action(
+            "/keys/pin",
+            MAKE,
+            self.give_pin,
+            Form(must=("once", "person", "kind"), may=("opens_alone",), choices={"kind": ("pin", "duress")}),
+            asks_again=True,
+        )
+        pages.action(  # whoever takes something away is never held up
+            "/keys/{ref}/end", MAKE, self.end, Form(must=("why",), choices={"why": ("lost", "returned")})
+        )
         pages.action("/keys/{ref}/again", MAKE, self.again, asks_again=True)
-        pages.action("/keys/{ref}/lockdown", MAKE, self.in_lockdown, asks_again=True)
+        pages.action(
+            "/keys/{ref}/lockdown",
+            MAKE,
+            self.in_lockdown,
+            Form(must=("opens",), choices={"opens": ("yes", "no")}),
+            asks_again=True,
+        )
 
     async def keys(self, request: web.Request) -> web.StreamResponse:
         return await self._page(request)
@@ -87,7 +108,7 @@ class KeyPages:
         return await self._page(request, digits=digits, of=of, is_duress=is_duress, had_one=has_one)
 
     async def end(self, request: web.Request) -> web.StreamResponse:
-        why = "returned" if (await request.post()).get("why") == "returned" else "lost"
+        why = str((await request.post())["why"])
         return await self._changed(
             request, self._access.end_credential(request.match_info["ref"], why, session_of(request).account)
         )

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from devices.contract import door
 from hub.plugin import Context
+from hub.web.forms import Form
 from hub.web.security import session_of
 from plugins.locks.access import Access
 from plugins.locks.config import Settings
@@ -25,7 +26,9 @@ class PassagePages:
         self._log = log
         self._doors = doors
         context.pages.page("/passages", settings.may_search_people, self.ask)
-        context.pages.action("/passages", settings.may_search_people, self.find, asks_again=True)
+        context.pages.action(
+            "/passages", settings.may_search_people, self.find, Form(must=("person", "reason")), asks_again=True
+        )
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         self._must_search(request)

@@ -11,6 +11,7 @@ from devices.contract import door
 from devices.contract.messages import clean, new_id
 from hub.plugin import N_, Context, Device
 from hub.store import now
+from hub.web.forms import Form
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.access import Access
@@ -35,7 +36,13 @@ class PassPages:
         self._passes = passes
         pages = context.pages
         pages.page("/passes", GIVE, self.passes)
-        pages.action("/passes", GIVE, self.make, asks_again=True)
+        pages.action(
+            "/passes",
+            GIVE,
+            self.make,
+            Form(must=("once", "label", "first", "until"), may=("one_passage",), many=("door",)),
+            asks_again=True,
+        )
         pages.action("/passes/{pass}/revoke", GIVE, self.revoke)
 
     async def passes(self, request: web.Request) -> web.StreamResponse:

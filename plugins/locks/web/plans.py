@@ -8,7 +8,7 @@ from aiohttp import hdrs, web
 from devices.contract import door
 from devices.contract.messages import clean
 from hub.plugin import Context
-from hub.web.forms import number_in
+from hub.web.forms import Form, number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.mistakes import MistakeError
@@ -32,10 +32,16 @@ class PlanPages:
         self._doors = doors
         pages = context.pages
         pages.page("/plans", LOOK, self.all)
-        pages.action("/plans", MAKE, self.add)
+        pages.action("/plans", MAKE, self.add, Form(must=("name", "picture")))
         pages.page("/plans/{plan}", LOOK, self.plan)
         pages.page("/plans/{plan}/picture.svg", LOOK, self.picture)
-        pages.action("/plans/{plan}/place", MAKE, self.place)
+        pages.action(
+            "/plans/{plan}/place",
+            MAKE,
+            self.place,
+            Form(must=("door", "x", "y")),
+            Form(must=("door", "away"), choices={"away": {"yes"}}),
+        )
         pages.action("/plans/{plan}/drop", MAKE, self.drop)
 
     async def all(self, request: web.Request) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from devices.contract import door
 from devices.contract.messages import clean
 from hub.plugin import N_, Context, Device
 from hub.store import now
-from hub.web.forms import number_in
+from hub.web.forms import Form, number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks import foreseeing
@@ -24,11 +24,18 @@ from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
 from plugins.locks.naming import name_of, names_of, people_in, person_in
 from plugins.locks.permissions import MAKE
-from plugins.locks.web.times_form import clock, moment_in, shown_times, times_in, typed_times
+from plugins.locks.web.times_form import TIMES, clock, moment_in, shown_times, times_in, typed_times
 from plugins.locks.wording import WHY
 
 MOST_SHOWN = 100
 MOST_NAME = 80
+RULE = Form(
+    must=("name", "people", *TIMES.must),
+    may=("everybody", "everywhere", "with_pin", "preview", *TIMES.may),
+    many=("unit", "group", "credential", "zone", "door"),
+    rows=TIMES.rows,
+    many_in_rows=TIMES.many_in_rows,
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +55,8 @@ class RulePages:
         pages = context.pages
         pages.page("/access", MAKE, self.rules)
         pages.page("/access/rules/{rule}", MAKE, self.rule)
-        pages.action("/access", MAKE, self.ask)
-        pages.action("/access/rules/{rule}", MAKE, self.keep, asks_again=True)
+        pages.action("/access", MAKE, self.ask, Form(must=("door", "at", "who")))
+        pages.action("/access/rules/{rule}", MAKE, self.keep, RULE, asks_again=True)
         pages.action("/access/rules/{rule}/drop", MAKE, self.drop)
 
     async def rules(self, request: web.Request) -> web.StreamResponse:

@@ -16,7 +16,7 @@ from devices.access.times import (
 )
 from hub.api.operations import FIRST_YEAR, LAST_YEAR
 from hub.plugin import N_
-from hub.web.forms import number_in
+from hub.web.forms import Form, number_in
 from plugins.locks.mistakes import MistakeError
 
 SPARE_ROWS = 2
@@ -25,6 +25,13 @@ MIDNIGHT = "24:00"
 D = TypeVar("D", bound=date)
 WEEK = frozenset("1234567")
 MOST_TOLD = 20
+TIMES = Form(
+    must=("first_day", "last_day"),
+    may=("never_on_holidays",),
+    rows=(("start", "end"), ("on", "from", "to")),
+    many_in_rows={"days": "start"},
+)
+"""The part of a form that templates/times_form.html makes."""
 
 
 @dataclass(frozen=True)
