@@ -211,11 +211,17 @@ class Context:
     async def follow(self, what: str, take: Callable[[list[Event]], Awaitable[None]]) -> None:
         """Hand this plugin's own events of that kind to `take`, in order, at least once, also across a crash.
 
-        `take` gets those that have gathered; when it raises it gets them again.
+        `take` gets those that have gathered. When it raises it gets them again, each subject by itself; those that it
+        cannot take come again with growing waits for a day, and hold up nothing but what is of the same subject.
         """
         follower = f"{self.name}:{what}"
-        last = await self._events.join(follower)
-        self.run(f"follow {what}", lambda: self._events.follow(follower, last, {f"{self.name}.{what}"}, take))
+        await self._events.join(follower)
+
+        async def follow() -> None:
+            place = await self._events.join(follower)  # also after a failure: it goes on where it was
+            await self._events.follow(follower, place, {f"{self.name}.{what}"}, take)
+
+        self.run(f"follow {what}", follow)
 
     def run(self, job: str, work: Callable[[], Awaitable[None]]) -> None:
         """Run in the background until the hub stops; started again with growing waits when it raises."""

@@ -25,6 +25,18 @@ follower = Table(
     Column("last_event", Integer, nullable=False),
 )
 
+parked_event = Table(
+    "parked_event",
+    metadata,
+    Column("follower", String(120), primary_key=True),
+    Column("event", Integer, primary_key=True, autoincrement=False),
+    Column("attempts", Integer, nullable=False),
+    Column("parked_at", Utc, nullable=False),
+    Column("error", String(80), nullable=False),
+    Column("given_up_at", Utc),
+)
+"""What a follower could not take. An event that stands here is kept until it is taken or given up."""
+
 audit = Table(
     "audit",
     metadata,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from devices.contract.messages import new_id
 from hub import audit
 from hub.broker_accounts import mosquitto_hash
 from hub.hub import Hub
+from hub.store import now
 from hub.wire import Address, Received, Wire
-from plugins.locks import Plugin
-from plugins.locks.models import TooManyCommandsError, UnknownDoorError
+from plugins.locks import Plugin, rows
+from plugins.locks.models import Order, TooManyCommandsError, UnknownDoorError
 from plugins.locks.signer import RefusedError, Store, check
 from plugins.locks.signing import SigningError
 from plugins.locks.tables import command as command_table
@@ -284,3 +286,14 @@ async def test_a_program_opens_a_door_as_a_person_does(hub: Hub, door: DoorProce
     async with browser(hub, "it") as it:
         assert (await it.post("doors/door-1/pulse", json={})).status == 403  # no permission has it
     assert door.pulses() == 1
+
+
+async def test_a_command_asked_for_before_the_clock_was_set_back_ends(hub: Hub) -> None:
+    row = {"id": "c1", "door": "door-1", "actor": "test", "reason": "", "asked_at": now() + timedelta(hours=1)}
+    await hub.store.write(lambda connection: rows.intend(connection, row, Order("pulse", pulse_ms=1000)))
+
+    async def has_ended() -> bool:
+        found = await hub.store.read(rows.latest_commands)
+        return [(one.outcome, one.outcome_reason) for one in found] == [("unknown", "no_answer")]
+
+    await until_async(has_ended)

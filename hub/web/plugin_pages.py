@@ -52,6 +52,8 @@ class PluginPages:
             plugins=list(hub.host.plugins.values()),
             parts={part: problem for part, problem in hub.problems().items() if not part.startswith("plugin")},
             healths=healths,
+            waiting_events=_by_plugin(hub.events.parked),
+            given_up_events=_by_plugin(hub.events.given_up),
             held=held,
             touches={name: self._touches(plugin) for name, plugin in hub.host.plugins.items()},
             choices=hub.lives.choices,
@@ -145,3 +147,11 @@ def _model(plugin: Loaded) -> Any:
     if plugin.module is None:
         raise web.HTTPConflict(text=f"The plugin {plugin.name} is not loaded; switch it on to see its settings.")
     return plugin.module.Plugin.settings_model
+
+
+def _by_plugin(followers: dict[str, int]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name, count in followers.items():
+        plugin = name.partition(":")[0]
+        found[plugin] = found.get(plugin, 0) + count
+    return found

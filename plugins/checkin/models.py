@@ -33,6 +33,11 @@ class Visit:
     timing: Timing | None
 
     @property
+    def is_for_the_desk(self) -> bool:
+        """The host has not been told, and has not answered."""
+        return self.told is False and self.answer is None
+
+    @property
     def is_inside(self) -> bool:
         return self.left_at is None
 

@@ -175,6 +175,12 @@ class Visits:
     async def present(self) -> list[Present]:
         return await self.inside.people()
 
+    async def phones(self, visits: list[Visit]) -> dict[str, str]:
+        """The hosts' numbers, by the hosts' ids; of those who have one, as far as the directory answers."""
+        ids = {one.host for one in visits if one.host is not None}
+        hosts = await asyncio.gather(*(self._context.hooks.first(host_question, person_id=one) for one in ids))
+        return {host.id: host.phone for host in hosts if host is not None and host.phone}
+
     async def count_inside(self) -> int:
         return await self._context.store.read(rows.count_inside)
 

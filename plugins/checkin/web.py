@@ -31,6 +31,7 @@ class VisitPages:
             inside=[one for one in visits if one.is_inside],
             left=[one for one in visits if not one.is_inside],
             undo=request.query.get("undo"),
+            phones=await self._visits.phones([one for one in visits if one.is_inside and one.is_for_the_desk]),
         )
 
     async def check_out(self, request: web.Request) -> web.StreamResponse:

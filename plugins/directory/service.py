@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub import audit
 from hub.hookspecs import Health, Login, employees_changed, presence_changed
+from hub.mail_address import usable_address
 from hub.plugin import N_, Context
 from hub.store import now
 from plugins.directory.config import Settings
@@ -33,6 +34,8 @@ class Directory:
         self.problem: str | None = None
         """Why the last reading was not taken."""
         self.note: str | None = None
+        self.unusable_mails: list[Employee] = []
+        """Whom no mail can be sent to, as of the last reading."""
         """What was wrong with the last one that was."""
         self._context = context
         self._settings = settings
@@ -125,12 +128,16 @@ class Directory:
         figures: dict[str, str | int | float] = {N_("people"): len(self._people)}
         if self.read_at is not None:
             figures[N_("minutes since the directory was read")] = round((now() - self.read_at).total_seconds() / 60)
-        return Health(self.problem or self.note, figures)
+        count = len(self.unusable_mails)
+        unusable = f"{count} mail addresses cannot be used: see the page People" if count else None
+        return Health(self.problem or self.note or unusable, figures)
 
     def _read(self) -> list[Employee]:
         """In the reader's thread."""
         found = (employee_of(entry, self._settings) for entry in self._source.entries())
-        return list({employee.id: employee for employee in found if employee is not None}.values())
+        people = list({employee.id: employee for employee in found if employee is not None}.values())
+        self.unusable_mails = [one for one in people if one.mail is not None and not _is_usable(one.mail)]
+        return people
 
     def _failed(self, problem: str) -> None:
         self.problem = problem
@@ -141,6 +148,14 @@ class Directory:
 
 def _differ(before: list[Employee], after: list[Employee]) -> bool:
     return set(before) != set(after)
+
+
+def _is_usable(address: str) -> bool:
+    try:
+        usable_address(address)
+    except ValueError:
+        return False
+    return True
 
 
 def _kept(connection: Connection) -> tuple[dict[str, Employee], dict[str, bool], datetime | None]:

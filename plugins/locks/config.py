@@ -1,12 +1,13 @@
 """How long a door is opened, who may tell doors what, and who hears of alarms."""
 
 from datetime import time
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
 from devices.contract.door import MOST_PULSE_MS
 from hub.hookspecs import Role
+from hub.mail_address import MailAddress
 from hub.plugin import N_, PluginSettings
 
 Permitted = Literal["pulse", "hold_open", "lock", "lockdown"]
@@ -34,8 +35,6 @@ class QuietHours(PluginSettings):
         return local >= self.start or local < self.end
 
 
-Mail = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$", max_length=200)]
-
 EVERYTHING = Permission(role="caretaker", verbs=frozenset({"pulse", "hold_open", "lock", "lockdown"}))
 
 
@@ -55,7 +54,7 @@ class Settings(PluginSettings):
         min_length=2,
         description=N_("who searches passages by person has all of these roles"),
     )
-    alarms_to: tuple[Mail, ...] = Field(default=(), description=N_("mail addresses that alarms go to"))
+    alarms_to: tuple[MailAddress, ...] = Field(default=(), description=N_("mail addresses that alarms go to"))
     quiet_hours: QuietHours | None = Field(
         default_factory=QuietHours, description=N_("when warnings wait; none: they never do")
     )

@@ -67,8 +67,9 @@ def end(connection: Connection, command_id: str, result: Result, reason: str | N
     return done.rowcount == 1
 
 
-def open_commands(connection: Connection, before: datetime) -> list[str]:
-    is_open = command.c.outcome.is_(None) & (command.c.asked_at < before)
+def open_commands(connection: Connection, before: datetime, after: datetime) -> list[str]:
+    """Asked for before, or after what can be: the clock was set back since."""
+    is_open = command.c.outcome.is_(None) & ((command.c.asked_at < before) | (command.c.asked_at > after))
     return list(connection.execute(select(command.c.id).where(is_open)).scalars())
 
 

@@ -157,7 +157,8 @@ class Locks:
             await self._end_those_before(now() - timedelta(seconds=2 * OUTCOME_SECONDS), "no_answer")
 
     async def _end_those_before(self, at: datetime, why: str) -> None:
-        for command in await self._context.store.read(lambda connection: rows.open_commands(connection, at)):
+        after = now() + timedelta(seconds=OUTCOME_SECONDS)
+        for command in await self._context.store.read(lambda connection: rows.open_commands(connection, at, after)):
             if command not in self._outcomes:
                 await self._end(command, "unknown", why)
 

@@ -21,7 +21,7 @@ class Plugin:
         self.context = context
         tokens = Tokens(context.data / "keys" / "notify.key")
         self.sender = Sender(context, settings)
-        self.notices = Notices(context, settings, tokens, self.sender.wake)
+        self.notices = Notices(context, settings, tokens, self.sender.added)
         self.pages = AnswerPages(context, self.notices, tokens)
 
     async def start(self) -> None:

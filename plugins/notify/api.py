@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from pydantic import Field
+
 from hub.api.operations import Call, Document, Nothing, Page, PageQuery, page_of
 from hub.plugin import Context
 from plugins.notify.service import Notices
@@ -17,6 +19,7 @@ class OutboxDocument(Document):
     tries: int
     sent_at: datetime | None
     given_up_at: datetime | None
+    problem: str | None = Field(description="why it has not gone, without addresses")
 
 
 class OutboxPage(Page[OutboxDocument]):

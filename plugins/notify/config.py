@@ -5,6 +5,7 @@ from typing import Literal
 import apprise
 from pydantic import Field, field_validator
 
+from hub.mail_address import MailAddress
 from hub.plugin import N_, PluginSettings
 from hub.settings import ConfigPath, Port
 
@@ -17,7 +18,7 @@ class Mail(PluginSettings):
     security: Literal["starttls", "tls", "none"] = Field(
         default="starttls", description=N_("how the way there is protected")
     )
-    sender: str = Field(pattern=r"^[^@\s]+@[^@\s]+$", description=N_("the address that messages come from"))
+    sender: MailAddress = Field(description=N_("the address that messages come from"))
     user: str | None = Field(default=None, description=N_("the account there; none: it asks for none"))
     secret_file: ConfigPath | None = Field(default=None, description=N_("the file with the account's password"))
 
@@ -25,7 +26,7 @@ class Mail(PluginSettings):
 class OwnWebhook(PluginSettings):
     """A chat that nobody but one employee reads."""
 
-    mail: str = Field(max_length=320, description=N_("whose it is: their mail address in the directory"))
+    mail: MailAddress = Field(description=N_("whose it is: their mail address in the directory"))
     address: str = Field(max_length=1000, description=N_("the apprise address of a chat that only they read"))
 
     @field_validator("address")

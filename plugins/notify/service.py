@@ -1,13 +1,15 @@
 """Messages: taken into the outbox once, answered once."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from hub.hookspecs import Answer, HeldData, Message, Person, message_answered, message_delivered, message_state
+from hub.mail_address import usable_address
 from hub.plugin import N_, Context, Event, after_commit
 from hub.store import now
 from plugins.notify.config import Settings
@@ -18,6 +20,8 @@ from plugins.notify.tokens import Tokens
 
 SWEEP_SECONDS = 300
 MOST_SHOWN = 1000
+A_DAY = timedelta(days=1)
+"""A clock that jumps ahead takes nothing out of the outbox that the sender has not given up."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +48,21 @@ class OnItsWay:
     tries: int
     sent_at: datetime | None
     given_up_at: datetime | None
+    problem: str | None
 
 
 class Notices:
-    def __init__(self, context: Context, settings: Settings, tokens: Tokens, wake: Callable[[], None]) -> None:
-        """`wake` is called when there is something new in the outbox."""
+    def __init__(
+        self, context: Context, settings: Settings, tokens: Tokens, added: Callable[[Iterable[dict[str, Any]]], None]
+    ) -> None:
+        """`added` is called with new rows of the outbox when they are durable."""
         self._context = context
-        self._wake = wake
+        self._added = added
         self._settings = settings
         self._tokens = tokens
 
     def can_reach(self, person: Person) -> bool:
-        has_mail = self._settings.mail is not None and person.mail is not None
+        has_mail = self._address(person) is not None
         return has_mail or bool(self._settings.webhooks) or bool(self._own_webhooks(person))
 
     async def deliver(self, message: Message) -> bool:
@@ -72,8 +79,9 @@ class Notices:
         fresh = {message.id: message for message in messages if message.id not in known}
         if fresh:
             connection.execute(insert(message_table), [_row(message, at) for message in fresh.values()])
-            connection.execute(insert(outbox), [row for one in fresh.values() for row in self._outbox_rows(one, at)])
-            after_commit(connection, self._wake)
+            rows = [row for one in fresh.values() for row in self._outbox_rows(one, at)]
+            connection.execute(insert(outbox), rows)
+            after_commit(connection, lambda: self._added(rows))
         return [None] * len(messages)
 
     async def notice(self, message_id: str) -> Notice | None:
@@ -144,7 +152,7 @@ class Notices:
     def _keep_hours(self) -> float:
         return max(self._settings.answer_hours, self._settings.give_up_hours)
 
-    def _outbox_rows(self, message: Message, at: datetime) -> list[dict[str, object]]:
+    def _outbox_rows(self, message: Message, at: datetime) -> list[dict[str, Any]]:
         """Mail and a chat of the person's own have the whole text.
 
         A channel that others read has neither the visitor's name nor the link, by which they could read and answer.
@@ -153,17 +161,23 @@ class Notices:
         link = f"{self._context.web_address}/answer/{self._tokens.make(message.id)}"
         ask = f"\n\n{text(message.language, 'Answer here:')} {link}\n" if message.answers else "\n"
         rest = {"message": message.id, "made_at": at, "next_at": at, "tries": 0}
-        rows: list[dict[str, object]] = []
-        if self._settings.mail is not None and message.to.mail is not None:
-            rows += [
-                rest
-                | {"channel": MAIL, "address": message.to.mail, "title": message.subject, "text": message.body + ask}
-            ]
+        rows: list[dict[str, Any]] = []
+        if (address := self._address(message.to)) is not None:
+            rows += [rest | {"channel": MAIL, "address": address, "title": message.subject, "text": message.body + ask}]
         whole = {"address": None, "title": message.subject, "text": message.body + ask}
         rows += [rest | whole | {"channel": channel_of(OWN, one)} for one in self._own_webhooks(message.to)]
         short = {"address": None, "title": message.subject, "text": f"{message.to.name}: {message.subject}\n"}
         rows += [rest | short | {"channel": channel_of(SHARED, one)} for one in dict.fromkeys(self._settings.webhooks)]
         return rows
+
+    def _address(self, person: Person) -> str | None:
+        """Where their mail goes; None when none can be sent: the directory's page tells whose address is no good."""
+        if self._settings.mail is None or person.mail is None:
+            return None
+        try:
+            return usable_address(person.mail)
+        except ValueError:
+            return None
 
     def _own_webhooks(self, person: Person) -> list[str]:
         if person.mail is None:
@@ -187,12 +201,15 @@ def _row(message: Message, at: datetime) -> dict[str, object]:
 def _need_not_go(connection: Connection, message_id: str, at: datetime) -> None:
     """It has been answered: what still waits to go by another channel has no use any more."""
     waits = (outbox.c.message == message_id) & outbox.c.sent_at.is_(None) & outbox.c.given_up_at.is_(None)
-    connection.execute(update(outbox).where(waits).values(given_up_at=at, address=None, title=None, text=None))
+    connection.execute(
+        update(outbox).where(waits).values(given_up_at=at, problem=None, address=None, title=None, text=None)
+    )
 
 
 def _forget(connection: Connection, before: datetime) -> None:
     """Messages and outbox rows made before."""
-    connection.execute(delete(outbox).where(outbox.c.made_at < before))
+    is_done = outbox.c.sent_at.is_not(None) | outbox.c.given_up_at.is_not(None)
+    connection.execute(delete(outbox).where(outbox.c.made_at < before, is_done | (outbox.c.made_at < before - A_DAY)))
     connection.execute(delete(message_table).where(message_table.c.made_at < before))
 
 

@@ -33,5 +33,6 @@ outbox = Table(
     Column("tries", Integer, nullable=False),
     Column("sent_at", Utc),
     Column("given_up_at", Utc),
+    Column("problem", String(200)),
     Index("notify_outbox_next", "sent_at", "given_up_at", "next_at"),
 )
