@@ -22,6 +22,7 @@ from hub.hub import Hub
 from hub.store import now
 from plugins.locks import Plugin, rows
 from plugins.locks.heard import Heard
+from plugins.locks.inside import Inside
 from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError, Order, Where, Who
 from plugins.locks.signing import SigningError
 from plugins.locks.tables import command as command_table
@@ -223,13 +224,61 @@ async def test_lists_are_made_from_what_was_known_while_the_directory_is_away(hu
     assert len(newest.roll()) == 2
 
 
+async def goes_through(hub: Hub, door: DoorClient) -> None:
+    """The door says that it opened, and that it is shut again."""
+    for contact in ("open", "closed"):
+        door.contact = contact
+        door.state()
+        await until(lambda contact=contact: locks(hub).standing.of("door-1").contact == contact)  # type: ignore[misc]
+
+
+async def goes_in(hub: Hub, door: DoorClient) -> None:
+    assert (await door.show(CARD)).verb == "pulse"
+    await goes_through(hub, door)
+    assert (await door.show(CARD)).why == "passback"
+
+
+async def test_anti_passback_forgives(hub: Hub, door: DoorClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever may have left unseen, by a button with a reason, and each night; but not by a restart."""
+    await locks(hub).access.keep_settings("door-1", DoorSettings(passback="hard", leads_to="Arkiv"), "kari")
+    await goes_in(hub, door)
+    await door.receipt_of(door.event(1, "exit_button"))
+    await goes_in(hub, door)
+
+    async with program(hub) as api:
+        assert (await api.post("doors/door-1/forgive", json={})).status == 400
+        assert (await api.post("doors/door-1/forgive", json={"reason": "gjekk ut vindauget"})).status == 204
+        await goes_in(hub, door)
+        (ref,) = {one.ref for one in locks(hub).access.roll.values()}
+        assert (await api.post(f"credentials/{ref}/forgive", json={"reason": "det same"})).status == 204
+        assert (await api.post("credentials/nobody/forgive", json={"reason": "det same"})).status == 404
+    assert [action for _, action in await actions(hub)].count("passback.forgiven") == 2
+    await goes_in(hub, door)
+
+    inside = locks(hub).inside
+    again = Inside(locks(hub).context, locks(hub).settings, locks(hub).access)
+    await again.load()
+    assert again.zone_of(ref) == inside.zone_of(ref) == "Arkiv"
+    local = now().astimezone(hub.settings.site.zone)
+    monkeypatch.setattr(inside, "_forgive_at", (local + timedelta(seconds=2)).time())
+    assert (await door.show(CARD)).why == "passback"
+    monkeypatch.setattr("plugins.locks.inside.now", lambda: now() + timedelta(days=1))
+    assert (await door.show(CARD)).verb == "pulse"
+
+
 async def test_anti_passback_and_a_sluice(hub: Hub, door: DoorClient) -> None:
     access = locks(hub).access
     await access.keep_settings("door-1", DoorSettings(passback="hard", leads_to="Arkiv"), "kari")
     assert (await door.show(CARD)).verb == "pulse"
+    assert (await door.show(CARD)).verb == "pulse"  # nobody has gone through yet
+    await goes_through(hub, door)
     assert (await door.show(CARD)).why == "passback"
     assert (await door.show(CARD, side="out")).verb == "pulse"  # never in the direction of escape
+    assert (await door.show(CARD)).why == "passback"
+    assert (await door.show(CARD, side="out")).verb == "pulse"
+    await goes_through(hub, door)
     assert (await door.show(CARD)).verb == "pulse"
+    await goes_through(hub, door)
     await access.keep_settings("door-1", DoorSettings(passback="soft", leads_to="Arkiv"), "kari")
     assert (await door.show(CARD)).verb == "pulse"
     assert (await command_rows(hub))[-1].detail["passes_back"] is True

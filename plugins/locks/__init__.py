@@ -16,6 +16,7 @@ from plugins.locks.found import FoundLocks, needed
 from plugins.locks.heard import Heard
 from plugins.locks.hub_keys import HubKeys
 from plugins.locks.hub_keys_api import HubKeyApi
+from plugins.locks.inside import Inside
 from plugins.locks.keys import credential_key
 from plugins.locks.lists import Lists
 from plugins.locks.lockdowns import Lockdowns
@@ -66,16 +67,21 @@ class Plugin:
         self.lists = Lists(context, self.access, self.hub_keys, self.doors, self.standing)
         self.lockdowns = Lockdowns(context, self.access, self.locks)
         self.passes = Passes(context, self.access, self.hub_keys)
-        self.answers = Answers(context, self.access, self.hub_keys, self.doors, self.standing, self.alarms, self.passes)
+        self.inside = Inside(context, settings, self.access)
+        self.answers = Answers(
+            context, self.access, self.hub_keys, self.doors, self.standing, self.alarms, self.passes, self.inside
+        )
 
     async def start(self) -> None:
         await self.hub_keys.load()
+        await self.inside.load()
         await self._load_doors()
         self.context.run("signer", self.signer.run)
         self.context.run("hub keys", self.hub_keys.watch)
         self.context.run("end leftovers", self.locks.end_leftovers)
         self.context.run("forget", self.locks.forget_again_and_again)
         self.context.run("lists", self.lists.run)
+        self.context.run("forgive", self.inside.watch)
         self.found.watch()
         self.context.run("alarms", self.alarms.watch)
         self.doors.listen(Heard(self.standing, self.locks, self.reports, self.answers))
@@ -90,13 +96,13 @@ class Plugin:
             self.permissions,
         )
         RulePages(self.context, self.access)
-        KeyPages(self.context, self.settings, self.access, self.answers)
+        KeyPages(self.context, self.settings, self.access, self.answers, self.inside)
         PassagePages(self.context, self.settings, self.access, self.log, doors)
         HubKeyPages(self.context, self.hub_keys)
         PassPages(self.context, self.access, self.passes, self.permissions)
         PlanPages(self.context, self.plans, self.locks, doors)
-        DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors)
-        AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions)
+        DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors, self.inside)
+        AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions, self.inside)
         RuleApi(self.context, self.access)
         SettingsApi(self.context, self.access)
         PlanApi(self.context, self.plans)

@@ -16,6 +16,7 @@ from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
 from plugins.locks.access import Access
 from plugins.locks.api import RETRY_SECONDS, DoorPath, GivenReason, PulseResult, Reason, must_reach
+from plugins.locks.inside import Inside
 from plugins.locks.lockdowns import Lockdowns
 from plugins.locks.models import (
     Credential,
@@ -47,6 +48,12 @@ class LockdownRequest(Request):
     zone: Zone = Field(description="empty: the whole site")
     is_on: bool
     reason: GivenReason = Field(description="why; stands in the audit log")
+
+
+class Forgiving(Request):
+    """Why somebody who counts as inside may come in again."""
+
+    reason: GivenReason = Field(description="stands in the audit log")
 
 
 class Told(Document):
@@ -127,13 +134,20 @@ class InLockdown(Request):
 
 class AccessApi:
     def __init__(
-        self, context: Context, access: Access, locks: Locks, lockdowns: Lockdowns, permissions: Permissions
+        self,
+        context: Context,
+        access: Access,
+        locks: Locks,
+        lockdowns: Lockdowns,
+        permissions: Permissions,
+        inside: Inside,
     ) -> None:
         self._context = context
         self._permissions = permissions
         self._access = access
         self._locks = locks
         self._lockdowns = lockdowns
+        self._inside = inside
         api = context.api
         act: dict[str, Any] = {"scope": "doors:stand", "asks_again": True}
         keys: dict[str, Any] = {"roles": {"caretaker", "it"}}
@@ -147,6 +161,28 @@ class AccessApi:
             body=OrderRequest,
             roles=permissions.roles("resume"),
             **act,
+        )
+        api.offer(
+            "POST",
+            "/doors/{door}/forgive",
+            self.forgive_all_behind,
+            summary="Anti-passback: whoever counts as inside, behind this door, may come in again",
+            parameters=DoorPath,
+            body=Forgiving,
+            roles={"caretaker", "it"},
+            **act,
+        )
+        api.offer(
+            "POST",
+            "/credentials/{credential}/forgive",
+            self.forgive,
+            summary="Anti-passback: it may come in again, though it counts as inside",
+            parameters=CredentialPath,
+            body=Forgiving,
+            is_personal=True,
+            asks_again=True,
+            scope="credentials:write",
+            **keys,
         )
         api.offer(
             "POST",
@@ -300,6 +336,15 @@ class AccessApi:
         except KnownCredentialError:
             raise ProblemError("conflict", "Somebody else has this card now.") from None
         return CredentialDocument.model_validate(self._found(call.path.credential))
+
+    async def forgive(self, call: Call[CredentialPath, Nothing, Forgiving]) -> None:
+        await self._inside.forgive(self._found(call.path.credential).ref, call.caller.name, call.body.reason)
+
+    async def forgive_all_behind(self, call: Call[DoorPath, Nothing, Forgiving]) -> None:
+        try:
+            await self._inside.forgive_all_behind(call.path.door, call.caller.name, call.body.reason)
+        except UnknownDoorError:
+            raise ProblemError("not-found", "There is no such door.") from None
 
     async def name_for_lockdown(self, call: Call[CredentialPath, Nothing, InLockdown]) -> CredentialDocument:
         ref = self._found(call.path.credential).ref

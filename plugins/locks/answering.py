@@ -18,6 +18,7 @@ from plugins.locks import pass_rows, rows
 from plugins.locks.access import Access
 from plugins.locks.alarms import Alarms
 from plugins.locks.hub_keys import HubKeys
+from plugins.locks.inside import Inside
 from plugins.locks.models import Order
 from plugins.locks.mqtt import Doors, NoContactError
 from plugins.locks.passes import Passes
@@ -47,6 +48,7 @@ class Answers:
         standing: Standing,
         alarms: Alarms,
         passes: Passes,
+        inside: Inside,
     ) -> None:
         self._context = context
         self._access = access
@@ -55,8 +57,8 @@ class Answers:
         self._standing = standing
         self._alarms = alarms
         self._passes = passes
+        self.inside = inside
         self._seen: OrderedDict[str, None] = OrderedDict()
-        self._inside: dict[str, str] = {}
         self._learning: dict[str, _Learning] = {}
         self._limit = Limiter(SHOWN_PER_MINUTE, 60)
 
@@ -74,15 +76,13 @@ class Answers:
         given = self._passes.known(visit_pass) if visit_pass else None
         credential = self._access.roll.get(shown.card or shown.pin or "")
         known = Circumstances(
-            inside=self._is_inside(shown, credential.ref) if credential else None,
+            inside=self.inside.has(shown, credential.ref) if credential else None,
             interlocked=self._is_interlocked(shown.door),
         )
         decision = self._access.decide(
             shown.door, Shown(shown.card, shown.pin, visit_pass if given else None), now(), known
         )
         await self._answer(device, shown, decision, "", uses_up=visit_pass is not None and visit_pass.once)
-        if decision.is_granted and decision.credential is not None:
-            self._goes(shown, decision.credential.ref)
         return None
 
     async def learn(self, door_id: str, seconds: float) -> str:
@@ -95,10 +95,6 @@ class Answers:
         finally:
             if self._learning.get(door_id) is learning:
                 del self._learning[door_id]
-
-    def forget_who_is_where(self) -> None:
-        """Anti-passback begins anew: nobody is inside."""
-        self._inside.clear()
 
     # --
 
@@ -148,6 +144,8 @@ class Answers:
                 door.Command(door=shown.door, command=shown.id, nonce=shown.nonce, audit=audit, **vars(order))
             )
             self._doors.command(device, signed)
+            if order.verb == "pulse" and decision.credential is not None:
+                await self.inside.granted(shown, decision.credential.ref)
         except (SigningError, NoContactError) as error:
             log.error("not_answered", door=shown.door, problem=type(error).__name__)  # noqa: TRY400 (the word says all)
             if order.verb == "pulse":
@@ -169,23 +167,6 @@ class Answers:
             return False
         learning.card.set_result(shown.card)
         return True
-
-    # -- anti-passback and sluices: in memory, for the door's own sake, and never a list of who is here
-
-    def _is_inside(self, shown: door.Shown, ref: str) -> bool | None:
-        behind = self._access.settings_of(shown.door).leads_to
-        if not behind or shown.side == "out":
-            return None  # never in the direction of escape
-        return self._inside.get(ref) == behind
-
-    def _goes(self, shown: door.Shown, ref: str) -> None:
-        behind = self._access.settings_of(shown.door).leads_to
-        if not behind:
-            return
-        if shown.side == "in":
-            self._inside[ref] = behind
-        else:
-            self._inside.pop(ref, None)
 
     def _is_interlocked(self, door_id: str) -> bool:
         """Only what is known to stand open holds somebody back: a silent door must not lock the sluice."""

@@ -58,5 +58,8 @@ class Settings(PluginSettings):
     quiet_hours: QuietHours | None = Field(
         default_factory=QuietHours, description=N_("when warnings wait; none: they never do")
     )
+    forgive_at: time = Field(
+        default=time(4), description=N_("when anti-passback forgets who is inside, such as 04:00, each day")
+    )
     commands_per_minute: int = Field(default=20, ge=1, description=N_("for each door; a stolen session opens no more"))
     keep_days: float = Field(default=90, gt=0, le=90, description=N_("who opened what, and what doors reported"))

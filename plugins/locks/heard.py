@@ -28,12 +28,16 @@ class Heard:
         if finding is not None:
             await self._reports.keep(finding)  # at once: an event that follows writes later, and further on
         await self._standing.keep(state)
+        await self._answers.inside.state(state)
 
     async def outcome(self, outcome: door.Outcome) -> None:
         await self._locks.outcome(outcome)
 
     async def event(self, event: door.Event) -> bool:
-        return await self._reports.take(event)
+        is_taken = await self._reports.take(event)
+        if is_taken:
+            await self._answers.inside.event(event)
+        return is_taken
 
     async def shown(self, shown: door.Shown) -> None:
         await self._answers.take(shown)

@@ -159,6 +159,15 @@ hub_key = Table(
 )
 """The keys that doors obey; `verify_key` is "" while one is only intended. Private halves are the signer's files."""
 
+inside = Table(
+    "locks_inside",
+    metadata,
+    Column("credential", String(32), primary_key=True),
+    Column("zone", String(100), nullable=False),
+    Column("since", Utc, nullable=False),
+)
+"""Which credential is behind which door, for anti-passback; forgotten within a day."""
+
 plan = Table(
     "locks_plan",
     metadata,

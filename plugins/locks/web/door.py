@@ -16,6 +16,7 @@ from hub.web.security import session_of
 from plugins.locks.access import Access
 from plugins.locks.alarms import Alarms
 from plugins.locks.config import Settings
+from plugins.locks.inside import Inside
 from plugins.locks.log import Log
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import MOST_OFFLINE_HOURS, DoorSettings
@@ -51,7 +52,7 @@ SETTINGS = Form(
 class DoorPage:
     def __init__(
         self, context: Context, settings: Settings, access: Access, locks: Locks, alarms: Alarms, log: Log,
-        doors: DoorPages,
+        doors: DoorPages, inside: Inside,
     ) -> None:  # fmt: skip
         self._context = context
         self._settings = settings
@@ -60,11 +61,13 @@ class DoorPage:
         self._alarms = alarms
         self._log = log
         self._doors = doors
+        self._inside = inside
         pages = context.pages
         pages.page("/doors/{door}", LOOK, self.door)
         pages.action("/doors/{door}/order", doors.told, self.order, *ORDERS, asks_again=True)
         pages.page("/doors/{door}/settings", MAKE, self.settings)
         pages.action("/doors/{door}/settings", MAKE, self.keep_settings, SETTINGS, asks_again=True)
+        pages.action("/doors/{door}/forgive", MAKE, self.forgive, Form(must=("reason",)), asks_again=True)
         pages.action(
             "/doors/{door}/log.csv", settings.may_see_passages, self.export, Form(must=("first", "last", "reason"))
         )
@@ -104,6 +107,7 @@ class DoorPage:
             one=self._doors.seen(request, device, commands),
             alarms=[one for one in await self._alarms.standing() if one.door == device.id],
             may_acknowledge=bool(session_of(request).roles & {"caretaker", "front_line"}),
+            has_passback=self._access.settings_of(device.id).passback != "off",
             may_set=bool(session_of(request).roles & MAKE),
             entries=entries[:A_PAGE],
             older=entries[A_PAGE - 1].at.isoformat() if len(entries) > A_PAGE else None,
@@ -117,6 +121,15 @@ class DoorPage:
             today=today,
             **self._doors.words,
         )
+
+    async def forgive(self, request: web.Request) -> web.StreamResponse:
+        """Anti-passback: whoever counts as inside may come in again."""
+        device, sent = self._asked_for(request), await request.post()
+        try:
+            await self._inside.forgive_all_behind(device.id, session_of(request).account, reason_of(sent))
+        except MistakeError as mistake:
+            return await self._page(request, mistake=mistake, sent=sent, status=422)
+        return see(f"/doors/{device.id}")
 
     async def export(self, request: web.Request) -> web.StreamResponse:
         device, sent = self._asked_for(request), await request.post()

@@ -16,6 +16,7 @@ from hub.web.security import session_of
 from plugins.locks.access import Access
 from plugins.locks.answering import Answers
 from plugins.locks.config import Settings
+from plugins.locks.inside import Inside
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Credential, KnownCredentialError, UnknownCredentialError
 from plugins.locks.naming import name_of, person_in
@@ -32,11 +33,12 @@ NOT_SHOWN = N_("No new card was shown. Try again, and hold the card to the reade
 
 
 class KeyPages:
-    def __init__(self, context: Context, settings: Settings, access: Access, answers: Answers) -> None:
+    def __init__(self, context: Context, settings: Settings, access: Access, answers: Answers, inside: Inside) -> None:
         self._context = context
         self._settings = settings
         self._access = access
         self._answers = answers
+        self._inside = inside
         self._once = Once()
         pages = context.pages
         pages.page("/keys", MAKE, self.keys)
@@ -59,6 +61,7 @@ class KeyPages:
         pages.action(  # whoever takes something away is never held up
             "/keys/{ref}/end", MAKE, self.end, Form(must=("why",), choices={"why": ("lost", "returned")})
         )
+        pages.action("/keys/{ref}/forgive", MAKE, self.forgive, asks_again=True)
         pages.action("/keys/{ref}/again", MAKE, self.again, asks_again=True)
         pages.action(
             "/keys/{ref}/lockdown",
@@ -118,6 +121,14 @@ class KeyPages:
         return await self._changed(
             request, self._access.restore_credential(request.match_info["ref"], session_of(request).account)
         )
+
+    async def forgive(self, request: web.Request) -> web.StreamResponse:
+        """Anti-passback: it may come in again."""
+        ref = request.match_info["ref"]
+        if not any(one.ref == ref for one in self._access.kept.credentials):
+            raise web.HTTPNotFound(text="There is no such card or PIN, or it has ended.")
+        await self._inside.forgive(ref, session_of(request).account, "")
+        return see(f"/keys?done={ref}#notice")
 
     async def in_lockdown(self, request: web.Request) -> web.StreamResponse:
         opens = (await request.post()).get("opens") == "yes"
@@ -200,6 +211,7 @@ class KeyPages:
             ended=[(name_of(one, people), one) for one in ended],
             doors=sorted(self._context.devices.of_kind(door.KIND), key=lambda one: one.name),
             seconds=round(LEARN_SECONDS),
+            has_passback=any(one.passback != "off" for one in self._access.kept.settings.values()),
             may_search=session_of(request).roles >= self._settings.may_search_people,
             **(shown | values),
         )
