@@ -7,16 +7,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar, TypeVarTuple, Unpack, cast, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from hub import audit
 from hub.hooks import Hooks
-from hub.hookspecs import Login, Role, authenticate
+from hub.hookspecs import Login, Role, authenticate, login_now
 from hub.store import Store, now
 from hub.tables import account as account_table
 from hub.tables import session as session_table
@@ -69,6 +69,24 @@ class WeakPasswordError(ValueError):
     """Too short to be a password."""
 
 
+class UnknownAccountError(LookupError):
+    """There is no such account."""
+
+
+class LastAccountError(ValueError):
+    """Without it nobody of IT could log in with an account of the hub's own."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account of the hub's own."""
+
+    name: str
+    roles: tuple[str, ...]
+    made_at: datetime
+    is_shut: bool
+
+
 class Accounts:
     def __init__(self, store: Store, hooks: Hooks) -> None:
         self._store = store
@@ -87,9 +105,48 @@ class Accounts:
         def write(connection: Connection) -> None:
             connection.execute(delete(account_table).where(account_table.c.name == name))
             connection.execute(insert(account_table), row)
+            connection.execute(delete(session_table).where(session_table.c.account == name))
             audit.record(connection, actor, "account.put", name, {"roles": sorted(roles)})
 
         await self._store.write(write)
+
+    async def remove(self, name: str, actor: str) -> None:
+        """The account and its sessions are no more. Raises UnknownAccountError or LastAccountError."""
+
+        def write(connection: Connection) -> None:
+            _must_be_another(connection, name)
+            connection.execute(delete(account_table).where(account_table.c.name == name))
+            connection.execute(delete(session_table).where(session_table.c.account == name))
+            audit.record(connection, actor, "account.removed", name)
+
+        await self._store.write(write)
+
+    async def shut(self, name: str, actor: str, *, is_shut: bool) -> None:
+        """Nobody can log in with it, and who has is logged out; or they can again.
+
+        Raises UnknownAccountError or LastAccountError.
+        """
+
+        def write(connection: Connection) -> None:
+            if is_shut:
+                _must_be_another(connection, name)
+                connection.execute(delete(session_table).where(session_table.c.account == name))
+            changed = update(account_table).where(account_table.c.name == name).values(is_shut=is_shut)
+            if not connection.execute(changed).rowcount:
+                raise UnknownAccountError(name)
+            audit.record(connection, actor, "account.shut" if is_shut else "account.opened", name)
+
+        await self._store.write(write)
+
+    async def all(self) -> list[Account]:
+        """By name."""
+        query = select(account_table).order_by(account_table.c.name)
+        return await self._store.read(
+            lambda connection: [
+                Account(row.name, tuple(row.roles), row.made_at, is_shut=row.is_shut)
+                for row in connection.execute(query)
+            ]
+        )
 
     async def exist(self) -> bool:
         return await self._store.read(
@@ -105,7 +162,7 @@ class Accounts:
         )
         matches = await self._in_turn(self._verify, row.password_hash if row else self._nobody, password)
         if row is not None:
-            return Login(name, frozenset(row.roles), "local") if matches else None
+            return Login(name, frozenset(row.roles), "local") if matches and not row.is_shut else None
         return await self._hooks.first(authenticate, name=name, password=password)
 
     # -- sessions
@@ -175,6 +232,39 @@ class Accounts:
         )
         return True
 
+    async def stands(self, session: Session) -> bool:
+        """Whether it has not been ended since. It is no use of it."""
+        query = select(session_table.c.began_at).where(session_table.c.id == session.id)
+        began_at = await self._store.read(lambda connection: connection.execute(query).scalar())
+        return began_at is not None and now() - began_at <= LONGEST
+
+    async def logged_in(self) -> list[Row[Any]]:
+        """The living sessions (account, roles, source, began_at, seen_at), the newest first."""
+        at = now()
+        living = (session_table.c.seen_at > at - IDLE) & (session_table.c.began_at > at - LONGEST)
+        query = select(session_table).where(living).order_by(session_table.c.began_at.desc())
+        return await self._store.read(lambda connection: list(connection.execute(query)))
+
+    async def end_all(self, name: str, actor: str) -> None:
+        """Whoever is logged in as `name` is so no more."""
+
+        def write(connection: Connection) -> None:
+            connection.execute(delete(session_table).where(session_table.c.account == name))
+            audit.record(connection, actor, "session.ended", name)
+
+        await self._store.write(write)
+
+    async def follow(self) -> None:
+        """Give the sessions of those who came by a plugin the roles that they have there now; none ends them.
+
+        What the plugin cannot tell at present stays as it is.
+        """
+        for name, roles in {(row.account, tuple(row.roles)) for row in await self.logged_in() if row.source != "local"}:
+            found = await self._hooks.first(login_now, name=name)
+            if found is None or found.roles == frozenset(roles):
+                continue
+            await self._store.write(partial(_follow, name=name, roles=sorted(found.roles)))
+
     async def end(self, token: str) -> None:
         self._last_seen.pop(_digest(token), None)
         await self._store.write(
@@ -190,6 +280,25 @@ class Accounts:
             return HASHER.verify(digest, password)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _must_be_another(connection: Connection, name: str) -> None:
+    """Raises UnknownAccountError, or LastAccountError where no other account of IT is left."""
+    rows = {row.name: row for row in connection.execute(select(account_table))}
+    if name not in rows:
+        raise UnknownAccountError(name)
+    left = [row for row in rows.values() if row.name != name and "it" in row.roles and not row.is_shut]
+    if "it" in rows[name].roles and not left:
+        raise LastAccountError("this is the last account with the role it; make another one first")
+
+
+def _follow(connection: Connection, name: str, roles: list[str]) -> None:
+    mine = (session_table.c.account == name) & (session_table.c.source != "local")
+    if roles:
+        connection.execute(update(session_table).where(mine).values(roles=roles))
+    else:
+        connection.execute(delete(session_table).where(mine))
+    audit.record(connection, "hub", "session.roles" if roles else "session.ended", name, {"roles": roles})
 
 
 def _digest(token: str) -> bytes:

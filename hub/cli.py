@@ -2,14 +2,14 @@
 
 import getpass
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hub import logs, memory, published
-from hub.accounts import ROLES
+from hub.accounts import ROLES, LastAccountError, UnknownAccountError
 from hub.command import CONFIG, hub_of, run_to_end, stop_asked
 from hub.demo_cli import demo
 from hub.device_cli import account, broker, device, simulate
@@ -108,6 +108,54 @@ def user_add(name: str, roles: tuple[Any, ...], config: Path) -> None:
 
     run_to_end(put)
     click.echo(f"{name} can log in.")
+
+
+@user.command("list")
+@CONFIG
+def user_list(config: Path) -> None:
+    """Show the local accounts and their roles."""
+    hub = hub_of(Configuration.read, config)
+
+    async def show() -> None:
+        async with hub.store_only():
+            for one in await hub.accounts.all():
+                click.echo(f"{one.name}  {' '.join(one.roles)}{'  disabled' if one.is_shut else ''}")
+
+    run_to_end(show)
+
+
+@user.command("remove")
+@click.argument("name")
+@CONFIG
+def user_remove(name: str, config: Path) -> None:
+    """Remove a local account. Who is logged in with it is logged out at once. Also beside a hub that runs."""
+    _change_account(config, lambda hub: hub.accounts.remove(name, "command line"))
+    click.echo(f"Removed: {name}")
+
+
+@user.command("disable")
+@click.argument("name")
+@click.option("--undo", is_flag=True, help="Let them log in again.")
+@CONFIG
+def user_disable(name: str, undo: bool, config: Path) -> None:
+    """Let nobody log in with a local account, and log out who has. Also beside a hub that runs."""
+    _change_account(config, lambda hub: hub.accounts.shut(name, "command line", is_shut=not undo))
+    click.echo(f"{name} can log in again." if undo else f"Disabled: {name}")
+
+
+def _change_account(config: Path, change: Callable[[Hub], Awaitable[None]]) -> None:
+    hub = hub_of(Configuration.read, config)
+
+    async def work() -> None:
+        async with hub.store_only():
+            try:
+                await change(hub)
+            except UnknownAccountError as error:
+                raise click.ClickException(f"there is no account {error}") from None
+            except LastAccountError as error:
+                raise click.ClickException(str(error)) from None
+
+    run_to_end(work)
 
 
 @main.group()

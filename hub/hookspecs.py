@@ -289,6 +289,12 @@ async def authenticate(name: str, password: str) -> Login | None:
     raise NotImplementedError
 
 
+@question(within_seconds=10)
+async def login_now(name: str) -> Login | None:
+    """What somebody who logged in by `authenticate` may now: no roles when nothing; None: not yours, or not known."""
+    raise NotImplementedError
+
+
 @question(within_seconds=5)
 async def enrolled(enrolment: Enrolment) -> Enrolment | None:
     """A device has got its account: add what your kind of device needs besides (a door: keys); None otherwise."""

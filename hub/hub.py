@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -48,6 +49,7 @@ from hub.store import Store, now
 from hub.strays import strays_told
 from hub.trouble import in_store, look_through
 from hub.watchdog import Watchdog
+from hub.web.account_pages import AccountPages
 from hub.web.api_pages import ApiPages
 from hub.web.asking_again import asking_again
 from hub.web.assets import Assets
@@ -65,6 +67,7 @@ from hub.web.pairing_pages import PairingPages
 from hub.web.plugin_pages import PluginPages
 from hub.web.search_page import SearchPage
 from hub.web.security import middlewares
+from hub.web.standing import Standing
 from hub.web.system_pages import SystemPages
 from hub.wire import Address, Received, Will, Wire
 
@@ -82,6 +85,7 @@ KEEPALIVE_SECONDS = 150.0
 """Longer than reverse proxies keep theirs, which would else use one that we are about to close."""
 EVENTS_KEPT = timedelta(days=7)
 FORGET_SECONDS = 3600
+ROLES_SECONDS = 60
 ENROLLED_TOGETHER = 50
 """Devices whose plugins complete them side by side, so that they share commits."""
 
@@ -127,7 +131,8 @@ class Hub:
         self.devices.on_arrival = self.pairing.arrived
         self.tablet_kinds: dict[str, str] = {}
         self.plugins_started = False
-        self.event_stream = EventStream(self.events)
+        self.standing = Standing(self.accounts, self.tokens)
+        self.event_stream = EventStream(self.events, self.standing)
         self._kernel_operations = kernel_operations(self).operations
         per_minute = self.settings.web.api_requests_per_minute
         self.api_server = ApiServer(self.tokens, self.store, self.host, requests_per_minute=per_minute)
@@ -191,6 +196,7 @@ class Hub:
             stack.push_async_callback(self.devices.absences.write, is_last=True)
             await self._beside(stack, "absences", self._notice_absences)
             await self._beside(stack, "old events", self._forget_events)
+            await self._beside(stack, "roles", self._follow_roles)
             await self._beside(stack, "room", self._keep_room)
 
             await self._serve(stack, shell, address)
@@ -348,6 +354,7 @@ class Hub:
         login_pages(kernel, self.accounts, is_secure=secure)
         system = SystemPages(kernel, self)
         DevicePages(kernel, self)
+        AccountPages(kernel, self)
         ApiPages(kernel, self)
         FoundPages(kernel, self)
         PluginPages(kernel, self)
@@ -358,7 +365,8 @@ class Hub:
         app = web.Application(middlewares=guards, client_max_size=1_048_576)
         app.add_routes(self.api_server.offer(self._kernel_operations))
         app.add_routes([*kernel.routes, *health_routes(self.problems)])
-        app.add_routes([live_stream(self.live), entity_stream(self.entities), proxy(broker)])
+        app.add_routes([live_stream(self.live, self.standing), entity_stream(self.entities, self.standing)])
+        app.add_routes([proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])
         app.router.register_resource(self.lives.routes)
         runner = web.AppRunner(
@@ -421,6 +429,14 @@ class Hub:
             for gone in await self.devices.shut_out():
                 self.mqtt.clear(gone)  # the broker was away when it was shut out, or its last will came afterwards
             await self.hooks.every(project)
+
+    async def _follow_roles(self) -> None:
+        """Once a minute, and after each reading of the directory, of which it tells as it tells pages."""
+        followed_at = time.monotonic()
+        async for changed in self.live.changes(ROLES_SECONDS):
+            if "people" in changed or time.monotonic() - followed_at >= ROLES_SECONDS:
+                await self.accounts.follow()
+                followed_at = time.monotonic()
 
     async def _forget_events(self) -> None:
         while True:

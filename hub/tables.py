@@ -1,6 +1,6 @@
 """The kernel's own tables."""
 
-from sqlalchemy import JSON, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, false
 
 from hub.store import Utc
 
@@ -119,6 +119,7 @@ account = Table(
     Column("password_hash", String(200), nullable=False),
     Column("roles", JSON, nullable=False),
     Column("made_at", Utc, nullable=False),
+    Column("is_shut", Boolean, nullable=False, server_default=false()),
 )
 
 session = Table(
@@ -155,6 +156,7 @@ api_token = Table(
     Column("expires_at", Utc),
     Column("last_used_at", Utc),
     Column("revoked_at", Utc),
+    Column("parent", String(32)),
 )
 
 api_answer = Table(

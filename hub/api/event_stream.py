@@ -14,6 +14,7 @@ from pydantic import Field
 from hub.api.operations import Api, Call, Query
 from hub.api.problems import ProblemError
 from hub.events import Event, Events
+from hub.web.standing import Standing
 
 QUIET_SECONDS = 15
 MOST_STREAMS = 100
@@ -31,8 +32,9 @@ class EventQuery(Query):
 
 
 class EventStream:
-    def __init__(self, events: Events) -> None:
+    def __init__(self, events: Events, standing: Standing) -> None:
         self._events = events
+        self._standing = standing
         self._open: set[asyncio.Task[Any]] = set()
 
     def offer(self, api: Api) -> None:
@@ -76,13 +78,15 @@ class EventStream:
                 await answer.write(_gap(place))
             await answer.write(f"retry: 1000\nid: {place}\nevent: hello\ndata: {{}}\n\n".encode())
             try:
-                while True:
+                stands = self._standing.of(request)
+                while await stands():
                     ring.clear()
                     if found := await self._events.after(place):
                         place = found[-1].id
                         await answer.write(b"".join(_written(one) for one in found if one.kind.startswith(kind)))
                     else:
                         await self._wait(request, ring, answer)
+                return answer
             except ConnectionResetError:
                 return answer
 

@@ -140,6 +140,8 @@ class Caller:
     """None: a session, which has all that its roles have."""
     is_confirmed: bool = True
     """A token, or a session whose password was given lately."""
+    token: str | None = None
+    """The token's id; None for a session."""
 
     def may(self, operation: "Operation") -> bool:
         if self.scopes is not None:

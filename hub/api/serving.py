@@ -146,7 +146,7 @@ class ApiServer:
                 "unauthenticated", detail, headers={hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_token"'}
             )
         prove(request)
-        return Caller(f"token {token.id}", token.actor, scopes=frozenset(token.scopes))
+        return Caller(f"token {token.id}", token.actor, scopes=frozenset(token.scopes), token=token.id)
 
     def _slow_down(self, limit: Limiter, key: str) -> None:
         if wait := limit.wait_seconds(key):

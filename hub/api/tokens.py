@@ -42,9 +42,23 @@ class Tokens:
         self._familiar: dict[bytes, None] = {}
 
     async def make(
-        self, name: str, scopes: frozenset[str], actor: str, expires_at: datetime | None = None
+        self,
+        name: str,
+        scopes: frozenset[str],
+        actor: str,
+        expires_at: datetime | None = None,
+        parent: str | None = None,
     ) -> tuple[Token, str]:
-        """The token and its secret, which is known only now: the store keeps its hash."""
+        """The token and its secret, which is known only now: the store keeps its hash.
+
+        `parent` is the id of the token that makes it: it lives no longer than that one, and ends with it.
+        Raises LookupError when that one has ended.
+        """
+        if parent is not None:
+            maker = await self.get(parent)
+            if maker is None:
+                raise LookupError(parent)
+            expires_at = min((at for at in (expires_at, maker.expires_at) if at is not None), default=None)
         secret = BEGINS + secrets.token_urlsafe(32)
         token = Token(new_id(), name, tuple(sorted(scopes)), actor, now(), expires_at, None)
         row = {
@@ -55,6 +69,7 @@ class Tokens:
             "made_by": actor,
             "made_at": token.made_at,
             "expires_at": expires_at,
+            "parent": parent,
         }
 
         def write(connection: Connection) -> None:
@@ -97,13 +112,21 @@ class Tokens:
         return next((token for token in await self.all() if token.id == token_id), None)
 
     async def revoke(self, token_id: str, actor: str) -> bool:
-        """False when there is no such token. From now on it opens nothing."""
+        """False when there is no such token. From now on it opens nothing, nor does what was made with it."""
 
         def write(connection: Connection) -> bool:
             living = (api_token.c.id == token_id) & api_token.c.revoked_at.is_(None)
-            if not connection.execute(update(api_token).where(living).values(revoked_at=now())).rowcount:
+            at = now()
+            if not connection.execute(update(api_token).where(living).values(revoked_at=at)).rowcount:
                 return False
             audit.record(connection, actor, "token.revoked", token_id)
+            ended = [token_id]
+            while ended:
+                below = api_token.c.parent.in_(ended) & api_token.c.revoked_at.is_(None)
+                ended = list(connection.execute(select(api_token.c.id).where(below)).scalars())
+                connection.execute(update(api_token).where(api_token.c.id.in_(ended)).values(revoked_at=at))
+                for child in ended:
+                    audit.record(connection, actor, "token.revoked", child, {"with": token_id})
             return True
 
         return await self._store.write(write)

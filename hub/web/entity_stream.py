@@ -9,6 +9,7 @@ from aiohttp import web
 from hub.entities.registry import Entities
 from hub.hookspecs import Role
 from hub.web.security import SESSION
+from hub.web.standing import Standing
 
 GATHER_SECONDS = 0.05
 """A listener needs what an entity is, not each value on the way: within this time the last one counts."""
@@ -16,7 +17,7 @@ HEARTBEAT_SECONDS = 15
 ROLES: frozenset[Role] = frozenset({"it", "caretaker"})
 
 
-def entity_stream(entities: Entities) -> web.RouteDef:
+def entity_stream(entities: Entities, standing: Standing) -> web.RouteDef:
     """`?id=…` (again and again) for some entities; without it all. First what they are, then what they become."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
@@ -32,7 +33,8 @@ def entity_stream(entities: Entities) -> web.RouteDef:
             await answer.prepare(request)
             now = {one.id: (one.state, one.changed_at) for one in entities if not ids or one.id in ids}
             await answer.write(_told(now))
-            while True:
+            stands = standing.of(request)
+            while await stands():
                 try:
                     async with asyncio.timeout(HEARTBEAT_SECONDS):
                         changes = await watcher.changes()
@@ -42,6 +44,7 @@ def entity_stream(entities: Entities) -> web.RouteDef:
                 latest = {change.entity.id: (change.value, change.at) for change in changes}
                 await answer.write(_told(latest))
                 await asyncio.sleep(GATHER_SECONDS)
+            return answer
         except ConnectionResetError:
             return answer
         finally:

@@ -70,6 +70,10 @@ class Plugin:
         return await self.directory.authenticate(name, password)
 
     @hookimpl
+    async def login_now(self, name: str) -> Login | None:
+        return await self.directory.login_now(name)
+
+    @hookimpl
     async def project(self) -> None:
         await self.context.hooks.every(presence_changed)
 

@@ -25,7 +25,9 @@ from plugins.directory.config import Attributes, DisabledWhen, Ldap, Ldif, Setti
 from plugins.directory.models import Employee, folded, public_id
 
 PAGED_RESULTS = "1.2.840.113556.1.4.319"
+SIZE_LIMIT_EXCEEDED = 4
 REFERRAL = 10
+NO_SUCH_OBJECT = 32
 INVALID_CREDENTIALS = 49
 MOST_NAMED = 3
 MOST_ADDRESS = 200
@@ -51,6 +53,9 @@ class Source(Protocol):
 
     def roles(self, name: str, password: str) -> frozenset[Role] | None:
         """The roles of somebody whose password is right; None when it is not, or there is nobody of that name."""
+
+    def roles_now(self, name: str) -> frozenset[Role] | None:
+        """The roles of somebody who has logged in before: none when they are disabled or gone; None: nobody logs in."""
 
 
 def source_for(settings: Settings) -> Source:
@@ -117,6 +122,10 @@ class LdifSource:
         del name, password
         return None
 
+    def roles_now(self, name: str) -> frozenset[Role] | None:
+        del name
+        return None
+
 
 class LdapSource:
     def __init__(self, settings: Ldap, attributes: Attributes, disabled: DisabledWhen) -> None:
@@ -157,13 +166,20 @@ class LdapSource:
             dn = self._dn(connection, name)
             if dn is None:
                 return None
-            roles = frozenset(
-                role for role, group in self._settings.login.groups.items() if self._is_member(connection, group, dn)
-            )
+            roles = self._roles_of(connection, dn)
         return roles if self._password_is_right(dn, password) else None
 
+    def roles_now(self, name: str) -> frozenset[Role] | None:
+        with self._bound() as connection:
+            dn = self._dn(connection, name)
+            return frozenset() if dn is None else self._roles_of(connection, dn)
+
+    def _roles_of(self, connection: Connection, dn: str) -> frozenset[Role]:
+        groups = self._settings.login.groups.items()
+        return frozenset(role for role, group in groups if self._is_member(connection, group, dn))
+
     def _dn(self, connection: Connection, name: str) -> str | None:
-        _, found = _searched(
+        result, found = _searched(
             connection,
             self._settings.base,
             f"(&(objectClass={escape_filter_chars(self._settings.object_class)})"
@@ -172,13 +188,17 @@ class LdapSource:
             attributes=[self._disabled.attribute],
             size_limit=2,
         )
+        if result["result"] not in (0, SIZE_LIMIT_EXCEEDED):
+            raise DirectoryError(f"the search for a login was refused: {result['description']}")
         entries = [one for one in found if one["type"] == "searchResEntry"]
         if len(entries) != 1 or is_disabled(_entry(entries[0]), self._disabled):
             return None
         return str(entries[0]["dn"])
 
     def _is_member(self, connection: Connection, group: str, dn: str) -> bool:
-        _, found = _searched(connection, group, f"(member={escape_filter_chars(dn)})", BASE, attributes=["1.1"])
+        result, found = _searched(connection, group, f"(member={escape_filter_chars(dn)})", BASE, attributes=["1.1"])
+        if result["result"] not in (0, NO_SUCH_OBJECT):
+            raise DirectoryError(f"the search in {group} was refused: {result['description']}")
         return any(one["type"] == "searchResEntry" for one in found)
 
     def _password_is_right(self, dn: str, password: str) -> bool:

@@ -129,9 +129,12 @@ class TokenApi:
         if wanted.expires_at is not None and wanted.expires_at <= now():
             errors = [FieldError(at="body/expires_at", detail="is past")]
             raise ProblemError("invalid", "Look at `errors`.", errors=errors)
-        token, secret = await self._hub.tokens.make(
-            wanted.name, frozenset(wanted.scopes), call.caller.name, wanted.expires_at
-        )
+        try:
+            token, secret = await self._hub.tokens.make(
+                wanted.name, frozenset(wanted.scopes), call.caller.name, wanted.expires_at, call.caller.token
+            )
+        except LookupError:
+            raise ProblemError("forbidden", "The token that makes it has ended.") from None
         return MadeToken(**TokenDocument.model_validate(token).model_dump(), secret=secret)
 
     async def revoke(self, call: Call[TokenPath, Nothing, Nothing]) -> None:

@@ -1,0 +1,64 @@
+"""The page Accounts: who can log in with an account of the hub's own, and who is logged in."""
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from hub.accounts import LastAccountError, UnknownAccountError
+from hub.web.pages import Pages, see
+from hub.web.security import session_of
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+
+class AccountPages:
+    def __init__(self, pages: Pages, hub: "Hub") -> None:
+        self._pages = pages
+        self._accounts = hub.accounts
+        pages.page("/accounts", {"it"}, self.show)
+        pages.action("/accounts/{account}/shut", {"it"}, self.shut, asks_again=True)
+        pages.action("/accounts/{account}/remove", {"it"}, self.remove, asks_again=True)
+        pages.action("/accounts/{account}/end", {"it"}, self.end)
+
+    async def show(self, request: web.Request) -> web.StreamResponse:
+        return await self._shown(request)
+
+    async def shut(self, request: web.Request) -> web.StreamResponse:
+        """Shut it, or open it again."""
+        is_shut = (await request.post()).get("shut") == "yes"
+        try:
+            await self._accounts.shut(_name(request), session_of(request).account, is_shut=is_shut)
+        except UnknownAccountError:
+            raise web.HTTPNotFound(text="There is no such account.") from None
+        except LastAccountError:
+            return await self._shown(request, status=409, is_last=True)
+        return see("/accounts")
+
+    async def remove(self, request: web.Request) -> web.StreamResponse:
+        try:
+            await self._accounts.remove(_name(request), session_of(request).account)
+        except UnknownAccountError:
+            raise web.HTTPNotFound(text="There is no such account.") from None
+        except LastAccountError:
+            return await self._shown(request, status=409, is_last=True)
+        return see("/accounts")
+
+    async def end(self, request: web.Request) -> web.StreamResponse:
+        """All sessions of one person, also of the directory's."""
+        await self._accounts.end_all(_name(request), session_of(request).account)
+        return see("/accounts")
+
+    async def _shown(self, request: web.Request, *, status: int = 200, is_last: bool = False) -> web.Response:
+        return await self._pages.render(
+            request,
+            "accounts.html",
+            status=status,
+            accounts=await self._accounts.all(),
+            logins=await self._accounts.logged_in(),
+            is_last=is_last,
+        )
+
+
+def _name(request: web.Request) -> str:
+    return request.match_info["account"]
