@@ -84,7 +84,8 @@ async def test_accounts_on_the_console(hub: Hub) -> None:
     async with browser(hub, "it") as it:
         page = await (await it.get(f"{address}/accounts")).text()
         assert "gamal" in page
-        await it.post(f"{address}/accounts/gamal/shut", data={"shut": "yes"})
+        answer = await it.post(f"{address}/accounts/gamal/shut", data={"shut": "yes"})
+        assert answer.status == 200, await answer.text()
         assert [one.is_shut for one in await hub.accounts.all() if one.name == "gamal"] == [True]
         await it.post(f"{address}/accounts/gamal/shut", data={"shut": "no"})
         assert await hub.accounts.check("gamal", PASSWORD)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from hub.accounts import LastAccountError, UnknownAccountError
+from hub.web.forms import Form
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
 
@@ -12,12 +13,15 @@ if TYPE_CHECKING:
     from hub.hub import Hub
 
 
+SHUT = Form(must=("shut",), choices={"shut": ("yes", "no")})
+
+
 class AccountPages:
     def __init__(self, pages: Pages, hub: "Hub") -> None:
         self._pages = pages
         self._accounts = hub.accounts
         pages.page("/accounts", {"it"}, self.show)
-        pages.action("/accounts/{account}/shut", {"it"}, self.shut, asks_again=True)
+        pages.action("/accounts/{account}/shut", {"it"}, self.shut, form=SHUT, asks_again=True)
         pages.action("/accounts/{account}/remove", {"it"}, self.remove, asks_again=True)
         pages.action("/accounts/{account}/end", {"it"}, self.end)
 
