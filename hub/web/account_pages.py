@@ -21,7 +21,7 @@ class AccountPages:
         self._pages = pages
         self._accounts = hub.accounts
         pages.page("/accounts", {"it"}, self.show)
-        pages.action("/accounts/{account}/shut", {"it"}, self.shut, form=SHUT, asks_again=True)
+        pages.action("/accounts/{account}/shut", {"it"}, self.shut, SHUT, asks_again=True)
         pages.action("/accounts/{account}/remove", {"it"}, self.remove, asks_again=True)
         pages.action("/accounts/{account}/end", {"it"}, self.end)
 
