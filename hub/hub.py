@@ -61,6 +61,7 @@ from hub.web.gateway_pages import GatewayPages
 from hub.web.health import health_routes
 from hub.web.live_stream import live_stream
 from hub.web.login import login_pages
+from hub.web.login_limits import LoginLimits
 from hub.web.mqtt_proxy import proxy
 from hub.web.pages import Pages, Shell
 from hub.web.pairing_pages import PairingPages
@@ -351,7 +352,9 @@ class Hub:
         secure = self.settings.web.address.startswith("https:")
         kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
         shell.ask_again = asking_again(kernel, self.accounts)
-        login_pages(kernel, self.accounts, is_secure=secure)
+        limits = LoginLimits(self.settings.data / "keys" / "browser.key", is_secure=secure)
+        shell.wrong_tries = limits.to_tell
+        login_pages(kernel, self.accounts, limits, is_secure=secure)
         system = SystemPages(kernel, self)
         DevicePages(kernel, self)
         AccountPages(kernel, self)

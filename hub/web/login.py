@@ -5,13 +5,11 @@ import re
 from aiohttp import web
 
 from hub.accounts import Accounts
-from hub.limits import Limiter
 from hub.web.forms import Form
+from hub.web.login_limits import LoginLimits
 from hub.web.pages import LANGUAGE_COOKIE, Pages, see
-from hub.web.security import SESSION, cookie_name
+from hub.web.security import SESSION, cookie_name, session_of
 
-TRIES = 10
-TRIES_SECONDS = 60.0
 OURS = re.compile(r"/(?!/)[^\x00-\x20\\]*")
 
 LOGIN = Form(must=("name", "password"), may=("to", "language"))
@@ -19,10 +17,9 @@ LANGUAGE = Form(must=("language",), may=("to", "name", "password"))
 """Both stand on the same page, and neither changes anything but what the browser itself keeps."""
 
 
-def login_pages(pages: Pages, accounts: Accounts, *, is_secure: bool) -> None:
-    by_name = Limiter(TRIES, TRIES_SECONDS)
-    by_address = Limiter(TRIES * 3, TRIES_SECONDS)
+def login_pages(pages: Pages, accounts: Accounts, limits: LoginLimits, *, is_secure: bool) -> None:
     cookie = cookie_name(is_secure=is_secure)
+    _first_pages(pages)
 
     async def form(request: web.Request) -> web.StreamResponse:
         return await pages.render(request, "login.html", problem=None, name="", to=_ours(request.query.get("to", "/")))
@@ -31,17 +28,22 @@ def login_pages(pages: Pages, accounts: Accounts, *, is_secure: bool) -> None:
         sent = await request.post()
         name, password = str(sent.get("name", "")).strip(), str(sent.get("password", ""))
         to = _ours(str(sent.get("to", "/")))
-        wait = max(by_name.wait_seconds(name.lower()), by_address.wait_seconds(request.remote or "?"))
-        if wait:
+        if limits.wait_seconds(request, name):
             return await pages.render(request, "login.html", status=429, problem="slow", name=name, to=to)
         found = await accounts.check(name, password)
         if found is None:
+            limits.failed(request, name)
             return await pages.render(request, "login.html", status=403, problem="wrong", name=name, to=to)
         answer = see(to)
+        limits.succeeded(request, answer, found.name)
         answer.set_cookie(
             cookie, await accounts.begin(found), httponly=True, secure=is_secure, samesite="Lax", path="/"
         )
         return answer
+
+    async def seen(request: web.Request) -> web.StreamResponse:
+        limits.seen(session_of(request).account)
+        return see("/")
 
     async def logout(request: web.Request) -> web.StreamResponse:
         if token := request.cookies.get(cookie):
@@ -49,6 +51,15 @@ def login_pages(pages: Pages, accounts: Accounts, *, is_secure: bool) -> None:
         answer = see("/login")
         answer.del_cookie(cookie, path="/", secure=is_secure)
         return answer
+
+    pages.public("GET", "/login", form)
+    pages.public("POST", "/login", login, LOGIN)
+    pages.public("POST", "/logout", logout)
+    pages.action("/login/seen", frozenset(), seen)
+
+
+def _first_pages(pages: Pages) -> None:
+    """What anybody may ask for before the login."""
 
     async def language(request: web.Request) -> web.StreamResponse:
         sent = await request.post()
@@ -62,9 +73,6 @@ def login_pages(pages: Pages, accounts: Accounts, *, is_secure: bool) -> None:
         menu = await pages.menu(request)
         return see(menu[0][0].path if menu else "/login")
 
-    pages.public("GET", "/login", form)
-    pages.public("POST", "/login", login, LOGIN)
-    pages.public("POST", "/logout", logout)
     pages.public("POST", "/language", language, LANGUAGE)
     pages.public("GET", "/", first)
 

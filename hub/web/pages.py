@@ -38,6 +38,8 @@ class Shell:
         self.live = live
         self.ask_again: Callable[[Serve], Serve]
         """Set where pages are served (hub.web.asking_again)."""
+        self.wrong_tries: Callable[[str], Any] = lambda _account: None
+        """What others tried with somebody's name (hub.web.login_limits)."""
         self.translators: dict[str, Translator] = {}
         self.languages = tuple(one for one in site.languages if (kernel_folder / "locale" / one).is_dir()) or ("en",)
         self._folders: dict[str, FileSystemLoader] = {}
@@ -161,7 +163,7 @@ class Pages:
         return partial(self._shell.translators.get(owner, self.translator).text, language)
 
     async def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
-        shell, language = self._shell, self.language(request)
+        shell, language, session = self._shell, self.language(request), request[SESSION]
         translations = self.translator.translations(language)
         text = shell.templates.get_template(f"{self.owner}/{template}").render(
             {
@@ -171,6 +173,7 @@ class Pages:
                 "language_name": _language_name,
                 "site": shell.site,
                 "session": request[SESSION],
+                "wrong_tries": None if session is None else shell.wrong_tries(session.account),
                 "menu": await shell.menu(request),
                 "path": request.path,
                 "changes": shell.live.count,
