@@ -82,17 +82,17 @@ async def test_accounts_on_the_console(hub: Hub) -> None:
     await hub.accounts.put("gamal", PASSWORD, frozenset({"front_line"}), "test")
     address = hub.settings.web.address
     async with browser(hub, "it") as it:
-        page = await (await it.get(f"{address}/accounts")).text()
+        page = await (await it.get(f"{address}/logins")).text()
         assert "gamal" in page
-        answer = await it.post(f"{address}/accounts/gamal/shut", data={"shut": "yes"})
+        answer = await it.post(f"{address}/logins/gamal/shut", data={"shut": "yes"})
         assert answer.status == 200, await answer.text()
         assert [one.is_shut for one in await hub.accounts.all() if one.name == "gamal"] == [True]
-        await it.post(f"{address}/accounts/gamal/shut", data={"shut": "no"})
+        await it.post(f"{address}/logins/gamal/shut", data={"shut": "no"})
         assert await hub.accounts.check("gamal", PASSWORD)
-        await it.post(f"{address}/accounts/gamal/remove")
+        await it.post(f"{address}/logins/gamal/remove")
         assert [one.name for one in await hub.accounts.all()] == ["nokon"]
-        assert (await it.post(f"{address}/accounts/nokon/remove")).status == 409
-        await it.post(f"{address}/accounts/nokon/end")
+        assert (await it.post(f"{address}/logins/nokon/remove")).status == 409
+        await it.post(f"{address}/logins/nokon/end")
         assert await status(it, hub) == 303
 
 

@@ -20,10 +20,10 @@ class AccountPages:
     def __init__(self, pages: Pages, hub: "Hub") -> None:
         self._pages = pages
         self._accounts = hub.accounts
-        pages.page("/accounts", {"it"}, self.show)
-        pages.action("/accounts/{account}/shut", {"it"}, self.shut, SHUT, asks_again=True)
-        pages.action("/accounts/{account}/remove", {"it"}, self.remove, asks_again=True)
-        pages.action("/accounts/{account}/end", {"it"}, self.end)
+        pages.page("/logins", {"it"}, self.show)
+        pages.action("/logins/{account}/shut", {"it"}, self.shut, SHUT, asks_again=True)
+        pages.action("/logins/{account}/remove", {"it"}, self.remove, asks_again=True)
+        pages.action("/logins/{account}/end", {"it"}, self.end)
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         return await self._shown(request)
@@ -37,7 +37,7 @@ class AccountPages:
             raise web.HTTPNotFound(text="There is no such account.") from None
         except LastAccountError:
             return await self._shown(request, status=409, is_last=True)
-        return see("/accounts")
+        return see("/logins")
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -46,12 +46,12 @@ class AccountPages:
             raise web.HTTPNotFound(text="There is no such account.") from None
         except LastAccountError:
             return await self._shown(request, status=409, is_last=True)
-        return see("/accounts")
+        return see("/logins")
 
     async def end(self, request: web.Request) -> web.StreamResponse:
         """All sessions of one person, also of the directory's."""
         await self._accounts.end_all(_name(request), session_of(request).account)
-        return see("/accounts")
+        return see("/logins")
 
     async def _shown(self, request: web.Request, *, status: int = 200, is_last: bool = False) -> web.Response:
         return await self._pages.render(
