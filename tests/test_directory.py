@@ -17,6 +17,7 @@ from hub.hub import Hub
 from plugins.directory import Plugin
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Settings
 from plugins.directory.source import DirectoryError, LdapSource, employee_of
+from plugins.locks.access_rows import _with_names
 from tests.conftest import running_hub, until
 from tests.directory_server import DirectoryServer, slapd
 
@@ -259,3 +260,73 @@ async def test_a_failed_write_ends_neither_the_reading_nor_logins(hub: Hub, slap
         await until(lambda: plugin(hub).directory.problem is None, 5)
     assert await hub.accounts.check(uid, password) is not None
     assert hub.host.plugins["directory"].state == "running"
+
+
+async def test_a_hidden_unit_opens_nothing(hub: Hub, slapd: DirectoryServer) -> None:
+    """What the reader's account may not see is not there for it: as a deleted attribute."""
+    directory, people = plugin(hub).directory, plugin(hub).people
+    nurse = next(one for one in people if one.unit == "Helsestasjon")
+    assert people.host(nurse.id) is None
+    with changed(slapd) as admin:
+        _, _, found, _ = admin.search(slapd.people, "(ou=*)", attributes=["1.1"])
+        for entry in found:
+            admin.modify(entry["dn"], {"ou": [(MODIFY_DELETE, [])]})
+        directory.read_soon(accept_loss=False)
+        problem = await until(lambda: directory.problem)
+        assert "ou is missing from 149 of 149 people" in problem
+        assert "protected units" in problem
+        assert people.host(nurse.id) is None
+        directory.read_soon(accept_loss=True)
+        await until(lambda: directory.problem is None)
+
+
+async def test_a_hidden_state_lets_nobody_in(hub: Hub, slapd: DirectoryServer) -> None:
+    directory = plugin(hub).directory
+    with changed(slapd) as admin:
+        _, _, found, _ = admin.search(slapd.people, "(employeeType=*)", attributes=["1.1"])
+        for entry in found:
+            admin.modify(entry["dn"], {"employeeType": [(MODIFY_DELETE, [])]})
+        directory.read_soon(accept_loss=False)
+        problem = await until(lambda: directory.problem)
+        assert "employeeType is missing from 149 of 149 people" in problem
+        assert "6 of 6 who were left out are not any more" in problem
+        assert len(plugin(hub).people) == ACTIVE
+
+
+async def test_a_few_changes_of_a_day_are_taken(hub: Hub, slapd: DirectoryServer) -> None:
+    directory = plugin(hub).directory
+    with changed(slapd) as admin:
+        _, _, found, _ = admin.search(slapd.people, "(employeeType=disabled)", attributes=["1.1"])
+        for entry in found[:2]:
+            admin.modify(entry["dn"], {"employeeType": [(MODIFY_REPLACE, ["active"])]})
+        directory.read_soon(accept_loss=False)
+        await until(lambda: len(plugin(hub).people) == ACTIVE + 2)
+        assert directory.problem is None
+
+
+async def test_a_protected_unit_of_nobody_is_told(settings: dict[str, Any], tmp_path: Path) -> None:
+    settings["plugins"]["directory"]["protected_units"] = ["helsestasjon ", "Helsestasjonen"]
+    async with running_hub(settings, tmp_path) as hub:
+        note = await until(lambda: plugin(hub).directory.note)
+        assert note == "nobody works in the protected units Helsestasjonen, so that they protect nobody"
+        nurse = next(one for one in plugin(hub).people if one.unit == "Helsestasjon")
+        assert plugin(hub).people.host(nurse.id) is None
+
+
+def test_two_groups_of_one_name_are_two() -> None:
+    kept = _with_names(
+        {
+            "a": frozenset({"CN=Vakt,OU=Teknisk,DC=x"}),
+            "b": frozenset({"CN=Vakt,OU=Helse,DC=x", "CN=Natt,OU=Helse,DC=x"}),
+        }
+    )
+    assert kept["a"] == {"CN=Vakt,OU=Teknisk,DC=x"}
+    assert kept["b"] == {"CN=Vakt,OU=Helse,DC=x", "CN=Natt,OU=Helse,DC=x", "Natt"}
+
+
+def test_a_group_is_its_whole_dn(slapd: DirectoryServer, tmp_path: Path) -> None:
+    wanted = Settings.model_validate({"source": ldap_settings(slapd, tmp_path)})
+    entry = {"uid": ["x"], "cn": ["X"], "memberof": ["CN=Vakt\\, natt, OU=Helse,DC=x", "no dn"]}
+    found = employee_of(entry, wanted)
+    assert found is not None
+    assert found.groups == ("CN=Vakt\\, natt,OU=Helse,DC=x",)

@@ -1,5 +1,6 @@
 """Where people come from, and what their attributes are called there."""
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -7,6 +8,12 @@ from pydantic import Field
 from hub.hookspecs import Role
 from hub.plugin import N_, PluginSettings
 from hub.settings import ConfigPath
+
+
+@lru_cache(maxsize=4096)
+def folded_unit(unit: str) -> str:
+    """A unit's name without what people do not look at: case, and spaces too many."""
+    return " ".join(unit.casefold().split())
 
 
 class Attributes(PluginSettings):
@@ -77,3 +84,7 @@ class Settings(PluginSettings):
     most_removed: float = Field(
         default=0.2, ge=0, le=1, description=N_("a reading that lost a larger part of the people is not believed")
     )
+
+    def is_protected(self, unit: str) -> bool:
+        """However it is spelt in case and spaces."""
+        return folded_unit(unit) in {folded_unit(one) for one in self.protected_units}

@@ -63,11 +63,11 @@ class People:
             Presence(employee.public, self.is_in(employee))
             for unit in self._settings.board_units
             for employee in self._employees.values()
-            if employee.unit == unit and unit not in self._settings.protected_units
+            if employee.unit == unit and not self._settings.is_protected(unit)
         ]
 
     def _can_be_visited(self, employee: Employee) -> bool:
-        return employee.unit not in self._settings.protected_units and employee.id not in self._settings.no_visits
+        return not self._settings.is_protected(employee.unit) and employee.id not in self._settings.no_visits
 
 
 def in_order(employees: Iterable[Employee]) -> dict[str, Employee]:

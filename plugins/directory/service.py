@@ -17,7 +17,8 @@ from hub.store import now
 from plugins.directory.config import Settings
 from plugins.directory.models import Employee, folded
 from plugins.directory.people import People, in_order
-from plugins.directory.source import DirectoryError, Source, employee_of, not_followed
+from plugins.directory.safety import Protection, Tally, doubts, unmatched
+from plugins.directory.source import DirectoryError, Source, employee_of, first_of, is_disabled, not_followed
 from plugins.directory.tables import person, presence, reading
 
 log = structlog.get_logger("directory")
@@ -43,12 +44,13 @@ class Directory:
         self._source = source
         self._asked = asyncio.Event()
         self._accept_loss = False
+        self._protection: Protection | None = None
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="directory")
         self._logins = ThreadPoolExecutor(2, thread_name_prefix="directory-login")
 
     async def load(self) -> None:
         """What the store has."""
-        employees, present, self.read_at = await self._context.store.read(_kept)
+        employees, present, self.read_at, self._protection = await self._context.store.read(_kept)
         self._people.replace(employees, present)
 
     async def read_again_and_again(self) -> None:
@@ -81,7 +83,7 @@ class Directory:
 
     async def read_now(self) -> None:
         """Raises DirectoryError; what we have stays then."""
-        found = await asyncio.get_running_loop().run_in_executor(self._reader, self._read)
+        found, protection = await asyncio.get_running_loop().run_in_executor(self._reader, self._read)
         before, after = {one.id for one in self._people}, {one.id for one in found}
         lost = len(before - after)
         if lost > FEW and lost > len(before) * self._settings.most_removed and not self._accept_loss:
@@ -89,20 +91,32 @@ class Directory:
                 f"{lost} of {len(before)} people are gone at once. That looks like a fault of the directory, so "
                 "nobody was removed; if it is right, accept it on the page People"
             )
+        why = doubts(self._protection, protection, {one.id: one for one in found}, self._settings)
+        if why and not self._accept_loss:
+            raise DirectoryError(
+                f"{'; '.join(why)}. That would show or let in people who are protected or left out, so the reading was "
+                "not taken; look at the access rules of the directory, or accept it on the page People"
+            )
         self._accept_loss = False
         read_at = now()
         is_first, has_changed = self.read_at is None, await asyncio.to_thread(_differ, list(self._people), found)
         if has_changed:
-            await self._context.store.write(lambda connection: _keep(connection, found, read_at))
+            await self._context.store.write(lambda connection: _keep(connection, found, read_at, protection))
         else:
-            await self._context.store.write(lambda connection: _keep_time(connection, read_at))
+            await self._context.store.write(lambda connection: _keep_time(connection, read_at, protection))
         await self.load()
         self.problem = None
-        self.note = not_followed(self._source.referrals) if self._source.referrals else None
+        self.note = self._noted(found)
         self._context.live.touch("people")
         await self._context.hooks.every(presence_changed)
         if is_first or has_changed:
             await self._context.hooks.every(employees_changed)
+
+    def _noted(self, found: list[Employee]) -> str | None:
+        notes = [not_followed(self._source.referrals)] if self._source.referrals else []
+        if unknown := unmatched(self._settings, found):
+            notes.append(f"nobody works in the protected units {', '.join(unknown)}, so that they protect nobody")
+        return "; ".join(notes) or None
 
     async def set_presence(self, employee: Employee, *, is_in: bool, actor: str) -> None:
         def write(connection: Connection) -> None:
@@ -141,12 +155,17 @@ class Directory:
         unusable = f"{count} mail addresses cannot be used: see the page People" if count else None
         return Health(self.problem or self.note or unusable, figures)
 
-    def _read(self) -> list[Employee]:
+    def _read(self) -> tuple[list[Employee], Protection]:
         """In the reader's thread."""
-        found = (employee_of(entry, self._settings) for entry in self._source.entries())
-        people = list({employee.id: employee for employee in found if employee is not None}.values())
-        self.unusable_mails = [one for one in people if one.mail is not None and not _is_usable(one.mail)]
-        return people
+        tally, people = Tally(self._settings), {}
+        for entry in self._source.entries():
+            key, names = first_of(entry, self._settings.attributes.id), self._settings.disabled_when
+            tally.count(key, entry, is_disabled=is_disabled(entry, names))
+            if (employee := employee_of(entry, self._settings)) is not None:
+                people[employee.id] = employee
+        found = list(people.values())
+        self.unusable_mails = [one for one in found if one.mail is not None and not _is_usable(one.mail)]
+        return found, tally.result(found)
 
     def _failed(self, problem: str) -> None:
         self.problem = problem
@@ -167,7 +186,7 @@ def _is_usable(address: str) -> bool:
     return True
 
 
-def _kept(connection: Connection) -> tuple[dict[str, Employee], dict[str, bool], datetime | None]:
+def _kept(connection: Connection) -> tuple[dict[str, Employee], dict[str, bool], datetime | None, Protection | None]:
     employees = in_order(
         Employee(
             row.id,
@@ -184,10 +203,14 @@ def _kept(connection: Connection) -> tuple[dict[str, Employee], dict[str, bool],
         for row in connection.execute(select(person))
     )
     present = {row.person: row.is_in for row in connection.execute(select(presence))}
-    return employees, present, connection.execute(select(reading.c.read_at)).scalar()
+    last = connection.execute(select(reading)).first()
+    if last is None:
+        return employees, present, None, None
+    protection = None if last.protection is None else Protection.of_kept(last.protection)
+    return employees, present, last.read_at, protection
 
 
-def _keep(connection: Connection, employees: list[Employee], read_at: datetime) -> None:
+def _keep(connection: Connection, employees: list[Employee], read_at: datetime, protection: Protection) -> None:
     """All of them anew: a few thousand rows, and no half-changed directory."""
     connection.execute(delete(person))
     if employees:
@@ -209,9 +232,9 @@ def _keep(connection: Connection, employees: list[Employee], read_at: datetime) 
             ],
         )
     connection.execute(delete(presence).where(presence.c.person.not_in(select(person.c.id))))
-    _keep_time(connection, read_at)
+    _keep_time(connection, read_at, protection)
 
 
-def _keep_time(connection: Connection, read_at: datetime) -> None:
+def _keep_time(connection: Connection, read_at: datetime, protection: Protection) -> None:
     connection.execute(delete(reading))
-    connection.execute(insert(reading), {"id": 1, "read_at": read_at})
+    connection.execute(insert(reading), {"id": 1, "read_at": read_at, "protection": protection.kept()})

@@ -30,6 +30,7 @@ REFERRAL = 10
 NO_SUCH_OBJECT = 32
 INVALID_CREDENTIALS = 49
 MOST_NAMED = 3
+MOST_DN = 400
 MOST_ADDRESS = 200
 NO_PEOPLE_THERE = re.compile(r"^ldaps?://[^/]*/(CN=Configuration|DC=(Domain|Forest)DnsZones),", re.IGNORECASE)
 """What every Active Directory refers to when it is read from its root: its own settings and name zones."""
@@ -69,28 +70,31 @@ def employee_of(entry: Entry, settings: Settings) -> Employee | None:
     names = settings.attributes
     if is_disabled(entry, settings.disabled_when):
         return None
-    key, name = _one(entry, names.id), _one(entry, names.name)
+    key, name = first_of(entry, names.id), first_of(entry, names.name)
     if not key or not name:
         return None
     return Employee(
         id=public_id(key),
         name=name[:200],
-        unit=(_one(entry, names.unit) or "")[:200],
-        title=(_one(entry, names.title) or "")[:300],
-        mail=_one(entry, names.mail),
-        phone=_one(entry, names.phone),
-        mobile=_one(entry, names.mobile),
+        unit=(first_of(entry, names.unit) or "")[:200],
+        title=(first_of(entry, names.title) or "")[:300],
+        mail=first_of(entry, names.mail),
+        phone=first_of(entry, names.phone),
+        mobile=first_of(entry, names.mobile),
         tasks=tuple(entry.get(names.tasks.lower(), [])),
-        groups=tuple(sorted(filter(None, map(_group_name, entry.get(names.groups.lower(), []))))),
+        groups=tuple(sorted(filter(None, map(_group_dn, entry.get(names.groups.lower(), []))))),
         words=folded(name),
     )
 
 
-def _group_name(dn: str) -> str:
-    """`CN=Drift,OU=Grupper,DC=…` → Drift. Empty for what is no DN."""
+def _group_dn(dn: str) -> str:
+    """`CN=Drift, OU=Grupper` → CN=Drift,OU=Grupper: the whole of it, as OUs may have groups of one name.
+
+    Empty for what is no DN.
+    """
     try:
-        return str(parse_dn(dn)[0][1])[:200]
-    except (LDAPException, IndexError):
+        return ",".join(f"{kind}={value}" for kind, value, _ in parse_dn(dn, strip=True))[:MOST_DN]
+    except LDAPException:
         return ""
 
 
@@ -286,6 +290,7 @@ def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
-def _one(entry: Entry, attribute: str) -> str | None:
+def first_of(entry: Entry, attribute: str) -> str | None:
+    """The first value; None when there is none, or it is blank."""
     values = entry.get(attribute.lower(), [])
     return values[0].strip() or None if values else None

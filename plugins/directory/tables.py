@@ -33,4 +33,5 @@ reading = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("read_at", Utc, nullable=False),
+    Column("protection", JSON),
 )

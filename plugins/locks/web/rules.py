@@ -167,13 +167,17 @@ class RulePages:
             else "\n".join(people[one].name if one in people else one for one in rule.who.people),
             times=typed_times(sent) if sent is not None else shown_times(rule.times if rule.id or rule.name else None),
             units=sorted(set(self._access.kept.units.values()) | set(rule.who.units)),
-            groups=sorted({one for names in self._access.kept.groups.values() for one in names} | set(rule.who.groups)),
+            groups=sorted(self._groups() | set(rule.who.groups)),
             loose=[(one.ref, name_of(one, people)) for one in self._access.kept.credentials if one.person is None],
             doors=self._doors(),
             zones=sorted({one.where.zone for one in self._doors() if one.where.zone} | set(rule.where.zones)),
             preview=None if preview is None else preview[:MOST_SHOWN],
             more=0 if preview is None else max(0, len(preview) - MOST_SHOWN),
         )
+
+    def _groups(self) -> set[str]:
+        """By their DNs, which are one group's alone."""
+        return {one for names in self._access.kept.groups.values() for one in names if "=" in one}
 
     def _rule_in(self, number: int, sent: Any) -> AccessRule:
         """Raises MistakeError."""
