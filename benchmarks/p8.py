@@ -114,12 +114,12 @@ async def statuses(session: aiohttp.ClientSession) -> float:
 
 
 @asynccontextmanager
-async def fleet(plan: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def fleet(plan: Path, pace: float = PACE) -> AsyncIterator[asyncio.subprocess.Process]:
     folder = plan.parents[2]
     with (folder / "fleet.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "devices.simulator", plan, "--exit-with-parent", "--no-away", "--every", "0.5"),
-            *("--pace", str(PACE), "--hour", str(HOUR), "--receipts", folder / "receipts"),
+            *("--pace", str(pace), "--hour", str(HOUR), "--receipts", folder / "receipts"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,

@@ -1,10 +1,13 @@
 """Live pages: who looks at a page is told that its subject has changed, and asks for it again."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 QUIET_SECONDS = 0.05
 """Changes within this time are told as one."""
+LEAST_SECONDS = 0.5
+"""A page is told at most twice a second, however much goes on: it asks for its part each time."""
 
 
 class Live:
@@ -36,7 +39,9 @@ class Live:
                     continue
                 changed, watcher.changed = watcher.changed, set()
                 watcher.ring.clear()
+                told_at = time.monotonic()
                 yield changed
+                await asyncio.sleep(max(0.0, told_at + LEAST_SECONDS - time.monotonic()))
         finally:
             self._watchers.discard(watcher)
 

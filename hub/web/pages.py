@@ -163,6 +163,14 @@ class Pages:
         return partial(self._shell.translators.get(owner, self.translator).text, language)
 
     async def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
+        """A whole page, in the shell."""
+        return await self._rendered(request, template, status, {"menu": await self._shell.menu(request), **values})
+
+    async def part(self, request: web.Request, template: str, **values: Any) -> web.Response:
+        """A part of a page that has an address of its own and is fetched again when it has changed."""
+        return await self._rendered(request, template, 200, values)
+
+    async def _rendered(self, request: web.Request, template: str, status: int, values: dict[str, Any]) -> web.Response:
         shell, language, session = self._shell, self.language(request), request[SESSION]
         translations = self.translator.translations(language)
         text = shell.templates.get_template(f"{self.owner}/{template}").render(
@@ -174,7 +182,6 @@ class Pages:
                 "site": shell.site,
                 "session": request[SESSION],
                 "wrong_tries": None if session is None else shell.wrong_tries(session.account),
-                "menu": await shell.menu(request),
                 "path": request.path,
                 "changes": shell.live.count,
                 "asset": shell.assets.url,

@@ -84,6 +84,7 @@ class Plugin:
         self.context.run("forgive", self.inside.watch)
         self.found.watch()
         self.context.run("alarms", self.alarms.watch)
+        self.context.run("silent doors", self.standing.watch_silence)
         self.doors.listen(Heard(self.standing, self.locks, self.reports, self.answers))
         doors = DoorPages(
             self.context,

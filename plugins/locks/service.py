@@ -164,14 +164,19 @@ class Locks:
 
     # -- what pages show
 
-    async def history(self, *, by_people: bool = False) -> tuple[list[Command], list[Report]]:
-        """The newest of both; `by_people` leaves out what was shown at a reader, and routine."""
-        store = self._context.store
-        commands = await store.read(
-            lambda connection: rows.latest_commands(connection, by="people" if by_people else None)
+    async def history(self) -> tuple[list[Command], list[Report]]:
+        """The newest of both, what was shown at a reader and routine too."""
+        return await self._context.store.read(
+            lambda connection: (rows.latest_commands(connection), rows.latest_reports(connection))
         )
-        without = ROUTINE if by_people else ()
-        return commands, await store.read(lambda connection: rows.latest_reports(connection, without=without))
+
+    async def told_by_people(self) -> list[Command]:
+        """The newest, without what was shown at a reader."""
+        return await self._context.store.read(lambda connection: rows.latest_commands(connection, by="people"))
+
+    async def reported(self) -> list[Report]:
+        """The newest, without routine."""
+        return await self._context.store.read(lambda connection: rows.latest_reports(connection, without=ROUTINE))
 
     async def count_commands(self) -> int:
         return await self._context.store.read(rows.count_commands)

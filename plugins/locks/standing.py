@@ -1,5 +1,6 @@
 """How each door stands, by its own signed word, and whether that word is the latest."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from hub.plugin import Context
 from plugins.locks import rows
 from plugins.locks.models import DoorState
 
+LOOK_SECONDS = 1.0
 UNKNOWN = DoorState("unknown", "unknown", None)
 
 
@@ -22,6 +24,8 @@ class _Known:
     state: door.State | None = None
     heard: float | None = None
     is_kept: bool = False
+    is_shown_fresh: bool = False
+    """Pages have been told that its word is fresh; they are told when it no longer is."""
 
 
 class Standing:
@@ -56,8 +60,21 @@ class Standing:
         before, known.state = known.state, state
         known.boot, known.seq, known.heard = state.boot, state.seq, time.monotonic()
         known.is_kept = before is not None and _looks(before) == _looks(state)
-        self._context.live.touch("doors")
+        if not known.is_shown_fresh or before is None or _shows(before) != _shows(state):
+            known.is_shown_fresh = True
+            self._context.live.touch("doors")
         return True
+
+    async def watch_silence(self) -> None:
+        """For ever: a door that says nothing sends no event, and pages must not show it as locked any longer (I9)."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            oldest = time.monotonic() - door.CONFIRMED_SECONDS
+            stale = [one for one in self._known.values() if one.is_shown_fresh and (one.heard or 0.0) < oldest]
+            for known in stale:
+                known.is_shown_fresh = False
+            if stale:
+                self._context.live.touch("doors")
 
     async def keep(self, state: door.State) -> None:
         """How far it has come, when it looks otherwise than before."""
@@ -105,6 +122,12 @@ class Standing:
         if state.mode != "held_open" or not state.hold_seconds:
             return None
         return datetime.now(UTC) + timedelta(seconds=state.hold_seconds)
+
+
+def _shows(state: door.State) -> tuple[object, ...]:
+    """What pages show of it. The seconds that are left of a hold run down by themselves."""
+    ends_at = round((state.sent_at.timestamp() + state.hold_seconds) / 5) if state.hold_seconds else 0
+    return *_looks(state), ends_at, state.power, state.list_until, state.inputs, state.knows_time
 
 
 def _looks(state: door.State) -> tuple[object, ...]:

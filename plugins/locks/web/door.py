@@ -92,7 +92,7 @@ class DoorPage:
         status: int = 200,
     ) -> web.StreamResponse:
         device, typed = self._asked_for(request), sent or {}
-        commands, _ = await self._locks.history(by_people=True)
+        commands = await self._locks.told_by_people()
         entries = await self._log.of_door(device.id, _before(request), A_PAGE + 1, without=NOT_SHOWN)
         sees_who = bool(session_of(request).roles & self._settings.may_see_passages)
         refs = {one.credential for one in entries if one.credential}

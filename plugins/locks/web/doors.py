@@ -1,22 +1,24 @@
 """The page Doors: alarms first, then every door by floor, with its state, the state's age and what may be done."""
 
+import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from aiohttp import web
 
 from devices.contract import door
-from devices.contract.door import MOST_HOLD_SECONDS
+from devices.contract.door import CONFIRMED_SECONDS, MOST_HOLD_SECONDS
 from devices.contract.messages import clean
 from hub.devices import Vitals
 from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
 from hub.entities.orders import OrderError
 from hub.entities.words import STATES
-from hub.plugin import N_, Context, Device
+from hub.plugin import N_, Context, Device, in_store
 from hub.store import now
 from hub.web.forms import Form, number_in
 from hub.web.pages import see
@@ -33,6 +35,9 @@ from plugins.locks.service import Locks
 from plugins.locks.standing import Standing
 from plugins.locks.wording import DONE, HAPPENED, SUBJECTS, WHY
 
+T = TypeVar("T")
+
+READ_SECONDS = 1.0
 LOOK = frozenset[Any]({"caretaker", "front_line", "it"})
 MOST_REASON = 200
 MOST_SHOWN = 12
@@ -56,6 +61,11 @@ class Seen:
     @property
     def confirmed_at(self) -> datetime | None:
         return None if self.state.age_seconds is None else now() - timedelta(seconds=self.state.age_seconds)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Confirmed within CONFIRMED_SECONDS. A page that stays open is told when it no longer is."""
+        return self.state.age_seconds is not None and self.state.age_seconds <= CONFIRMED_SECONDS
 
     @property
     def held_until(self) -> datetime | None:
@@ -87,6 +97,8 @@ class DoorPages:
         self._permissions = permissions
         pages = context.pages
         pages.page("/doors", LOOK, self.doors)
+        pages.page("/doors/parts/now", LOOK, self.doors_now)
+        pages.page("/doors/parts/log", LOOK, self.doors_log)
         self.told = permissions.roles("pulse") | permissions.roles("resume")
         """Who may tell some door something."""
         pages.action(
@@ -107,7 +119,44 @@ class DoorPages:
     async def _list(
         self, request: web.Request, mistake: MistakeError | None = None, status: int = 200
     ) -> web.StreamResponse:
-        commands, reports = await self._locks.history(by_people=True)
+        values = await self._now(request) | await self._log()
+        return await self._context.pages.render(request, "doors.html", status=status, mistake=mistake, **values)
+
+    async def doors_now(self, request: web.Request) -> web.StreamResponse:
+        """The part that changes with the doors, for a page that is open."""
+        return await self._context.pages.part(request, "doors_now.html", **await self._now(request))
+
+    async def doors_log(self, request: web.Request) -> web.StreamResponse:
+        return await self._context.pages.part(request, "doors_log.html", **await self._log())
+
+    async def _log(self) -> dict[str, Any]:
+        commands = await self._or_nothing(self._locks.told_by_people())
+        reports = await self._or_nothing(self._locks.reported())
+        return self.words | {
+            "names": self._names(),
+            "commands": commands[:MOST_SHOWN],
+            "reports": reports[:MOST_SHOWN],
+            "grave": alarm_rows.GRAVE,
+        }
+
+    async def _or_nothing(self, reading: Awaitable[list[T]]) -> list[T]:
+        """While the database is away the doors' own word is still there to be shown."""
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                return await reading
+        except TimeoutError:
+            return []
+        except Exception as error:
+            if not in_store(error):
+                raise
+            return []
+
+    def _names(self) -> dict[str, str]:
+        doors = {one.id: one.name for one in self._context.devices.of_kind(door.KIND)}
+        return doors | {one.id: one.name for one in self._found.all()}
+
+    async def _now(self, request: web.Request) -> dict[str, Any]:
+        commands = await self._or_nothing(self._locks.told_by_people())
         found = [self.seen(request, device, commands) for device in self._context.devices.of_kind(door.KIND)]
         floors: dict[str, list[Seen]] = defaultdict(list)
         for one in sorted(found, key=lambda one: one.device.name):
@@ -115,28 +164,20 @@ class DoorPages:
             floors[", ".join(part for part in (where.site, where.building, where.floor) if part)].append(one)
         zones = sorted({one.device.where.zone for one in found if one.device.where.zone})
         roles = session_of(request).roles
-        found_locks = self._found.all()
-        return await self._context.pages.render(
-            request,
-            "doors.html",
-            status=status,
-            mistake=mistake,
-            found_locks=[(one, self._may_tell(request, one)) for one in found_locks],
-            states=STATES,
-            may_allow="it" in roles,
-            floors=sorted(floors.items()),
-            names={one.device.id: one.device.name for one in found} | {one.id: one.name for one in found_locks},
-            alarms=await self._alarms.standing(),
-            lockdowns=await self._lockdowns.current(),
-            zones=[zone for zone in (WHOLE_SITE, *zones) if self._permissions.may(roles, "lockdown", zone)],
-            named=sum(one.in_lockdown for one in self._access.kept.credentials),
-            may_name=bool(roles & MAKE),
-            may_acknowledge=bool(roles & {"caretaker", "front_line"}),
-            commands=commands[:MOST_SHOWN],
-            reports=reports[:MOST_SHOWN],
-            grave=alarm_rows.GRAVE,
+        return {
+            "found_locks": [(one, self._may_tell(request, one)) for one in self._found.all()],
+            "states": STATES,
+            "floors": sorted(floors.items()),
+            "names": self._names(),
+            "alarms": await self._or_nothing(self._alarms.standing()),
+            "lockdowns": await self._or_nothing(self._lockdowns.current()),
+            "is_from_memory": self._context.store.problem is not None,
+            "zones": [zone for zone in (WHOLE_SITE, *zones) if self._permissions.may(roles, "lockdown", zone)],
+            "named": sum(one.in_lockdown for one in self._access.kept.credentials),
+            "may_name": bool(roles & MAKE),
+            "may_acknowledge": bool(roles & {"caretaker", "front_line"}),
             **self.words,
-        )
+        }
 
     @property
     def words(self) -> dict[str, Any]:

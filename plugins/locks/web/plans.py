@@ -64,7 +64,7 @@ class PlanPages:
 
     async def plan(self, request: web.Request) -> web.StreamResponse:
         found = await self._asked_for(request)
-        commands, _ = await self._locks.history(by_people=True)
+        commands = await self._locks.told_by_people()
         placed = {one.door: one for one in await self._plans.placed()}
         doors = [self._doors.seen(request, device, commands) for device in self._context.devices.of_kind(door.KIND)]
         is_edited = "edit" in request.query and session_of(request).may(MAKE)
