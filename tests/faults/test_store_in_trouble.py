@@ -86,6 +86,8 @@ async def test_a_database_that_stops_and_comes_back(
                 shown = await evacuation.text()
                 assert [name for name in registered if name not in shown] == []
                 assert "Databasen svarer ikkje" in shown
+                doors = await desk.get(f"{hub.settings.web.address}/doors", headers=PAGE)
+                assert (doors.status, "Databasen svarer ikkje" in await doors.text()) == (200, True)
                 assert kiosk.receipts(late.id) == []
                 await asyncio.to_thread(own_postgres.serve)
                 back_at = time.monotonic()
