@@ -42,6 +42,8 @@ SENDS_PER_MESSAGE = 4.0
 """What a plugin may publish: a base, some for every device at once, and answers to what it is told."""
 FLOOD = 200
 """So many refused publications are one failure of the plugin."""
+SETTLING_SECONDS = 0.7
+"""After a connection has come back: so long the broker hands over what has waited for it."""
 _ID = TypeAdapter(Id)
 
 received_total = Counter("mqtt_received_total", "Messages from devices", ["kind", "what"])
@@ -52,6 +54,10 @@ refused_total = Counter("mqtt_refused_total", "Messages from devices that were r
 class Incoming(Generic[M]):
     device: Device
     message: M
+    read_at: float = 0.0
+    """By `time.monotonic`."""
+    has_waited: bool = False
+    """Or may have: it came in the first moments of a connection, or the broker says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +252,12 @@ class Mqtt:
             return self._done(received)
         return self._start(route, received, incoming)
 
+    def _has_waited(self, received: Received, parts: Topic) -> bool:
+        channel = self._channel(parts.kind, "up", parts.what)
+        lasts = channel.expiry_seconds if channel else None
+        is_late = lasts is not None and received.expires_in is not None and received.expires_in < lasts
+        return is_late or received.connected_seconds < SETTLING_SECONDS
+
     def _take_sign_of_life(self, incoming: Incoming[Any], *, is_old: bool) -> None:
         """At once and in the order of arrival: a last will and the heartbeat after it may come in one read."""
         message = incoming.message
@@ -267,11 +279,11 @@ class Mqtt:
             raise _RefusedError("retained")
         if len(self._tasks) > MOST_AT_ONCE and received.qos == 0:
             raise _RefusedError("too many at once")
-        owner = self._blame.owner(route.plugin)
+        owner, times = self._blame.owner(route.plugin), (received.read_at, self._has_waited(received, parts))
         try:
             if owner is None:
-                return route, Incoming(device, route.model.model_validate_json(received.payload))
-            return route, Incoming(device, at_once(owner, route.model.model_validate_json, received.payload))
+                return route, Incoming(device, route.model.model_validate_json(received.payload), *times)
+            return route, Incoming(device, at_once(owner, route.model.model_validate_json, received.payload), *times)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             if route.on_malformed is not None and (message_id := _id_in(received.payload)):

@@ -54,6 +54,12 @@ class Received:
     retained: bool
     number: int
     connection: int
+    read_at: float = 0.0
+    """By `time.monotonic`."""
+    connected_seconds: float = 0.0
+    """How long the connection had stood by then: what comes at once has waited for it."""
+    expires_in: int | None = None
+    """What the broker has left of its expiry, in seconds (MQTT 5 § 3.3.2.3.3)."""
 
 
 class _Client(Client):
@@ -112,6 +118,7 @@ class Wire:
         self._keepalive_seconds = keepalive_seconds
         self._filters: dict[str, SubscribeOptions] = {}
         self._connection = 0
+        self._connected_at = 0.0
         self._refusal: str | None = None
         self._ready = asyncio.Event()
         self._closed = asyncio.Event()
@@ -297,6 +304,7 @@ class Wire:
             log.warning("mqtt_refused", reason=str(reason), account=self.address.account)
             return
         self.problem = None
+        self._connected_at = time.monotonic()
         self._subscribe(self._filters)
         self._ready.set()
         try:
@@ -310,11 +318,18 @@ class Wire:
         except UnicodeDecodeError:
             self._client.ack(message.mid, message.qos)
             return
-        self._received(topic, bytes(message.payload), message.qos, message.retain, message.mid)
+        expires_in = getattr(message.properties, "MessageExpiryInterval", None)
+        self._received(topic, bytes(message.payload), message.qos, message.retain, message.mid, expires_in)
 
-    def _received(self, topic: str, payload: bytes, qos: int, retained: bool, number: int) -> None:
+    def _received(
+        self, topic: str, payload: bytes, qos: int, retained: bool, number: int, expires_in: int | None = None
+    ) -> None:
+        read_at = time.monotonic()
+        connected = read_at - self._connected_at
         try:
-            self._on_message(Received(topic, payload, qos, retained, number, self._connection))
+            self._on_message(
+                Received(topic, payload, qos, retained, number, self._connection, read_at, connected, expires_in)
+            )
         except Exception:
             log.exception("mqtt_message_failed", topic=topic)  # paho would swallow it without a word
 

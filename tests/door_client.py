@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Any
@@ -60,7 +60,20 @@ class DoorClient:
     async def show(
         self, card: str | None = None, pin: str | None = None, side: door.Side = "in", code: str | None = None
     ) -> door.Command:
-        """At the reader; the hub's signed answer."""
+        """At the reader; the hub's signed answer. On a busy machine it may come too late: then once more."""
+        for _ in range(5):
+            shown = self.asks(card, pin, side, code)
+            with suppress(TimeoutError):
+                await self._until(lambda shown=shown: shown.id in self.commands, 2)  # type: ignore[misc]
+                answer = self.commands[shown.id]
+                assert answer.nonce == shown.nonce
+                return answer
+        raise TimeoutError("the hub does not answer")
+
+    def asks(
+        self, card: str | None = None, pin: str | None = None, side: door.Side = "in", code: str | None = None
+    ) -> door.Shown:
+        """Something is shown at the reader; whether anybody hears of it or not."""
         shown = door.Shown(
             door=self.identity.door,
             id=new_id(),
@@ -73,11 +86,8 @@ class DoorClient:
             list_version=self.lists[-1].access.version,
             shown_at=datetime.now(UTC),
         )
-        self._say("shown", shown)
-        await self._until(lambda: shown.id in self.commands)
-        answer = self.commands[shown.id]
-        assert answer.nonce == shown.nonce
-        return answer
+        self._say("shown", shown, expiry_seconds=5)
+        return shown
 
     def state(self, **changes: Any) -> None:
         self._seq += 1
@@ -98,10 +108,10 @@ class DoorClient:
     async def receipt_of(self, name: str) -> None:
         await self._until(lambda: name in self.receipts)
 
-    def _say(self, what: str, message: Message) -> None:
+    def _say(self, what: str, message: Message, expiry_seconds: int | None = None) -> None:
         signed = door.Signed.sign(message, self.identity.own_key, self.identity.door)
         self.latest[what] = signed.payload()
-        self.wire.publish(self.identity.topic("up", what), self.latest[what])
+        self.wire.publish(self.identity.topic("up", what), self.latest[what], expiry_seconds=expiry_seconds)
 
     def _take(self, received: Received) -> None:
         self.wire.acknowledge(received)
@@ -125,8 +135,8 @@ class DoorClient:
                 self.receipts.append(door.EventReceipt.model_validate_json(received.payload).of)
         self._news.set()
 
-    async def _until(self, condition: Any) -> None:
-        async with asyncio.timeout(10):
+    async def _until(self, condition: Any, seconds: float = 10) -> None:
+        async with asyncio.timeout(seconds):
             while not condition():
                 self._news.clear()
                 await self._news.wait()

@@ -224,6 +224,36 @@ async def test_lists_are_made_from_what_was_known_while_the_directory_is_away(hu
     assert len(newest.roll()) == 2
 
 
+async def test_what_was_shown_while_the_hub_was_away_is_not_answered(hub: Hub, door: DoorClient) -> None:
+    """The door has decided alone long ago; what the broker kept for the hub is neither answered nor logged."""
+    wire = hub.mqtt.wire
+    assert wire is not None
+    wire._drop()
+    asked = door.asks(CARD)
+    async with asyncio.timeout(10):
+        await wire.until_connected()
+    assert (await door.show(CARD)).verb == "pulse"  # who shows it now is answered
+    assert asked.id not in door.commands
+    assert asked.id not in {row.id for row in await command_rows(hub)}
+
+
+async def test_an_answer_that_comes_too_late_is_not_given(
+    hub: Hub, door: DoorClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store was busy, and nobody waits any more: no grant that the door would refuse, and none in the log."""
+    plugin, write = locks(hub), hub.store.write
+
+    async def slowly(work: Any) -> Any:
+        await asyncio.sleep(contract.ANSWER_SECONDS + 0.1)
+        return await write(work)
+
+    before = len(await command_rows(hub))
+    monkeypatch.setattr(plugin.context.store, "write", slowly)
+    await plugin.answers.take(door.asks(CARD))
+    monkeypatch.undo()
+    assert len(await command_rows(hub)) == before
+
+
 async def goes_through(hub: Hub, door: DoorClient) -> None:
     """The door says that it opened, and that it is shut again."""
     for contact in ("open", "closed"):
@@ -260,7 +290,7 @@ async def test_anti_passback_forgives(hub: Hub, door: DoorClient, monkeypatch: p
     await again.load()
     assert again.zone_of(ref) == inside.zone_of(ref) == "Arkiv"
     local = now().astimezone(hub.settings.site.zone)
-    monkeypatch.setattr(inside, "_forgive_at", (local + timedelta(seconds=2)).time())
+    monkeypatch.setattr(inside, "_forgive_at", (local + timedelta(hours=1)).time())
     assert (await door.show(CARD)).why == "passback"
     monkeypatch.setattr("plugins.locks.inside.now", lambda: now() + timedelta(days=1))
     assert (await door.show(CARD)).verb == "pulse"

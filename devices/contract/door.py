@@ -175,6 +175,7 @@ class State(Message):
     hold_seconds: int = Field(default=0, ge=0, description="how long it is still held open")
     lockdown: bool = False
     list_version: int = Field(default=0, ge=0, description="0: it has none")
+    list_newest: int = Field(default=0, ge=0, description="the newest that it ever had: an older one is not taken")
     list_until: AwareDatetime | None = None
     hub_keys: tuple[str, ...] = Field(default=(), description="ids of the keys whose commands it takes")
     inputs: tuple[Input, ...] = ()

@@ -364,6 +364,7 @@ class Controller:
             hold_seconds=self._stand.hold_seconds,
             lockdown=self._stand.is_locked_down,
             list_version=used.access.version if used else 0,
+            list_newest=max(self._trust.list_version, used.access.version if used else 0),
             list_until=used.access.valid_until if used else None,
             hub_keys=self._exchange.key_ids,
             inputs=tuple(sorted(self._reading.inputs | self._conditions.inputs)),

@@ -46,5 +46,9 @@ class UnknownHostError(LookupError):
     """Nobody of that id can be visited."""
 
 
+class AnothersVisitError(ValueError):
+    """Another kiosk has registered a visit of this id."""
+
+
 class UnknownNumberError(LookupError):
     """No visitor inside has that number."""

@@ -7,7 +7,7 @@ from hub.hooks import UnansweredError
 from hub.limits import Limiter
 from hub.plugin import Context, Device, Event, Incoming
 from plugins.checkin.config import Settings
-from plugins.checkin.models import UnknownHostError, UnknownNumberError
+from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError
 from plugins.checkin.service import Visits
 
 log = structlog.get_logger("checkin")
@@ -43,6 +43,8 @@ class Kiosks:
             number, host_is_told = await self._visits.register(message, device.id, self._offset(device))
         except UnknownHostError:
             return self._refuse(device, message.id, "unknown_host")
+        except AnothersVisitError:
+            return self._refuse(device, message.id, "malformed")
         except UnansweredError as error:
             log.warning("visit_waits", why=str(error))
             return None  # without receipt: the kiosk keeps the visit and sends it again

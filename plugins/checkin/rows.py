@@ -16,6 +16,8 @@ from plugins.checkin.timing import USUAL, Timing
 NUMBERS = 10_000
 SPARE = 8
 DRAWS = 3
+ANOTHERS = "another's"
+"""Instead of a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,23 @@ class Arrival:
 
 
 def add_all(connection: Connection, arrivals: list[Arrival]) -> tuple[list[str | None], list[str]]:
-    """The number of each arrival, and the ids of those that are new: the same id twice is one visit (I2)."""
+    """The number of each arrival, and the ids of those that are new: the same id twice is one visit (I2).
+
+    ANOTHERS for one whose id is a visit of another kiosk: it is not in the store, and its kiosk must not think so.
+    """
     ids = [one.message.id for one in arrivals]
-    known = connection.execute(select(visit.c.id, visit.c.number).where(visit.c.id.in_(ids)))
+    known = connection.execute(select(visit.c.id, visit.c.number, visit.c.kiosk).where(visit.c.id.in_(ids))).all()
     numbers: dict[str, str | None] = {row.id: row.number for row in known}
-    fresh = {one.message.id: one for one in arrivals if one.message.id not in numbers}
+    kiosks = {row.id: row.kiosk for row in known}
+    fresh: dict[str, Arrival] = {}
+    for one in arrivals:
+        if kiosks.setdefault(one.message.id, one.kiosk) == one.kiosk and one.message.id not in numbers:
+            fresh[one.message.id] = one
     if fresh:
         numbers |= zip(fresh, _free_numbers(connection, len(fresh)), strict=True)
         connection.execute(insert(visit), [_row(one, numbers[id_]) for id_, one in fresh.items()])
-    return [numbers[id_] for id_ in ids], list(fresh)
+    own = [kiosks[one.message.id] == one.kiosk for one in arrivals]
+    return [numbers[id_] if is_own else ANOTHERS for id_, is_own in zip(ids, own, strict=True)], list(fresh)
 
 
 def check_out_by_number(
@@ -49,7 +59,7 @@ def check_out_by_number(
     `said`: when they left by the kiosk, in our time. A check-out that waited in a kiosk is not of the visitor who has
     got the number since.
     """
-    if connection.execute(select(visit.c.id).where(visit.c.check_out == message.id)).first():
+    if connection.execute(select(visit.c.id).where(visit.c.check_out == message.id, visit.c.left_by == device)).first():
         return None
     found = connection.execute(
         select(visit.c.id).where(

@@ -25,7 +25,7 @@ from hub.store import now
 from plugins.checkin import rows
 from plugins.checkin.config import Settings
 from plugins.checkin.inside import Inside
-from plugins.checkin.models import UnknownHostError, Visit
+from plugins.checkin.models import AnothersVisitError, UnknownHostError, Visit
 from plugins.checkin.timing import by_our_clock, timing_of
 
 log = structlog.get_logger("checkin")
@@ -52,20 +52,25 @@ class Visits:
         `offset_seconds`: what the kiosk's clock is ahead of ours, None when it is not known. What is registered so late
         that the visitor may have gone is not told to the host as if it were now: the desk decides.
 
-        Raises UnknownHostError; a visit that is in the store already is accepted again without its host. Raises
-        hub.hooks.UnansweredError while the directory is not there to be asked: nobody is refused for that.
+        Raises AnothersVisitError, or UnknownHostError; a visit that is in the store already is accepted again without
+        its host. Raises hub.hooks.UnansweredError while the directory is not there to be asked: nobody is refused for
+        that.
         """
         host = await self._context.hooks.certain(host_question, person_id=message.host)
         if host is None:
             known = await self._context.store.read(lambda connection: rows.get(connection, message.id))
             if known is None:
                 raise UnknownHostError(message.id)
+            if known.kiosk != device:
+                raise AnothersVisitError(message.id)
             return known.number, known.told is not False
 
         at = now()
         timing = timing_of(message.arrived_at, at, offset_seconds, self._last_day_end(at))
         arrival = rows.Arrival(message, device, host, at, timing)
         number = await self._context.store.write_with_others(self._add_all, arrival)
+        if number == rows.ANOTHERS:
+            raise AnothersVisitError(message.id)
         return number, timing != "late" and await self._context.hooks.any(can_reach, person=host)
 
     def _add_all(self, connection: Connection, arrivals: list[rows.Arrival]) -> list[str | None]:

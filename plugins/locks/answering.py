@@ -1,6 +1,7 @@
 """Somebody shows a card at a door: decide, commit, sign, answer. What is learnt is learnt here too."""
 
 import asyncio
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,10 @@ SHOWN_PER_MINUTE = 120
 """At one door. What is above the door decides by itself."""
 
 
+class _TooLateError(Exception):
+    """The door has decided alone meanwhile."""
+
+
 @dataclass(frozen=True)
 class _Learning:
     card: asyncio.Future[str]
@@ -58,20 +63,21 @@ class Answers:
         self._alarms = alarms
         self._passes = passes
         self.inside = inside
-        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._learning: dict[str, _Learning] = {}
         self._limit = Limiter(SHOWN_PER_MINUTE, 60)
 
-    async def take(self, shown: door.Shown) -> None:
-        """Answer once; a Shown that comes twice has had its answer."""
+    async def take(self, shown: door.Shown, read_at: float | None = None) -> None:
+        """Answer once, and while the door waits: later it has decided alone. `read_at`: by `time.monotonic`."""
+        until = (time.monotonic() if read_at is None else read_at) + door.ANSWER_SECONDS
         device = self._context.devices.get(shown.door)
-        if device is None or shown.id in self._seen or self._limit.wait_seconds(shown.door):
+        if device is None or (shown.door, shown.id) in self._seen or self._limit.wait_seconds(shown.door):
             return None
-        self._seen[shown.id] = None
+        self._seen[shown.door, shown.id] = None
         if len(self._seen) > MOST_SEEN:
             self._seen.popitem(last=False)
         if self._is_learnt(shown):
-            return await self._answer(device, shown, Decision("unknown"), "learnt")
+            return await self._answer(device, shown, Decision("unknown"), "learnt", until=until)
         visit_pass = await self._pass_in(shown)
         given = self._passes.known(visit_pass) if visit_pass else None
         credential = self._access.roll.get(shown.card or shown.pin or "")
@@ -82,8 +88,8 @@ class Answers:
         decision = self._access.decide(
             shown.door, Shown(shown.card, shown.pin, visit_pass if given else None), now(), known
         )
-        await self._answer(device, shown, decision, "", uses_up=visit_pass is not None and visit_pass.once)
-        return None
+        uses_up = visit_pass is not None and visit_pass.once
+        return await self._answer(device, shown, decision, "", until=until, uses_up=uses_up)
 
     async def learn(self, door_id: str, seconds: float) -> str:
         """The fingerprint of the next card that is shown there and is nobody's. Raises TimeoutError."""
@@ -109,9 +115,16 @@ class Answers:
             return None
 
     async def _answer(
-        self, device: Device, shown: door.Shown, decision: Decision, reason: str, *, uses_up: bool = False
+        self,
+        device: Device,
+        shown: door.Shown,
+        decision: Decision,
+        reason: str,
+        *,
+        until: float,
+        uses_up: bool = False,
     ) -> None:
-        """`uses_up`: a grant is good for nobody after this."""
+        """`until`: so long the door waits. `uses_up`: a grant is good for nobody after this."""
         access = self._access.of(shown.door)
         row: dict[str, Any] = {
             "id": shown.id,
@@ -124,10 +137,14 @@ class Answers:
         }
 
         def intend(connection: Connection) -> tuple[Order, int] | None:
-            if rows.is_known(connection, shown.id):
-                return None  # played again, to a hub that was started meanwhile
+            if time.monotonic() > until or rows.is_known(connection, shown.id):
+                return None  # nobody waits for it any more, or it is played again to a hub that was started meanwhile
             order = Order("pulse", pulse_ms=access.pulse_ms)
-            is_late = uses_up and decision.visit_pass and not pass_rows.use(connection, decision.visit_pass, now())
+            is_late = (
+                uses_up
+                and decision.visit_pass
+                and not pass_rows.use(connection, decision.visit_pass, shown.door, now())
+            )
             if not decision.is_granted or is_late:
                 order = Order("deny", why="used" if decision.is_granted else decision.reason)
             for kind in ("duress",) * decision.is_duress + ("passes_back",) * decision.passes_back:
@@ -140,18 +157,23 @@ class Answers:
         order, audit = intended
         self._context.live.touch("doors")
         try:
-            signed = await self._hub_keys.sign(
-                door.Command(door=shown.door, command=shown.id, nonce=shown.nonce, audit=audit, **vars(order))
-            )
-            self._doors.command(device, signed)
+            command = door.Command(door=shown.door, command=shown.id, nonce=shown.nonce, audit=audit, **vars(order))
+            self._doors.command(device, await self._signed(command, until))
             if order.verb == "pulse" and decision.credential is not None:
                 await self.inside.granted(shown, decision.credential.ref)
-        except (SigningError, NoContactError) as error:
+        except (SigningError, NoContactError, _TooLateError) as error:
             log.error("not_answered", door=shown.door, problem=type(error).__name__)  # noqa: TRY400 (the word says all)
+            why = "late" if isinstance(error, _TooLateError) else "not_signed"
             if order.verb == "pulse":
                 await self._context.store.write(
-                    lambda connection: rows.end(connection, shown.id, "refused", "not_signed", now())
+                    lambda connection: rows.end(connection, shown.id, "refused", why, now())
                 )
+
+    async def _signed(self, command: door.Command, until: float) -> door.Signed:
+        """Raises SigningError, or _TooLateError when committing the intent has taken too long."""
+        if time.monotonic() > until:
+            raise _TooLateError
+        return await self._hub_keys.sign(command)
 
     def _told(self, decision: Decision, *, tells_grants: bool) -> str | None:
         """The pseudonym for the log; none for a plain grant where the door's log is of denials and alarms only."""

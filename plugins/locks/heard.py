@@ -30,8 +30,8 @@ class Heard:
         await self._standing.keep(state)
         await self._answers.inside.state(state)
 
-    async def outcome(self, outcome: door.Outcome) -> None:
-        await self._locks.outcome(outcome)
+    async def outcome(self, outcome: door.Outcome) -> bool:
+        return await self._locks.outcome(outcome)
 
     async def event(self, event: door.Event) -> bool:
         is_taken = await self._reports.take(event)
@@ -39,5 +39,5 @@ class Heard:
             await self._answers.inside.event(event)
         return is_taken
 
-    async def shown(self, shown: door.Shown) -> None:
-        await self._answers.take(shown)
+    async def shown(self, shown: door.Shown, read_at: float) -> None:
+        await self._answers.take(shown, read_at)

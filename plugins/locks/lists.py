@@ -43,6 +43,9 @@ class Lists:
         self._hub_keys = hub_keys
         self._doors = doors
         self._standing = standing
+        self._latest: dict[str, int] = {}
+        """Door → the version that was made last, as the store has it."""
+        standing.on_list = self._is_at
 
     async def run(self) -> None:
         """Make lists when something has changed, and before they run out, for ever."""
@@ -62,12 +65,18 @@ class Lists:
                 continue
             await asyncio.sleep(GATHER_SECONDS)
 
+    def _is_at(self, door_id: str, version: int) -> None:
+        """A door that is ahead of us, as after an older database was put back, gets a newer list at once."""
+        if door_id in self._latest and version > self._latest[door_id]:
+            self._access.changed.set()
+
     async def make(self) -> None:
         """New lists for the doors whose list says something else than it should, or is half through its time.
 
         Several at a time, so that their commits share the disk's. Raises SigningError.
         """
         latest = await self._context.store.read(access_rows.lists)
+        self._latest |= {door_id: one.version for door_id, one in latest.items()}
         credentials = _PackedOf(self._access.roll)
         turns = asyncio.Semaphore(AT_ONCE)
 
@@ -110,6 +119,7 @@ class Lists:
             log.error("list_too_long", door=device.id, size=size)
             return
         sha256 = hashlib.sha256(content).hexdigest()
+        self._latest[device.id] = version
         until = access.valid_until
         await self._context.store.write(
             lambda connection: access_rows.intend_list(connection, device.id, version, digest, sha256, made_at, until)

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
+import structlog
 from nacl.signing import VerifyKey
 
 from devices.contract import door
 from devices.contract.messages import Message
 from hub.plugin import Context, Device, Incoming
+
+log = structlog.get_logger("locks")
 
 M = TypeVar("M", door.State, door.Challenge, door.Outcome, door.Event, door.Shown)
 
@@ -20,12 +23,14 @@ class Takes(Protocol):
 
     async def state(self, state: door.State) -> None: ...
 
-    async def outcome(self, outcome: door.Outcome) -> None: ...
+    async def outcome(self, outcome: door.Outcome) -> bool:
+        """False: this door was never told such a command."""
 
     async def event(self, event: door.Event) -> bool:
         """True: durable, so that the door may forget it."""
 
-    async def shown(self, shown: door.Shown) -> None: ...
+    async def shown(self, shown: door.Shown, read_at: float) -> None:
+        """`read_at`: when it came, by `time.monotonic`."""
 
 
 class NoContactError(Exception):
@@ -35,7 +40,8 @@ class NoContactError(Exception):
 class Doors:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._challenges: dict[str, asyncio.Future[door.Challenge]] = {}
+        self._challenges: dict[tuple[str, str], asyncio.Future[door.Challenge]] = {}
+        """By door and command: a door answers for itself."""
         self._takes: Takes | None = None
 
     def listen(self, takes: Takes) -> None:
@@ -45,18 +51,18 @@ class Doors:
         self._receive("challenge", door.Challenge, self._challenge)
         self._receive("outcome", door.Outcome, self._outcome)
         self._receive("event", door.Event, self._event)
-        self._receive("shown", door.Shown, takes.shown)
+        self._context.receive(door.KIND, "shown", door.Signed, self._shown)
 
     async def challenge(self, device: Device, command: str) -> door.Challenge:
         """Ask the door for a challenge. Raises NoContactError, or TimeoutError when it gives none."""
         future: asyncio.Future[door.Challenge] = asyncio.get_running_loop().create_future()
-        self._challenges[command] = future
+        self._challenges[device.id, command] = future
         try:
             self._send(device, "challenge", door.ChallengeRequest(command=command))
             async with asyncio.timeout(door.COMMAND_SECONDS):
                 return await future
         finally:
-            del self._challenges[command]
+            del self._challenges[device.id, command]
 
     def command(self, device: Device, signed: door.Signed) -> None:
         """Raises NoContactError."""
@@ -87,6 +93,19 @@ class Doors:
 
         self._context.receive(door.KIND, what, door.Signed, opened)
 
+    async def _shown(self, incoming: Incoming[door.Signed]) -> None:
+        """Whoever showed it while the hub was away has had the door's own answer, and waits no more."""
+        if incoming.has_waited:
+            log.info("shown_too_long_ago", door=incoming.device.id)
+            return
+        try:
+            message = self._opened(incoming.device.id, incoming.message, door.Shown)
+        except door.ForgedError as error:
+            self._context.devices.refused(incoming.device.id, f"shown: forged: {error}")
+            return
+        assert self._takes  # noqa: S101 (listen set it)
+        await self._takes.shown(message, incoming.read_at)
+
     def _opened(self, device_id: str, signed: door.Signed, model: type[M]) -> M:
         """Raises ForgedError."""
         key = self._takes.key(device_id) if self._takes else None
@@ -98,13 +117,14 @@ class Doors:
         return message
 
     async def _challenge(self, challenge: door.Challenge) -> None:
-        future = self._challenges.get(challenge.command)
+        future = self._challenges.get((challenge.door, challenge.command))
         if future is not None and not future.done():
             future.set_result(challenge)
 
     async def _outcome(self, outcome: door.Outcome) -> None:
         assert self._takes  # noqa: S101 (listen set it)
-        await self._takes.outcome(outcome)
+        if not await self._takes.outcome(outcome):
+            self._context.devices.refused(outcome.door, "outcome: of no command that this door was told")
         self._receipt(outcome.door, outcome.command)
 
     async def _event(self, event: door.Event) -> None:

@@ -25,8 +25,11 @@ def living(connection: Connection, at: datetime) -> list[VisitPass]:
     return [_of(row) for row in connection.execute(query)]
 
 
-def use(connection: Connection, name: str, at: datetime) -> bool:
-    """Once: False when somebody has used it before, or there is no such pass."""
+def use(connection: Connection, name: str, door: str, at: datetime) -> bool:
+    """Once: False when somebody has used it before, or there is no such pass for this door."""
+    doors = connection.execute(select(visit_pass.c.doors).where(visit_pass.c.id == name)).scalar()
+    if doors is None or door not in doors:
+        return False
     fresh = (visit_pass.c.id == name) & visit_pass.c.used_at.is_(None)
     return bool(connection.execute(update(visit_pass).where(fresh).values(used_at=at)).rowcount)
 

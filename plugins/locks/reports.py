@@ -62,7 +62,7 @@ class Reports:
             if rows.report(connection, event, at):
                 self._context.touch(connection, "doors")
                 if event.kind == "granted" and event.visit_pass:
-                    pass_rows.use(connection, event.visit_pass, at)
+                    pass_rows.use(connection, event.visit_pass, event.door, at)
                 for kind in _kinds(event):
                     self._alarms.note(connection, event.door, kind, at, event.count)
             if is_new:

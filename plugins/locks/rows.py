@@ -33,6 +33,12 @@ def is_known(connection: Connection, command_id: str) -> bool:
     return connection.execute(select(command.c.id).where(command.c.id == command_id)).first() is not None
 
 
+def is_of(connection: Connection, command_id: str, door_id: str) -> bool:
+    """Whether it is a command for this door."""
+    mine = (command.c.id == command_id) & (command.c.door == door_id)
+    return connection.execute(select(command.c.id).where(mine)).first() is not None
+
+
 def intend(connection: Connection, row: dict[str, Any], order: Order) -> int:
     """Commit to the intent, with its line in the audit log (I5); the line's number.
 
@@ -67,10 +73,10 @@ def end(connection: Connection, command_id: str, result: Result, reason: str | N
     return done.rowcount == 1
 
 
-def open_commands(connection: Connection, before: datetime, after: datetime) -> list[str]:
-    """Asked for before, or after what can be: the clock was set back since."""
+def open_commands(connection: Connection, before: datetime, after: datetime) -> list[tuple[str, str]]:
+    """Door and command; asked for before, or after what can be: the clock was set back since."""
     is_open = command.c.outcome.is_(None) & ((command.c.asked_at < before) | (command.c.asked_at > after))
-    return list(connection.execute(select(command.c.id).where(is_open)).scalars())
+    return [(row.door, row.id) for row in connection.execute(select(command.c.door, command.c.id).where(is_open))]
 
 
 def report(connection: Connection, one: Event, at: datetime) -> bool:

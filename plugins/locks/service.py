@@ -49,7 +49,8 @@ class Locks:
         self._hub_keys = hub_keys
         self._doors = doors
         self._standing = standing
-        self._outcomes: dict[str, asyncio.Future[door.Outcome]] = {}
+        self._outcomes: dict[tuple[str, str], asyncio.Future[door.Outcome]] = {}
+        """By door and command: a door answers for itself."""
         self._limit = Limiter(settings.commands_per_minute, 60)
         self._began_at = now()
 
@@ -78,7 +79,7 @@ class Locks:
         try:
             outcome = await self._exchange(device, command, order, audit_number)
         except _NoOutcomeError as ending:
-            await self._end(command, ending.result, ending.reason)
+            await self._end(door_id, command, ending.result, ending.reason)
             return ending.result
         return outcome.result  # committed when it came in
 
@@ -107,7 +108,7 @@ class Locks:
     async def _exchange(self, device: Device, command: str, order: Order, audit_number: int) -> door.Outcome:
         """Until a signature has left, nothing can have moved: "refused". After that, only the door knows."""
         outcome: asyncio.Future[door.Outcome] = asyncio.get_running_loop().create_future()
-        self._outcomes[command] = outcome
+        self._outcomes[device.id, command] = outcome
         try:
             self._doors.command(device, await self._signed(device, command, order, audit_number))
             async with asyncio.timeout(OUTCOME_SECONDS):
@@ -117,7 +118,7 @@ class Locks:
         except TimeoutError:
             raise _NoOutcomeError("unknown", "no_answer") from None
         finally:
-            del self._outcomes[command]
+            del self._outcomes[device.id, command]
 
     async def _signed(self, device: Device, command: str, order: Order, audit_number: int) -> door.Signed:
         try:
@@ -131,23 +132,28 @@ class Locks:
             log.error("not_signed", door=device.id, problem=str(error))  # noqa: TRY400 (the text says all)
             raise _NoOutcomeError("refused", "not_signed") from None
 
-    async def _end(self, command: str, result: Result, reason: str | None) -> None:
+    async def _end(self, door_id: str, command: str, result: Result, reason: str | None) -> bool:
+        """False when this door was never told such a command."""
         at = now()
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> bool:
+            if not rows.is_of(connection, command, door_id):
+                return False
             rows.end(connection, command, result, reason, at)
             self._context.touch(connection, "doors")
+            return True
 
-        await self._context.store.write(write)
+        return await self._context.store.write(write)
 
     # -- what doors answer
 
-    async def outcome(self, outcome: door.Outcome) -> None:
-        """Durable when it returns; the receipt goes out then."""
-        await self._end(outcome.command, outcome.result, outcome.reason)
-        waiting = self._outcomes.get(outcome.command)
+    async def outcome(self, outcome: door.Outcome) -> bool:
+        """Durable when it returns; the receipt goes out then. False: this door was never told such a command."""
+        is_known = await self._end(outcome.door, outcome.command, outcome.result, outcome.reason)
+        waiting = self._outcomes.get((outcome.door, outcome.command))
         if waiting is not None and not waiting.done():
             waiting.set_result(outcome)
+        return is_known
 
     async def end_leftovers(self) -> None:
         """Commands that a dead hub left behind, and grants at a reader of which nothing was heard, are unknown (I5)."""
@@ -158,9 +164,10 @@ class Locks:
 
     async def _end_those_before(self, at: datetime, why: str) -> None:
         after = now() + timedelta(seconds=OUTCOME_SECONDS)
-        for command in await self._context.store.read(lambda connection: rows.open_commands(connection, at, after)):
-            if command not in self._outcomes:
-                await self._end(command, "unknown", why)
+        found = await self._context.store.read(lambda connection: rows.open_commands(connection, at, after))
+        for door_id, command in found:
+            if (door_id, command) not in self._outcomes:
+                await self._end(door_id, command, "unknown", why)
 
     # -- what pages show
 

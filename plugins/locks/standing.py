@@ -4,6 +4,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from nacl.signing import VerifyKey
 
@@ -11,6 +12,9 @@ from devices.contract import door
 from hub.plugin import Context
 from plugins.locks import rows
 from plugins.locks.models import DoorState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LOOK_SECONDS = 1.0
 UNKNOWN = DoorState("unknown", "unknown", None)
@@ -32,6 +36,8 @@ class Standing:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known: dict[str, _Known] = {}
+        self.on_list: Callable[[str, int], None] = lambda _door, _version: None
+        """Told of the newest list that a door has had, whenever it says something of itself."""
 
     async def load(self) -> None:
         """The doors of the store."""
@@ -63,6 +69,7 @@ class Standing:
         if not known.is_shown_fresh or before is None or _shows(before) != _shows(state):
             known.is_shown_fresh = True
             self._context.live.touch("doors")
+        self.on_list(state.door, self.list_version(state.door))
         return True
 
     async def watch_silence(self) -> None:
@@ -86,9 +93,9 @@ class Standing:
         return {door_id: known.key.encode().hex() for door_id, known in self._known.items()}
 
     def list_version(self, door_id: str) -> int:
-        """Of the list that it has said it uses, since the hub started."""
+        """Of the newest list that it has said it has had, since the hub started."""
         known = self._known.get(door_id)
-        return known.state.list_version if known and known.state else 0
+        return max(known.state.list_version, known.state.list_newest) if known and known.state else 0
 
     def hub_keys(self, door_id: str) -> tuple[str, ...]:
         """The ids of the hub's keys that it has said it believes, since the hub started."""
