@@ -25,10 +25,11 @@ class Heard:
         if not self._standing.note(state):
             return
         finding = self._reports.compare(state)  # before any wait: events that came after it are not its affair
+        changes = self._answers.inside.noted(state)
         if finding is not None:
             await self._reports.keep(finding)  # at once: an event that follows writes later, and further on
         await self._standing.keep(state)
-        await self._answers.inside.state(state)
+        await self._answers.inside.keep(changes)
 
     async def outcome(self, outcome: door.Outcome) -> bool:
         return await self._locks.outcome(outcome)

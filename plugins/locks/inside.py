@@ -7,6 +7,7 @@ somebody says so. What is in doubt is forgotten: a false denial keeps out somebo
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,6 +24,7 @@ from plugins.locks.tables import inside
 COMES_THROUGH_SECONDS = 10.0
 """After the lock is shut again: a hand on the handle, a slow contact, and the way of the door's word to the hub."""
 LOOK_SECONDS = 60.0
+Change = Callable[[Connection], object]
 UNSEEN = frozenset({"exit_button", "forced_open", "opened_by_schedule", "fire"})
 """Events of a door after which anybody may have left the zone behind it."""
 
@@ -78,22 +80,24 @@ class Inside:
         seconds = self._access.of(shown.door).pulse_ms / 1000 + COMES_THROUGH_SECONDS
         self._going[shown.door] = _Going(ref, zone, time.monotonic() + seconds)
         if self._contacts.get(shown.door) in ("open", "unknown"):
-            await self._gone_through(shown.door)
+            await self.keep(self._gone_through(shown.door))
 
-    async def state(self, state: door.State) -> None:
-        """What a door says of itself, in order."""
+    def noted(self, state: door.State) -> list[Change]:
+        """What a door says of itself, at once and in order; what is to be kept of it."""
         self._contacts[state.door] = state.contact
-        if state.contact == "open":
-            await self._gone_through(state.door)
-        if state.mode == "held_open":
-            await self._anybody_left(state.door)
+        changes = self._gone_through(state.door) if state.contact == "open" else []
+        return changes + (self._anybody_left(state.door) if state.mode == "held_open" else [])
+
+    async def keep(self, changes: list[Change]) -> None:
+        for change in changes:
+            await self._context.store.write(change)
 
     async def event(self, event: door.Event) -> None:
         """What happened at a door; also long ago, when it was away: then all the more is in doubt."""
         if event.kind in UNSEEN:
-            await self._anybody_left(event.door)
+            await self.keep(self._anybody_left(event.door))
         elif event.kind == "granted" and event.side == "out" and event.credential:
-            await self._put(event.credential, None)
+            await self.keep(self._put(event.credential, None))
 
     async def forgive(self, ref: str, actor: str, reason: str) -> None:
         """A credential may come in again wherever it went in."""
@@ -139,25 +143,22 @@ class Inside:
         today = local.replace(hour=at.hour, minute=at.minute, second=0, microsecond=0)
         return today if today <= local else today - timedelta(days=1)
 
-    async def _gone_through(self, door_id: str) -> None:
+    def _gone_through(self, door_id: str) -> list[Change]:
         going = self._going.pop(door_id, None)
-        if going is not None and time.monotonic() < going.until:
-            await self._put(going.ref, going.zone)
+        is_meant = going is not None and time.monotonic() < going.until
+        return self._put(going.ref, going.zone) if going and is_meant else []
 
-    async def _anybody_left(self, door_id: str) -> None:
+    def _anybody_left(self, door_id: str) -> list[Change]:
         zone = self._access.settings_of(door_id).leads_to
         refs = [ref for ref, mark in self._marks.items() if zone and mark.zone == zone]
         for ref in refs:
             del self._marks[ref]
-        if refs:
-            await self._context.store.write(
-                lambda connection: connection.execute(delete(inside).where(inside.c.zone == zone))
-            )
+        return [lambda connection: connection.execute(delete(inside).where(inside.c.zone == zone))] if refs else []
 
-    async def _put(self, ref: str, zone: str | None) -> None:
+    def _put(self, ref: str, zone: str | None) -> list[Change]:
         """In memory at once: the same card may be shown before it is written."""
         if zone is None and ref not in self._marks:
-            return
+            return []
         mark = None if zone is None else Mark(zone, now())
         if mark is None:
             self._marks.pop(ref, None)
@@ -169,4 +170,4 @@ class Inside:
             if mark is not None:
                 connection.execute(insert(inside).values(credential=ref, zone=mark.zone, since=mark.since))
 
-        await self._context.store.write(write)
+        return [write]
