@@ -3,11 +3,18 @@
 import logging
 import sys
 import traceback
+from collections import Counter
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from hub.limits import Limiter
+
+MOST_OF_A_KIND, KIND_SECONDS = 120, 60.0
+MOST_TEXT, MOST_TRACEBACK = 500, 8_000
 
 
 def set_up(*, as_json: bool, level: int = logging.INFO) -> None:
@@ -18,6 +25,8 @@ def set_up(*, as_json: bool, level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             without_text,
+            short,
+            Enough(),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -26,8 +35,44 @@ def set_up(*, as_json: bool, level: int = logging.INFO) -> None:
     )
     of_libraries = logging.StreamHandler(sys.stderr)
     of_libraries.setFormatter(_WithoutText(logging.BASIC_FORMAT))
+    of_libraries.addFilter(_enough_of_libraries())
     logging.basicConfig(level=logging.WARNING, handlers=[of_libraries])
     logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it writes addresses into its log lines
+
+
+class Enough:
+    """A structlog processor: of one kind of line so many a minute, and a count of those that were left out.
+
+    Whoever can cause a line can cause a million: a device that floods must not fill the disk by what is said of it.
+    """
+
+    def __init__(self, most: int = MOST_OF_A_KIND, seconds: float = KIND_SECONDS) -> None:
+        self._limit = Limiter(most, seconds)
+        self._left_out: Counter[str] = Counter()
+
+    def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+        kind = str(event.get("event"))
+        if self._limit.wait_seconds(kind):
+            self._left_out[kind] += 1
+            raise structlog.DropEvent
+        if left_out := self._left_out.pop(kind, 0):
+            event["left_out"] = left_out
+        return event
+
+
+def short(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """No value longer than a line has room for; of a traceback, its end."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            most = MOST_TRACEBACK if key == "exception" else MOST_TEXT
+            if len(value) > most:
+                event[key] = f"…{value[-most:]}" if key == "exception" else f"{value[:most]}…"
+    return event
+
+
+def _enough_of_libraries() -> Callable[[logging.LogRecord], bool]:
+    limit = Limiter(MOST_OF_A_KIND, KIND_SECONDS)
+    return lambda record: not limit.wait_seconds(f"{record.name} {record.msg if isinstance(record.msg, str) else ''}")
 
 
 def without_text(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:

@@ -1,7 +1,6 @@
 """The hub's side of MQTT: one routing table from topic filters to handlers with validated models."""
 
 import asyncio
-import time
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -40,6 +39,9 @@ SENDS_AT_ONCE = 200.0
 SENDS_PER_DEVICE = 5.0
 SENDS_PER_MESSAGE = 4.0
 """What a plugin may publish: a base, some for every device at once, and answers to what it is told."""
+REFUSALS_TOLD, REFUSALS_SECONDS = 5, 60.0
+"""So many refusals of one device are told, in the log and on its page; all are counted."""
+MOST_WHAT = 60
 FLOOD = 200
 """So many refused publications are one failure of the plugin."""
 SETTLING_SECONDS = 0.7
@@ -103,7 +105,7 @@ class Mqtt:
         self._said = Limiter(DEVICE_MESSAGES, DEVICE_SECONDS)
         self._may_send: dict[str, Allowance] = {}
         self._not_sent: Tally[str] = Tally()
-        self._flood_told: dict[str, float] = {}
+        self._told = Limiter(REFUSALS_TOLD, REFUSALS_SECONDS)
         self.kinds: set[str] = set()
         self.channels: dict[tuple[str | None, str, str], Channel] = {}
         """By kind, direction and what: all that is said between the hub and its devices, as far as plugins speak."""
@@ -288,7 +290,8 @@ class Mqtt:
             first = error.errors(include_input=False, include_url=False)[0]
             if route.on_malformed is not None and (message_id := _id_in(received.payload)):
                 self._tell_malformed(route, route.on_malformed, device, message_id)
-            where = ".".join(map(str, first["loc"])) or "payload"
+            field = first["loc"][0] if first["loc"] else None
+            where = field if field in route.model.model_fields else "payload"  # a key may be of the device's choosing
             raise _RefusedError(f"malformed: {where}: {first['type']}") from None
         except Exception as error:  # noqa: BLE001 (a plugin's model may have validators that raise anything)
             self._blame.failed(route.plugin, f"message {device.kind}/{route.what}", error)
@@ -343,30 +346,28 @@ class Mqtt:
             self.wire.acknowledge(received)
 
     def _flooded(self, received: Received, parts: Topic) -> None:
-        """Counted at every one, told once a second."""
-        known = self._devices.get(parts.device)
-        refused_total.labels(known.kind if known else "unknown", "too many").inc()
-        now = time.monotonic()
-        if now - self._flood_told.get(parts.device, 0.0) > 1:
-            self._flood_told = {parts.device: now}
-            self._refuse(received, parts, "too many")
-        else:
-            self._done(received)
+        """Counted at every one, told now and then."""
+        self._refuse(received, parts, "too many")
 
     def _refuse(self, received: Received, parts: Topic, why: str) -> None:
-        """Named by topic and device, never by content."""
+        """Counted, and told by words of ours: a topic's and a message's are a device's own.
+
+        How often is each device's own too: two that flood do not hide one another, nor fill the log together.
+        """
         known = self._devices.get(parts.device)
         refused_total.labels(known.kind if known else "unknown", why.split(":", maxsplit=1)[0]).inc()
-        log.warning(
-            "message_refused",
-            kind=parts.kind,
-            device=parts.device,
-            what=parts.what,
-            why=why,
-            bytes=len(received.payload),
-        )
-        if known:
-            self._devices.refused(known.id, f"{parts.what}: {why}")
+        if not self._told.wait_seconds(known.id if known else ""):
+            declared = known is not None and self._channel(known.kind, "up", parts.what) is not None
+            log.warning(
+                "message_refused",
+                kind=known.kind if known else None,
+                device=known.id if known else None,
+                what=parts.what if declared else "of no known kind",
+                why=why,
+                bytes=len(received.payload),
+            )
+            if known:
+                self._devices.refused(known.id, f"{parts.what[:MOST_WHAT]}: {why}")
         self._done(received)
 
 

@@ -331,7 +331,7 @@ class Wire:
                 Received(topic, payload, qos, retained, number, self._connection, read_at, connected, expires_in)
             )
         except Exception:
-            log.exception("mqtt_message_failed", topic=topic)  # paho would swallow it without a word
+            log.exception("mqtt_message_failed")  # paho would swallow it without a word
 
     # -- reading and writing
 

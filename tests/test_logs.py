@@ -2,20 +2,29 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from devices.contract.kiosk import Search
+from hub import logs
 from hub.api.operations import Query, Request
+from hub.hub import Hub
+from hub.limits import Limiter
 from hub.logs import frames
+from hub.mqtt import refused_total
 from hub.store import Store
+from tests.conftest import until
 from tests.hub_process import HubProcess
+from tests.kiosk_client import KioskClient
 
 WHO = "Kari Nordmann"
 
@@ -121,3 +130,42 @@ def test_what_was_sent_is_not_in_the_error(base: type[BaseModel]) -> None:
     with pytest.raises(ValidationError) as raised:
         Search.model_validate({"id": "x", "text": {"name": WHO}})
     assert WHO not in str(raised.value)
+
+
+def test_of_one_kind_of_line_there_are_only_so_many() -> None:
+    enough = logs.Enough(most=3, seconds=3600)
+    kept = 0
+    for n in range(10):
+        with suppress(structlog.DropEvent):
+            enough(None, "warning", {"event": "message_refused", "n": n})
+            kept += 1
+    assert kept == 3
+    assert enough(None, "warning", {"event": "another"}) == {"event": "another"}
+    enough._limit = Limiter(3, 60)
+    assert enough(None, "warning", {"event": "message_refused"})["left_out"] == 7
+
+
+def test_a_long_text_is_cut() -> None:
+    found = logs.short(None, "warning", {"event": "x", "why": "a" * 10_000, "exception": "b" * 20_000 + "the end"})
+    assert len(found["why"]) == logs.MOST_TEXT + 1
+    assert found["exception"].endswith("the end")
+    assert len(found["exception"]) < 10_000
+
+
+async def test_two_devices_that_flood_write_no_more_than_a_few_lines(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In turn, on topics of their choosing, with keys of their choosing: none of it is in the log."""
+    lines: list[dict[str, object]] = []
+    monkeypatch.setattr(
+        "hub.mqtt.log", SimpleNamespace(warning=lambda event, **values: lines.append({"event": event, **values}))
+    )
+    enrolments = [await hub.enrol(f"kiosk-{n}", "kiosk", "Nettbrett", "", "test") for n in (1, 2)]
+    async with KioskClient(enrolments[0]).connected() as one, KioskClient(enrolments[1]).connected() as other:
+        refused = refused_total.labels("kiosk", "unknown topic")._value
+        before = refused.get()
+        for n in range(300):
+            for kiosk in (one, other):
+                kiosk.say(f"secret-{n}/{'x' * 300}", b'{"secret": 1}')
+        many = refused_total.labels("kiosk", "too many")._value
+        await until(lambda: refused.get() - before + many.get() >= 550, 30)
+    assert 2 <= len(lines) <= 12
+    assert "secret" not in str(lines)

@@ -107,7 +107,7 @@ class Announcing:
             return
         said = self._said.get(topic)
         if said is not None and raw != said and not self._forged.wait_seconds(topic):
-            log.warning("announcement_forged", topic=topic)
+            log.warning("announcement_forged")  # the topic is of somebody's choosing
             self._say(topic, said)
 
     def take(self, received: Received) -> None:

@@ -28,6 +28,7 @@ unreadable_total = Counter("entity_messages_unreadable_total", "Messages that an
 entities_known = Gauge("entities", "Entities of devices that have announced themselves")
 
 MOST_MISTAKES = 50
+MOST_TEXT = 2_000
 PAGE_SECONDS = 1.0
 """Pages that show many entities hear of changes this often."""
 MOST_PICTURES = 200
@@ -135,7 +136,7 @@ class Entities:
             if topic.endswith("/config") and topic.startswith(f"{self.prefix}/"):
                 self._announce(topic, received.payload)
         except Exception as error:  # noqa: BLE001 (what strangers send must not stop the hub from hearing others)
-            log.error("message_not_taken", topic=topic, error=type(error).__name__)  # noqa: TRY400 (it may quote)
+            log.error("message_not_taken", error=type(error).__name__)  # noqa: TRY400 (it may quote)
         finally:
             if received.qos and self.wire is not None:
                 self.wire.acknowledge(received)
@@ -169,7 +170,7 @@ class Entities:
         if entity.problem != why:
             entity.problem = why
             self._page_is_old = True
-            log.warning("entity_message_unreadable", entity=entity.id, why=why)
+            log.warning("entity_message_unreadable", component=entity.component)  # what and why stand on its page
 
     def availability_changed(self, availability: Availability) -> None:
         """What its entities' state is has changed with it, also for the history."""
@@ -257,10 +258,10 @@ class Entities:
 
     def _mistaken(self, topic: str, text: str) -> None:
         announcements_total.labels("refused").inc()
-        log.warning("announcement_refused", why=text)
+        log.warning("announcement_refused", bytes=len(text))  # the page Found devices says which and why
         if len(self.mistakes) >= MOST_MISTAKES:
             del self.mistakes[next(iter(self.mistakes))]
-        self.mistakes[topic] = text
+        self.mistakes[topic] = text[:MOST_TEXT]
         self._page_is_old = True
 
     def _add(self, here: dict[str, Entity], announcement: Announcement, one: Announced, config: Common) -> None:
