@@ -82,7 +82,8 @@ class StateListener(_Listener):
         self.generation = self.entities.generation
         entity = self.entity
         try:
-            value = self.read(entity, self.text(payload))
+            text = self.text(payload)
+            value = None if reading.is_lost(entity, text) else self.read(entity, text)
         except TooSlowError as error:
             self.is_muted = True
             return self.entities.unreadable(entity, f"its template is not run any more: {error}")

@@ -90,6 +90,9 @@ def _said(config: Common, _verb: str, _value: Any) -> Said:
 
 @_verbs.register
 def _(config: Lock) -> list[str]:
+    """None for one that wants a code: nobody can give one here, and it would stand in logs; an empty one is none."""
+    if config.code_format is not None:
+        return []
     return ["lock", "unlock", *(["open"] if config.payload_open is not None else [])]
 
 

@@ -42,7 +42,16 @@ class _Keep:
 
 
 KEEP: Final = _Keep()
+LOST: Final = frozenset({"nan", "-nan", "inf", "-inf", "infinity", "-infinity"})
+"""What a device says, in small letters, of a value that it has lost; as numbers are printed (C, Python, JSON5)."""
+WORDS: Final = frozenset({"text", "tag", "event", "device_automation"})
+"""Components whose state is whatever somebody wrote."""
 Read = Callable[[Entity, str], "Value | _Keep"]
+
+
+def is_lost(entity: Entity, text: str) -> bool:
+    """It has no state any more: what it said before is not so now."""
+    return len(text) <= len("-infinity") and text.lower() in LOST and entity.component not in WORDS
 
 
 class UnreadableError(ValueError):
@@ -80,6 +89,8 @@ def lock(entity: Entity, text: str) -> "Value | _Keep":
         config.state_open: "open",
         config.state_opening: "opening",
     }
+    if text and text not in words:
+        return None  # `undefined`, `uncalibrated`, 254: whatever it means, nobody may take it for locked
     return _one_of(words, text)
 
 

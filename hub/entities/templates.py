@@ -4,6 +4,7 @@ They come from the network and run on the loop, so what a template may do is wha
 `template_words`. Loops, joins and products are metered; regular expressions have a time limit of their own.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -53,8 +54,18 @@ class Payload:
             try:
                 self._json = orjson.loads(self.raw)
             except orjson.JSONDecodeError:
-                self._json = NOT_JSON
+                self._json = _with_lost_values(self.raw)
         return self._json
+
+
+def _with_lost_values(raw: bytes) -> Any:
+    """JSON has no NaN, and devices send it all the same."""
+    if b"NaN" not in raw and b"Infinity" not in raw:
+        return NOT_JSON
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return NOT_JSON
 
 
 class Template:

@@ -57,6 +57,8 @@ def test_what_a_device_is_told(
     ("component", "config", "verb", "value", "why"),
     [
         ("lock", {}, "open", None, "takes lock, unlock, not open"),
+        ("lock", {"code_format": r"^\d{4}$"}, "unlock", None, "takes no orders"),
+        ("lock", {"code_format": r"^\d{4}$"}, "lock", "1234", "takes no orders"),
         ("number", {"min": 5, "max": 30}, "set", 31, "expected a number from 5 to 30"),
         ("number", {}, "set", "varmt", "expected a number"),
         ("select", {"options": ["a", "b"]}, "set", "c", "expected one of a, b"),
