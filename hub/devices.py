@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from sys import intern
 
+import structlog
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, insert, select, update
 
@@ -66,6 +67,13 @@ class NewDevice:
             _ID.validate_python(part)
 
 
+log = structlog.get_logger("devices")
+
+DOUBLED_SECONDS = 900.0
+"""So long after it was noticed last; devices that end each other come back after 5 minutes at most."""
+MOST_INSTANCES = 8
+
+
 @dataclass(slots=True)
 class Vitals:
     """What the hub has seen of a device since it started. Times are of the monotonic clock."""
@@ -77,8 +85,36 @@ class Vitals:
     clock_offset_seconds: float | None = None
     """Its clock against ours when its last heartbeat came, or else by the last time that it gave: above 0, its clock is
     ahead. The way takes part of it."""
+    doubled_at: float | None = None
+    """When it was last noticed that two devices use its account."""
+    instances: dict[str, float] = field(default_factory=dict)
+    """The starts of its program that have been heard of, the latest last."""
     refused: int = 0
     last_refusal: str | None = None
+
+    @property
+    def is_doubled(self) -> bool:
+        """Two devices use its account, and end one another's connection."""
+        return self.doubled_at is not None and time.monotonic() - self.doubled_at < DOUBLED_SECONDS
+
+    def notice_instance(self, beat: Heartbeat) -> None:
+        """Whether there are two.
+
+        A program that was started anew does not come back as what it was before; or one says itself that another has
+        ended its connection.
+        """
+        instance, before = beat.instance, self.heartbeat
+        if instance is None:
+            return
+        at, latest = time.monotonic(), next(reversed(self.instances), None)
+        if before is not None and before.instance == instance and beat.taken_over > before.taken_over:
+            self.doubled_at = at
+        last = self.instances.pop(instance, None)
+        if last is not None and instance != latest and at - last < DOUBLED_SECONDS:
+            self.doubled_at = at
+        self.instances[instance] = at
+        if len(self.instances) > MOST_INSTANCES:
+            del self.instances[next(iter(self.instances))]
 
     @property
     def is_alive(self) -> bool:
@@ -192,7 +228,12 @@ class Devices:
         vitals.heard_time = now()
         vitals.said_goodbye = False
         if heartbeat is not None:
+            was_doubled = vitals.is_doubled
+            vitals.notice_instance(heartbeat)
             vitals.heartbeat = heartbeat
+            if vitals.is_doubled != was_doubled:
+                log.warning("account_used_twice", kind=device.kind, device=device.id)
+                self._live.touch("devices")
             vitals.clock_offset_seconds = (heartbeat.sent_at - vitals.heard_time).total_seconds()
         if device.id not in self._alive:
             self._alive.add(device.id)

@@ -39,7 +39,10 @@ CHECKPOINT_SECONDS = 2.0
 LONG_WAIT_SECONDS = 2.0
 """A write that takes longer says that the database, or another program, keeps us waiting."""
 CONNECT_SECONDS = 3
-PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=20000", "foreign_keys=ON", "busy_timeout=60000")
+PRAGMAS = (
+    *("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=20000", "foreign_keys=ON", "busy_timeout=60000"),
+    "secure_delete=ON",
+)
 """`synchronous=FULL`: a commit is on the disk when it returns (D10). SQLite's own checkpoint is a belt, see below."""
 
 

@@ -7,6 +7,7 @@ without it a QoS 1 round trip costs 44 ms.
 
 import asyncio
 import random
+import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -33,6 +34,14 @@ TURN_SECONDS = 0.005
 """How long one wake-up may hand out messages before the rest of the loop gets its turn."""
 CONNECT_SECONDS = 10
 LONGEST_WAIT_SECONDS = 30
+TAKEN_OVER = 0x8E
+"""MQTT 5 § 3.14.2.1: another connection has come with our client id."""
+AFTER_TAKEOVER_SECONDS, LONGEST_AFTER_TAKEOVER = 5.0, 300.0
+SETTLED_SECONDS = 30.0
+"""A connection that lasted so long was not one of two that end each other."""
+CUT_OFTEN = 3
+"""Debian's Mosquitto 2.0.11 takes a connection over without a word: so often in a row, between connections that
+succeed at the first try, says the same. A broker that restarts refuses some."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,12 @@ class Wire:
         keep_session_seconds: int = 0,
         keepalive_seconds: int = 15,
     ) -> None:
+        self.instance = secrets.token_hex(8)
+        """Of this start: two programs with one account differ in it."""
+        self.taken_over = 0
+        """How often another connection with our account has ended ours."""
+        self._cuts = 0
+        self._was_taken_over = False
         self.address = address
         self.problem: str | None = "not connected yet"
         self._on_message = on_message
@@ -196,19 +211,36 @@ class Wire:
         """Connect, serve, and connect again with growing, jittered waits, until cancelled."""
         wait = 0.2
         while True:
+            was_ready = False
             try:
                 async with self._connected():
                     await self._until_ready()
-                    wait = 0.2
+                    wait, was_ready = 0.2, True
                     await self._closed.wait()
                     self.problem = f"{self.address.host}:{self.address.port}: connection lost"
             except (OSError, TimeoutError) as error:
                 self.problem = f"{self.address.host}:{self.address.port}: {error or type(error).__name__}"
+            if (times := self._times_taken_over(was_ready=was_ready)) > 0:
+                self.taken_over += 1
+                self.problem = f"another device uses the account {self.address.account}"
+                wait = min(AFTER_TAKEOVER_SECONDS * 2 ** min(times - 1, 10), LONGEST_AFTER_TAKEOVER)
             log.warning("mqtt_disconnected", problem=self.problem, retry_seconds=round(wait, 1))
             await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 (spreads devices, is no secret)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
     # -- the connection
+
+    def _times_taken_over(self, *, was_ready: bool) -> int:
+        """In a row; two that came back at once would end each other several times a second."""
+        told, self._was_taken_over = self._was_taken_over, False
+        if not was_ready:
+            self._cuts = 0
+            return 0
+        lasted = time.monotonic() - self._connected_at
+        self._cuts = self._cuts + 1 if lasted < SETTLED_SECONDS else 1
+        if told:
+            self._cuts = max(self._cuts, CUT_OFTEN)
+        return max(0, self._cuts - CUT_OFTEN + 1)
 
     async def _until_ready(self) -> None:
         """Raises TimeoutError when the broker says nothing, ConnectionError at once when it closes instead."""
@@ -239,6 +271,7 @@ class Wire:
         client.received = self._received
         client.on_connect = self._connack
         client.on_message = self._message
+        client.on_disconnect = self._disconnect_told
         client.on_socket_register_write = lambda *_: self._flush_soon()
         client.on_socket_unregister_write = lambda *_: None
         client.on_socket_close = self._socket_closing
@@ -297,6 +330,10 @@ class Wire:
         while self._client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS:
             await asyncio.sleep(1)
         self._drop()
+
+    def _disconnect_told(self, _c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
+        if reason.value == TAKEN_OVER:
+            self._was_taken_over = True
 
     def _connack(self, _c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
         if reason.is_failure:

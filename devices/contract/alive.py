@@ -7,7 +7,7 @@ believes the heartbeat: a last will alone is no proof of life (research: brokers
 from pydantic import AwareDatetime, Field
 
 from devices.contract.channels import Channel
-from devices.contract.messages import Message
+from devices.contract.messages import Id, Message
 
 HEARTBEAT_SECONDS = 15
 DEADLINE_SECONDS = 40
@@ -29,6 +29,12 @@ class Heartbeat(Message):
     outbox: int = Field(default=0, ge=0, description="events that wait for the hub's receipt")
     problem: str | None = Field(default=None, max_length=200, description="what a caretaker should know, in English")
     battery_percent: int | None = Field(default=None, ge=0, le=100, description="absent: it has none, or cannot tell")
+    instance: Id | None = Field(
+        default=None, description="of this start of its program, made by chance: two with one account differ in it"
+    )
+    taken_over: int = Field(
+        default=0, ge=0, description="how often another connection with its account has ended its own, since it started"
+    )
     signal_dbm: int | None = Field(default=None, ge=-150, le=0, description="of its radio; absent: it is on a cable")
 
 

@@ -347,6 +347,8 @@ class Controller:
             outbox=self._telling.recorder.waiting,
             problem=problem[:200] or None,
             signal_dbm=signal_dbm(),
+            instance=self._wire.instance,
+            taken_over=self._wire.taken_over,
         )
         self._telling.publish("heartbeat", heartbeat, qos=0)
 

@@ -8,7 +8,7 @@ from random import Random
 
 from devices.contract.alive import HEARTBEAT_SECONDS, Heartbeat, Status
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Message
+from devices.contract.messages import Message, new_id
 from devices.contract.topics import branch
 from devices.simulator.connection import Connection, Login
 from devices.simulator.habits import Habits
@@ -23,6 +23,7 @@ class Device:
     has_battery = False
 
     def __init__(self, enrolment: Enrolment, seed: int, habits: Habits) -> None:
+        self._instance = new_id()
         self.random = Random(f"{seed}/{enrolment.device}")  # noqa: S311 (people and radios, no secrets)
         self.habits = habits
         self.id = enrolment.device
@@ -86,6 +87,7 @@ class Device:
             uptime_seconds=int(uptime),
             outbox=self.outbox,
             battery_percent=self.habits.battery(self._battery_began, uptime) if self.has_battery else None,
+            instance=self._instance,
             signal_dbm=max(-100, min(-30, self._signal + self.random.randint(-3, 3))),
         )
         self.say("heartbeat", beat, qos=0)

@@ -102,6 +102,14 @@ export interface Heartbeat {
    */
   battery_percent?: number | null;
   /**
+   * of this start of its program, made by chance: two with one account differ in it
+   */
+  instance?: string | null;
+  /**
+   * how often another connection with its account has ended its own, since it started
+   */
+  taken_over?: number;
+  /**
    * of its radio; absent: it is on a cable
    */
   signal_dbm?: number | null;

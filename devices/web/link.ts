@@ -10,10 +10,19 @@ import mqtt from "mqtt";
 import { battery } from "./battery.ts";
 import { HEARTBEAT_SECONDS, type Heartbeat } from "./contract.ts";
 import type { Enrolment } from "./enrolment.ts";
+import { newId } from "./identity.ts";
 
 const SHORTEST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 15_000;
 const CONNECT_MS = 8_000;
+/** MQTT 5 § 3.14.2.1: another connection has come with our account. */
+const TAKEN_OVER = 0x8e;
+const AFTER_TAKEOVER_MS = 5_000;
+const LONGEST_AFTER_TAKEOVER_MS = 300_000;
+/** A connection that lasted so long was not one of two that end each other. */
+const SETTLED_MS = 30_000;
+/** Debian's broker takes a connection over without a word: so often in a row says the same. */
+const CUT_OFTEN = 3;
 
 export interface Ends {
   connected(): void;
@@ -34,7 +43,13 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
   const { device, root, secret, site } = enrolment;
   const branch = `${root}/${site}/${kind}/${device}`;
   const began = performance.now();
+  const instance = newId();
   let failures = 0;
+  let takenOver = 0;
+  let cuts = 0;
+  let wasConnected = false;
+  let wasTakenOver = false;
+  let connectedAt = began;
 
   const client = mqtt.connect(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/mqtt`, {
     protocolVersion: 5,
@@ -54,6 +69,8 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
 
   client.on("connect", () => {
     failures = 0;
+    connectedAt = performance.now();
+    wasConnected = true;
     client.publish(`${branch}/up/status`, JSON.stringify({ online: true }), { qos: 1, retain: true });
     client.subscribe(`${branch}/down/#`, { qos: 1 }, (error) => {
       if (error === null) ends.connected();
@@ -63,14 +80,33 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
   client.on("message", (topic, payload) => {
     ends.arrived(topic.slice(`${branch}/down/`.length), payload.toString());
   });
+  client.on("disconnect", (packet) => {
+    if (packet.reasonCode === TAKEN_OVER) wasTakenOver = true;
+  });
   client.on("close", () => {
     failures += 1;
-    client.options.reconnectPeriod = waitBefore(failures);
+    const times = timesTakenOver();
+    if (times > 0) takenOver += 1;
+    client.options.reconnectPeriod = times > 0 ? waitAfterTakeover(times) : waitBefore(failures);
     ends.disconnected();
   });
   client.on("error", () => {}); // "close" follows and is what counts; without a listener it would be thrown
 
   setInterval(beat, HEARTBEAT_SECONDS * 1_000);
+
+  /** In a row. A hub that restarts refuses some connections between, and then it is none. */
+  function timesTakenOver(): number {
+    const wasTold = wasTakenOver;
+    const isCut = wasConnected;
+    wasTakenOver = wasConnected = false;
+    if (!isCut) {
+      cuts = 0;
+      return 0;
+    }
+    cuts = performance.now() - connectedAt < SETTLED_MS ? cuts + 1 : 1;
+    if (wasTold) cuts = Math.max(cuts, CUT_OFTEN);
+    return Math.max(0, cuts - CUT_OFTEN + 1);
+  }
 
   function beat(): void {
     if (!client.connected) return;
@@ -78,6 +114,8 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
       sent_at: new Date().toISOString(),
       version: __VERSION__,
       uptime_seconds: Math.floor((performance.now() - began) / 1_000),
+      instance,
+      taken_over: takenOver,
       ...battery(),
       ...ends.condition(),
     };
@@ -92,6 +130,12 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
       return true;
     },
   };
+}
+
+/** Two devices with one account would else throw each other out several times a second. */
+function waitAfterTakeover(takeovers: number): number {
+  const longest = Math.min(LONGEST_AFTER_TAKEOVER_MS, AFTER_TAKEOVER_MS * 2 ** Math.min(takeovers - 1, 10));
+  return longest * (0.75 + Math.random() / 2);
 }
 
 /** Longer for every failure, and never the same for two devices: a whole fleet comes back after a power cut. */
