@@ -90,9 +90,13 @@ class Message:
 
 @dataclass(frozen=True)
 class MessageState:
-    """What has become of what a message is about; `is_over`: there is nothing to answer any more."""
+    """What has become of what a message is about; `is_over`: there is nothing to answer any more.
+
+    `answer`: the person who waits has it on a screen, not yet, or will not: the desk has it.
+    """
 
     is_over: bool
+    answer: Literal["shown", "not_shown", "desk"] | None = None
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ MODELS: dict[str, type[Message]] = {
     "found": kiosk.Found,
     "receipt": kiosk.Receipt,
     "answer": kiosk.HostAnswer,
+    "told": kiosk.Told,
     "offer": kiosk.Offer,
 }
 

@@ -7,7 +7,10 @@ What a kiosk asks for again until it comes (found, receipt) comes with QoS 0. On
     up/visit       Visit       a visitor registers; sent again until the receipt comes
     up/checkout    CheckOut    a visitor leaves; sent again until the receipt comes
     down/receipt   Receipt     after the durable commit: the event counts
-    down/answer    HostAnswer  what the host said
+    down/answer    HostAnswer  what the host said; sent again until the kiosk has said what became of it
+    up/shown       AnswerShown whether the visitor has it on the screen
+    up/ask         Ask         a visitor who left the page asks by their number
+    down/told      Told        what their host has said
     down/offer     Offer       what the first page offers: signposts, languages, names
 
 A tap on a signpost is no message: it sends, stores and logs nothing (D7).
@@ -80,6 +83,29 @@ class HostAnswer(Message):
     answer: Literal["coming", "five_minutes", "ask_desk"]
 
 
+class AnswerShown(Message):
+    """`up/shown`: what became of a HostAnswer, each time that one comes."""
+
+    visit: Id
+    is_seen: bool = Field(description="false: nobody waits on this screen any more")
+
+
+class Ask(Message):
+    """A visitor who has left the page wants to know whether their host has answered."""
+
+    id: Id
+    number: Number
+
+
+class Told(Message):
+    """No name: whoever knows or guesses a number learns nobody's."""
+
+    of: Id
+    result: Literal["answered", "no_answer", "unknown_number"]
+    answer: Literal["coming", "five_minutes", "ask_desk"] | None = None
+    wait_seconds: int = Field(default=0, ge=0, description="above 0: too many numbers, ask again after this time")
+
+
 class Signpost(Message):
     """Where a visitor can go without telling anybody."""
 
@@ -97,9 +123,12 @@ class Offer(Message):
     languages: list[Language] = Field(min_length=1)
     signposts: list[Signpost] = Field(default_factory=list, max_length=12)
     registers_visits: bool = True
+    waiting_seconds: int = Field(
+        default=300, ge=30, description="how long a visitor's page waits for the host's answer"
+    )
 
 
-ANSWER_SECONDS = 300
+ANSWER_SECONDS = 7200
 
 CHANNELS = (
     Channel("up", "search", Search, "three letters or more of a host's name", kind=KIND),
@@ -108,5 +137,8 @@ CHANNELS = (
     Channel("up", "checkout", CheckOut, "a visitor leaves; sent again until the receipt comes", kind=KIND),
     Channel("down", "receipt", Receipt, "after the durable commit: the event counts", qos=0, kind=KIND),
     Channel("down", "answer", HostAnswer, "what the host said", expiry_seconds=ANSWER_SECONDS, kind=KIND),
+    Channel("up", "shown", AnswerShown, "whether the visitor has the host's answer on the screen", kind=KIND),
+    Channel("up", "ask", Ask, "a visitor who left the page asks by their number", kind=KIND),
+    Channel("down", "told", Told, "what their host has said", qos=0, kind=KIND),
     Channel("down", "offer", Offer, "what the first page offers", retained=True, kind=KIND),
 )

@@ -32,6 +32,8 @@ SENT: tuple[type[Message], ...] = (
     kiosk.Search,
     kiosk.Visit,
     kiosk.CheckOut,
+    kiosk.AnswerShown,
+    kiosk.Ask,
     pairing.PairingRequest,
     pairing.PairingClaim,
 )
@@ -39,6 +41,7 @@ RECEIVED: tuple[type[Message], ...] = (
     kiosk.Found,
     kiosk.Receipt,
     kiosk.HostAnswer,
+    kiosk.Told,
     kiosk.Offer,
     screen.Programme,
     pairing.PairingOffer,

@@ -3,7 +3,7 @@
 import { element } from "../web/element.ts";
 import { gettext } from "../web/tongue.ts";
 
-const QUIET_MS = 30_000;
+export const QUIET_MS = 30_000;
 const WARNING_SECONDS = 20;
 
 export class Idleness {
@@ -16,6 +16,7 @@ export class Idleness {
   private readonly count = element("p", { class: "countdown", "aria-hidden": "true" });
   private timer: ReturnType<typeof setTimeout> | undefined;
   private isWatching = false;
+  private quiet = QUIET_MS;
 
   constructor(private readonly left: () => void) {
     document.body.append(this.dialog);
@@ -28,9 +29,10 @@ export class Idleness {
     });
   }
 
-  /** Watches from now on, or rests while there is nobody to forget. */
-  watch(isWatching: boolean): void {
+  /** Watches from now on, or rests while there is nobody to forget. `quiet`: so long that nothing may happen. */
+  watch(isWatching: boolean, quiet = QUIET_MS): void {
     this.isWatching = isWatching;
+    this.quiet = quiet;
     this.close();
     this.restart();
   }
@@ -39,7 +41,7 @@ export class Idleness {
   restart(): void {
     if (this.dialog.open) return;
     clearTimeout(this.timer);
-    if (this.isWatching) this.timer = setTimeout(() => this.warn(), QUIET_MS);
+    if (this.isWatching) this.timer = setTimeout(() => this.warn(), this.quiet);
   }
 
   private warn(): void {

@@ -7,7 +7,7 @@ import { read } from "../web/reading.ts";
 import { shelve } from "../web/shelf.ts";
 import { speak, speakable, spokenLanguage } from "../web/tongue.ts";
 import type { HostSearch } from "./host_search.ts";
-import { Idleness } from "./idleness.ts";
+import { Idleness, QUIET_MS } from "./idleness.ts";
 import { Outbox, type Item } from "./outbox.ts";
 import { layOut, type Page } from "./page.ts";
 import { checkedOutPage, checkOutPage } from "./pages/checkout.ts";
@@ -16,13 +16,16 @@ import { directionsPage } from "./pages/directions.ts";
 import { languagePage } from "./pages/language.ts";
 import { outOfOrderPage, unpairedPage } from "./pages/resting.ts";
 import { searchPage } from "./pages/search.ts";
-import { keptPage, refusedPage, registeredPage, sendingPage, showAnswer } from "./pages/sent.ts";
+import { blankNames, keptPage, lateNumberPage, refusedPage, registeredPage, sendingPage, showAnswer } from "./pages/sent.ts";
 import { startPage } from "./pages/start.ts";
+import { toldPage } from "./pages/told.ts";
 import { nobody } from "./visitor.ts";
 
 export const OFFER_SHELF = "/kiosk/offer";
 const RECEIPT_MS = 5_000;
 const RECEIPT_WITHOUT_LINE_MS = 1_500;
+const BLANK_MS = 30_000;
+const MOST_LATE = 50;
 
 const pages = {
   language: languagePage,
@@ -33,6 +36,8 @@ const pages = {
   sending: sendingPage,
   kept: keptPage,
   registered: registeredPage,
+  "late-number": lateNumberPage,
+  told: toldPage,
   checkout: checkOutPage,
   "checked-out": checkedOutPage,
   refused: refusedPage,
@@ -52,6 +57,10 @@ export class Kiosk {
   private state: State = "out-of-order";
   private readonly idleness = new Idleness(() => this.startOver());
   private receiptTimer: ReturnType<typeof setTimeout> | undefined;
+  private blankTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Visits whose visitor went before the receipt came: their number is shown when it does, if nobody else is here. */
+  private readonly late = new Set<string>();
+  private asked: string | null = null;
 
   constructor(
     private readonly root: HTMLElement,
@@ -82,12 +91,16 @@ export class Kiosk {
       startOver: this.isFree ? null : () => this.startOver(),
     };
     layOut(this.root, pages[state](this), frame);
-    this.idleness.watch(!this.isFree);
+    clearTimeout(this.blankTimer);
+    if (state === "registered") this.blankTimer = setTimeout(() => blankNames(this), BLANK_MS);
+    this.idleness.watch(!this.isFree, state === "registered" ? this.waitingMs : QUIET_MS);
   }
 
   /** Forgets everything but the outbox. */
   startOver(): void {
     clearTimeout(this.receiptTimer);
+    const sent = this.visitor.sent;
+    if (sent?.what === "visit" && sent.receipt === null && this.late.size < MOST_LATE) this.late.add(sent.id);
     this.visitor = nobody();
     speak(this.languages[0] ?? "nn");
     if (!this.isPaired) this.go("unpaired");
@@ -113,6 +126,15 @@ export class Kiosk {
     this.post({ id, what: "checkout", message: { id, number, left_at: new Date().toISOString() } });
   }
 
+  /** What has the host of this number answered? */
+  ask(number: string): void {
+    this.asked = newId();
+    this.visitor.told = null;
+    this.go("sending");
+    const isSent = this.line()?.send("ask", { id: this.asked, number }) ?? false;
+    this.receiptTimer = setTimeout(() => this.go("told"), isSent ? RECEIPT_MS : 0);
+  }
+
   showPairing(offer: PairingOffer | null): void {
     this.pairing = offer;
     this.go("unpaired");
@@ -128,6 +150,7 @@ export class Kiosk {
     else if (what === "found") this.takeFound(payload);
     else if (what === "receipt") this.takeReceipt(payload);
     else if (what === "answer") this.takeAnswer(payload);
+    else if (what === "told") this.takeTold(payload);
   }
 
   private post(item: Item): void {
@@ -159,6 +182,11 @@ export class Kiosk {
     if (receipt === null) return;
     this.outbox.settle(receipt.of);
     const sent = this.visitor.sent;
+    if (this.late.delete(receipt.of) && this.isFree && receipt.number != null) {
+      this.visitor.sent = { id: receipt.of, what: "visit", receipt, answer: null };
+      this.go("late-number");
+      return;
+    }
     if (sent?.id !== receipt.of || sent.receipt !== null) return;
     sent.receipt = receipt;
     clearTimeout(this.receiptTimer);
@@ -170,10 +198,32 @@ export class Kiosk {
   private takeAnswer(payload: string): void {
     const answer = read("HostAnswer", payload);
     const sent = this.visitor.sent;
-    if (answer === null || sent?.id !== answer.visit || sent.answer === answer.answer) return;
+    if (answer === null) return;
+    const isWaiting = sent?.id === answer.visit && (this.state === "registered" || sent.receipt === null);
+    if (!isWaiting) {
+      this.line()?.send("shown", { visit: answer.visit, is_seen: false });
+      return;
+    }
+    const isNews = sent.answer !== answer.answer;
     sent.answer = answer.answer;
-    if (this.state !== "registered") return;
-    showAnswer(this);
-    this.idleness.restart();
+    if (this.state !== "registered") return; // the receipt is still to come, and the answer comes again
+    if (isNews) {
+      showAnswer(this);
+      this.idleness.restart();
+    }
+    this.line()?.send("shown", { visit: answer.visit, is_seen: true });
+  }
+
+  private takeTold(payload: string): void {
+    const told = read("Told", payload);
+    if (told === null || told.of !== this.asked || this.state !== "sending") return;
+    this.asked = null;
+    clearTimeout(this.receiptTimer);
+    this.visitor.told = told;
+    this.go("told");
+  }
+
+  private get waitingMs(): number {
+    return (this.offer?.waiting_seconds ?? 300) * 1_000;
   }
 }

@@ -1,6 +1,6 @@
 /** What the visitor at the kiosk has told so far. Forgotten as a whole: nothing of it is kept between visitors. */
 
-import type { Host, HostAnswer, Receipt, Signpost } from "../web/contract.ts";
+import type { Host, HostAnswer, Receipt, Signpost, Told } from "../web/contract.ts";
 
 export interface Visitor {
   signpost: Signpost | null;
@@ -9,6 +9,8 @@ export interface Visitor {
   name: string;
   company: string;
   sent: Sent | null;
+  /** What the visitor heard who asked by their number; null while the question is under way. */
+  told: Told | null;
 }
 
 /** What was sent for this visitor, and what came back. */
@@ -20,5 +22,5 @@ export interface Sent {
 }
 
 export function nobody(): Visitor {
-  return { signpost: null, letters: "", host: null, name: "", company: "", sent: null };
+  return { signpost: null, letters: "", host: null, name: "", company: "", sent: null, told: null };
 }

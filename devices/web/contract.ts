@@ -2,6 +2,8 @@
    Do not edit: change the models. */
 
 export interface Contract {
+  AnswerShown: AnswerShown;
+  Ask: Ask;
   BoardRow: BoardRow;
   CheckOut: CheckOut;
   Enrolment: Enrolment;
@@ -21,7 +23,25 @@ export interface Contract {
   Search: Search;
   Signpost: Signpost;
   Status: Status;
+  Told: Told;
   Visit: Visit;
+}
+/**
+ * `up/shown`: what became of a HostAnswer, each time that one comes.
+ */
+export interface AnswerShown {
+  visit: string;
+  /**
+   * false: nobody waits on this screen any more
+   */
+  is_seen: boolean;
+}
+/**
+ * A visitor who has left the page wants to know whether their host has answered.
+ */
+export interface Ask {
+  id: string;
+  number: string;
 }
 export interface BoardRow {
   name: string;
@@ -140,6 +160,10 @@ export interface Offer {
   languages: string[];
   signposts?: Signpost[];
   registers_visits?: boolean;
+  /**
+   * how long a visitor's page waits for the host's answer
+   */
+  waiting_seconds?: number;
 }
 /**
  * Where a visitor can go without telling anybody.
@@ -249,6 +273,18 @@ export interface Search {
 export interface Status {
   online: boolean;
 }
+/**
+ * No name: whoever knows or guesses a number learns nobody's.
+ */
+export interface Told {
+  of: string;
+  result: "answered" | "no_answer" | "unknown_number";
+  answer?: ("coming" | "five_minutes" | "ask_desk") | null;
+  /**
+   * above 0: too many numbers, ask again after this time
+   */
+  wait_seconds?: number;
+}
 export interface Visit {
   id: string;
   host: string;
@@ -267,7 +303,7 @@ export const LEAST_LETTERS = 3;
 export const MOST_HOSTS = 5;
 
 /** What a device receives. */
-export type Received = "Found" | "Receipt" | "HostAnswer" | "Offer" | "Programme" | "PairingOffer" | "PairingAnswer";
+export type Received = "Found" | "Receipt" | "HostAnswer" | "Told" | "Offer" | "Programme" | "PairingOffer" | "PairingAnswer";
 
 /** The schemas of what a device receives, and of their parts. */
 export const definitions = {
@@ -534,6 +570,12 @@ export const definitions = {
       "registers_visits": {
         "default": true,
         "type": "boolean"
+      },
+      "waiting_seconds": {
+        "default": 300,
+        "description": "how long a visitor's page waits for the host's answer",
+        "minimum": 30,
+        "type": "integer"
       }
     },
     "required": [
@@ -798,6 +840,50 @@ export const definitions = {
       "name",
       "floor",
       "directions"
+    ],
+    "type": "object"
+  },
+  "Told": {
+    "description": "No name: whoever knows or guesses a number learns nobody's.",
+    "properties": {
+      "of": {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "type": "string"
+      },
+      "result": {
+        "enum": [
+          "answered",
+          "no_answer",
+          "unknown_number"
+        ],
+        "type": "string"
+      },
+      "answer": {
+        "anyOf": [
+          {
+            "enum": [
+              "coming",
+              "five_minutes",
+              "ask_desk"
+            ],
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null
+      },
+      "wait_seconds": {
+        "default": 0,
+        "description": "above 0: too many numbers, ask again after this time",
+        "minimum": 0,
+        "type": "integer"
+      }
+    },
+    "required": [
+      "of",
+      "result"
     ],
     "type": "object"
   }

@@ -31,6 +31,7 @@ class Plugin:
         await self.context.follow("arrived", self.visits.tell_hosts)
         await self.context.follow("answered", self.kiosks.show_answers)
         await self.context.follow("forgotten", self.visits.forget_messages)
+        self.context.run("show answers again", self.kiosks.show_again)
         self.context.run("end the day", self.visits.end_days)
         self.context.run("keep the evacuation list", self.visits.inside.keep_current)
 

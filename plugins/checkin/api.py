@@ -40,6 +40,9 @@ class VisitDocument(Document):
     told: bool | None = Field(description="null: not known yet; false: the desk tells the host")
     answer: Answer | None
     answered_at: datetime | None
+    answer_seen: bool | None = Field(
+        description="null: the kiosk has not said; false: nobody waited on its screen any more"
+    )
     left_at: datetime | None
     left_by: str | None
 

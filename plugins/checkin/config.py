@@ -16,5 +16,8 @@ class Settings(PluginSettings):
     day_ends_at_hour: int = Field(
         default=22, ge=0, le=23, description=N_("who has not checked out by then has left, by the site's clock")
     )
+    waiting_seconds: int = Field(
+        default=300, ge=30, le=3600, description=N_("how long the kiosk's page waits for the host's answer")
+    )
     searches_per_minute: int = Field(default=20, ge=1, description=N_("for each kiosk"))
     check_outs_per_minute: int = Field(default=10, ge=1, description=N_("for each kiosk; the rest waits in its outbox"))

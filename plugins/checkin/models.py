@@ -31,6 +31,8 @@ class Visit:
     left_at: datetime | None
     left_by: str | None
     timing: Timing | None
+    answer_seen: bool | None
+    """None: the kiosk has not said; False: nobody waited on its screen any more."""
 
     @property
     def is_for_the_desk(self) -> bool:

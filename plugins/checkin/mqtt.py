@@ -1,5 +1,8 @@
 """The kiosks: searches, visits and check-outs in; what was found, receipts and answers out."""
 
+import asyncio
+import time
+
 import structlog
 
 from devices.contract import kiosk
@@ -7,10 +10,14 @@ from hub.hooks import UnansweredError
 from hub.limits import Limiter
 from hub.plugin import Context, Device, Event, Incoming
 from plugins.checkin.config import Settings
-from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError
+from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError, Visit
 from plugins.checkin.service import Visits
 
 log = structlog.get_logger("checkin")
+
+LOOK_SECONDS = 3.0
+SOON = 40
+SELDOM_SECONDS = 60.0
 
 
 class Kiosks:
@@ -19,14 +26,21 @@ class Kiosks:
         self._visits = visits
         self._searches = Limiter(settings.searches_per_minute, 60)
         self._check_outs = Limiter(settings.check_outs_per_minute, 60)
+        self._sent: dict[str, tuple[float, int]] = {}
+        """Visit → when its answer was last sent, by the monotonic clock, and how often."""
         self._offer = kiosk.Offer(
-            site_name=context.site.name, languages=list(context.site.languages), signposts=settings.signposts
+            site_name=context.site.name,
+            languages=list(context.site.languages),
+            signposts=settings.signposts,
+            waiting_seconds=settings.waiting_seconds,
         )
 
     def listen(self) -> None:
         self._context.speaks(kiosk.CHANNELS)
         self._context.receive(kiosk.KIND, "search", kiosk.Search, self.search)
         self._context.receive(kiosk.KIND, "visit", kiosk.Visit, self.visit, self.malformed)
+        self._context.receive(kiosk.KIND, "shown", kiosk.AnswerShown, self.shown)
+        self._context.receive(kiosk.KIND, "ask", kiosk.Ask, self.ask)
         self._context.receive(kiosk.KIND, "checkout", kiosk.CheckOut, self.check_out, self.malformed)
 
     async def search(self, incoming: Incoming[kiosk.Search]) -> None:
@@ -64,16 +78,51 @@ class Kiosks:
         self._context.send(incoming.device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"))
         return None
 
+    async def shown(self, incoming: Incoming[kiosk.AnswerShown]) -> None:
+        message = incoming.message
+        await self._visits.shown(message.visit, incoming.device.id, is_seen=message.is_seen)
+
+    async def ask(self, incoming: Incoming[kiosk.Ask]) -> None:
+        """Guessing numbers is as slow here as at check-out, and learns no name."""
+        message = incoming.message
+        if wait := self._check_outs.wait_seconds(incoming.device.id):
+            told = kiosk.Told(of=message.id, result="unknown_number", wait_seconds=int(wait) + 1)
+        else:
+            try:
+                answer = await self._visits.ask(message.number)
+                told = kiosk.Told(of=message.id, result="answered" if answer else "no_answer", answer=answer)
+            except UnknownNumberError:
+                told = kiosk.Told(of=message.id, result="unknown_number")
+        self._context.send(incoming.device, "told", told)
+
     def malformed(self, device: Device, message_id: str) -> None:
         self._refuse(device, message_id, "malformed")
 
     async def show_answers(self, events: list[Event]) -> None:
         for event in events:
             visit = await self._visits.get(event.subject)
-            device = self._context.devices.get(visit.kiosk) if visit else None
-            if visit is not None and device is not None and visit.answer is not None:
-                answer = kiosk.HostAnswer(visit=visit.id, answer=visit.answer)
-                self._context.send(device, "answer", answer)
+            if visit is not None:
+                self._show(visit)
+
+    async def show_again(self) -> None:
+        """A kiosk connects with a clean session: what the host said while it was cut off comes again, until it tells.
+
+        Every few seconds at first, then once a minute, for as long as an answer is worth anything.
+        """
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            visits = {one.id: one for one in await self._visits.unshown()}
+            self._sent = {name: sent for name, sent in self._sent.items() if name in visits}
+            for name, visit in visits.items():
+                at, count = self._sent.get(name, (0.0, 0))
+                if time.monotonic() - at >= (LOOK_SECONDS if count < SOON else SELDOM_SECONDS):
+                    self._show(visit)
+
+    def _show(self, visit: Visit) -> None:
+        device = self._context.devices.get(visit.kiosk)
+        if device is not None and visit.answer is not None:
+            self._sent[visit.id] = (time.monotonic(), self._sent.get(visit.id, (0.0, 0))[1] + 1)
+            self._context.send(device, "answer", kiosk.HostAnswer(visit=visit.id, answer=visit.answer))
 
     def offer_all(self) -> None:
         for device in self._context.devices.of_kind(kiosk.KIND):

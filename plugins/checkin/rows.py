@@ -98,8 +98,34 @@ def is_here(connection: Connection, visit_id: str) -> bool:
 
 
 def answer(connection: Connection, visit_id: str, chosen: Answer, at: datetime) -> bool:
-    done = connection.execute(update(visit).where(visit.c.id == visit_id).values(answer=chosen, answered_at=at))
+    done = connection.execute(
+        update(visit).where(visit.c.id == visit_id).values(answer=chosen, answered_at=at, answer_seen=None)
+    )
     return done.rowcount == 1
+
+
+def set_seen(connection: Connection, visit_id: str, device: str, *, is_seen: bool) -> bool:
+    """What a kiosk says of an answer on its screen; seen once is seen. False when that changes nothing."""
+    mine = (visit.c.id == visit_id) & (visit.c.kiosk == device) & visit.c.answer.is_not(None)
+    news = visit.c.answer_seen.is_not(True) if is_seen else visit.c.answer_seen.is_(None)
+    return connection.execute(update(visit).where(mine, news).values(answer_seen=is_seen)).rowcount == 1
+
+
+def ask(connection: Connection, number: str) -> tuple[str, Answer | None] | None:
+    """The visit of a number that somebody inside has, and its answer, which is seen herewith."""
+    mine = visit.c.left_at.is_(None) & (visit.c.number == number)
+    row = connection.execute(select(visit.c.id, visit.c.answer).where(mine)).first()
+    if row is None:
+        return None
+    if row.answer is not None:
+        connection.execute(update(visit).where(visit.c.id == row.id).values(answer_seen=True))
+    return row.id, row.answer
+
+
+def unshown(connection: Connection, since: datetime) -> list[Visit]:
+    """Answers since then of which the kiosk has not said what became, of those who are inside."""
+    waits = visit.c.left_at.is_(None) & visit.c.answer.is_not(None) & visit.c.answer_seen.is_(None)
+    return [_visit(row) for row in connection.execute(select(visit).where(waits, visit.c.answered_at > since))]
 
 
 def set_told(connection: Connection, visit_ids: list[str], *, told: bool) -> None:

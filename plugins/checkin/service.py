@@ -25,7 +25,7 @@ from hub.store import now
 from plugins.checkin import rows
 from plugins.checkin.config import Settings
 from plugins.checkin.inside import Inside
-from plugins.checkin.models import AnothersVisitError, UnknownHostError, Visit
+from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError, Visit
 from plugins.checkin.timing import by_our_clock, timing_of
 
 log = structlog.get_logger("checkin")
@@ -137,6 +137,31 @@ class Visits:
 
         await self._context.store.write(write)
 
+    async def shown(self, visit_id: str, device: str, *, is_seen: bool) -> None:
+        """The kiosk of the visit says what became of the answer."""
+
+        def write(connection: Connection) -> None:
+            if rows.set_seen(connection, visit_id, device, is_seen=is_seen):
+                self._context.touch(connection, "visits")
+
+        await self._context.store.write(write)
+
+    async def ask(self, number: str) -> Answer | None:
+        """What the host of the visitor with this number has answered. Raises UnknownNumberError."""
+
+        def write(connection: Connection) -> Answer | None:
+            found = rows.ask(connection, number)
+            if found is None:
+                raise UnknownNumberError(number)
+            self._context.touch(connection, "visits")
+            return found[1]
+
+        return await self._context.store.write(write)
+
+    async def unshown(self) -> list[Visit]:
+        since = now() - timedelta(seconds=kiosk.ANSWER_SECONDS)
+        return await self._context.store.read(lambda connection: rows.unshown(connection, since))
+
     async def tell_hosts(self, events: list[Event]) -> None:
         """Raises what `deliver` raises when nobody took it: the events come again, and a message's id makes it one."""
         ids = [event.subject for event in events]
@@ -202,7 +227,12 @@ class Visits:
         if not message_id.startswith(MESSAGE):
             return None
         visit = await self.get(message_id.removeprefix(MESSAGE))
-        return MessageState(is_over=visit is None or not visit.is_inside)
+        if visit is None or not visit.is_inside:
+            return MessageState(is_over=True)
+        if visit.answer is None:
+            return MessageState(is_over=False)
+        at_desk = visit.answer == "ask_desk" or visit.answer_seen is False
+        return MessageState(False, "shown" if visit.answer_seen else "desk" if at_desk else "not_shown")
 
     async def end_days(self) -> None:
         """Check out at the end of the day who forgot to, and forget who left long enough ago."""

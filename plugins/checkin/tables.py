@@ -27,6 +27,7 @@ visit = Table(
     Column("left_by", String(120)),
     Column("check_out", String(64)),
     Column("timing", String(10)),
+    Column("answer_seen", Boolean),
     Index("checkin_visit_open", "left_at", "number"),
     Index("checkin_visit_check_out", "check_out"),
 )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
@@ -35,6 +35,8 @@ class Notice:
     answer: Answer | None
     made_at: datetime
     is_open: bool
+    seen: Literal["shown", "not_shown", "desk"] | None
+    """Whether the answer has reached the one who waits."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,16 @@ class Notices:
         state = await self._context.hooks.first(message_state, message_id=message_id)
         if state is not None and state.is_over:
             is_open = False
-        return Notice(row.id, row.subject, row.body, row.answers, row.answer, row.made_at, is_open)
+        return Notice(
+            row.id,
+            row.subject,
+            row.body,
+            row.answers,
+            row.answer,
+            row.made_at,
+            is_open,
+            None if state is None or row.answer is None else state.answer or "not_shown",
+        )
 
     async def outbox(self) -> list[OnItsWay]:
         """The newest MOST_SHOWN, sent ones too."""

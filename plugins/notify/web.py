@@ -3,6 +3,8 @@
 Opening it answers nothing, as mail scanners open links too; pressing a button does.
 """
 
+import asyncio
+
 from aiohttp import web
 
 from hub.plugin import Context
@@ -10,6 +12,8 @@ from hub.web.forms import Form
 from hub.web.pages import see
 from plugins.notify.service import Notices
 from plugins.notify.tokens import Tokens
+
+LOOK_SECONDS, MOST_LOOKS = 0.1, 4
 
 
 class AnswerPages:
@@ -24,7 +28,15 @@ class AnswerPages:
         notice = await self._notices.notice(self._message_id(request))
         if notice is None:
             return await self._pages.render(request, "answer.html", status=404, notice=None)
-        return await self._pages.render(request, "answer.html", notice=notice)
+        looks = 0
+        while notice.seen == "not_shown" and looks < MOST_LOOKS:  # the tablet says so within a blink
+            await asyncio.sleep(LOOK_SECONDS)
+            looks += 1
+            notice = await self._notices.notice(notice.id) or notice
+        page = await self._pages.render(request, "answer.html", notice=notice)
+        if notice.seen == "not_shown":
+            page.headers["Refresh"] = "10"
+        return page
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         message_id = self._message_id(request)

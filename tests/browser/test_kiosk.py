@@ -264,3 +264,63 @@ async def test_a_kiosk_that_is_shut_out_is_cut(town_hall: TownHall) -> None:
     await kiosk.locator("#host").fill("kari")
     await expect(kiosk.locator("[data-result=away]")).to_contain_text("Spør i skranken")
     assert await kiosk.locator("[data-host]").count() == 0
+
+
+async def test_an_answer_that_came_while_the_tablet_was_cut_off_is_shown_when_it_is_back(town_hall: TownHall) -> None:
+    kiosk = await town_hall.kiosk()
+    await register(kiosk)
+    await until(lambda: town_hall.mail_server.mails)
+    town_hall.chromium.excuse("WebSocket connection")
+    hub = town_hall.hub
+    os.kill(int((hub.settings.data / "broker" / "mosquitto.pid").read_text()), signal.SIGKILL)
+    await until(lambda: hub.mqtt.wire is not None and not hub.mqtt.wire.connected)
+    (visit,) = await visits(hub)
+    await hub.host.plugins["checkin"].instance.visits.answered(f"visit-{visit.id}", "five_minutes")
+    await expect(kiosk.locator("[data-answer=five_minutes]")).to_be_visible(timeout=30_000)
+
+    async def is_seen() -> bool:
+        return (await visits(town_hall.hub))[0].answer_seen is True
+
+    await until_async(is_seen)
+
+
+async def test_the_waiting_page_waits_for_minutes_and_soon_shows_nobodys_name(town_hall: TownHall) -> None:
+    kiosk = await town_hall.kiosk(has_clock=True)
+    number = await register(kiosk)
+    await expect(kiosk.locator("main")).to_contain_text("Kari Nordmann")
+    await kiosk.clock.run_for(31_000)
+    await expect(kiosk.locator("main")).not_to_contain_text("Kari")
+    await expect(kiosk.locator("main")).to_contain_text(number)
+    await kiosk.clock.run_for(240_000)
+    (visit,) = await visits(town_hall.hub)
+    await town_hall.hub.host.plugins["checkin"].instance.visits.answered(f"visit-{visit.id}", "coming")
+    await expect(kiosk.locator("[data-answer=coming]")).to_contain_text("Den du skal møte")
+    await kiosk.clock.fast_forward(301_000)
+    await expect(kiosk.locator("dialog")).to_be_visible()
+    await kiosk.locator("[data-action=more-time]").click()
+    await expect(kiosk.locator("[data-number]")).to_be_visible()
+    await kiosk.locator("[data-action=done]").click()
+    await choose_language(kiosk)
+    await kiosk.locator("[data-track=checkout]").click()
+    for digit in number:
+        await kiosk.locator(f"[data-key='{digit}']").click()
+    await kiosk.locator("[data-action=ask]").click()
+    await expect(kiosk.locator("[data-answer=coming]")).to_be_visible()
+
+
+async def test_who_taps_done_before_the_receipt_still_gets_a_number(town_hall: TownHall) -> None:
+    kiosk = await town_hall.kiosk()
+    await choose_host(kiosk)
+    await kiosk.locator("#visitor").fill("Ola Besøk")
+    broker = int((town_hall.hub.settings.data / "broker" / "mosquitto.pid").read_text())
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        await kiosk.locator("[data-action=register]").click()
+        await expect(kiosk.locator("body")).to_have_attribute("data-state", "kept", timeout=10_000)
+        await kiosk.locator("[data-action=done]").click()
+    finally:
+        os.kill(broker, signal.SIGCONT)
+    await expect(kiosk.locator("body")).to_have_attribute("data-state", "late-number", timeout=30_000)
+    (visit,) = await visits(town_hall.hub)
+    assert await number_shown(kiosk) == visit.number
+    assert "Kari" not in await kiosk.locator("main").inner_text()

@@ -6,9 +6,18 @@ import type { Page } from "../page.ts";
 
 const DIGITS = 4;
 
-/** A number pad of our own; a keyboard writes into the same field. */
 export function checkOutPage(kiosk: Kiosk): Page {
   kiosk.visitor.sent = null;
+  return {
+    question: gettext("What is your number?"),
+    lead: element("span", { id: "number-hint" }, gettext("You got four digits when you came.")),
+    ...numberPad(kiosk),
+    back: () => kiosk.go("start"),
+  };
+}
+
+/** A number pad of our own; a keyboard writes into the same field. */
+function numberPad(kiosk: Kiosk): Pick<Page, "body" | "first"> {
   const number = element("input", {
     class: "ds-input digits",
     id: "number",
@@ -42,14 +51,15 @@ export function checkOutPage(kiosk: Kiosk): Page {
   const digit = (one: string) => key(one, one, () => (number.value += one));
   const erase = key("erase", icon("erase"), () => (number.value = number.value.slice(0, -1)));
   erase.setAttribute("aria-label", gettext("Erase the last digit"));
-  const submit = (event: Event) => {
-    event.preventDefault();
-    if (number.value.length === DIGITS) kiosk.checkOut(number.value);
+  const withNumber = (take: (number: string) => void) => {
+    if (number.value.length === DIGITS) take(number.value);
     else error.replaceChildren(icon("warning"), gettext("The number has four digits."));
   };
+  const submit = (event: Event) => {
+    event.preventDefault();
+    withNumber((digits) => kiosk.checkOut(digits));
+  };
   return {
-    question: gettext("What is your number?"),
-    lead: element("span", { id: "number-hint" }, gettext("You got four digits when you came.")),
     body: [
       element(
         "form",
@@ -73,9 +83,19 @@ export function checkOutPage(kiosk: Kiosk): Page {
           { class: "ds-button main-action", type: "submit", "data-action": "check-out" },
           gettext("Check me out"),
         ),
+        element(
+          "button",
+          {
+            class: "ds-button main-action",
+            type: "button",
+            "data-variant": "secondary",
+            "data-action": "ask",
+            onclick: () => withNumber((digits) => kiosk.ask(digits)),
+          },
+          gettext("Has my host answered?"),
+        ),
       ),
     ],
-    back: () => kiosk.go("start"),
     first: number,
   };
 }

@@ -1,3 +1,4 @@
+import type { HostAnswer } from "../../web/contract.ts";
 import { element } from "../../web/element.ts";
 import { icon } from "../../web/icon.ts";
 import { gettext } from "../../web/tongue.ts";
@@ -20,7 +21,7 @@ export function keptPage(kiosk: Kiosk): Page {
       question: gettext("You can go"),
       picture: "kept",
       lead: gettext("The network is away right now. We keep your message, and it is sent by itself when the network is back."),
-      body: [done(kiosk)],
+      body: [doneButton(kiosk)],
     };
   }
   return {
@@ -38,7 +39,7 @@ export function keptPage(kiosk: Kiosk): Page {
           gettext("Please say hello at the desk, so that {name} hears that you are here.", { name: hostName(kiosk) }),
         ),
       ),
-      done(kiosk),
+      doneButton(kiosk),
     ],
   };
 }
@@ -50,24 +51,40 @@ export function registeredPage(kiosk: Kiosk): Page {
   return {
     question: gettext("You are registered"),
     picture: "check",
-    lead:
+    lead: element(
+      "span",
+      { id: "whom" },
       receipt?.host_is_told === false
         ? gettext("The desk tells {name} that you are here. Please say hello there.", { name })
         : gettext("We are telling {name} that you are here.", { name }),
+    ),
     body: [
       element("p", { class: "answer", role: "status", id: "answer" }, ...answerWords(kiosk)),
-      receipt?.number
-        ? element(
-            "div",
-            { class: "number-card" },
-            element("p", { class: "number-name" }, gettext("Your number")),
-            element("p", { class: "number", dir: "ltr", "data-number": receipt.number }, receipt.number),
-            element("p", {}, gettext("Remember it. You use it when you leave.")),
-          )
-        : null,
-      done(kiosk),
+      receipt?.number ? numberCard(receipt.number) : null,
+      doneButton(kiosk),
     ].filter((part) => part !== null),
   };
+}
+
+/** The receipt came after the visitor had gone from the page: the number alone, and nobody's name. */
+export function lateNumberPage(kiosk: Kiosk): Page {
+  const number = kiosk.visitor.sent?.receipt?.number ?? "";
+  return {
+    question: gettext("The visit that waited is registered now"),
+    picture: "check",
+    lead: gettext("Is it yours? Then this is your number."),
+    body: [numberCard(number), doneButton(kiosk)],
+  };
+}
+
+function numberCard(number: string): HTMLElement {
+  return element(
+    "div",
+    { class: "number-card" },
+    element("p", { class: "number-name" }, gettext("Your number")),
+    element("p", { class: "number", dir: "ltr", "data-number": number }, number),
+    element("p", {}, gettext("Remember it. You use it when you leave.")),
+  );
 }
 
 /** The host has answered while the visitor looks at the page. */
@@ -75,23 +92,45 @@ export function showAnswer(kiosk: Kiosk): void {
   document.getElementById("answer")?.replaceChildren(...answerWords(kiosk));
 }
 
+/** Somebody else may be looking by now: whom the visitor meets is nobody's business. */
+export function blankNames(kiosk: Kiosk): void {
+  kiosk.visitor.host = null;
+  const isTold = kiosk.visitor.sent?.receipt?.host_is_told !== false;
+  document.getElementById("whom")?.replaceChildren(isTold ? gettext("We have told them that you are here.") : gettext("The desk tells them that you are here. Please say hello there."));
+  showAnswer(kiosk);
+}
+
 function answerWords(kiosk: Kiosk): Node[] {
-  const name = hostName(kiosk);
-  const answer = kiosk.visitor.sent?.answer;
+  const sent = kiosk.visitor.sent;
+  if (sent?.answer) return words(sent.answer, hostName(kiosk) || null);
+  if (sent?.receipt?.host_is_told === false) return [];
+  return [
+    icon("clock"),
+    element("span", { "data-answer": "" }, gettext("Feel free to sit down. If an answer comes, you see it here.")),
+  ];
+}
+
+/** `name`: null where others may read it. */
+export function words(answer: HostAnswer["answer"], name: string | null): Node[] {
   const said = (kind: "handshake" | "clock" | "person", text: string) => [
     icon(kind),
-    element("span", { "data-answer": answer ?? "" }, text),
+    element("span", { "data-answer": answer }, text),
   ];
   switch (answer) {
     case "coming":
-      return said("handshake", gettext("{name} is coming now.", { name }));
+      return said(
+        "handshake",
+        name === null ? gettext("The person you are meeting is coming now.") : gettext("{name} is coming now.", { name }),
+      );
     case "five_minutes":
-      return said("clock", gettext("{name} is coming in about five minutes.", { name }));
+      return said(
+        "clock",
+        name === null
+          ? gettext("The person you are meeting is coming in about five minutes.")
+          : gettext("{name} is coming in about five minutes.", { name }),
+      );
     case "ask_desk":
       return said("person", gettext("Please come to the desk, and we will help you on."));
-    default:
-      if (kiosk.visitor.sent?.receipt?.host_is_told === false) return [];
-      return said("clock", gettext("Feel free to sit down. If an answer comes, you see it here."));
   }
 }
 
@@ -114,7 +153,7 @@ export function refusedPage(kiosk: Kiosk): Page {
     question: gettext("Please come to the desk"),
     picture: "person",
     lead: gettext("We could not do this here. At the desk we will help you at once."),
-    body: [done(kiosk)],
+    body: [doneButton(kiosk)],
   };
 }
 
@@ -122,7 +161,7 @@ function hostName(kiosk: Kiosk): string {
   return kiosk.visitor.host?.name ?? "";
 }
 
-function done(kiosk: Kiosk): HTMLElement {
+export function doneButton(kiosk: Kiosk): HTMLElement {
   return element(
     "button",
     { class: "ds-button main-action", type: "button", "data-action": "done", onclick: () => kiosk.startOver() },

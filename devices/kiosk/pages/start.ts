@@ -25,7 +25,7 @@ export function startPage(kiosk: Kiosk): Page {
       "checkout",
       "leave",
       gettext("I am leaving"),
-      gettext("Use the number that you got when you came."),
+      gettext("With your number: check out, or see whether your host has answered."),
     ),
   ];
   if (hasSignposts) {
