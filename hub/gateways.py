@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from paho.mqtt.client import topic_matches_sub
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, insert, select
 
@@ -64,6 +65,16 @@ class Gateways:
     def get(self, name: str) -> Gateway | None:
         return self._known.get(name)
 
+    def reaching(self, topic: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Who may write this topic: of those that announce, exactly; and of all, however it is spelt.
+
+        A broker in between, or a device, may not care about case or doubled slashes.
+        """
+        folded = _folded(topic)
+        announcing = {one.name for one in self._known.values() if one.announces and _matches(one.filters, topic)}
+        every = {one.name for one in self._known.values() if _matches([_folded(each) for each in one.filters], folded)}
+        return frozenset(announcing), frozenset(every)
+
     def made(
         self, name: str, filters: Sequence[str], secret_hash: str, *, announces: bool, may_order: bool = False
     ) -> Gateway:
@@ -74,6 +85,14 @@ class Gateways:
         for one in filters:
             check_filter(one, self._root, may_order=may_order)
         return Gateway(name, secret_hash, tuple(dict.fromkeys(filters)), announces, now())
+
+
+def _matches(filters: Sequence[str], topic: str) -> bool:
+    return any(topic_matches_sub(one, topic) for one in filters)  # type: ignore[no-untyped-call,unused-ignore]
+
+
+def _folded(topic: str) -> str:
+    return "/".join(level for level in topic.casefold().split("/") if level.strip()).removeprefix("$share/")
 
 
 def check_filter(topic_filter: str, root: str, *, may_order: bool = False) -> None:

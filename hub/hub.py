@@ -121,6 +121,7 @@ class Hub:
             self.store,
         )
         self.entities.own_announcement = self.announcing.saw
+        self.entities.reaching = self.gateways.reaching
         self.found_places = FoundPlaces(self.store)
         self.commands = Commands(self.store, self.entities, self.history)
         self.tokens = Tokens(self.store)

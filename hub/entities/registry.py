@@ -27,6 +27,8 @@ announcements_total = Counter("announcements_total", "Announcements of devices",
 unreadable_total = Counter("entity_messages_unreadable_total", "Messages that an entity could not read", ["component"])
 entities_known = Gauge("entities", "Entities of devices that have announced themselves")
 
+NOBODY: frozenset[str] = frozenset()
+WRITTEN = ("command_topic", "set_position_topic")
 MOST_MISTAKES = 50
 MOST_TEXT = 2_000
 PAGE_SECONDS = 1.0
@@ -53,6 +55,8 @@ class Entities:
         self.expiring: dict[Entity, float] = {}
         self.turning_off: dict[Entity, float] = {}
         self.own_announcement: Callable[[str, bytes], None] = lambda _topic, _raw: None
+        self.reaching: Callable[[str], tuple[frozenset[str], frozenset[str]]] = lambda _topic: (NOBODY, NOBODY)
+        """Which accounts may write a topic: of those that announce, and of all (hub.gateways)."""
         self._root = root
         self._ours = (root, f"{root}-shown", "#", "+")
         self._guarded: Counts[str] = Counts()
@@ -266,6 +270,7 @@ class Entities:
 
     def _add(self, here: dict[str, Entity], announcement: Announcement, one: Announced, config: Common) -> None:
         self._refuse_ours(announcement.topic, one.key, config)
+        owners = self._owners(announcement.topic, one.key, config)
         if len(self._known) >= MOST_ENTITIES:
             raise DiscoveryError(f"{announcement.topic}: there are {MOST_ENTITIES} entities already")
         name = config.unique_id or config.object_id or _last(config.default_entity_id)
@@ -278,6 +283,7 @@ class Entities:
                     f"{announcement.topic}: unique_id: expected one of its own, this is {known.place[0]}'s too"
                 )
             self._forget(known)  # the same thing, announced anew by another topic
+        self._refuse_replacing(announcement.topic, owners, before, known)
         if before is not None:
             if before.config == config and before.id == entity_id:
                 return  # said again
@@ -342,6 +348,40 @@ class Entities:
                     f"{self.prefix}/…/config and $…"
                 )
 
+    def _owners(self, topic: str, key: str, config: Common) -> frozenset[str]:
+        """The announcing accounts within whose filters all its commands go; empty where they are nobody's.
+
+        The broker does not say who has announced. But who announces is an account that may, and it may only have the
+        hub write where it may write itself. Raises DiscoveryError.
+        """
+        owners: frozenset[str] | None = None
+        where = f"components.{key}." if key else ""
+        for name, value in _commands(config):
+            announcing, every = self.reaching(value)
+            if not every:
+                continue
+            owners = announcing if owners is None else owners & announcing
+            if not owners:
+                raise DiscoveryError(
+                    f"{topic}: {where}{name}: expected a topic of an account that announces it; "
+                    f"this is of {', '.join(sorted(every))}"
+                )
+        return owners or NOBODY
+
+    def _refuse_replacing(self, topic: str, owners: frozenset[str], *before: Entity | None) -> None:
+        for entity in before:
+            if entity is not None and not _may_replace(self._owners_of(entity), owners):
+                raise DiscoveryError(
+                    f"{topic}: expected command topics of {', '.join(sorted(self._owners_of(entity)))}, "
+                    "whose device it replaces"
+                )
+
+    def _owners_of(self, entity: Entity) -> frozenset[str]:
+        try:
+            return self._owners(*entity.place, entity.config)
+        except DiscoveryError:  # filters have changed since
+            return NOBODY
+
     def _is_ours(self, topic: str) -> bool:
         first, _, rest = topic.partition("/")
         if first in self._ours or first.startswith("$"):
@@ -393,6 +433,16 @@ class Entities:
         shared.entities.append(entity)
         entity.availability = shared
         return shared if is_new else None
+
+
+def _commands(config: Common) -> list[tuple[str, str]]:
+    """What the hub would write to."""
+    named = [(one.name, getattr(config, one.name)) for one in fields(config)]
+    return [(name, value) for name, value in named if name.endswith(WRITTEN) and isinstance(value, str)]
+
+
+def _may_replace(before: frozenset[str], now: frozenset[str]) -> bool:
+    return not before or bool(before & now)
 
 
 def _identities(maker: Maker | None, entity_id: str) -> list[str]:
