@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from devices.access.credentials import fingerprint
 from hub.hub import Hub
 from tests.api_client import actions, problem, program
 from tests.conftest import until
@@ -121,3 +122,28 @@ async def test_a_card_is_lost_found_and_named_for_a_lockdown(hub: Hub, door: Doo
         await api.post(f"credentials/{ref}/end", json={"why": "returned"})
         assert (await api.post("credentials", json=wanted)).status == 201
         assert await problem(await api.post(f"credentials/{ref}/restore")) == "conflict"
+
+
+@pytest.mark.parametrize("minute", [0, 480, 1440])
+async def test_hours_that_begin_when_they_end_are_refused(hub: Hub, door: DoorClient, minute: int) -> None:
+    hours = {"start": minute, "end": minute}
+    for times in ({"weekly": [hours | {"days": [1]}]}, {"exceptions": [{"on": "2026-12-24", "hours": [hours]}]}):
+        rule = {"name": "Uklart", "who": {"everybody": True}, "where": {"everywhere": True}, "times": times}
+        async with program(hub) as api:
+            answer = await api.post("access-rules", json=rule)
+            assert answer.status == 422
+            kept = await (await api.get("doors/door-1/settings")).json()
+            opening = {
+                "opening": {"times": times | {"weekly": times.get("weekly", [{"days": [1], "start": 0, "end": 1}])}}
+            }
+            answer = await api.put("doors/door-1/settings", json=kept | opening, headers={"If-Match": "*"})
+            assert answer.status == 422
+
+
+async def test_a_card_of_four_bytes_is_known_in_both_forms(hub: Hub, door: DoorClient) -> None:
+    """Kept by its bytes, or long ago by the 34 bits of another reader."""
+    access = locks(hub).access
+    assert access.card_fingerprint(34, 0x04A2, 0xB3C4) == access.uid_fingerprint(bytes.fromhex("04a2b3c4"))
+    old = fingerprint(access.key, "card:34:1186:46020")
+    await access.add_card(old, person(hub, "Kari"), "", "test")
+    assert access.uid_fingerprint(bytes.fromhex("04a2b3c4")) == old

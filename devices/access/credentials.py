@@ -34,18 +34,50 @@ MOST_CARD: dict[int, tuple[int, int]] = {
     37: (2**16 - 1, 2**19 - 1),  # HID H10304
 }
 """Bits of a card → the largest facility code and number that they hold."""
+MOST_PRINTED = 2**35 - 1
+"""Printed on a card of 37 bits."""
+
+
+PRINTED_BITS = 19
+"""Of the 35 bits that the number printed on a card of 37 bits has (HID H10302), those that H10304 calls its number."""
 
 
 def card(bits: int, facility: int, number: int) -> str:
-    """A Wiegand or OSDP card. Raises CredentialError for one that no reader can ever read."""
+    """A Wiegand or OSDP card. Raises CredentialError for one that no reader can ever read.
+
+    A card of 37 bits may have one number printed on it, and no facility code: it is `number` then, with 0.
+    """
     if bits not in MOST_CARD:
         raise CredentialError(f"a card has {', '.join(map(str, MOST_CARD))} bits, not {bits}")
     most_facility, most_number = MOST_CARD[bits]
+    if bits == 37 and facility == 0 and most_number < number <= MOST_PRINTED:  # noqa: PLR2004 (the bits of MOST_CARD)
+        facility, number = divmod(number, 2**PRINTED_BITS)
     if not (0 <= facility <= most_facility and 0 <= number <= most_number):
         raise CredentialError(
             f"{bits} bits hold a facility code up to {most_facility} and a number up to {most_number}"
         )
     return f"card:{bits}:{facility}:{number}"
+
+
+def readings(shown: str) -> tuple[str, ...]:
+    """What was shown, in its one form, and then in that which other readers give of the same card.
+
+    34 bits are the four bytes of a contactless card's own number and two of parity. Cards were kept in either form.
+    """
+    word, _, rest = shown.partition(":")
+    if word == "uid" and len(rest) == 8:  # noqa: PLR2004 (four bytes)
+        facility, number = divmod(int(rest, 16), 2**16)
+        return shown, card(34, facility, number)
+    if shown.startswith("card:34:"):
+        facility, number = map(int, shown.split(":")[2:])
+        return uid((facility << 16 | number).to_bytes(4, "big")), shown
+    return (shown,)
+
+
+def turned(shown: str) -> str:
+    """Of a reader that sends a card's own number with its bytes the other way round."""
+    one = readings(shown)[0]
+    return uid(bytes.fromhex(one.removeprefix("uid:"))[::-1]) if one.startswith("uid:") else one
 
 
 def uid(identifier: bytes) -> str:

@@ -82,6 +82,12 @@ class Times(Message):
         return self
 
     @property
+    def unclear(self) -> Hours | None:
+        """Hours that begin when they end: a whole day, or nothing? What is kept already means the whole day."""
+        spans = (*self.weekly, *(hours for one in self.exceptions for hours in one.hours))
+        return next((one for one in spans if one.start == one.end), None)
+
+    @property
     def are_always(self) -> bool:
         """Whatever day and hour it is."""
         is_bound = self.weekly or self.exceptions or self.first or self.last

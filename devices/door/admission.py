@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from devices.access.credentials import fingerprint, typed_pin
+from devices.access.credentials import fingerprint, readings, typed_pin
 from devices.access.deciding import Circumstances, Decision, decide
 from devices.access.deciding import Shown as Fingerprints
 from devices.access.passes import MOST_CHARACTERS, Pass, PassError, read_pass
@@ -116,7 +116,8 @@ class Admission:
     def _shown(self, reader: Reader, presented: Presented, known: InUse) -> Fingerprints:
         """A PIN belongs to the card that was shown just before it."""
         if presented.card is not None:
-            return Fingerprints(card=fingerprint(known.key, presented.card))
+            forms = [fingerprint(known.key, one) for one in readings(presented.card)]
+            return Fingerprints(card=next((one for one in forms if one in known.roll), forms[0]))
         if presented.code is not None:
             return Fingerprints(visit_pass=self._pass_in(presented.code, known))
         card = self._cards.pop(reader.name, None)

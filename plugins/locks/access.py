@@ -10,7 +10,7 @@ import holidays
 import structlog
 from sqlalchemy import Connection
 
-from devices.access.credentials import card, fingerprint, pin, uid
+from devices.access.credentials import card, fingerprint, pin, readings, uid
 from devices.access.deciding import Circumstances, Decision, Shown, decide
 from devices.access.lists import Credential as Listed
 from devices.access.lists import DoorAccess
@@ -158,10 +158,15 @@ class Access:
 
     def card_fingerprint(self, bits: int, facility: int, number: int) -> str:
         """Raises CredentialError."""
-        return fingerprint(self.key, card(bits, facility, number))
+        return self._of_card(card(bits, facility, number))
 
     def uid_fingerprint(self, identifier: bytes) -> str:
-        return fingerprint(self.key, uid(identifier))
+        return self._of_card(uid(identifier))
+
+    def _of_card(self, shown: str) -> str:
+        """In its one form; as it is kept already, where somebody has it in the other."""
+        forms = [fingerprint(self.key, one) for one in readings(shown)]
+        return next((one for one in forms if one in self.roll), forms[0])
 
     async def add_card(
         self, shown: str, person: str | None, label: str, actor: str, *,

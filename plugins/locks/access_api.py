@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from devices.access.credentials import UID_PATTERN, CredentialError
+from devices.access.credentials import MOST_PRINTED, UID_PATTERN, CredentialError
 from devices.access.lists import Ref
 from devices.contract import door
 from devices.contract.door import MOST_HOLD_SECONDS
@@ -106,7 +106,7 @@ class WiegandCard(Request):
 
     bits: Literal[26, 34, 37]
     facility: int = Field(ge=0, le=2**16 - 1)
-    number: int = Field(ge=0, le=2**19 - 1)
+    number: int = Field(ge=0, le=MOST_PRINTED, description="of 37 bits also the printed one, with facility 0")
 
 
 class UidCard(Request):

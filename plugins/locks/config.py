@@ -3,7 +3,7 @@
 from datetime import time
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from devices.contract.door import MOST_PULSE_MS
 from hub.hookspecs import Role
@@ -27,6 +27,12 @@ class QuietHours(PluginSettings):
 
     start: time = Field(default=time(22), description=N_("from this time of day, such as 22:00"))
     end: time = Field(default=time(6), description=N_("until this time of day"))
+
+    @model_validator(mode="after")
+    def _is_clear(self) -> "QuietHours":
+        if self.start == self.end:
+            raise ValueError("quiet hours begin when they end; leave them out if it is never quiet")
+        return self
 
     def are(self, local: time) -> bool:
         """Whether it is quiet at this local time; over midnight when `end` is not after `start`."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from devices.access.deciding import Reason
 from devices.access.lists import Opening, Ref, WithoutClock
@@ -106,6 +106,16 @@ class Where(_Kept):
 
     def has(self, door: str, zone: str) -> bool:
         return self.everywhere or door in self.doors or (bool(zone) and zone in self.zones)
+
+
+def _clear(times: Times) -> Times:
+    if times.unclear is not None:
+        raise ValueError("hours begin when they end: the whole day is 0 to 1440")
+    return times
+
+
+ClearTimes = Annotated[Times, AfterValidator(_clear)]
+"""As somebody sends them."""
 
 
 class AccessRule(_Kept):

@@ -24,7 +24,7 @@ from hub.plugin import Context
 from hub.store import now
 from plugins.locks.access import Access
 from plugins.locks.api import DoorPath
-from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
+from plugins.locks.models import AccessRule, ClearTimes, UnknownRuleError, Where, Who
 
 Called = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=80)]
 
@@ -39,7 +39,7 @@ class RuleRequest(Request):
     name: Called
     who: Who = Who()
     where: Where = Where()
-    times: Times = Field(default=Times(), description="none: always")
+    times: ClearTimes = Field(default=Times(), description="none: always")
     asks: Literal["one", "card_and_pin"] = "one"
 
 

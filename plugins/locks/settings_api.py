@@ -1,7 +1,10 @@
 """A door's habits, for programs: opening schedule, how long it opens, what it does alone, anti-passback, sluices."""
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator
+
+from devices.access.lists import Opening
 from devices.contract import door
 from hub.api.operations import Call, Document, Nothing, Request, found
 from hub.api.problems import FieldError, ProblemError
@@ -12,8 +15,16 @@ from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import DoorSettings, UnknownDoorError
 
 
+def _clear(opening: Opening | None) -> Opening | None:
+    if opening is not None and opening.times.unclear is not None:
+        raise ValueError("hours begin when they end: the whole day is 0 to 1440")
+    return opening
+
+
 class SettingsRequest(DoorSettings, Request):
-    """All of a door's habits; what is left out is as with a new door."""
+    """All of a door's habits."""
+
+    opening: Annotated[Opening | None, AfterValidator(_clear)] = None
 
 
 class SettingsDocument(DoorSettings, Document):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
-from devices.access.credentials import CredentialError, card, fingerprint, is_easily_guessed, pin, uid
+from devices.access.credentials import CredentialError, card, fingerprint, is_easily_guessed, pin, readings, turned, uid
 from devices.access.deciding import Circumstances, Reason, Shown, decide, is_open_for_all
 from devices.access.lists import AccessList, Credential, DoorAccess, ListError, Opening, Rule
 from devices.access.times import DAY_MINUTES, Hours, OtherDay, Times, Weekly
@@ -63,6 +63,27 @@ def test_a_card_opens_within_its_hours_and_with_its_pin_at_all_others() -> None:
 def test_a_duress_pin_opens_and_tells(at: datetime) -> None:
     decision = decide(access(), roll(), Shown(CARD, DURESS), at)
     assert (decision.reason, decision.is_duress) == ("granted", True)
+
+
+@pytest.mark.parametrize("shown", ["uid:04a2b3c4", "card:34:1186:46020"])
+def test_one_card_is_one_credential_whatever_reads_it(shown: str) -> None:
+    """34 bits of Wiegand are the four bytes of the card's own number."""
+    assert readings(shown) == ("uid:04a2b3c4", "card:34:1186:46020")
+    assert readings("card:26:12:3456") == ("card:26:12:3456",)
+    assert readings("uid:04a2b3c4d5e6f7") == ("uid:04a2b3c4d5e6f7",)
+    assert turned(turned(shown)) == "uid:04a2b3c4"
+    assert turned(shown) == "uid:c4b3a204"
+    assert turned("card:26:12:3456") == "card:26:12:3456"
+
+
+def test_the_number_printed_on_a_card_of_37_bits_can_be_typed() -> None:
+    assert card(37, 0, 2**19 - 1) == "card:37:0:524287"
+    assert card(37, 0, 12 * 2**19 + 3456) == "card:37:12:3456"
+    for wrong in (2**35, -1):
+        with pytest.raises(CredentialError):
+            card(37, 0, wrong)
+    with pytest.raises(CredentialError):
+        card(37, 1, 2**19)
 
 
 def test_a_pin_that_opens_alone_is_nothing_beside_a_card() -> None:

@@ -28,11 +28,16 @@ class _Plan(BaseModel):
         return {}
 
 
+ByteOrder = Literal["as_read", "turned"]
+"""`turned`: it sends a card's own number with its bytes the other way round."""
+
+
 class OsdpPlan(_Plan):
     kind: Literal["osdp"]
     port: Device = Field(description="/dev/serial/by-id/… stays the same when cables are swapped")
     address: int = Field(default=0, ge=0, le=126)
     baud: Baud = 9600
+    byte_order: ByteOrder = "as_read"
     key_file: Path | None = Field(default=None, description="reader-NAME.key in the state directory unless given")
 
     def places(self) -> tuple[str, ...]:
@@ -43,6 +48,7 @@ class WiegandPlan(_Plan):
     kind: Literal["wiegand"]
     d0: Pin
     d1: Pin
+    byte_order: ByteOrder = "as_read"
     light: Pin | None = Field(default=None, description="the reader's LED wire, green while active")
     beeper: Pin | None = None
     outputs_active_high: bool = Field(default=False, description="false: light and beeper are on at ground")

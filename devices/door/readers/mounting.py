@@ -31,7 +31,7 @@ def mounted(plans: tuple[ReaderPlan, ...], state: Path, factory: Any = None) -> 
 def _mounted(plan: ReaderPlan, lines: dict[str, OsdpLine], factory: Any) -> Reader:
     match plan:
         case OsdpPlan():
-            return OsdpReader(plan.name, plan.side, lines[plan.port], plan.address)
+            return OsdpReader(plan.name, plan.side, lines[plan.port], plan.address, turns=plan.byte_order == "turned")
         case WiegandPlan():
             return WiegandReader(
                 plan.name,
@@ -41,6 +41,7 @@ def _mounted(plan: ReaderPlan, lines: dict[str, OsdpLine], factory: Any) -> Read
                 light=plan.light,
                 beeper=plan.beeper,
                 outputs_active_high=plan.outputs_active_high,
+                turns=plan.byte_order == "turned",
                 factory=factory,
             )
         case SerialCodePlan():

@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from devices.access.credentials import turned
 from devices.contract.door import Side
 from devices.door.hardware import HardwareError
 from devices.door.reader import Condition, Presented, Signal
@@ -132,8 +133,9 @@ class OsdpLine:
 class OsdpReader:
     """Cards and PINs by OSDP; its light and buzzer show what is decided."""
 
-    def __init__(self, name: str, side: Side, line: OsdpLine, address: int) -> None:
+    def __init__(self, name: str, side: Side, line: OsdpLine, address: int, *, turns: bool = False) -> None:
         self.name = name
+        self._turns = turns
         self.side: Side = side
         self._line, self._address = line, address
         self._keypad = Keypad(lambda digits: self._on_shown(Presented(pin=digits)))
@@ -174,7 +176,7 @@ class OsdpReader:
         except FrameError as error:
             log.warning("not_a_card", reader=self.name, problem=str(error))
         else:
-            self._on_shown(Presented(card=shown))
+            self._on_shown(Presented(card=turned(shown) if self._turns else shown))
 
     def _is(self, state: str, why: str | None) -> None:
         if state != "online":

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from devices.access.credentials import turned
 from devices.contract.door import Side
 from devices.door.hardware import HardwareError
 from devices.door.reader import Condition, Presented, Signal
@@ -41,12 +42,14 @@ class WiegandReader:
         light: Pin | None = None,
         beeper: Pin | None = None,
         outputs_active_high: bool = False,
+        turns: bool = False,
         factory: Any = None,
     ) -> None:
         self.name = name
         self.side: Side = side
         self._data = (d0, d1)
         self._outputs: dict[str, Pin | None] = {"light": light, "beeper": beeper}
+        self._turns = turns
         self._outputs_active_high = outputs_active_high
         self._factory = factory
         self._devices: list[Any] = []
@@ -136,7 +139,7 @@ class WiegandReader:
         except FrameError as error:
             log.warning("not_a_card", reader=self.name, problem=str(error))
         else:
-            self._on_shown(Presented(card=shown))
+            self._on_shown(Presented(card=turned(shown) if self._turns else shown))
 
     def _beep(self, halves: int) -> None:
         """On and off in turns, until none is left."""

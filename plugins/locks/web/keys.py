@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from devices.access.credentials import MOST_CARD, UID_PATTERN
+from devices.access.credentials import MOST_CARD, MOST_PRINTED, UID_PATTERN
 from devices.contract import door
 from devices.contract.messages import clean, new_id
 from hub.plugin import N_, Context
@@ -159,7 +159,10 @@ class KeyPages:
         if bits not in MOST_CARD:
             raise MistakeError(N_("Choose the card's format."))
         most_facility, most_number = MOST_CARD[bits]
-        facility = number_in(str(sent.get("facility", "")).strip() or "0", most_facility)
+        code = str(sent.get("facility", "")).strip()
+        if bits == 37 and not code:  # noqa: PLR2004 (one number is printed on it, and no facility code)
+            most_number = MOST_PRINTED
+        facility = number_in(code or "0", most_facility)
         if facility is None or (card := number_in(number, most_number)) is None:
             raise MistakeError(
                 N_("A card of %(bits)s bits has a facility code up to %(facility)s and a number up to %(number)s."),

@@ -164,6 +164,8 @@ def _span(start: str, end: str) -> dict[str, int]:
         raise MistakeError(
             N_("%(hours)s: it begins when it ends. The whole day is 00:00-00:00."), hours=f"{start}-{end}"
         )
+    if found["start"] == found["end"]:
+        found["end"] = DAY_MINUTES  # 00:00-00:00
     return found
 
 
