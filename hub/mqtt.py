@@ -356,6 +356,8 @@ class Mqtt:
         """
         known = self._devices.get(parts.device)
         refused_total.labels(known.kind if known else "unknown", why.split(":", maxsplit=1)[0]).inc()
+        if why == "retained" and self.wire is not None:
+            self.wire.publish(received.topic, b"", qos=1, retain=True)  # else it comes again at every connection
         if not self._told.wait_seconds(known.id if known else ""):
             declared = known is not None and self._channel(known.kind, "up", parts.what) is not None
             log.warning(

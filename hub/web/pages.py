@@ -24,6 +24,8 @@ from hub.web.forms import Form, with_form
 from hub.web.security import SESSION
 
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
+TURNS = {code: f"[U+{code:04X}]" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+"""Unicode's marks, embeddings, overrides and isolates (UAX #9)."""
 LANGUAGE_COOKIE = "kommunevert_language"
 
 
@@ -47,6 +49,7 @@ class Shell:
             loader=PrefixLoader(self._folders),
             autoescape=select_autoescape(default=True, default_for_string=True),
             undefined=StrictUndefined,
+            finalize=_with_turns_shown,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -223,6 +226,14 @@ def _for_roles(roles: frozenset[Role], serve: Serve) -> Serve:
         return await serve(request)
 
     return guarded
+
+
+def _with_turns_shown(value: Any) -> Any:
+    """Characters that turn the direction of what follows, as what they are: a name may not read as another.
+
+    Also in Markup, which translated sentences are.
+    """
+    return value.translate(TURNS) if isinstance(value, str) and not value.isascii() else value
 
 
 def _translated(gettext: Callable[[str], str], message: str, **values: object) -> Markup | str:
