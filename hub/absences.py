@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 import structlog
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from devices.contract.alive import DEADLINE_SECONDS
+from hub.retention import delete_part, in_parts
 from hub.store import Store, now
 from hub.tables import absence as table
 from hub.tables import device as device_table
@@ -162,4 +163,4 @@ class Absences:
     async def forget(self) -> None:
         """What is older than KEPT."""
         old = table.c.ended_at < now() - KEPT
-        await self._store.write(lambda connection: connection.execute(delete(table).where(old)))
+        await in_parts(self._store, lambda connection: delete_part(connection, table, old))

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
+from hub.retention import PART
 from hub.store import now
 from hub.tables import audit
 
@@ -77,10 +78,14 @@ def newest(connection: Connection, limit: int = 100, before: int | None = None) 
     ]
 
 
-def erase_details(connection: Connection, actions: str, before: datetime) -> None:
-    """Forget the personal part of entries whose action begins with `actions`; the chain still verifies."""
+def erase_details(connection: Connection, actions: str, before: datetime) -> int:
+    """Forget the personal part of entries whose action begins with `actions`; the chain still verifies.
+
+    Of at most PART entries, the oldest first; how many.
+    """
     old = audit.c.action.startswith(actions) & (audit.c.happened_at < before) & audit.c.salt.is_not(None)
-    connection.execute(update(audit).where(old).values(details=None, salt=None))
+    some = select(audit.c.id).where(old).order_by(audit.c.happened_at).limit(PART)
+    return connection.execute(update(audit).where(audit.c.id.in_(some)).values(details=None, salt=None)).rowcount
 
 
 def first_broken(connection: Connection) -> int | None:

@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from hub.retention import delete_part, in_parts
 from hub.store import Store, after_commit, now
 from hub.tables import event, follower, parked_event
 
@@ -140,14 +141,11 @@ class Events:
 
     async def forget(self, before: datetime) -> None:
         """Not what is parked; and what was given up before is forgotten with its event."""
-
-        def write(connection: Connection) -> None:
-            given_up = parked_event.c.given_up_at
-            connection.execute(delete(parked_event).where(given_up < before))
-            waiting = select(parked_event.c.event).where(given_up.is_(None))
-            connection.execute(delete(event).where(event.c.happened_at < before, event.c.id.not_in(waiting)))
-
-        await self._store.write(write)
+        given_up = parked_event.c.given_up_at
+        await in_parts(self._store, lambda connection: delete_part(connection, parked_event, given_up < before))
+        waiting = select(parked_event.c.event).where(given_up.is_(None))
+        old = (event.c.happened_at < before) & event.c.id.not_in(waiting)
+        await in_parts(self._store, lambda connection: delete_part(connection, event, old))
 
     def _tell_watchers(self) -> None:
         for ring in self._watchers:

@@ -44,6 +44,7 @@ from hub.pairing import Pairing
 from hub.parts import Parts
 from hub.plugin_host import PluginHost
 from hub.plugin_lives import PluginLives
+from hub.retention import give_room_back, in_parts
 from hub.settings import Configuration, ExternalBroker, OwnBroker
 from hub.store import Store, now
 from hub.strays import strays_told
@@ -446,6 +447,7 @@ class Hub:
         while True:
             await self.events.forget(now() - EVENTS_KEPT)
             await self.devices.absences.forget()
+            await in_parts(self.store, give_room_back)
             await asyncio.sleep(FORGET_SECONDS)
 
     async def _mend_store(self) -> None:

@@ -25,6 +25,7 @@ from hub.hookspecs import NotYetError, hookimpl
 from hub.live import Live
 from hub.mqtt import Incoming, Mqtt
 from hub.plugin_store import PluginStore
+from hub.retention import delete_part, in_parts
 from hub.settings import Section as PluginSettings
 from hub.settings import SiteSettings
 from hub.store import after_commit
@@ -49,7 +50,9 @@ __all__ = [
     "PluginSettings",
     "after_commit",
     "audit",
+    "delete_part",
     "hookimpl",
+    "in_parts",
     "in_store",
 ]
 

@@ -40,10 +40,16 @@ LONG_WAIT_SECONDS = 2.0
 """A write that takes longer says that the database, or another program, keeps us waiting."""
 CONNECT_SECONDS = 3
 PRAGMAS = (
-    *("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=20000", "foreign_keys=ON", "busy_timeout=60000"),
+    "auto_vacuum=INCREMENTAL",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "wal_autocheckpoint=20000",
+    "foreign_keys=ON",
+    "busy_timeout=60000",
     "secure_delete=ON",
 )
-"""`synchronous=FULL`: a commit is on the disk when it returns (D10). SQLite's own checkpoint is a belt, see below."""
+"""`auto_vacuum`: room can be given back; it counts for a new database only, and must come first (hub/retention.py).
+`synchronous=FULL`: a commit is on the disk when it returns (D10). SQLite's own checkpoint is a belt, see below."""
 
 
 class Utc(TypeDecorator[datetime]):

@@ -1,6 +1,6 @@
 """The kernel's own tables."""
 
-from sqlalchemy import JSON, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, false
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, LargeBinary, MetaData, String, Table, Text, false, text
 
 from hub.store import Utc
 
@@ -15,6 +15,7 @@ event = Table(
     Column("subject", String(64), nullable=False),
     Column("data", JSON, nullable=False),
     Index("event_kind", "kind", "id"),
+    Index("event_happened", "happened_at"),
     sqlite_autoincrement=True,
 )
 
@@ -49,6 +50,9 @@ audit = Table(
     Column("salt", LargeBinary),
     Column("commitment", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Index(
+        "audit_kept", "happened_at", sqlite_where=text("salt IS NOT NULL"), postgresql_where=text("salt IS NOT NULL")
+    ),
 )
 
 device = Table(

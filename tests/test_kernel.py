@@ -90,7 +90,7 @@ async def test_the_audit_chain_finds_what_was_changed_removed_or_slipped_in(stor
             lambda c, number=number: audit.record(c, "kari", "door.intent", f"door-{number}", {"why": "x"})
         )  # type: ignore[misc]
     assert await store.read(audit.first_broken) is None
-    await store.write(lambda c: audit.erase_details(c, "door.", now()))
+    assert await store.write(lambda c: audit.erase_details(c, "door.", now())) == 5
     assert await store.read(audit.first_broken) is None
     assert (await store.read(audit.newest))[0].details is None
 

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any, Literal
 
 import orjson
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from devices.contract.door import Event, State
 from devices.contract.messages import new_id
 from hub import audit
+from hub.plugin import delete_part
 from plugins.locks.models import Command, Order, Report, Result
 from plugins.locks.tables import command, door, event
 
@@ -148,7 +149,10 @@ def count_commands(connection: Connection) -> int:
     return connection.execute(select(func.count()).select_from(command)).scalar_one()
 
 
-def forget(connection: Connection, before: datetime) -> None:
-    connection.execute(delete(command).where(command.c.asked_at < before))
-    connection.execute(delete(event).where(event.c.received_at < before))
-    audit.erase_details(connection, "door.", before)
+def forget_part(connection: Connection, before: datetime) -> int:
+    """Some of what is older; 0 when nothing is."""
+    return (
+        delete_part(connection, event, event.c.received_at < before)
+        or delete_part(connection, command, command.c.asked_at < before)
+        or audit.erase_details(connection, "door.", before)
+    )

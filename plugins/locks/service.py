@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from devices.contract import door
 from devices.contract.messages import new_id
 from hub.limits import Limiter
-from hub.plugin import Context, Device
+from hub.plugin import Context, Device, in_parts
 from hub.store import now
 from plugins.locks import alarm_rows, pass_rows, rows
 from plugins.locks.access import Access
@@ -191,11 +191,11 @@ class Locks:
     async def forget_again_and_again(self) -> None:
         while True:
             before = now() - timedelta(days=self._settings.keep_days)
+            await in_parts(self._context.store, lambda connection, before=before: rows.forget_part(connection, before))  # type: ignore[misc]
             await self._context.store.write(lambda connection, before=before: _forget(connection, before))  # type: ignore[misc]
             await asyncio.sleep(SWEEP_SECONDS)
 
 
 def _forget(connection: Connection, before: datetime) -> None:
-    rows.forget(connection, before)
     alarm_rows.forget(connection, before)
     pass_rows.forget(connection, before)

@@ -1,6 +1,6 @@
 """Doors' keys, commands with their outcomes, what doors report; who may pass, by what, and the lists that say so."""
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
 from hub.store import Utc
 
@@ -17,6 +17,10 @@ door = Table(
     Column("mark", String(16), nullable=False),
     Column("last_event", Integer, nullable=False),
 )
+
+TOLD = "actor <> 'reader'"
+"""By people, of which there are few among what was shown at readers."""
+OPEN = "outcome IS NULL"
 
 command = Table(
     "locks_command",
@@ -39,6 +43,9 @@ command = Table(
     Column("detail", JSON),
     Index("locks_command_door", "door", "asked_at"),
     Index("locks_command_credential", "credential", "asked_at"),
+    Index("locks_command_asked", "asked_at"),
+    Index("locks_command_told", "asked_at", sqlite_where=text(TOLD), postgresql_where=text(TOLD)),
+    Index("locks_command_open", "asked_at", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
 )
 
 event = Table(
@@ -53,7 +60,9 @@ event = Table(
     Column("received_at", Utc, nullable=False),
     Column("credential", String(32)),
     Column("detail", JSON),
-    Index("locks_event_credential", "credential", "happened_at"),
+    Index("locks_event_credential", "credential", "received_at"),
+    Index("locks_event_received", "received_at"),
+    Index("locks_event_door", "door", "received_at"),
 )
 
 rule = Table(
