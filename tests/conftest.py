@@ -173,7 +173,12 @@ def settings(tmp_path: Path, empty_database: Path) -> dict[str, Any]:
                 "protected_units": ["Legekontoret"],
                 "board_units": ["Innbyggjarservice", "Legekontoret"],
             },
-            "checkin": {"searches_per_minute": 1000, "check_outs_per_minute": 1000},
+            "checkin": {
+                "searches_per_minute": 1000,
+                "check_outs_per_minute": 1000,
+                "visits_per_minute": 100_000,
+                "messages_per_host": 100_000,
+            },
         },
     }
 

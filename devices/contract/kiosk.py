@@ -69,13 +69,17 @@ Refusal = Literal["unknown_host", "unknown_number", "malformed"]
 
 
 class Receipt(Message):
-    """`of` is the id of the Visit or CheckOut. `refused` is final too: the kiosk sends the visitor to the desk."""
+    """`of` is the id of the Visit or CheckOut. `refused` is final too: the kiosk sends the visitor to the desk.
+
+    `wait` is not: the kiosk has sent too much, keeps it, and sends it again after `wait_seconds`.
+    """
 
     of: Id
-    result: Literal["registered", "checked_out", "refused"]
+    result: Literal["registered", "checked_out", "refused", "wait"]
     reason: Refusal | None = None
     number: Number | None = None
     host_is_told: bool = Field(default=True, description="false: no channel reaches the host, the desk tells them")
+    wait_seconds: int = Field(default=0, ge=0, description="of `wait`: not before")
 
 
 class HostAnswer(Message):

@@ -180,6 +180,10 @@ export class Kiosk {
   private takeReceipt(payload: string): void {
     const receipt = read("Receipt", payload);
     if (receipt === null) return;
+    if (receipt.result === "wait") {
+      this.outbox.holdOff(receipt.wait_seconds ?? 0);
+      return;
+    }
     this.outbox.settle(receipt.of);
     const sent = this.visitor.sent;
     if (this.late.delete(receipt.of) && this.isFree && receipt.number != null) {

@@ -59,6 +59,12 @@ export class Outbox {
     if (!this.undurable.delete(id)) void this.write((records) => records.delete(id));
   }
 
+  /** The hub has too much to do with us: nothing is sent again before `seconds` have passed. */
+  holdOff(seconds: number): void {
+    this.wait = Math.max(this.wait, Math.min(seconds * 1_000, LONGEST_WAIT_MS));
+    this.sendAgainLater();
+  }
+
   /** At every new connection, and by itself with growing pauses. */
   sendAll(): void {
     for (const item of this.waiting.values()) this.send(item);

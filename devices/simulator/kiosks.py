@@ -72,6 +72,8 @@ class Kiosk(Device):
         self.say(what, message)
 
     def _receipt(self, receipt: kiosk.Receipt) -> None:
+        if receipt.result == "wait":  # it stays, and is sent again with the others
+            return
         if self._waiting.pop(receipt.of, None) is None or receipt.number is None:
             return
         self._receipted(receipt.of)

@@ -252,16 +252,22 @@ export interface Programme {
 }
 /**
  * `of` is the id of the Visit or CheckOut. `refused` is final too: the kiosk sends the visitor to the desk.
+ *
+ * `wait` is not: the kiosk has sent too much, keeps it, and sends it again after `wait_seconds`.
  */
 export interface Receipt {
   of: string;
-  result: "registered" | "checked_out" | "refused";
+  result: "registered" | "checked_out" | "refused" | "wait";
   reason?: ("unknown_host" | "unknown_number" | "malformed") | null;
   number?: string | null;
   /**
    * false: no channel reaches the host, the desk tells them
    */
   host_is_told?: boolean;
+  /**
+   * of `wait`: not before
+   */
+  wait_seconds?: number;
 }
 export interface Search {
   id: string;
@@ -739,7 +745,7 @@ export const definitions = {
     "type": "object"
   },
   "Receipt": {
-    "description": "`of` is the id of the Visit or CheckOut. `refused` is final too: the kiosk sends the visitor to the desk.",
+    "description": "`of` is the id of the Visit or CheckOut. `refused` is final too: the kiosk sends the visitor to the desk.\n\n`wait` is not: the kiosk has sent too much, keeps it, and sends it again after `wait_seconds`.",
     "properties": {
       "of": {
         "pattern": "^[A-Za-z0-9_-]{1,64}$",
@@ -749,7 +755,8 @@ export const definitions = {
         "enum": [
           "registered",
           "checked_out",
-          "refused"
+          "refused",
+          "wait"
         ],
         "type": "string"
       },
@@ -785,6 +792,12 @@ export const definitions = {
         "default": true,
         "description": "false: no channel reaches the host, the desk tells them",
         "type": "boolean"
+      },
+      "wait_seconds": {
+        "default": 0,
+        "description": "of `wait`: not before",
+        "minimum": 0,
+        "type": "integer"
       }
     },
     "required": [

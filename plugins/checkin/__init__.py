@@ -25,7 +25,7 @@ class Plugin:
 
     async def start(self) -> None:
         self.context.opens(kiosk.KIND, "/kiosk")
-        VisitPages(self.context, self.visits)
+        VisitPages(self.context, self.visits, self.kiosks)
         VisitApi(self.context, self.visits)
         self.kiosks.listen()
         await self.context.follow("arrived", self.visits.tell_hosts)
@@ -61,7 +61,9 @@ class Plugin:
 
     @hookimpl
     async def health(self) -> Health:
-        return Health(figures={N_("visitors in the building"): await self.visits.count_inside()})
+        eager = ", ".join(one.id for one in self.kiosks.too_eager())
+        problem = f"more visits than a kiosk may send: {eager}" if eager else None
+        return Health(problem, figures={N_("visitors in the building"): await self.visits.count_inside()})
 
     @hookimpl
     async def held_data(self) -> list[HeldData]:

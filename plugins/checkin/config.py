@@ -20,4 +20,10 @@ class Settings(PluginSettings):
         default=300, ge=30, le=3600, description=N_("how long the kiosk's page waits for the host's answer")
     )
     searches_per_minute: int = Field(default=20, ge=1, description=N_("for each kiosk"))
+    visits_per_minute: int = Field(
+        default=30, ge=1, description=N_("for each kiosk, and so many at once; the rest waits in its outbox")
+    )
+    messages_per_host: int = Field(
+        default=20, ge=1, description=N_("to one host in ten minutes; the desk tells them of the rest")
+    )
     check_outs_per_minute: int = Field(default=10, ge=1, description=N_("for each kiosk; the rest waits in its outbox"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import OrderedDict
 
 import structlog
 
@@ -18,6 +19,9 @@ log = structlog.get_logger("checkin")
 LOOK_SECONDS = 3.0
 SOON = 40
 SELDOM_SECONDS = 60.0
+MOST_LET_IN = 5_000
+SHOWN_PER_MINUTE = 120
+EAGER_SECONDS, TELL_SECONDS = 600.0, 10.0
 
 
 class Kiosks:
@@ -26,6 +30,12 @@ class Kiosks:
         self._visits = visits
         self._searches = Limiter(settings.searches_per_minute, 60)
         self._check_outs = Limiter(settings.check_outs_per_minute, 60)
+        self._new_visits = Limiter(settings.visits_per_minute, 60)
+        self._shown = Limiter(SHOWN_PER_MINUTE, 60)
+        self._let_in: OrderedDict[str, None] = OrderedDict()
+        """The newest visits that were let in: sent again, they are no new ones."""
+        self._too_many: dict[str, float] = {}
+        """Kiosk → when it last sent more than it may, by the monotonic clock."""
         self._sent: dict[str, tuple[float, int]] = {}
         """Visit → when its answer was last sent, by the monotonic clock, and how often."""
         self._offer = kiosk.Offer(
@@ -53,6 +63,11 @@ class Kiosks:
     async def visit(self, incoming: Incoming[kiosk.Visit]) -> None:
         """The receipt goes out after the commit, and only then may the kiosk say "registered" (D1)."""
         message, device = incoming.message, incoming.device
+        if message.id not in self._let_in and (wait := self._new_visits.wait_seconds(device.id)):
+            return self._wait(device, message.id, "visit", wait)
+        self._let_in[message.id] = None
+        if len(self._let_in) > MOST_LET_IN:
+            self._let_in.popitem(last=False)
         try:
             number, host_is_told = await self._visits.register(message, device.id, self._offset(device))
         except UnknownHostError:
@@ -69,8 +84,8 @@ class Kiosks:
 
     async def check_out(self, incoming: Incoming[kiosk.CheckOut]) -> None:
         message = incoming.message
-        if self._check_outs.wait_seconds(incoming.device.id):
-            return None  # without receipt: the kiosk sends it again
+        if wait := self._check_outs.wait_seconds(incoming.device.id):
+            return self._wait(incoming.device, message.id, "checkout", wait)
         try:
             await self._visits.check_out_by_number(message, incoming.device.id, self._offset(incoming.device))
         except UnknownNumberError:
@@ -80,6 +95,8 @@ class Kiosks:
 
     async def shown(self, incoming: Incoming[kiosk.AnswerShown]) -> None:
         message = incoming.message
+        if self._shown.wait_seconds(incoming.device.id):
+            return
         await self._visits.shown(message.visit, incoming.device.id, is_seen=message.is_seen)
 
     async def ask(self, incoming: Incoming[kiosk.Ask]) -> None:
@@ -132,6 +149,23 @@ class Kiosks:
         device = self._context.devices.get(device_id)
         if device is not None and device.kind == kiosk.KIND:
             self._context.send(device, "offer", self._offer)
+
+    def too_eager(self) -> list[Device]:
+        """The kiosks that have sent more than they may, in the last ten minutes."""
+        since = time.monotonic() - EAGER_SECONDS
+        found = (self._context.devices.get(device) for device, at in self._too_many.items() if at > since)
+        return [device for device in found if device is not None]
+
+    def _wait(self, device: Device, message_id: str, what: str, wait: float) -> None:
+        """No receipt that settles it: the kiosk keeps it, and sends it when there is room."""
+        at = time.monotonic()
+        if at - self._too_many.get(device.id, 0.0) > TELL_SECONDS:
+            self._too_many[device.id] = at
+            self._context.devices.refused(device.id, f"{what}: too many, it waits")
+            self._context.live.touch("visits")
+            log.warning("too_many", device=device.id, what=what)
+        receipt = kiosk.Receipt(of=message_id, result="wait", wait_seconds=int(wait) + 1)
+        self._context.send(device, "receipt", receipt)
 
     def _offset(self, device: Device) -> float | None:
         vitals = self._context.devices.vitals(device.id)

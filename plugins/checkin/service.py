@@ -20,6 +20,7 @@ from hub.hookspecs import (
     forget_messages,
 )
 from hub.hookspecs import host as host_question
+from hub.limits import Limiter
 from hub.plugin import N_, Context, Event, after_commit, audit
 from hub.store import now
 from plugins.checkin import rows
@@ -32,6 +33,7 @@ log = structlog.get_logger("checkin")
 
 ANSWERS: tuple[Answer, ...] = ("coming", "five_minutes", "ask_desk")
 SWEEP_SECONDS = 60
+HOST_SECONDS = 600.0
 
 
 class Visits:
@@ -39,6 +41,7 @@ class Visits:
         self.inside = Inside(context)
         self._context = context
         self._settings = settings
+        self._messages = Limiter(settings.messages_per_host, HOST_SECONDS)
 
     async def find_hosts(self, text: str) -> list[Person]:
         found = await self._context.hooks.every(find_hosts, text=text, limit=kiosk.MOST_HOSTS)
@@ -191,7 +194,7 @@ class Visits:
 
     async def _tell_host(self, visit: Visit) -> bool:
         host = await self._context.hooks.certain(host_question, person_id=visit.host or "")
-        if host is None:
+        if host is None or self._messages.wait_seconds(host.id):
             return False
         return await self._context.hooks.some(deliver, message=self._message(visit, host))
 

@@ -7,13 +7,15 @@ from hub.plugin import Context
 from hub.store import now
 from hub.web.pages import see
 from hub.web.security import session_of
+from plugins.checkin.mqtt import Kiosks
 from plugins.checkin.service import Visits
 
 
 class VisitPages:
-    def __init__(self, context: Context, visits: Visits) -> None:
+    def __init__(self, context: Context, visits: Visits, kiosks: Kiosks) -> None:
         self._context = context
         self._visits = visits
+        self._kiosks = kiosks
         pages = context.pages
         pages.page("/visits", {"front_line"}, self.visit_list)
         pages.action("/visits/{visit}/check-out", {"front_line"}, self.check_out)
@@ -31,6 +33,7 @@ class VisitPages:
             inside=[one for one in visits if one.is_inside],
             left=[one for one in visits if not one.is_inside],
             undo=request.query.get("undo"),
+            eager=self._kiosks.too_eager(),
             phones=await self._visits.phones([one for one in visits if one.is_inside and one.is_for_the_desk]),
         )
 
