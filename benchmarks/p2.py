@@ -13,6 +13,8 @@ from benchmarks.raw_mqtt import RawClient
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import new_id
 from devices.contract.topics import branch
+from hub.broker import Broker
+from hub.settings import OwnBroker
 from plugins.directory.models import public_id
 
 KIOSKS = 200
@@ -134,12 +136,13 @@ async def echo_rate(seconds: float) -> float:
     """The same kiosks and broker; in the hub's place a paho thread that sends every payload back as a receipt."""
     devices = [(f"kiosk-{n}", "kiosk") for n in range(KIOSKS)]
     async with folder_with_devices(devices) as (_, hub, enrolments):
-        assert hub.broker is not None
+        assert isinstance(hub.settings.broker, OwnBroker)
+        broker = Broker(hub.settings.broker, hub.settings.data / "broker")
         await hub.store.open()
         await hub.admission.load()
-        await hub.broker.accounts.put(list(hub.admission.accounts()), {})
-        await hub.broker.start()
-        address = hub.broker.address
+        await broker.accounts.put(list(hub.admission.accounts()), {})
+        await broker.start()
+        address = broker.address
         echo = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.paho_echo", str(address.port), address.account, address.secret],
             stdout=subprocess.PIPE,
@@ -156,6 +159,6 @@ async def echo_rate(seconds: float) -> float:
             echo.kill()
             echo.wait()
             echo.stdout.close() if echo.stdout else None
-            await hub.broker.stop()
+            await broker.stop()
             await hub.store.close()
     return rate

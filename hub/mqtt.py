@@ -40,7 +40,7 @@ SENDS_PER_DEVICE = 5.0
 SENDS_PER_MESSAGE = 4.0
 """What a plugin may publish: a base, some for every device at once, and answers to what it is told."""
 REFUSALS_TOLD, REFUSALS_SECONDS = 5, 60.0
-"""So many refusals of one device are told, in the log and on its page; all are counted."""
+"""So many refusals of one device are told in the log; all are counted, also on its page."""
 MOST_WHAT = 60
 FLOOD = 200
 """So many refused publications are one failure of the plugin."""
@@ -368,8 +368,8 @@ class Mqtt:
                 why=why,
                 bytes=len(received.payload),
             )
-            if known:
-                self._devices.refused(known.id, f"{parts.what[:MOST_WHAT]}: {why}")
+        if known:
+            self._devices.refused(known.id, f"{parts.what[:MOST_WHAT]}: {why}")
         self._done(received)
 
 

@@ -67,7 +67,7 @@ async def test_the_console_shows_it_and_takes_nothing(settings: dict[str, Any], 
         assert "host: post.kommune.no" in page
         assert "Kan berre setjast i konfigurasjonsfila" in page
         assert 'name="mail' not in page
-        fields = {"webhooks": "", "answer_hours": "5", "give_up_hours": "12"}
+        fields = {"webhooks": "", "own_webhooks": "", "answer_hours": "5", "give_up_hours": "12"}
         for evil in ({f"mail.{name}": value for name, value in EVIL_MAIL.items()}, {"mail": "x"}, {"mail:used": "on"}):
             answer = await browser.post("/plugins/notify/settings", data=fields | evil)
             assert answer.status == 422
