@@ -12,6 +12,7 @@ from types import ModuleType
 
 from hub import plugin_code
 from hub.plugin_api import IncompatibleError, check_api
+from hub.translation import forget_catalogues
 
 GROUP = "kommunevert"
 OUR_PACKAGE = "kommunevert"
@@ -101,6 +102,7 @@ def _import_folder(folder: Path) -> ModuleType:
     name = f"kommunevert_plugin_{folder.name}"
     for known in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
         del sys.modules[known]
+    forget_catalogues(folder)
     importlib.invalidate_caches()
     spec = importlib.util.spec_from_file_location(
         name, folder / "__init__.py", submodule_search_locations=[str(folder)]

@@ -156,6 +156,7 @@ class PluginHost:
         assert plugin.source is not None  # noqa: S101 (`find` gave it one)
         plugin.module = None
         try:
+            plugin.version = plugin_finding.version(plugin.source)
             plugin.folder = plugin_finding.folder_of(plugin.source)
             module = plugin_finding.load(plugin.source)
             plugin.folder = Path(str(module.__file__)).resolve().parent

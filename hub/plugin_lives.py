@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -101,16 +102,16 @@ class PluginLives:
     # -- one of them
 
     async def start(self, name: str) -> None:
-        """Whatever goes wrong is the plugin's failure, and is tried again."""
+        """With the hub. Whatever goes wrong is the plugin's failure, and is tried again."""
         async with self._lock(name):
-            await self._start(self._hub.host.plugins[name])
+            await self._start(self._hub.host.plugins[name], is_just_loaded=True)
 
     async def stop(self, name: str) -> None:
         async with self._lock(name):
             await self._stop(self._hub.host.plugins[name])
 
     async def restart(self, name: str) -> None:
-        """Anew, with its settings as they are now; also one that was in quarantine or did not start."""
+        """Anew, with its settings and a folder's code as they are now; also one in quarantine or not started."""
         async with self._lock(name):
             plugin = self._hub.host.plugins[name]
             await self._stop(plugin)
@@ -132,7 +133,8 @@ class PluginLives:
 
     # -- how
 
-    async def _start(self, plugin: Loaded) -> None:
+    async def _start(self, plugin: Loaded, *, is_just_loaded: bool = False) -> None:
+        """A folder is imported anew unless it `is_just_loaded`: somebody may have edited it."""
         host = self._hub.host
         self._cancel_retry(plugin)
         plugin.state, plugin.reason = "loaded", None
@@ -141,7 +143,7 @@ class PluginLives:
         plugin.forgive()
         try:
             async with Patience(START_SECONDS):
-                if plugin.module is None:
+                if plugin.module is None or (isinstance(plugin.source, Path) and not is_just_loaded):
                     await asyncio.to_thread(host.load, plugin)
                 if plugin.module is not None:
                     await self._make(plugin)

@@ -7,7 +7,6 @@ import gettext
 import io
 from collections.abc import Iterable, Mapping
 from copy import copy
-from functools import cache
 from pathlib import Path
 
 from babel.messages.mofile import write_mo
@@ -21,9 +20,24 @@ def N_(message: str) -> str:  # noqa: N802 (gettext's own name for it)
     return message
 
 
-@cache
+_read: dict[tuple[Path, str], gettext.NullTranslations] = {}
+
+
 def catalogue(folder: Path, language: str) -> gettext.NullTranslations:
     """`folder/locale/<language>/LC_MESSAGES/messages.po`, compiled in memory; an empty one where there is none."""
+    found = _read.get((folder, language))
+    if found is None:
+        found = _read[folder, language] = _compiled(folder, language)
+    return found
+
+
+def forget_catalogues(folder: Path) -> None:
+    """Those of this folder are read anew: somebody may have edited them."""
+    for known in [one for one in list(_read) if one[0] == folder]:  # pages may read others meanwhile
+        _read.pop(known, None)
+
+
+def _compiled(folder: Path, language: str) -> gettext.NullTranslations:
     path = folder / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.po"
     if not path.is_file():
         return gettext.NullTranslations()
