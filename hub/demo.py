@@ -193,6 +193,7 @@ class Demo:
         values |= {
             "data": str(self._hub.settings.data),
             "demo": str(shipped("demo")),
+            "time_zone": self._hub.settings.site.time_zone,
             **{k: str(v) for k, v in vars(self._ports).items()},
         }
         with (self._folder / f"{values['id'] or 'companions'}.log").open("ab") as output:

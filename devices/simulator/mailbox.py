@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -65,10 +66,11 @@ def linked(text: str) -> Markup:
     return Markup("").join([*parts, escape(text[end:])])
 
 
-def application(mailbox: Mailbox) -> web.Application:
-    """The page, the JSON and the event stream of this mailbox."""
+def application(mailbox: Mailbox, zone: ZoneInfo) -> web.Application:
+    """The page, with times in this zone, the JSON and the event stream of this mailbox."""
     templates = Environment(loader=FileSystemLoader(PAGES), autoescape=True)
     templates.filters["linked"] = linked
+    templates.filters["local"] = lambda at: at.astimezone(zone)
     app = web.Application()
     app[MAILBOX] = mailbox
     app[TEMPLATES] = templates
@@ -136,7 +138,7 @@ async def serve(options: argparse.Namespace, stop: asyncio.Event) -> None:
         return SMTP(reception, data_size_limit=MOST_BYTES, enable_SMTPUTF8=True, ident="Demopostkasse")
 
     smtp = await loop.create_server(session, options.host, options.smtp_port)
-    runner = web.AppRunner(application(mailbox), access_log=None, shutdown_timeout=2)
+    runner = web.AppRunner(application(mailbox, options.time_zone), access_log=None, shutdown_timeout=2)
     await runner.setup()
     try:
         site = web.TCPSite(runner, options.host, options.http_port)
@@ -147,6 +149,13 @@ async def serve(options: argparse.Namespace, stop: asyncio.Event) -> None:
     finally:
         smtp.close()
         await runner.cleanup()
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise argparse.ArgumentTypeError(f"{name} is no time zone; Europe/Oslo is one") from None
 
 
 def _port(server: asyncio.Server) -> Any:
@@ -167,6 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--smtp-port", type=int, required=True, help="0: any free one, said on the first line")
     parser.add_argument("--http-port", type=int, required=True)
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--time-zone", type=_zone, default="Europe/Oslo", help="of the page (default: %(default)s)")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input ends")
     options = parser.parse_args(arguments)
     try:

@@ -8,8 +8,10 @@ import smtplib
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import datetime
 from email.message import EmailMessage
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import aiohttp
 import pytest
@@ -47,7 +49,7 @@ class Running:
 async def running() -> AsyncIterator[Running]:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "devices.simulator.mailbox", "--smtp-port", "0", "--http-port", "0"),
-        "--exit-with-parent",
+        *("--exit-with-parent", "--time-zone", "Pacific/Chatham"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
@@ -78,6 +80,16 @@ async def test_mail_comes_out_as_json_newest_first(running: Running, browser: ai
     assert mails[1]["attachments"] == ["møte.ics"]
     assert mails[2]["text"] == "Ola ventar i resepsjonen.\n"
     assert mails[2]["recipients"] == ["åse@fjordvik.example"]
+
+
+async def test_the_page_has_the_sites_time(running: Running, browser: aiohttp.ClientSession) -> None:
+    """Whatever the zone of the machine is, which in a container is UTC."""
+    await running.send("Besøk til deg", "Ola ventar.")
+    async with browser.get(running.url) as answer:
+        found = re.search(r'<time datetime="([^"]+)">\s*([^<]+?)\s*</time>', await answer.text())
+    assert found is not None
+    here = datetime.fromisoformat(found[1]).astimezone(ZoneInfo("Pacific/Chatham"))
+    assert found[2] == here.strftime("%d.%m.%Y kl. %H:%M:%S")
 
 
 async def test_the_page_shows_it_and_runs_nothing_of_it(running: Running, browser: aiohttp.ClientSession) -> None:
