@@ -1,13 +1,18 @@
 """The directory plugin against a real OpenLDAP: reading, roles, and going on when it is down."""
 
+import gc
+import socket
 import socketserver
+import ssl
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import ldap3
 import pytest
 from ldap3 import MODIFY_DELETE, MODIFY_REPLACE, SAFE_SYNC, Connection, Server
 from sqlalchemy import text
@@ -22,9 +27,6 @@ from tests.conftest import running_hub, until
 from tests.directory_server import DirectoryServer, slapd
 
 __all__ = ["slapd"]
-
-# ldap3 leaves the socket of a refused connection to the garbage collector, which says so.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 ACTIVE = 143
 
@@ -81,6 +83,48 @@ def test_ldaps_and_starttls_give_everybody_page_by_page(slapd: DirectoryServer, 
 def test_a_server_that_is_not_ours_is_not_believed(slapd: DirectoryServer, tmp_path: Path) -> None:
     with pytest.raises(DirectoryError, match=r"(?i)certificate"):
         list(source(slapd, tmp_path, ca_file=None).entries())
+
+
+@pytest.mark.parametrize("url", ["tls_url", "url"])
+def test_a_server_of_another_name_is_not_believed(
+    slapd: DirectoryServer, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its certificate is for localhost and 127.0.0.1."""
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda _host, *more, **named: resolve("127.0.0.1", *more, **named))
+    address = getattr(slapd, url)
+    assert list(source(slapd, tmp_path, url=address.replace("127.0.0.1", "localhost")).entries())
+    for name in ("elsewhere.test", "127.0.0.2"):
+        with pytest.raises(DirectoryError, match=r"(?i)certificate"):
+            list(source(slapd, tmp_path, url=address.replace("127.0.0.1", name)).entries())
+
+
+@pytest.mark.parametrize("url", ["tls_url", "url"])
+def test_an_address_is_a_name_where_ssl_matches_none(
+    slapd: DirectoryServer, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From Python 3.12 on ldap3 takes its own copy of what `ssl` had, and that knows no addresses."""
+
+    def knows_no_addresses(_certificate: Any, name: str) -> None:
+        raise ssl.CertificateError(f"{name} matches nothing")
+
+    monkeypatch.setattr(ldap3.core.tls, "match_hostname", knows_no_addresses)
+    assert list(source(slapd, tmp_path, url=getattr(slapd, url)).entries())
+
+
+def test_a_refused_connection_leaves_no_socket(slapd: DirectoryServer, tmp_path: Path) -> None:
+    """They were left to the garbage collector, which complained in whatever test came later."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ResourceWarning)
+        with slapd.stopped():
+            for host in ("127.0.0.1", "localhost"):
+                with pytest.raises(DirectoryError, match="refused"):
+                    list(source(slapd, tmp_path, url=slapd.tls_url.replace("127.0.0.1", host)).entries())
+        for more in ({"ca_file": None}, {"bind_dn": slapd.dn("nobody")}):
+            with pytest.raises(DirectoryError):
+                list(source(slapd, tmp_path, **more).entries())
+        gc.collect()
+    assert not said
 
 
 def test_a_wrong_password_and_a_wrong_base_are_said(slapd: DirectoryServer, tmp_path: Path) -> None:

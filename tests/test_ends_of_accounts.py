@@ -20,9 +20,6 @@ from tests.test_directory import as_admin, changed, ldap_settings, plugin
 
 __all__ = ["slapd"]
 
-# ldap3 leaves the socket of a refused connection to the garbage collector, which says so.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 IT = frozenset({"it"})
 
 

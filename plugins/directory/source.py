@@ -9,7 +9,8 @@ reader's password, and ldap3 would send it in clear. What names another server i
 import re
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -215,17 +216,11 @@ class LdapSource:
     def _server(self) -> Server:
         """A new one each time: ldap3 remembers for a while that a server was away, and does not look again."""
         settings, parts = self._settings, urlsplit(self._settings.url)
-        # Without a Tls object ldap3 verifies nothing. The version is named, else Python 3.13 refuses home-made CAs.
-        tls = Tls(
-            validate=ssl.CERT_REQUIRED,
-            ca_certs_file=str(settings.ca_file) if settings.ca_file else None,
-            version=ssl.PROTOCOL_TLS_CLIENT,
-        )
         return Server(
             parts.hostname or "",
             port=parts.port or (636 if self._is_ldaps else 389),
             use_ssl=self._is_ldaps,
-            tls=tls,
+            tls=_Tls(settings.ca_file),
             get_info=NONE,
             connect_timeout=settings.timeout_seconds,
         )
@@ -234,7 +229,7 @@ class LdapSource:
     def _bound(self, dn: str | None = None, password: str | None = None) -> Iterator[Connection]:
         settings = self._settings
         try:
-            connection = Connection(
+            connection = _Connection(
                 self._server(),
                 user=dn or settings.bind_dn,
                 password=password or settings.secret_file.read_text().strip(),
@@ -243,8 +238,8 @@ class LdapSource:
                 read_only=True,
                 auto_referrals=False,
             )
-            connection.open()
             try:
+                connection.open()
                 if not self._is_ldaps:
                     connection.start_tls()
                 good, result, _, _ = connection.bind()
@@ -254,9 +249,48 @@ class LdapSource:
                     raise failure(f"{settings.url} refuses the login: {result['description']}")
                 yield connection
             finally:
-                connection.unbind()
+                with suppress(LDAPException, OSError):  # the reason for the end is what its reader needs
+                    connection.unbind()
+                connection.socket = None
         except (LDAPException, OSError) as error:
             raise DirectoryError(f"{settings.url}: {error}") from error
+
+
+class _Tls(Tls):
+    """TLS by a context that checks the certificate and the server's name, also one that is an IP address.
+
+    ldap3 checks names by itself: by what Python 3.12 removed, and after that by a copy that knows no addresses. Not
+    `ssl.create_default_context`, which in Python 3.13 refuses home-made authorities (VERIFY_X509_STRICT).
+    """
+
+    def __init__(self, ca_file: Path | None) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED, ca_certs_file=str(ca_file) if ca_file else None)
+
+    def wrap_socket(self, connection: Connection, do_handshake: bool = False) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks both
+        if self.ca_certs_file:
+            context.load_verify_locations(self.ca_certs_file)
+        else:
+            context.load_default_certs()
+        connection.socket = context.wrap_socket(
+            connection.socket, do_handshake_on_connect=do_handshake, server_hostname=connection.server.host
+        )
+
+
+class _Connection(Connection):
+    """Closes its socket when another takes its place: ldap3 leaves one that did not connect to the collector."""
+
+    _socket: Any = None
+
+    @property
+    def socket(self) -> Any:
+        return self._socket
+
+    @socket.setter
+    def socket(self, new: Any) -> None:
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = new
 
 
 class WrongPasswordError(DirectoryError):
