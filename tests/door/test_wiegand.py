@@ -1,15 +1,16 @@
 """Frames as bits, and a reader on two pins, played by gpiozero's mock factory."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
+import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
 from devices.door.hardware import HardwareError
 from devices.door.reader import Condition, Presented
+from devices.door.readers import wiegand
 from devices.door.readers.frames import FrameError, bits_of, card, card_or_uid, key
 from devices.door.readers.wiegand import WiegandReader
 
@@ -87,72 +88,102 @@ async def until(true: Callable[[], object], seconds: float = 5) -> None:
             await asyncio.sleep(0.005)
 
 
+class Clock:
+    """The reader's time, which passes only when a test says so: how busy this machine is tears no frame apart."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class Bench:
     def __init__(self, factory: object, **more: object) -> None:
         self.factory = factory
+        self.clock = Clock()
         self.shown: list[Presented] = []
         self.conditions: list[Condition] = []
         self.reader = WiegandReader("ute", "in", 23, 24, factory=factory, **more)
         self.reader.start(self.shown.append, self.conditions.append)
 
-    def send(self, bits: str) -> None:
+    def send(self, bits: str, apart: float = 0.002) -> None:
+        """As a reader does; seconds from bit to bit."""
         for bit in bits:
+            self.clock.now += apart
             pin = self.factory.pin(24 if bit == "1" else 23)
             pin.drive_low()
             pin.drive_high()
+
+    def rest(self) -> None:
+        """The silence that ends a frame."""
+        self.clock.now += 0.03
+
+    async def taken(self) -> None:
+        await until(lambda: not self.reader._bits)
 
     async def type(self, keys: str, form: str = "{:04b}") -> None:
         for one in keys:
             number = "0123456789*#".index(one)
             self.send(form.format(number, 15 - number))
-            await asyncio.sleep(0.03)  # the silence that ends it
+            self.rest()
+            await self.taken()
+
+
+@pytest_asyncio.fixture
+async def bench(factory: object, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    bench = Bench(factory)
+    monkeypatch.setattr(wiegand, "time", bench.clock)
+    yield bench
+    bench.reader.close()
 
 
 CARD_BITS = "00000110000001101100000001"
 
 
-async def test_a_card(factory) -> None:
-    bench = Bench(factory)
+async def test_a_card(bench: Bench) -> None:
     bench.send(CARD_BITS)
+    await asyncio.sleep(2 * wiegand.SILENCE_SECONDS)
     assert bench.shown == []  # more bits could come
+    bench.rest()
     await until(lambda: bench.shown)
     assert bench.shown == [Presented(card="card:26:12:3456")]
     bench.send("1" + CARD_BITS[1:])
-    await asyncio.sleep(0.06)
-    bench.send(CARD_BITS)
+    bench.rest()
+    await bench.taken()
+    assert len(bench.shown) == 1
+    bench.send(CARD_BITS, apart=0.02)  # as slow as a reader may be
+    bench.rest()
     await until(lambda: len(bench.shown) == 2)
     bench.reader.close()
     bench.send(CARD_BITS)
-    await asyncio.sleep(0.06)
+    bench.rest()
+    await asyncio.sleep(2 * wiegand.SILENCE_SECONDS)
     assert len(bench.shown) == 2
 
 
-async def test_a_busy_loop_neither_tears_a_card_apart_nor_joins_two(factory) -> None:
-    bench = Bench(factory)
+async def test_a_busy_loop_neither_tears_a_card_apart_nor_joins_two(bench: Bench) -> None:
     bench.send(CARD_BITS[:13])
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(2 * wiegand.SILENCE_SECONDS)  # the loop looks, and the frame is not at its end
     bench.send(CARD_BITS[13:])
-    time.sleep(0.1)  # noqa: ASYNC251 (the loop is busy, the pins are not)
+    bench.rest()  # the loop is busy, the pins are not
     bench.send(CARD_BITS)
-    time.sleep(0.1)  # noqa: ASYNC251
+    bench.rest()
     await until(lambda: len(bench.shown) == 2)
     assert set(bench.shown) == {Presented(card="card:26:12:3456")}
-    bench.reader.close()
 
 
 @pytest.mark.parametrize("form", ["{:04b}", "{1:04b}{0:04b}"])
-async def test_a_pin(factory, form: str) -> None:
-    bench = Bench(factory)
+async def test_a_pin(bench: Bench, form: str) -> None:
     await bench.type("12*#481593#", form)
-    await until(lambda: bench.shown)
     assert bench.shown == [Presented(pin="481593")]
     await bench.type("12", form)
     bench.send(CARD_BITS)
+    bench.rest()
     await until(lambda: len(bench.shown) == 2)
     await bench.type("34#", form)
-    await until(lambda: len(bench.shown) == 3)
     assert bench.shown[-1] == Presented(pin="34")  # a card begins anew
-    bench.reader.close()
+    assert len(bench.shown) == 3
 
 
 async def test_light_and_beeper(factory) -> None:
