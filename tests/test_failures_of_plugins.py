@@ -78,6 +78,19 @@ def test_three_interruptions_within_ten_minutes_are_too_many(host: PluginHost, c
     assert host.plugins["x"].state == "quarantined"
 
 
+def test_who_was_late_is_waited_for_a_tenth_as_long_for_a_minute(host: PluginHost, clock: Clock) -> None:
+    """Others wait for the answers. It is late with one hook: the others, and other plugins, have all their time."""
+    host.plugins["y"] = Loaded("y", state="running", start_seconds=None)
+    assert host.patience("x", "find", 2.0) == 2.0
+    host.late("x", "find", 2.0)
+    assert host.patience("x", "find", 2.0) == pytest.approx(0.2)
+    assert [host.patience("x", "told", 2.0), host.patience("y", "find", 2.0)] == [2.0, 2.0]
+    host.late("x", "find", 2.0)  # in less time than it was promised: no failure
+    assert len(host.plugins["x"].failures) == 1
+    clock.now += 61
+    assert host.patience("x", "find", 2.0) == 2.0
+
+
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY_DIRECTORY])
 def test_what_the_store_keeps_waiting_is_nobodys_failure(host: PluginHost, code: int) -> None:
     for _ in range(100):

@@ -40,6 +40,11 @@ HOUR = 3600.0
         (datetime(1970, 1, 1, tzinfo=UTC), None, "clock"),
         (NOON + timedelta(hours=3), 0.0, "clock"),
         (NOON + timedelta(hours=3), 3 * HOUR, "clock"),
+        (NOON + timedelta(hours=3), None, "clock"),
+        (NOON + timedelta(seconds=90), 0.0, None),
+        (NOON + timedelta(minutes=3), 0.0, "clock"),
+        (NOON + timedelta(hours=2, minutes=50), 3 * HOUR, "waited"),  # both
+        (NOON + timedelta(hours=1), 3 * HOUR, "late"),
     ],
 )
 def test_a_wrong_clock_and_a_wait_are_told_apart(said: datetime, offset: float | None, expected: str | None) -> None:

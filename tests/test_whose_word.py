@@ -9,9 +9,12 @@ from sqlalchemy import select
 
 from devices.contract import door as contract
 from devices.contract import kiosk
+from devices.contract.alive import Heartbeat
 from hub.devices import Place
 from hub.hub import Hub
+from hub.mqtt import refused_total
 from hub.store import now
+from hub.wire import Received
 from plugins.locks.tables import command as command_table
 from tests.conftest import until
 from tests.door_client import DoorClient
@@ -116,3 +119,19 @@ async def test_a_kiosk_gets_no_receipt_for_anothers_visit(hub: Hub) -> None:
         second.say("checkout", kiosk.CheckOut(id="one", number=again.number or "", left_at=now()))
         await until(lambda: second.receipts("one"))
         assert await hub.host.plugins["checkin"].instance.visits.count_inside() == 0
+
+
+async def test_a_device_on_another_kinds_branch_is_nobody(hub: Hub) -> None:
+    """Whatever a broker of somebody else's lets through: neither a sign of life nor a message."""
+    await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "1. etasje", "test")
+    beat = Heartbeat(sent_at=now(), version="1", uptime_seconds=1).payload()
+    event = contract.Event(id="one", door="kiosk-1", n=1, kind="forced_open", happened_at=now()).payload()
+    refused = refused_total.labels("kiosk", "unknown device")._value
+    before = refused.get()
+    for what, payload in (("heartbeat", beat), ("event", event)):
+        topic = f"{hub.settings.root}/test/door/kiosk-1/up/{what}"
+        hub.mqtt.take(Received(topic, payload, qos=0, retained=False, number=0, connection=0))
+    assert refused.get() - before == 2
+    assert not hub.mqtt._tasks
+    vitals = hub.devices.vitals("kiosk-1")
+    assert (vitals.heartbeat, vitals.heard_at) == (None, None)
