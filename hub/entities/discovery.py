@@ -15,6 +15,7 @@ import orjson
 
 from hub.entities import abbreviations
 from hub.entities.configs import Common, ConfigError, checked
+from hub.entities.depth import MOST_LEVELS, is_too_deep
 
 TOPIC = re.compile(r"(\w+)/(?:([A-Za-z0-9_-]+)/)?([A-Za-z0-9_-]+)/config")
 LARGEST_ANNOUNCEMENT = 65_536
@@ -113,6 +114,8 @@ def _expanded(topic: str, raw: bytes) -> dict[str, Any]:
         raise DiscoveryError(f"{topic}: expected JSON: {error}") from None
     if not isinstance(said, dict):
         raise DiscoveryError(f"{topic}: expected a JSON object (found {type(said).__name__})")
+    if is_too_deep(raw, said):
+        raise DiscoveryError(f"{topic}: expected at most {MOST_LEVELS} objects and lists in one another")
     said = _long(said)
     if _template_characters(said) > MOST_TEMPLATES:
         raise DiscoveryError(f"{topic}: expected templates of at most {MOST_TEMPLATES} characters in all")

@@ -17,6 +17,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
+from hub.entities.depth import MOST_LEVELS, is_too_deep
 from hub.entities.template_meter import METER, bounded
 from hub.entities.template_rules import allowed, is_safe
 from hub.entities.template_words import FILTERS, GLOBALS, TESTS, Dictionary, TemplateError, replace
@@ -49,12 +50,15 @@ class Payload:
 
     @property
     def json(self) -> Any:
-        """NOT_JSON where it is none."""
+        """NOT_JSON where it is none. Raises TemplateError for what is nested too deep."""
         if self._json is None:
             try:
-                self._json = orjson.loads(self.raw)
+                found = orjson.loads(self.raw)
             except orjson.JSONDecodeError:
-                self._json = _with_lost_values(self.raw)
+                found = _with_lost_values(self.raw)
+            if is_too_deep(self.raw, found):
+                raise TemplateError(f"the message has more than {MOST_LEVELS} objects and lists in one another")
+            self._json = found
         return self._json
 
 
@@ -64,7 +68,7 @@ def _with_lost_values(raw: bytes) -> Any:
         return NOT_JSON
     try:
         return json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return NOT_JSON
 
 
@@ -216,7 +220,4 @@ def _walk(path: tuple[str | int, ...], value: Any) -> str:
             if number < last or value is NOT_JSON:
                 raise TemplateError(f"there is no {step!r} in the message") from None
             return ""
-    try:
-        return str(value).strip()
-    except RecursionError:
-        raise TemplateError("what it names is too deep") from None
+    return str(value).strip()

@@ -363,11 +363,16 @@ async def test_nothing_that_is_sent_makes_the_hub_deaf(hub: Hub) -> None:
     wire.acknowledge = lambda received: (acknowledged.append(received.topic), acknowledge(received))[1]  # type: ignore[method-assign]
     say(hub, "c/p", "1e308", retain=False)
     say(hub, "d/s", '{"a":' + "[" * 1000 + "]" * 1000 + "}", retain=False)
+    lost = await entity(hub, announce(hub, "sensor", "lost", stat_t="n/s", val_tpl="{{ value_json.a }}"))
+    say(hub, "n/s", '{"a":' + "[" * 9000 + "NaN" + "]" * 9000 + "}", retain=False)
+    say(hub, "homeassistant/sensor/deep/config", '{"components":' * 900 + "{}" + "}" * 900, retain=False)
     say(hub, "homeassistant/config", "x", retain=False)
     say(hub, "homeassistant/x/config", b"\xff", retain=False)
     await entity(hub, announce(hub, "sensor", "last", stat_t="l"))
     assert cover.attributes["position"] == 100
-    assert deep.problem is not None
+    assert "more than 64" in (deep.problem or "")
+    assert lost.problem is not None
+    assert "at most 64" in hub.entities.mistakes["homeassistant/sensor/deep/config"]
     del wire.acknowledge  # type: ignore[attr-defined]
 
 

@@ -215,3 +215,20 @@ def test_the_short_way_reads_as_jinja_does(value: object, steps: list[str]) -> N
             short.read(payload)
     else:
         assert short.read(payload) == expected
+
+
+@pytest.mark.parametrize(("levels", "taken"), [(64, True), (65, False)])
+@pytest.mark.parametrize("inner", ["", "NaN"])
+def test_how_deep_a_message_may_be_is_said_by_us_and_not_by_python(inner: str, levels: int, *, taken: bool) -> None:
+    payload = Payload(b"[" * levels + inner.encode() + b"]" * levels)
+    if taken:
+        assert Template("{{ value_json[0] }}").read(payload)
+        return
+    for source in ("{{ value_json[0] }}", "{{ value_json | length }}"):
+        with pytest.raises(TemplateError, match="more than 64"):
+            Template(source).read(payload)
+
+
+def test_many_brackets_are_not_deep() -> None:
+    flat = Payload(b'{"a": [' + b'{"b": [1]}, ' * 200 + b'"' + b"[" * 200 + b'"]}')
+    assert Template("{{ value_json.a | length }}").read(flat) == "201"
