@@ -246,6 +246,18 @@ async def test_the_hub_goes_on_with_what_it_has(hub: Hub, slapd: DirectoryServer
         await until(lambda: plugin(hub).directory.problem is None)
 
 
+async def test_a_directory_that_was_away_for_a_moment_is_soon_read_again(
+    hub: Hub, slapd: DirectoryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After one that went well, the next try came after `every_minutes` only."""
+    monkeypatch.setattr("plugins.directory.service.FIRST_RETRY_SECONDS", 0.1)
+    for _ in range(2):
+        with slapd.stopped():
+            plugin(hub).directory.read_soon(accept_loss=False)
+            await until(lambda: plugin(hub).directory.problem)
+        await until(lambda: plugin(hub).directory.problem is None)
+
+
 async def test_a_restart_without_the_directory_still_knows_everybody(
     settings: dict[str, Any], tmp_path: Path, slapd: DirectoryServer
 ) -> None:

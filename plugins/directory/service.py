@@ -23,7 +23,7 @@ from plugins.directory.tables import person, presence, reading
 
 log = structlog.get_logger("directory")
 
-FIRST_RETRY_SECONDS = 5.0
+FIRST_RETRY_SECONDS = 10.0
 AFTER_STORE_SECONDS = 2.0
 FEW = 10
 """Below this many people a large part may well leave at once."""
@@ -55,15 +55,16 @@ class Directory:
 
     async def read_again_and_again(self) -> None:
         """For ever. Whatever goes wrong, a store that is away too, is named and tried again at the next turn."""
-        wait = FIRST_RETRY_SECONDS
+        usual: float = self._settings.every_minutes * 60
+        failures = 0
         while True:
             self._asked.clear()
             try:
                 await self.read_now()
-                wait = self._settings.every_minutes * 60
+                wait, failures = usual, 0
             except DirectoryError as error:
                 self._failed(str(error))
-                wait = min(wait * 2, self._settings.every_minutes * 60)
+                wait, failures = min(FIRST_RETRY_SECONDS * 2 ** min(failures, 20), usual), failures + 1
             except SQLAlchemyError as error:
                 self._failed(f"what was read could not be stored ({type(error).__name__})")
                 wait = AFTER_STORE_SECONDS
