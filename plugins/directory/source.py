@@ -220,7 +220,7 @@ class LdapSource:
             parts.hostname or "",
             port=parts.port or (636 if self._is_ldaps else 389),
             use_ssl=self._is_ldaps,
-            tls=_Tls(settings.ca_file),
+            tls=CheckedTls(settings.ca_file),
             get_info=NONE,
             connect_timeout=settings.timeout_seconds,
         )
@@ -256,7 +256,7 @@ class LdapSource:
             raise DirectoryError(f"{settings.url}: {error}") from error
 
 
-class _Tls(Tls):
+class CheckedTls(Tls):
     """TLS by a context that checks the certificate and the server's name, also one that is an IP address.
 
     ldap3 checks names by itself: by what Python 3.12 removed, and after that by a copy that knows no addresses. Not

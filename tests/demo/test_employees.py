@@ -1,7 +1,6 @@
 """The demo directory in a real OpenLDAP: everything in it, over TLS, within the limits of a real one."""
 
 import gc
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import ldap3
 import pytest
 from ldap3.core.exceptions import LDAPException
 
+from plugins.directory.source import CheckedTls
 from tests.directory_server import EMPLOYEES, MOST_UNPAGED, DirectoryServer
 
 WANTED = [
@@ -32,7 +32,7 @@ WANTED = [
 def connection(
     slapd: DirectoryServer, *, dn: str = "", password: str = "", timeout: int = 5, start_tls: bool = False
 ) -> Iterator[ldap3.Connection]:
-    tls = ldap3.Tls(ca_certs_file=str(slapd.ca_file), validate=ssl.CERT_REQUIRED)
+    tls = CheckedTls(slapd.ca_file)
     url = slapd.url if start_tls else slapd.tls_url
     server = ldap3.Server(url, tls=tls, connect_timeout=timeout, get_info=ldap3.SCHEMA)
     account = dn or slapd.bind_dn, password or slapd.bind_password
