@@ -237,6 +237,12 @@ async def presences() -> list[Presence]:
 
 
 @question(within_seconds=5)
+async def opening_changed() -> None:
+    """The site or a service is open on other days or hours than before: whoever shows it asks `context.calendar`."""
+    raise NotImplementedError
+
+
+@question(within_seconds=5)
 async def presence_changed() -> None:
     """Somebody on the board has come or gone, or the board has other people: whoever shows it asks `presences`."""
     raise NotImplementedError

@@ -22,6 +22,9 @@ from hub.api.operations import Operation
 from hub.api.serving import ApiServer
 from hub.api.tokens import Tokens
 from hub.broker import HUB_ACCOUNT, Broker, way_to
+from hub.calendar.exceptions import Exceptions
+from hub.calendar.opening import Calendar
+from hub.calendar.pages import OpeningPages
 from hub.data_folder import make_room, open_data_folder, reserve_room
 from hub.devices import Devices, NewDevice, Place
 from hub.dynamic_security import DynamicSecurity
@@ -36,7 +39,7 @@ from hub.gateways import Gateways
 from hub.guard import owned_tasks
 from hub.hold import Hold
 from hub.hooks import Hooks, UnansweredError
-from hub.hookspecs import Role, devices_changed, enrolled, may_tell, project
+from hub.hookspecs import Role, devices_changed, enrolled, may_tell, opening_changed, project
 from hub.live import Live
 from hub.migrating import migrate
 from hub.mqtt import Mqtt, receive_signs_of_life
@@ -101,6 +104,8 @@ class Hub:
         self.settings = configuration.hub
         self.live = Live()
         self.store = Store(self.settings.store_url)
+        self.calendar = Calendar(self.settings.calendar, self.settings.site.zone)
+        self.exceptions = Exceptions(self.store, self.calendar)
         self.store.changed = lambda: self.live.touch("plugins")
         self.parts = Parts(self.store, lambda: self.live.touch("plugins"))
         self.host = PluginHost(lambda: self.live.touch("plugins"), self.store)
@@ -321,6 +326,7 @@ class Hub:
         await self.admission.load()
         await self.commands.load()
         await self.found_places.load()
+        await self.exceptions.load()
 
     def _own_broker(self) -> Broker | None:
         settings = self.settings
@@ -364,6 +370,7 @@ class Hub:
         FoundPages(kernel, self)
         PluginPages(kernel, self)
         SearchPage(kernel, self)
+        OpeningPages(kernel, self.calendar, self.exceptions, self._opening_changed)
         GatewayPages(kernel, self.gateways, self.admission)
         PairingPages(kernel, self, self.pairing)
         guards = middlewares(self.accounts, system.error, is_secure=secure)
@@ -426,6 +433,9 @@ class Hub:
         await self.hooks.every(devices_changed)
         self._to_project.set()
 
+    async def _opening_changed(self) -> None:
+        await self.hooks.every(opening_changed)
+
     async def _project(self) -> None:
         """Retained topics are projections of the store: publish them again whenever the connection is new."""
         while True:
@@ -447,6 +457,7 @@ class Hub:
         while True:
             await self.events.forget(now() - EVENTS_KEPT)
             await self.devices.absences.forget()
+            await self.exceptions.forget(now().astimezone(self.settings.site.zone).date())
             await in_parts(self.store, give_room_back)
             await asyncio.sleep(FORGET_SECONDS)
 

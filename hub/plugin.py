@@ -14,6 +14,7 @@ from devices.contract.channels import Channel
 from devices.contract.messages import Message
 from hub import audit
 from hub.api.operations import Api
+from hub.calendar.opening import Calendar
 from hub.devices import Device, Devices, Place
 from hub.entities.commands import Commands
 from hub.entities.entity import Change, Entity
@@ -83,6 +84,7 @@ class Context:
         folder: Path,
         data: Path,
         site: SiteSettings,
+        calendar: Calendar,
         web_address: str,
         store: PluginStore,
         hooks: Hooks,
@@ -102,6 +104,7 @@ class Context:
         self.folder = folder
         self.data = data
         self.site = site
+        self.calendar = calendar
         self.web_address = web_address
         self.store = store
         self.hooks = hooks

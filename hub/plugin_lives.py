@@ -282,6 +282,7 @@ class PluginLives:
             folder=plugin.folder,
             data=hub.settings.data,
             site=hub.settings.site,
+            calendar=hub.calendar,
             web_address=hub.settings.web.address,
             store=PluginStore(hub.store, name, self._kept_the_writer(name), has_own_reader=not plugin.is_ours),
             hooks=hub.hooks,

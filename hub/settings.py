@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 from devices.contract.messages import Id, Language
+from hub.calendar.settings import CalendarSettings
 
 
 class ConfigurationError(Exception):
@@ -157,6 +158,7 @@ class HubSettings(Section):
     store: StoreSettings = StoreSettings()
     discovery: DiscoverySettings = DiscoverySettings()
     history: HistorySettings = HistorySettings()
+    calendar: CalendarSettings = CalendarSettings()
     plugin_directory: ConfigPath | None = None
     plugins: dict[Id, Any] = Field(default_factory=dict, description="a section for each; `false` switches it off")
 

@@ -192,3 +192,14 @@ found_place = Table(
     Column("floor", String(60), nullable=False),
     Column("zone", String(60), nullable=False),
 )
+
+calendar_day = Table(
+    "calendar_day",
+    metadata,
+    Column("service", String(64), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("spans", JSON, nullable=False),
+    Column("made_at", Utc, nullable=False),
+    Column("made_by", String(120), nullable=False),
+)
+"""`day` is a date by the site's clock, 2026-12-24."""

@@ -5,6 +5,7 @@
 Nothing here says why somebody is out, where, or with whom; nothing here is about a visitor.
 """
 
+from datetime import date
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
@@ -13,6 +14,7 @@ from devices.contract.channels import Channel
 from devices.contract.messages import Id, Language, Message, Translated
 
 KIND = "screen"
+MOST_OTHER_DAYS = 60
 
 
 class OpeningDay(Message):
@@ -20,6 +22,14 @@ class OpeningDay(Message):
 
     weekday: int = Field(ge=0, le=6)
     spans: list[tuple[str, str]] = Field(default_factory=list)
+
+
+class OtherDay(Message):
+    """A date on which other hours hold than that weekday's. No spans: closed."""
+
+    on: date
+    spans: list[tuple[str, str]] = Field(default_factory=list)
+    name: Translated | None = Field(default=None, description="of the public holiday that it is")
 
 
 class BoardRow(Message):
@@ -43,6 +53,9 @@ class Programme(Message):
     time_zone: str
     languages: list[Language] = Field(min_length=1, description="shown in turn")
     hours: list[OpeningDay] = Field(default_factory=list)
+    other_days: list[OtherDay] = Field(
+        default_factory=list, max_length=MOST_OTHER_DAYS, description="in order, from the day it was made on"
+    )
     board: list[BoardRow] = Field(default_factory=list)
     notices: list[Notice] = Field(default_factory=list)
     made_at: AwareDatetime

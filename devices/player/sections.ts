@@ -1,10 +1,19 @@
 /** The parts of the picture that are not the board: each a pure function of what is on. */
 
-import type { Notice, Programme } from "../web/contract.ts";
+import type { Notice, OtherDay, Programme } from "../web/contract.ts";
 import { element } from "../web/element.ts";
 import { icon } from "../web/icon.ts";
 import { catalogueOf, gettext, nameOf, spokenLanguage, translated } from "../web/tongue.ts";
-import { dayGroups, openingAt, type DayGroup, type Opening } from "./opening.ts";
+import {
+  dayGroups,
+  openingAt,
+  otherDayOn,
+  otherDaysWithin,
+  weekdayOf,
+  type DayGroup,
+  type Hours,
+  type Opening,
+} from "./opening.ts";
 import type { SiteTime } from "./site_clock.ts";
 
 
@@ -51,23 +60,19 @@ export function noticeSection(notices: Notice[], shown: number): HTMLElement | n
 }
 
 export function hoursSection(programme: Programme, now: SiteTime): HTMLElement | null {
-  const hours = programme.hours ?? [];
-  if (hours.length === 0) return null;
+  const hours: Hours = { week: programme.hours ?? [], otherDays: programme.other_days ?? [] };
+  if (hours.week.length === 0) return null;
   const { days } = catalogueOf(spokenLanguage());
   const opening = openingAt(now, hours);
-  const rows = dayGroups(hours).map((group) => {
-    const isToday = group.first <= now.weekday && now.weekday <= group.last;
-    const times = group.spans.map(([from, to], at) => `${from}–${to}${at + 1 < group.spans.length ? "," : ""}`);
-    const spans = times.flatMap((time) => [" ", element("span", {}, time)]);
-    return element(
-      "li",
-      { "data-today": isToday, "aria-current": isToday ? "date" : null },
-      element("span", {}, dayNames(group, days)),
-      spans.length > 0
-        ? element("span", { class: "spans", dir: "ltr" }, ...spans)
-        : element("span", { class: "spans" }, gettext("Closed")),
-    );
-  });
+  const isOther = otherDayOn(hours, now.date) !== undefined;
+  const rows = [
+    ...otherDaysWithin(hours, now, COMING_DAYS)
+      .slice(0, MOST_COMING)
+      .map((day) => hoursRow(otherDayName(day), day.spans ?? [], day.on === now.date)),
+    ...dayGroups(hours.week).map((group) =>
+      hoursRow([dayNames(group, days)], group.spans, !isOther && group.first <= now.weekday && now.weekday <= group.last),
+    ),
+  ];
   return element(
     "section",
     { class: "hours", "data-section": "hours" },
@@ -81,6 +86,37 @@ export function hoursSection(programme: Programme, now: SiteTime): HTMLElement |
   );
 }
 
+/** How far ahead a reader wants to know of a day with other hours, and of how many. */
+const COMING_DAYS = 8;
+const MOST_COMING = 3;
+
+function hoursRow(name: (string | HTMLElement)[], spans: [string, string][], isToday: boolean): HTMLElement {
+  const times = spans.map(([from, to], at) => `${from}–${to}${at + 1 < spans.length ? "," : ""}`);
+  const written = times.flatMap((time) => [" ", element("span", {}, time)]);
+  return element(
+    "li",
+    { "data-today": isToday, "aria-current": isToday ? "date" : null },
+    element("span", {}, ...name),
+    written.length > 0
+      ? element("span", { class: "spans", dir: "ltr" }, ...written)
+      : element("span", { class: "spans" }, gettext("Closed")),
+  );
+}
+
+/** "Første juledag, fredag 25. desember", or the day and its date alone. */
+function otherDayName(day: OtherDay): (string | HTMLElement)[] {
+  return day.name ? [translated(day.name), ", ", dateWords(day.on)] : [capitalised(dateWords(day.on))];
+}
+
+function dateWords(date: string): string {
+  const { days, months } = catalogueOf(spokenLanguage());
+  return gettext("{weekday} {day} {month}", {
+    weekday: days[weekdayOf(date)] ?? "",
+    day: String(Number(date.slice(8))),
+    month: months[Number(date.slice(5, 7)) - 1] ?? "",
+  });
+}
+
 function dayNames({ first, last }: DayGroup, days: string[]): string {
   const from = capitalised(days[first] ?? "");
   return first === last ? from : `${from}–${days[last] ?? ""}`;
@@ -89,11 +125,15 @@ function dayNames({ first, last }: DayGroup, days: string[]): string {
 function openingWords(opening: Opening, days: string[]): string {
   if (opening.isOpen) return gettext("Closes at {time}", { time: opening.closes });
   if (opening.opens === null) return "";
-  const { inDays, weekday, at } = opening.opens;
+  const { inDays, date, weekday, at } = opening.opens;
   if (inDays === 0) return gettext("Opens today at {time}", { time: at });
   if (inDays === 1) return gettext("Opens tomorrow at {time}", { time: at });
-  return gettext("Opens {weekday} at {time}", { weekday: days[weekday] ?? "", time: at });
+  const day = inDays < NEXT_WEEK_DAYS ? (days[weekday] ?? "") : dateWords(date);
+  return gettext("Opens {weekday} at {time}", { weekday: day, time: at });
 }
+
+/** From then on a weekday alone would be taken for an earlier one. */
+const NEXT_WEEK_DAYS = 7;
 
 function kindOf(severity: NonNullable<Notice["severity"]>): string {
   if (severity === "danger") return gettext("Important");

@@ -1,6 +1,8 @@
 /** The time of day at the site, which need not be the time zone of the device on the wall. */
 
 export interface SiteTime {
+  /** "2026-12-24" */
+  date: string;
   /** 0 is Monday, as in the contract. */
   weekday: number;
   day: number;
@@ -14,7 +16,9 @@ const WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 export function siteTime(now: Date, timeZone: string): SiteTime {
   const parts = new Map(formatter(timeZone).formatToParts(now).map((part) => [part.type, part.value]));
+  const two = (name: "month" | "day") => (parts.get(name) ?? "").padStart(2, "0");
   return {
+    date: `${parts.get("year")}-${two("month")}-${two("day")}`,
     weekday: WEEKDAYS.indexOf(parts.get("weekday") ?? ""),
     day: Number(parts.get("day")),
     month: Number(parts.get("month")) - 1,
@@ -30,6 +34,7 @@ function formatter(timeZone: string): Intl.DateTimeFormat {
   if (known !== undefined) return known;
   const options: Intl.DateTimeFormatOptions = {
     weekday: "short",
+    year: "numeric",
     day: "numeric",
     month: "numeric",
     hour: "2-digit",

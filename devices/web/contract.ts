@@ -14,6 +14,7 @@ export interface Contract {
   Notice: Notice;
   Offer: Offer;
   OpeningDay: OpeningDay;
+  OtherDay: OtherDay;
   PairingAnswer: PairingAnswer;
   PairingClaim: PairingClaim;
   PairingOffer: PairingOffer;
@@ -189,6 +190,19 @@ export interface OpeningDay {
   spans?: [string, string][];
 }
 /**
+ * A date on which other hours hold than that weekday's. No spans: closed.
+ */
+export interface OtherDay {
+  on: string;
+  spans?: [string, string][];
+  /**
+   * of the public holiday that it is
+   */
+  name?: {
+    [k: string]: string;
+  } | null;
+}
+/**
  * `gone`: nobody typed the code in time, or the account was fetched already: ask for a new code.
  */
 export interface PairingAnswer {
@@ -246,6 +260,10 @@ export interface Programme {
    */
   languages: string[];
   hours?: OpeningDay[];
+  /**
+   * in order, from the day it was made on
+   */
+  other_days?: OtherDay[];
   board?: BoardRow[];
   notices?: Notice[];
   made_at: string;
@@ -620,6 +638,50 @@ export const definitions = {
     ],
     "type": "object"
   },
+  "OtherDay": {
+    "description": "A date on which other hours hold than that weekday's. No spans: closed.",
+    "properties": {
+      "on": {
+        "format": "date",
+        "type": "string"
+      },
+      "spans": {
+        "items": {
+          "maxItems": 2,
+          "minItems": 2,
+          "prefixItems": [
+            {
+              "type": "string"
+            },
+            {
+              "type": "string"
+            }
+          ],
+          "type": "array"
+        },
+        "type": "array"
+      },
+      "name": {
+        "anyOf": [
+          {
+            "additionalProperties": {
+              "type": "string"
+            },
+            "type": "object"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null,
+        "description": "of the public holiday that it is"
+      }
+    },
+    "required": [
+      "on"
+    ],
+    "type": "object"
+  },
   "PairingAnswer": {
     "description": "`gone`: nobody typed the code in time, or the account was fetched already: ask for a new code.",
     "properties": {
@@ -716,6 +778,14 @@ export const definitions = {
         "items": {
           "$ref": "#/$defs/OpeningDay"
         },
+        "type": "array"
+      },
+      "other_days": {
+        "description": "in order, from the day it was made on",
+        "items": {
+          "$ref": "#/$defs/OtherDay"
+        },
+        "maxItems": 60,
         "type": "array"
       },
       "board": {

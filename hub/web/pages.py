@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from aiohttp import web
 from babel import Locale, UnknownLocaleError
@@ -88,6 +89,7 @@ class Shell:
 
 
 KERNEL_PAGES = [
+    Page("/opening-hours", N_("Opening hours"), frozenset({"front_line", "it"}), 45),
     Page("/devices", N_("Devices"), frozenset({"it", "caretaker"}), 80),
     Page("/plugins", N_("Plugins"), frozenset({"it"}), 90),
     Page("/logins", N_("Accounts"), frozenset({"it"}), 92),
@@ -146,6 +148,10 @@ class Pages:
             return answer
 
         self.public("GET", path, serve)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self._shell.site.zone
 
     def language(self, request: web.Request) -> str:
         return self._shell.language(request)

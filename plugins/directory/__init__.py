@@ -23,7 +23,7 @@ class Plugin:
     def __init__(self, context: Context, settings: Settings) -> None:
         self.context = context
         self.settings = settings
-        self.people = People(settings)
+        self.people = People(settings, context.site.zone)
         self.directory = Directory(context, settings, self.people, source_for(settings))
 
     async def start(self) -> None:

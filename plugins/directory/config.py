@@ -80,7 +80,6 @@ class Settings(PluginSettings):
     )
     no_visits: frozenset[str] = Field(default=frozenset(), description=N_("ids of people who take no visits"))
     board_units: list[str] = Field(default_factory=list, description=N_("whose people stand on the screens, in or out"))
-    presence_default: Literal["in", "out"] = Field(default="out", description=N_("for whoever has not said"))
     most_removed: float = Field(
         default=0.2, ge=0, le=1, description=N_("a reading that lost a larger part of the people is not believed")
     )

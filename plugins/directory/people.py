@@ -1,8 +1,11 @@
 """The people in memory: searching them is what visitors wait for."""
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from hub.hookspecs import Person, Presence
+from hub.store import now
 from plugins.directory.config import Settings
 from plugins.directory.models import Employee, folded
 
@@ -10,10 +13,11 @@ LEAST_LETTERS = 3
 
 
 class People:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, zone: ZoneInfo) -> None:
         self._settings = settings
+        self._zone = zone
         self._employees: dict[str, Employee] = {}
-        self._presence: dict[str, bool] = {}
+        self._in_since: dict[str, datetime] = {}
 
     def __len__(self) -> int:
         return len(self._employees)
@@ -21,19 +25,24 @@ class People:
     def __iter__(self) -> Iterator[Employee]:
         return iter(self._employees.values())
 
-    def replace(self, ordered: dict[str, Employee], presence: dict[str, bool]) -> None:
-        """`ordered` as by `in_order`."""
+    def replace(self, ordered: dict[str, Employee], in_since: dict[str, datetime]) -> None:
+        """`ordered` as by `in_order`; `in_since`: who has said that they are in, and when."""
         self._employees = ordered
-        self._presence = presence
+        self._in_since = in_since
 
     def get(self, person_id: str) -> Employee | None:
         return self._employees.get(person_id)
 
     def set_presence(self, person_id: str, *, is_in: bool) -> None:
-        self._presence[person_id] = is_in
+        if is_in:
+            self._in_since[person_id] = now()
+        else:
+            self._in_since.pop(person_id, None)
 
     def is_in(self, employee: Employee) -> bool:
-        return self._presence.get(employee.id, self._settings.presence_default == "in")
+        """By their word of today: nobody is shown as in for what was true yesterday, or because nobody has asked."""
+        since = self._in_since.get(employee.id)
+        return since is not None and since.astimezone(self._zone).date() == now().astimezone(self._zone).date()
 
     def hosts(self, text: str, limit: int) -> list[Person]:
         """Those who can be visited and of whose name each word of `text` begins a word."""

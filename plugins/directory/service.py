@@ -187,7 +187,9 @@ def _is_usable(address: str) -> bool:
     return True
 
 
-def _kept(connection: Connection) -> tuple[dict[str, Employee], dict[str, bool], datetime | None, Protection | None]:
+def _kept(
+    connection: Connection,
+) -> tuple[dict[str, Employee], dict[str, datetime], datetime | None, Protection | None]:
     employees = in_order(
         Employee(
             row.id,
@@ -203,7 +205,7 @@ def _kept(connection: Connection) -> tuple[dict[str, Employee], dict[str, bool],
         )
         for row in connection.execute(select(person))
     )
-    present = {row.person: row.is_in for row in connection.execute(select(presence))}
+    present = {row.person: row.since for row in connection.execute(select(presence)) if row.is_in}
     last = connection.execute(select(reading)).first()
     if last is None:
         return employees, present, None, None

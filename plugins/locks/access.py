@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Collection
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-import holidays
 import structlog
 from sqlalchemy import Connection
 
@@ -56,13 +54,13 @@ class Access:
         self.key = key
         self._context = context
         self._settings = settings
-        self._access: dict[str, DoorAccess] = {}
+        self._access: dict[str, tuple[int, DoorAccess]] = {}
         self._loading = asyncio.Lock()
 
     async def load(self) -> None:
         """From the store, one after the other: what was read last stands."""
         async with self._loading:
-            await asyncio.to_thread(norwegian_holidays, *_years(now()))
+            await asyncio.to_thread(self._context.calendar.holidays, *_years(now()))
             kept = await self._context.store.read(access_rows.kept)
             self.roll = await asyncio.to_thread(compiling.roll, kept)
             self.kept = kept
@@ -94,17 +92,17 @@ class Access:
         local = now().astimezone(self._context.site.zone)
         monday = (local - timedelta(days=local.weekday()) + timedelta(days=7)).replace(hour=0, minute=0)
         zones = {one.id: one.where.zone for one in self._context.devices.of_kind(door.KIND)}
-        days = norwegian_holidays(*_years(local))
+        days = self._context.calendar.holidays(*_years(local))
         async with self._foreseeing:  # one at a time: it takes a second with many rules
             return await asyncio.to_thread(foreseeing.changes, self.kept, after, zones, monday, days)
 
     def of(self, door_id: str) -> DoorAccess:
         """What the hub itself decides by: it runs out never. Raises UnknownDoorError."""
-        access = self._access.get(door_id)
-        today = now().astimezone(self._context.site.zone).date()
-        if access is None or not any(day.year == today.year for day in access.holidays):
-            access = self._access[door_id] = self.listed(door_id, self.zone(door_id), 1, NEVER)
-        return access
+        year = now().astimezone(self._context.site.zone).year  # holidays are known for a year or two
+        found = self._access.get(door_id)
+        if found is None or found[0] != year:
+            found = self._access[door_id] = year, self.listed(door_id, self.zone(door_id), 1, NEVER)
+        return found[1]
 
     def listed(self, door_id: str, zone: str, version: int, valid_until: datetime) -> DoorAccess:
         made_at = now()
@@ -114,7 +112,7 @@ class Access:
             self.kept,
             pulse_ms=round(self._settings.pulse_seconds * 1000),
             time_zone=self._context.site.time_zone,
-            holidays=norwegian_holidays(*_years(made_at)),
+            holidays=self._context.calendar.holidays(*_years(made_at)),
             version=version,
             made_at=made_at,
             valid_until=valid_until,
@@ -238,15 +236,6 @@ class Access:
 def _years(at: datetime) -> tuple[int, int]:
     """Those that a list made then speaks of."""
     return at.year, at.year + 1
-
-
-@lru_cache(maxsize=4)
-def norwegian_holidays(*years: int) -> frozenset[date]:
-    """Public holidays by law, Sundays not among them unless they are a holiday besides.
-
-    The first time takes a quarter of a second: the package reads all countries of the world.
-    """
-    return frozenset(holidays.country_holidays("NO", years=years))
 
 
 def _credential(

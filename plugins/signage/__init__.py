@@ -20,16 +20,22 @@ class Plugin:
 
     def __init__(self, context: Context, settings: Settings) -> None:
         self.context = context
-        self.signage = Signage(context, settings)
+        self.signage = Signage(context)
+        del settings  # it has none
 
     async def start(self) -> None:
         self.context.speaks(screen.CHANNELS)
         self.context.opens(screen.KIND, "/screen")
         ScreenPages(self.context, self.signage)
         ScreenApi(self.context, self.signage)
+        self.context.run("each day", self.signage.publish_each_day)
 
     @hookimpl
     async def project(self) -> None:
+        await self.signage.publish()
+
+    @hookimpl
+    async def opening_changed(self) -> None:
         await self.signage.publish()
 
     @hookimpl

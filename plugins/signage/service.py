@@ -1,8 +1,11 @@
 """What stands on the screens."""
 
+import asyncio
 import hashlib
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, insert, select
@@ -10,24 +13,25 @@ from sqlalchemy import Connection, delete, func, insert, select
 from devices.contract import screen
 from devices.contract.messages import MAX_PAYLOAD_BYTES, new_id
 from hub import audit
+from hub.calendar.opening import Calendar, names
+from hub.calendar.settings import Span
 from hub.hookspecs import HeldData, presences, slides
 from hub.plugin import N_, Context
 from hub.store import now
-from plugins.signage.config import Settings
 from plugins.signage.tables import notice, off
 
 MOST_SLIDES = 3
+LOOK_SECONDS = 60
 MOST_ROWS = 60
 """More people than a wall can show; also keeps the programme well below what a payload may have."""
 
 
 class Signage:
-    def __init__(self, context: Context, settings: Settings) -> None:
+    def __init__(self, context: Context) -> None:
         self.problem: str | None = None
         self.off: set[str] = set()
         """Screens that are switched off."""
         self._context = context
-        self._settings = settings
 
     async def publish(self, only: str | None = None) -> None:
         """The programme, retained, to every screen, or to one."""
@@ -56,12 +60,34 @@ class Signage:
             site_name=site.name,
             time_zone=site.time_zone,
             languages=list(site.languages),
-            hours=self._settings.opening_days(),
+            hours=opening_days(self._context.calendar),
+            other_days=await asyncio.to_thread(self._other_days),
             board=board,
             notices=[*await self.notices(), *await self._slides()],
             made_at=now(),
         )
         return _revised(programme)
+
+    def _other_days(self) -> list[screen.OtherDay]:
+        """In a thread: the first look at holidays reads a large package."""
+        today = now().astimezone(self._context.site.zone).date()
+        days = islice(self._context.calendar.other_days(today), screen.MOST_OTHER_DAYS)
+        return [screen.OtherDay(on=one.on, spans=_written(one.spans), name=self._name(one.holiday)) for one in days]
+
+    def _name(self, holiday: str | None) -> dict[str, str] | None:
+        if holiday is None:
+            return None
+        text = self._context.translator.text
+        return {one: ", ".join(text(one, each) for each in names(holiday)) for one in self._context.site.languages}
+
+    async def publish_each_day(self) -> None:
+        """For ever: which days are to come changes at midnight by the site's clock."""
+        day = now().astimezone(self._context.site.zone).date()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if (today := now().astimezone(self._context.site.zone).date()) != day:
+                day = today
+                await self.publish()
 
     async def notices(self) -> list[screen.Notice]:
         return await self._context.store.read(lambda connection: _current(connection, now()))
@@ -110,6 +136,17 @@ class Signage:
 
         await self._context.store.write(write)
         await self.publish()
+
+
+def opening_days(calendar: Calendar) -> list[screen.OpeningDay]:
+    """The week's, or none where nobody has said any."""
+    if not calendar.has_hours:
+        return []
+    return [screen.OpeningDay(weekday=day, spans=_written(spans)) for day, spans in enumerate(calendar.week())]
+
+
+def _written(spans: Iterable[Span]) -> list[tuple[str, str]]:
+    return [(f"{opens:%H:%M}", f"{closes:%H:%M}") for opens, closes in spans]
 
 
 def _dark(programme: screen.Programme) -> screen.Programme:

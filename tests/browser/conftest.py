@@ -36,10 +36,10 @@ def store_url(sqlite_url: str) -> str:
 
 @pytest.fixture
 def settings(settings: dict[str, Any], mail_server: MailServer) -> dict[str, Any]:
-    demo = YAML(typ="safe").load(shipped("demo/demo.yaml"))["plugins"]
+    whole = YAML(typ="safe").load(shipped("demo/demo.yaml"))
+    demo, settings["calendar"] = whole["plugins"], whole["calendar"]
     settings["site"]["languages"] = LANGUAGES
     settings["plugins"]["checkin"]["signposts"] = demo["checkin"]["signposts"]
-    settings["plugins"]["signage"] = demo["signage"]
     settings["plugins"]["notify"] = {"mail": mail_server.settings}
     return settings
 

@@ -53,7 +53,8 @@ async def test_it_shows_nothing_about_visitors(town_hall: TownHall) -> None:
     await expect(screen.locator(".board")).to_be_visible()
     programme = await programme_of(town_hall.hub)
     assert set(programme) == {
-        *("revision", "is_on", "site_name", "time_zone", "languages", "hours", "board", "notices", "made_at"),
+        *("revision", "is_on", "site_name", "time_zone", "languages", "hours", "other_days", "board", "notices"),
+        "made_at",
     }
     assert all(set(row) == {"name", "unit", "is_in"} for row in programme["board"])
 

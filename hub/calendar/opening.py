@@ -1,0 +1,150 @@
+"""Whether the site, or a service, is open: one answer for kiosk, screens, doors and every plugin."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from hub.calendar.settings import WEEKDAYS, CalendarSettings, Hours, Span, spans_of
+from hub.translation import N_
+
+SITE = ""
+"""The name of no service: the site itself."""
+LOOK_AHEAD = timedelta(days=400)
+ENGLISH = "en_US"
+
+NAMES = (
+    N_("New Year's Day"),
+    N_("Maundy Thursday"),
+    N_("Good Friday"),
+    N_("Easter Sunday"),
+    N_("Easter Monday"),
+    N_("Labor Day"),
+    N_("Ascension Day"),
+    N_("Constitution Day"),
+    N_("Pentecost"),
+    N_("Pentecost Monday"),
+    N_("Christmas Day"),
+    N_("Second Day of Christmas"),
+)
+"""Norway's, as the package `holidays` writes them in English: for the catalogues."""
+
+
+class UnknownServiceError(LookupError):
+    """The calendar has no service of this name."""
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How it is at one moment."""
+
+    is_open: bool
+    until: datetime | None
+    """When that changes; None: not within a year."""
+    holiday: str | None = None
+    """The public holiday that it is, in English, to be translated (`names`)."""
+
+
+@dataclass(frozen=True)
+class OtherDay:
+    """A date on which other hours hold than the week's."""
+
+    on: date
+    spans: tuple[Span, ...]
+    holiday: str | None
+
+
+class Calendar:
+    """`exceptions` are those that people have set on the console: by service and date, before the configuration's."""
+
+    def __init__(self, settings: CalendarSettings, zone: ZoneInfo) -> None:
+        self.exceptions: Mapping[tuple[str, date], tuple[Span, ...]] = {}
+        self._settings = settings
+        self._zone = zone
+
+    @property
+    def services(self) -> list[str]:
+        """Besides the site itself."""
+        return sorted(self._settings.services)
+
+    @property
+    def has_hours(self) -> bool:
+        """Whether anybody has said when the site is open."""
+        return bool(self._settings.hours or self._settings.exceptions or self.exceptions)
+
+    def holiday(self, day: date) -> str | None:
+        """Its name in English; of two on one day both, with a semicolon. None when it is none."""
+        return _holidays(self._settings.holidays, day.year).get(day)
+
+    def holidays(self, *years: int) -> frozenset[date]:
+        """Public holidays by law. The first time takes a quarter of a second: call it in a thread then."""
+        return frozenset(day for year in years for day in _holidays(self._settings.holidays, year))
+
+    def week(self, service: str = SITE) -> list[tuple[Span, ...]]:
+        """Monday's to Sunday's hours. Raises UnknownServiceError."""
+        hours = self._hours(service).hours
+        return [spans_of(hours.get(day, [])) for day in WEEKDAYS]
+
+    def spans(self, day: date, service: str = SITE) -> tuple[Span, ...]:
+        """When it is open on that date: as an exception says, else not on a holiday, else as in any week.
+
+        Raises UnknownServiceError.
+        """
+        hours = self._hours(service)
+        if (said := self.exceptions.get((service, day))) is not None:
+            return said
+        if (written := hours.exceptions.get(day)) is not None:
+            return spans_of(written)
+        return () if self.holiday(day) else spans_of(hours.hours.get(WEEKDAYS[day.weekday()], []))
+
+    def at(self, moment: datetime, service: str = SITE) -> Opening:
+        """`moment` is an aware time. Raises UnknownServiceError."""
+        local = moment.astimezone(self._zone)
+        is_open = any(opens <= local.time() < closes for opens, closes in self.spans(local.date(), service))
+        return Opening(is_open, self._change(local, service, is_open=is_open), self.holiday(local.date()))
+
+    def other_days(self, first: date, service: str = SITE) -> Iterator[OtherDay]:
+        """The dates from `first` on, for more than a year, on which other hours hold than the week's."""
+        week = self.week(service)
+        for number in range(LOOK_AHEAD.days):
+            day = first + timedelta(days=number)
+            spans = self.spans(day, service)
+            if spans != week[day.weekday()]:
+                yield OtherDay(day, spans, self.holiday(day))
+
+    def _hours(self, service: str) -> Hours:
+        if service == SITE:
+            return self._settings
+        try:
+            return self._settings.services[service]
+        except KeyError:
+            raise UnknownServiceError(service) from None
+
+    def _change(self, local: datetime, service: str, *, is_open: bool) -> datetime | None:
+        """The first time after `local` at which it closes, or opens."""
+        for number in range(LOOK_AHEAD.days):
+            day = local.date() + timedelta(days=number)
+            for opens, closes in self.spans(day, service):
+                at = self._at(day, closes if is_open else opens)
+                if at > local:
+                    return at
+        return None
+
+    def _at(self, day: date, clock: time) -> datetime:
+        return datetime.combine(day, clock, self._zone)
+
+
+def names(holiday: str) -> list[str]:
+    """Two holidays may fall on one day: the 17th of May and Whit Monday do in 2027."""
+    return holiday.split("; ")
+
+
+@lru_cache(maxsize=16)
+def _holidays(country: str, year: int) -> Mapping[date, str]:
+    if not country:
+        return {}
+    import holidays  # noqa: PLC0415 (a quarter of a second, and few hubs need it before they are ready)
+
+    found = holidays.country_holidays(country, years=year, language=ENGLISH if country == "NO" else None)
+    return {day: name for day, name in found.items() if day.year == year}

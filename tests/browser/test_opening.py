@@ -1,0 +1,78 @@
+"""Opening hours: the desk says that a day is other than usual, and every screen knows it, as it knows holidays."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.async_api import expect
+
+from hub.calendar.settings import spans_of
+from hub.store import now
+from tests.browser.chromium import Size
+from tests.browser.conftest import TownHall
+from tests.browser.looks import look
+
+
+@pytest.fixture
+def settings(settings: dict[str, Any]) -> dict[str, Any]:
+    settings["site"]["languages"] = ["nn"]  # the screen speaks no other in turn
+    return settings
+
+
+@pytest.mark.parametrize("size", ["phone", "desk"])
+async def test_the_desk_sets_a_day_and_takes_it_back(town_hall: TownHall, size: Size) -> None:
+    calendar = town_hall.hub.calendar
+    today = now().astimezone(town_hall.hub.settings.site.zone).date()
+    day = next(
+        one for one in (today + timedelta(days=number) for number in range(1, 30)) if len(calendar.spans(one)) == 1
+    )
+    console = await town_hall.console("/opening-hours", "front_line", size=size)
+    week = console.locator(".figures").first
+    await expect(week.locator("div", has_text="Torsdag").locator("dd")).to_have_text("09:00\u201317:00")
+    await expect(week.locator("dt").first).to_have_text("Måndag")
+    await console.locator("#day").fill(day.isoformat())
+    town_hall.chromium.excuse(r"status of 422 ")
+    await console.locator("#spans").fill("9-12")
+    await console.locator("form.stack button").click()
+    await expect(console.locator("[role=alert]")).to_contain_text("09:00-12:00")
+    await expect(console.locator("#spans")).to_have_value("9-12")
+    await console.locator("#spans").fill("09:00-12:00")
+    await console.locator("form.stack button").click()
+    row = console.locator("tbody tr", has_text="lagt inn her")
+    await expect(row).to_contain_text("09:00\u201312:00")
+    await look(console, f"console/opening-{size}", is_whole_page=True)
+    assert [one.on for one in town_hall.hub.exceptions.days] == [day]
+    assert any(one.on == day for one in (await programme(town_hall)))
+    await row.locator("button").click()
+    await expect(console.locator("tbody tr", has_text="lagt inn her")).to_have_count(0)
+    assert len(calendar.spans(day)) == 1
+    assert not any(one.on == day for one in (await programme(town_hall)))
+
+
+async def programme(town_hall: TownHall) -> list[date]:
+    return (await town_hall.hub.host.plugins["signage"].instance.signage.programme()).other_days
+
+
+@pytest.mark.parametrize(
+    ("at", "is_open", "says"),
+    [
+        ("2026-12-25T10:00", False, "Første juledag"),
+        ("2026-12-23T10:00", True, "Torsdag 24. desember"),
+        ("2026-12-24T10:00", True, "09:00\u201312:00"),
+        ("2026-12-24T13:00", False, "Opnar måndag klokka 09:00"),
+    ],
+)
+async def test_it_says_closed_on_a_holiday_and_knows_the_days_to_come(
+    town_hall: TownHall, at: str, is_open: bool, says: str
+) -> None:
+    """It said "Open now" on Christmas Day. It goes by its own clock, also without the hub."""
+    await town_hall.hub.exceptions.put("", date(2026, 12, 24), spans_of(["09:00-12:00"]), "test")
+    await town_hall.hub.host.plugins["signage"].instance.signage.publish()
+    screen = await town_hall.screen(has_clock=True)
+    moment = datetime.fromisoformat(at).replace(tzinfo=ZoneInfo("Europe/Oslo"))
+    await screen.clock.set_fixed_time(moment)
+    await screen.evaluate("void dispatchEvent(new Event('resize'))")  # it draws at once
+    await expect(screen.locator(".opening")).to_have_attribute("data-open", "true" if is_open else "false")
+    await expect(screen.locator(".hours")).to_contain_text(says)
+    await look(screen, f"screen/wall-hours-{at[:10]}")
