@@ -17,6 +17,7 @@ from hub.data_folder import write_for_us_alone
 from hub.gateways import FilterError
 from hub.hub import Hub
 from hub.migrating import NewerSchemaError
+from hub.mistakes import said
 from hub.settings import Configuration, ConfigurationError
 from hub.simulate import SimulationError
 from hub.trouble import DamagedStoreError, HeldError
@@ -45,7 +46,7 @@ def run_to_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(work())
     except ValidationError as error:
-        raise click.ClickException("; ".join(one["msg"] for one in error.errors())) from None
+        raise click.ClickException("; ".join(said(one) for one in error.errors())) from None
     except UnknownGatewayError as error:
         raise click.ClickException(f"there is no account {error}") from None
     except (*REFUSALS, BrokerError, MissingAssetsError, NewerSchemaError, SQLAlchemyError, OSError) as error:

@@ -6,6 +6,9 @@ from typing import Annotated
 import idna
 from pydantic import AfterValidator, StringConstraints
 
+from hub.mistakes import MistakeError
+from hub.translation import N_
+
 MOST_LOCAL_BYTES = 64
 MOST_BYTES = 254
 ATOM = frozenset("!#$%&'*+-/=?^_`{|}~")
@@ -18,15 +21,15 @@ def usable_address(address: str) -> str:
     """
     local, at, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
     if not at or not local or not domain:
-        raise ValueError("is no mail address: it has no name before and no domain behind an @")
+        raise MistakeError(N_("is no mail address: it has no name before and no domain behind an @"))
     if any(not atom or not all(_may_stand(one) for one in atom) for atom in local.split(".")):
-        raise ValueError("is no mail address: before the @ there is a sign that may not stand there")
+        raise MistakeError(N_("is no mail address: before the @ there is a sign that may not stand there"))
     try:
         ascii_domain = idna.encode(domain.rstrip("."), uts46=True, std3_rules=True).decode()
     except (idna.IDNAError, UnicodeError):
-        raise ValueError("is no mail address: behind the @ there is no domain") from None
+        raise MistakeError(N_("is no mail address: behind the @ there is no domain")) from None
     if len(local.encode()) > MOST_LOCAL_BYTES or len(local.encode()) + 1 + len(ascii_domain) > MOST_BYTES:
-        raise ValueError("is no mail address: it is too long")
+        raise MistakeError(N_("is no mail address: it is too long"))
     return f"{local}@{ascii_domain}"
 
 

@@ -24,8 +24,10 @@ from hub.events import Event, Events
 from hub.hooks import Hooks
 from hub.hookspecs import NotYetError, hookimpl
 from hub.live import Live
+from hub.mistakes import MistakeError
 from hub.mqtt import Incoming, Mqtt
 from hub.plugin_store import PluginStore
+from hub.remarks import Remark
 from hub.retention import delete_part, in_parts
 from hub.settings import Section as PluginSettings
 from hub.settings import SiteSettings
@@ -46,9 +48,11 @@ __all__ = [
     "Entity",
     "Event",
     "Incoming",
+    "MistakeError",
     "NotYetError",
     "Plugin",
     "PluginSettings",
+    "Remark",
     "after_commit",
     "audit",
     "delete_part",
@@ -70,7 +74,9 @@ class Plugin(Protocol):
     async def start(self) -> None:
         """Subscribe, serve, follow. Tables are migrated already; the broker may still be away.
 
-        A plugin may have `async def stop()` besides: its jobs have been cancelled then, and it has five seconds.
+        A plugin may have `async def stop()` besides: its jobs have been cancelled then, and it has five seconds. And
+        `@staticmethod async def look_over(settings, *, trying) -> list[Remark]`, for `kommunevert check`: what would
+        not work with these settings. It changes nothing, and connects to others only when `trying`.
         """
 
 

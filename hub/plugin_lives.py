@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from hub import plugin_choosing
 from hub.api.operations import Api, Operation
+from hub.explaining import explained
 from hub.guard import SaidError, at_once, guarded, ours
 from hub.hookspecs import project
 from hub.migrating import migrate
@@ -194,8 +195,10 @@ class PluginLives:
             section = plugin_choosing.section_in_force(self._hub, plugin)
             return at_once(plugin, configuration.validated, model, section)
         except ValidationError as error:
-            wrong = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_input=False)]
-            raise ConfigurationError([f"set on the console, {one}" for one in wrong]) from None
+            wrong = explained(model, error.errors(include_input=False))
+            raise ConfigurationError(
+                [f"set on the console, {'.'.join(map(str, at))}: {text}" for at, text in wrong]
+            ) from None
 
     async def _stop(self, plugin: Loaded) -> None:
         await self._halt(plugin)

@@ -3,16 +3,20 @@
 YAML 1.2 by ruamel.yaml, which keeps line numbers and in which `no` is Norwegian, not false.
 """
 
-import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import time
 from io import StringIO
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -22,8 +26,13 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
-from devices.contract.messages import Id, Language
 from hub.calendar.settings import CalendarSettings
+from hub.explaining import explained
+from hub.mistakes import MistakeError
+from hub.shipped import shipped
+from hub.translation import N_
+
+POSTGRESQL = "postgresql+psycopg://kommunevert@/kommunevert"
 
 
 class ConfigurationError(Exception):
@@ -41,13 +50,65 @@ def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
 
 def _time_zone(name: str) -> str:
     if name not in available_timezones():
-        raise ValueError("is no time zone; Europe/Oslo is one")
+        raise MistakeError(N_("is no time zone; %(example)s is one"), example="Europe/Oslo")
     return name
+
+
+def _language(code: str) -> str:
+    if not re.fullmatch(r"[a-z]{2,3}", code):
+        raise MistakeError(N_("is no language code such as %(example)s"), example="nn")
+    return code
+
+
+def _name_in_topics(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
+        raise MistakeError(N_("may have only the signs A-Z, a-z, 0-9, _ and -, and at most 64 of them"))
+    return name
+
+
+def _public_url(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        is_good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_good = False
+    if not is_good or parts.query or parts.fragment or re.search(r"\s", address):
+        raise MistakeError(
+            N_("is no address that a link can start with, so links in mails would be dead; %(example)s is one"),
+            example="https://kommunevert.example",
+        )
+    return address
+
+
+def _store_url(url: str) -> str:
+    if not re.match(r"(sqlite|postgresql\+psycopg)://", url):
+        raise MistakeError(N_("is no database that is known here; %(example)s is one"), example=POSTGRESQL)
+    return url
+
+
+def _time_of_day(value: object) -> object:
+    """Pydantic takes 6 for six seconds past midnight."""
+    if isinstance(value, time):
+        return value
+    if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?", value):
+        raise MistakeError(
+            N_("is no time of day; write it with hours and minutes, such as %(example)s"), example="06:00"
+        )
+    return time.fromisoformat(value)
 
 
 ConfigPath = Annotated[Path, AfterValidator(_beside_the_file)]
 """A path; a relative one starts at the folder of the configuration file."""
 
+IS_READ = "is read"
+ConfigFile = Annotated[ConfigPath, IS_READ]
+"""The path of a file that must be there: `kommunevert check` looks for it."""
+
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+"""Such as 06:00, by the site's clock."""
+
+LanguageCode = Annotated[str, AfterValidator(_language)]
+TopicName = Annotated[str, AfterValidator(_name_in_topics)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -61,9 +122,9 @@ S = TypeVar("S", bound=Section)
 
 
 class SiteSettings(Section):
-    id: Id = "raadhus"
+    id: TopicName = "raadhus"
     name: str = Field(default="Rådhuset", max_length=80)
-    languages: tuple[Language, ...] = Field(default=("nn", "nb", "en"), min_length=1)
+    languages: tuple[LanguageCode, ...] = Field(default=("nn", "nb", "en"), min_length=1)
     time_zone: Annotated[str, AfterValidator(_time_zone)] = "Europe/Oslo"
 
     @property
@@ -72,21 +133,25 @@ class SiteSettings(Section):
 
 
 class CertificateSettings(Section):
-    certificate: ConfigPath
-    key: ConfigPath
+    certificate: ConfigFile
+    key: ConfigFile
 
     @model_validator(mode="after")
     def _readable(self) -> "CertificateSettings":
         for path in (self.certificate, self.key):
             if not path.is_file():
-                raise ValueError(f"there is no file {path}; `kommunevert tls init` makes a certificate")
+                raise MistakeError(
+                    N_("there is no file %(path)s; %(command)s makes a certificate"),
+                    path=path,
+                    command="`kommunevert tls init`",
+                )
         return self
 
 
 class WebSettings(Section):
     host: str = "127.0.0.1"
     port: Port = 8080
-    public_url: str | None = Field(
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = Field(
         default=None, description="how people reach the hub: links in messages start with it"
     )
     tls: CertificateSettings | None = None
@@ -117,8 +182,8 @@ class ExternalBroker(Section):
     host: str
     port: Port = 1883
     account: str = "hub"
-    secret_file: ConfigPath
-    ca_file: ConfigPath | None = Field(default=None, description="TLS with this CA; none: no TLS")
+    secret_file: ConfigFile
+    ca_file: ConfigFile | None = Field(default=None, description="TLS with this CA; none: no TLS")
     accounts: Literal["files", "dynamic_security"] = "files"
     accounts_dir: ConfigPath | None = Field(
         default=None, description="where `kommunevert broker accounts` writes the password and ACL files"
@@ -126,17 +191,17 @@ class ExternalBroker(Section):
 
 
 class StoreSettings(Section):
-    url: str | None = Field(
-        default=None,
-        pattern=r"^(sqlite|postgresql\+psycopg)://",
-        description="none: SQLite in the data folder",
+    url: Annotated[str, AfterValidator(_store_url)] | None = Field(
+        default=None, description="none: SQLite in the data folder"
     )
 
 
 class DiscoverySettings(Section):
     """Home Assistant's MQTT discovery format, in both directions."""
 
-    prefix: Id = Field(default="homeassistant", description="the first part of the topics that devices announce by")
+    prefix: TopicName = Field(
+        default="homeassistant", description="the first part of the topics that devices announce by"
+    )
     announce: bool = Field(default=False, description="show our own devices to a Home Assistant on the same broker")
     orders_as: tuple[Literal["front_line", "caretaker", "it"], ...] = Field(
         default=(), description="the roles that orders from there have; none: no orders are taken"
@@ -152,7 +217,7 @@ class HubSettings(Section):
 
     site: SiteSettings = SiteSettings()
     data: ConfigPath = Field(default=Path("data"), validate_default=True)
-    root: Id = Field(default="kommunevert", description="the first part of every topic")
+    root: TopicName = Field(default="kommunevert", description="the first part of every topic")
     web: WebSettings = WebSettings()
     broker: OwnBroker | ExternalBroker = Field(default=OwnBroker(), discriminator="kind")
     store: StoreSettings = StoreSettings()
@@ -160,7 +225,9 @@ class HubSettings(Section):
     history: HistorySettings = HistorySettings()
     calendar: CalendarSettings = CalendarSettings()
     plugin_directory: ConfigPath | None = None
-    plugins: dict[Id, Any] = Field(default_factory=dict, description="a section for each; `false` switches it off")
+    plugins: dict[TopicName, Any] = Field(
+        default_factory=dict, description="a section for each; `false` switches it off"
+    )
 
     @property
     def store_url(self) -> str:
@@ -175,16 +242,21 @@ class Configuration:
         self.name = name
         self._context = {"base": base}
         try:
-            self._tree: Any = YAML(typ="rt").load(StringIO(text)) or {}
+            self._tree: Any = YAML(typ="rt").load(StringIO(text))
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = f":{mark.line + 1}" if mark else ""
             raise ConfigurationError([f"{name}{line}: this is not YAML: {error.problem}"]) from None
+        if self._tree is None:
+            example = shipped("kommunevert.example.yaml")
+            raise ConfigurationError([f"{name}: the file is empty; {example} is an example with every setting"])
         if not isinstance(self._tree, Mapping):
             raise ConfigurationError([f"{name}:1: expected sections such as `site:`, found {self._tree!r}"])
         if self._tree.get("broker") is not None and isinstance(self._tree["broker"], dict):
             self._tree["broker"].setdefault("kind", "own")
         self.hub = self.checked(HubSettings, self._tree, ())
+        if wrong := list(self._shared_ports()):
+            raise ConfigurationError(wrong)
 
     @classmethod
     def read(cls, path: Path) -> "Configuration":
@@ -209,7 +281,8 @@ class Configuration:
         try:
             return model.model_validate(value, context=self._context)
         except ValidationError as error:
-            raise ConfigurationError([self._mistake(where, dict(item), model) for item in error.errors()]) from None
+            wrong = [self.mistake(where + at, text) for at, text in explained(model, error.errors())]
+            raise ConfigurationError(wrong) from None
 
     def validated(self, model: type[S], value: object) -> S:
         """As `checked`, for what does not stand in the file. Raises pydantic.ValidationError."""
@@ -218,34 +291,18 @@ class Configuration:
     def mistake(self, where: tuple[str | int, ...], text: str) -> str:
         return f"{self.name}:{self._line(where)}: {'.'.join(map(str, where))}: {text}"
 
-    def _mistake(self, where: tuple[str | int, ...], item: dict[str, Any], model: type[BaseModel]) -> str:
-        location = self._written(where + tuple(item["loc"]))
-        if item["type"] == "union_tag_invalid":
-            kind = item["ctx"]["discriminator"].strip("'")
-            return self.mistake(
-                (*location, kind), f"expected {item['ctx']['expected_tags']}, found {item['ctx']['tag']!r}"
-            )
-        if item["type"] == "extra_forbidden":
-            known = _keys_at(model, item["loc"][:-1])
-            near = difflib.get_close_matches(str(location[-1]), known, 1)
-            hint = f"; did you mean `{near[0]}`?" if near else f"; known here: {', '.join(sorted(known))}"
-            return self.mistake(location, f"there is no such setting{hint}")
-        found = "" if item["type"] == "missing" else f", found {_shown(item['input'])}"
-        return self.mistake(location, f"{item['msg'].removeprefix('Value error, ')}{found}")
-
-    def _written(self, location: tuple[str | int, ...]) -> tuple[str | int, ...]:
-        """Without the names of union members that pydantic puts between (`source.ldap.url`): nobody wrote them."""
-        node, written = self._tree, []
-        for number, part in enumerate(location):
-            is_last = number == len(location) - 1
-            if isinstance(node, Mapping) and part not in node and not is_last:
-                continue
-            written.append(part)
-            try:
-                node = node[part]
-            except (KeyError, IndexError, TypeError):
-                node = None
-        return tuple(written)
+    def _shared_ports(self) -> Iterator[str]:
+        """Two of the hub's own servers cannot have one port. Both lines are named."""
+        ports = [("web.port", self.hub.web.port, "")]
+        if isinstance(broker := self.hub.broker, OwnBroker):
+            ports += [("broker.port", broker.port, ""), ("broker.websocket_port", broker.websocket_port, "")]
+            if broker.tls:
+                ports.append(("broker.port", broker.port + 1, " (the one after it, for `broker.tls`)"))
+        for (name, port, why), (other, same, other_why) in combinations(ports, 2):
+            if port == same:
+                line = self._line(tuple(name.split(".")))
+                text = f"{same}{other_why} is the port of `{name}`{why} too (line {line}); each must have its own"
+                yield self.mistake(tuple(other.split(".")), text)
 
     def _line(self, where: tuple[str | int, ...]) -> int:
         """The line of the deepest part of `where` that stands in the file."""
@@ -272,17 +329,3 @@ def models_in(annotation: object) -> Iterator[type[BaseModel]]:
 def read_section(path: Path, model: type[S]) -> S:
     """A small file of its own that is one section. Raises OSError or pydantic.ValidationError."""
     return model.model_validate(YAML(typ="safe").load(path), context={"base": path.parent})
-
-
-def _shown(value: object) -> str:
-    text = repr(dict(value) if isinstance(value, Mapping) else value)
-    return text if len(text) <= 60 else text[:57] + "…"  # noqa: PLR2004
-
-
-def _keys_at(model: type[BaseModel], location: Sequence[str | int]) -> set[str]:
-    for part in location:
-        field = model.model_fields.get(str(part))
-        inner = getattr(field, "annotation", None)
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            model = inner
-    return set(model.model_fields)

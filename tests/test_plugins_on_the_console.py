@@ -72,7 +72,7 @@ async def test_a_setting_is_changed_without_a_restart_of_the_hub(it: tuple[Hub, 
     wrong = await browser.post("/plugins/checkin/settings", data=fields | {"keep_hours": "9999"})
     text = await wrong.text()
     assert re.search(r'id="keep_hours"[^>]*value="9999"[^>]*aria-invalid="true"', text)
-    assert "less than or equal to 720" in text
+    assert "Må vere høgst 720" in text
 
     good = await browser.post("/plugins/checkin/settings", data=fields | {"keep_hours": "12"})
     assert good.status == 200
@@ -170,7 +170,7 @@ def test_every_kind_of_field_comes_back_as_it_went() -> None:
         "needed": "n",
     }
     assert Model.model_validate(section).inner == Inner(port=7, names=["a", "b"])
-    with pytest.raises(FormError, match=r"inner\.port: .*mixed: this is not YAML"):
+    with pytest.raises(FormError, match=r"inner\.port: .*mixed: is not written as in the file"):
         section_of(form, sent | {"inner.port": "seven", "mixed": "["}, lambda _name: [])
     with pytest.raises(ValidationError) as raised:
         Model.model_validate(section | {"inner": {"port": 0}, "mixed": {"k": "z"}})

@@ -87,14 +87,16 @@ class PluginPages:
         def many(name: str) -> list[str]:
             return [str(value) for value in post.getall(name, [])]
 
+        words = self._pages.words_of(plugin.name, self._pages.language(request))
         form = form_of(model, plugin_choosing.section_in_force(self._hub, plugin))
         must_be(post, fields_of(form, post))
         try:
             section = plugin_choosing.checked(self._hub, plugin, section_of(form, sent, many))
         except FormError as error:
-            return await self._form(request, plugin, filled(form, sent, many, error.mistakes), error.mistakes)
+            mistakes = error.said(words)
+            return await self._form(request, plugin, filled(form, sent, many, mistakes), mistakes)
         except ValidationError as error:
-            mistakes = mistakes_of(form, error)
+            mistakes = mistakes_of(form, error, words)
             return await self._form(request, plugin, filled(form, sent, many, mistakes), mistakes)
         actor = session_of(request).account
         before = {one.name: one.value for one in form}

@@ -15,11 +15,17 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from hub import file_only
+from hub.mistakes import NUMBER, WHOLE, MistakeError, Words, in_english, said
+from hub.translation import N_
 from hub.web.forms import Form
 
 Kind = Literal["text", "number", "switch", "choice", "choices", "lines", "yaml", "group", "file"]
 
 NONE = "none"
+FILE_ONLY = N_(
+    "Can only be set in the configuration file, because it decides which files the hub reads, where secrets are sent, "
+    "or who gets a role."
+)
 
 
 @dataclass(frozen=True)
@@ -85,9 +91,8 @@ def section_of(form: Sequence[Field], sent: Mapping[str, str], many: Callable[[s
     `many` gives all values of a name, as of checkboxes.
     """
     alone = [one.path for one in form if one.kind == "file"]
-    mistakes = {
-        path: file_only.WHY for path in alone if any(re.match(rf"{re.escape(path)}(?:[.:]|$)", n) for n in sent)
-    }
+    refused = [path for path in alone if any(re.match(rf"{re.escape(path)}(?:[.:]|$)", name) for name in sent)]
+    mistakes = {path: MistakeError(FILE_ONLY) for path in refused}
     section = _read([one for one in form if one.kind != "file"], sent, many, mistakes)
     if mistakes:
         raise FormError(mistakes)
@@ -97,22 +102,29 @@ def section_of(form: Sequence[Field], sent: Mapping[str, str], many: Callable[[s
 class FormError(Exception):
     """Mistakes by the path of their field."""
 
-    def __init__(self, mistakes: dict[str, str]) -> None:
+    def __init__(self, mistakes: dict[str, MistakeError]) -> None:
         super().__init__("; ".join(f"{path}: {text}" for path, text in mistakes.items()))
         self.mistakes = mistakes
 
+    def said(self, words: Words) -> dict[str, str]:
+        return {path: _as_sentence(words(mistake.message, **mistake.values)) for path, mistake in self.mistakes.items()}
 
-def mistakes_of(form: Sequence[Field], error: ValidationError) -> dict[str, str]:
+
+def mistakes_of(form: Sequence[Field], error: ValidationError, words: Words = in_english) -> dict[str, str]:
     """Each mistake at the deepest field that it belongs to; "" for what belongs to none."""
     known = {one.path for one in _all(form)}
     found: dict[str, str] = {}
-    for item in error.errors(include_url=False, include_input=False, include_context=False):
+    for item in error.errors(include_url=False):
         parts = [str(part) for part in item["loc"]]
         path = next((".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in known), "")
         rest = ".".join(parts[len(path.split(".")) if path else 0 :])
-        text = item["msg"].removeprefix("Value error, ")
-        found[path] = f"{rest}: {text}" if rest else text
+        text = said(item, words)
+        found.setdefault(path, f"{rest}: {text}" if rest else _as_sentence(text))
     return found
+
+
+def _as_sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def filled(
@@ -197,7 +209,7 @@ def _sent(one: Field, sent: Mapping[str, str], many: Callable[[str], list[str]])
 
 
 def _read(
-    form: Sequence[Field], sent: Mapping[str, str], many: Callable[[str], list[str]], mistakes: dict[str, str]
+    form: Sequence[Field], sent: Mapping[str, str], many: Callable[[str], list[str]], mistakes: dict[str, MistakeError]
 ) -> dict[str, Any]:
     section: dict[str, Any] = {}
     for one in form:
@@ -217,22 +229,24 @@ def _read(
         else:
             try:
                 section[one.name] = _value(one, str(value).strip())
-            except ValueError as error:
-                mistakes[one.path] = str(error)
+            except MistakeError as error:
+                mistakes[one.path] = error
     return section
 
 
 def _value(one: Field, text: str) -> Any:
-    """Raises ValueError."""
+    """Raises MistakeError."""
     if one.kind == "number":
         try:
             return int(text) if one.whole else float(text.replace(",", "."))
         except ValueError:
-            raise ValueError("Input should be a number") from None
+            raise MistakeError(WHOLE if one.whole else NUMBER) from None
     if one.kind == "yaml":
         try:
             return to_jsonable_python(YAML(typ="safe").load(text))
         except YAMLError as error:
-            problem = getattr(error, "problem", None) or "wrong"
-            raise ValueError(f"this is not YAML: {problem}") from None
+            mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+            raise MistakeError(
+                N_("is not written as in the file (YAML); look at line %(line)s"), line=mark.line + 1 if mark else 1
+            ) from None
     return text

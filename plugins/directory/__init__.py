@@ -1,11 +1,13 @@
 """Who works here: people, units, phones and tasks from the municipality's directory, and whether they are in."""
 
+import asyncio
 from urllib.parse import quote
 
 from hub.hookspecs import Finding, Health, HeldData, Login, Page, Person, Presence, Role, presence_changed
-from hub.plugin import N_, Context, NotYetError, hookimpl
+from hub.plugin import N_, Context, NotYetError, Remark, hookimpl
 from plugins.directory.api import PeopleApi
 from plugins.directory.config import Settings
+from plugins.directory.looking import look_over
 from plugins.directory.people import People
 from plugins.directory.service import Directory
 from plugins.directory.source import source_for
@@ -25,6 +27,10 @@ class Plugin:
         self.settings = settings
         self.people = People(settings, context.site.zone)
         self.directory = Directory(context, settings, self.people, source_for(settings))
+
+    @staticmethod
+    async def look_over(settings: Settings, *, trying: bool) -> list[Remark]:
+        return await asyncio.to_thread(look_over, settings, trying=trying)
 
     async def start(self) -> None:
         await self.directory.load()

@@ -1,19 +1,28 @@
 """Where people come from, and what their attributes are called there."""
 
+import re
 from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from hub.hookspecs import Role
-from hub.plugin import N_, PluginSettings
-from hub.settings import ConfigPath
+from hub.plugin import N_, MistakeError, PluginSettings
+from hub.settings import ConfigFile
 
 
 @lru_cache(maxsize=4096)
 def folded_unit(unit: str) -> str:
     """A unit's name without what people do not look at: case, and spaces too many."""
     return " ".join(unit.casefold().split())
+
+
+def _ldap_url(url: str) -> str:
+    if not re.fullmatch(r"ldaps?://[^/\s]+", url):
+        raise MistakeError(
+            N_("is no address of a directory server; %(example)s is one"), example="ldaps://dc1.example:636"
+        )
+    return url
 
 
 class Attributes(PluginSettings):
@@ -47,14 +56,14 @@ class LoginSettings(PluginSettings):
 
 class Ldap(PluginSettings):
     kind: Literal["ldap"] = Field(description=N_("a directory server"))
-    url: str = Field(
-        pattern=r"^ldaps?://[^/]+$", description=N_("ldaps://dc1.example:636, or ldap:// which uses StartTLS")
+    url: Annotated[str, AfterValidator(_ldap_url)] = Field(
+        description=N_("ldaps://dc1.example:636, or ldap:// which uses StartTLS")
     )
-    ca_file: ConfigPath | None = Field(
+    ca_file: ConfigFile | None = Field(
         default=None, description=N_("the authority of its certificate; none: the system's")
     )
     bind_dn: str = Field(description=N_("the account that reads"))
-    secret_file: ConfigPath = Field(description=N_("the file with its password"))
+    secret_file: ConfigFile = Field(description=N_("the file with its password"))
     base: str = Field(description=N_("below which all people stand"))
     object_class: str = Field(default="inetOrgPerson", description=N_("what people are; in Active Directory: user"))
     page_size: int = Field(default=500, ge=1, le=1000, description=N_("how many people are asked for at once"))
@@ -66,7 +75,7 @@ class Ldap(PluginSettings):
 
 class Ldif(PluginSettings):
     kind: Literal["ldif"] = Field(description=N_("a file"))
-    file: ConfigPath = Field(description=N_("the LDIF file"))
+    file: ConfigFile = Field(description=N_("the LDIF file"))
     object_class: str = Field(default="inetOrgPerson", description=N_("what people are there"))
 
 

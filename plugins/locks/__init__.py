@@ -3,7 +3,7 @@
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Health, HeldData, Page, Role, Shown
-from hub.plugin import N_, Context, hookimpl
+from hub.plugin import N_, Context, Remark, hookimpl
 from plugins.locks.access import Access
 from plugins.locks.access_api import AccessApi
 from plugins.locks.alarms import Alarms
@@ -23,7 +23,7 @@ from plugins.locks.lockdowns import Lockdowns
 from plugins.locks.log import Log
 from plugins.locks.mqtt import Doors
 from plugins.locks.passes import Passes
-from plugins.locks.permissions import Permissions
+from plugins.locks.permissions import Permissions, zones_to_compare
 from plugins.locks.plans import Plans
 from plugins.locks.plans_api import PlanApi
 from plugins.locks.reports import Reports
@@ -71,6 +71,11 @@ class Plugin:
         self.answers = Answers(
             context, self.access, self.hub_keys, self.doors, self.standing, self.alarms, self.passes, self.inside
         )
+
+    @staticmethod
+    async def look_over(settings: Settings, *, trying: bool) -> list[Remark]:
+        del trying
+        return zones_to_compare(settings.may)
 
     async def start(self) -> None:
         await self.hub_keys.load()
@@ -156,9 +161,9 @@ class Plugin:
 
     @hookimpl
     async def health(self) -> Health:
-        return Health(
-            self.signer.problem or self.lists.problem, {N_("doors"): len(self.context.devices.of_kind(door.KIND))}
-        )
+        zones = {one.where.zone for one in self.context.devices.of_kind(door.KIND)}
+        problem = self.signer.problem or self.lists.problem or self.permissions.in_vain(zones)
+        return Health(problem, {N_("doors"): len(self.context.devices.of_kind(door.KIND))})
 
     @hookimpl
     async def held_data(self) -> list[HeldData]:

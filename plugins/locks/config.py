@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from devices.contract.door import MOST_PULSE_MS
 from hub.hookspecs import Role
 from hub.mail_address import MailAddress
-from hub.plugin import N_, PluginSettings
+from hub.plugin import N_, MistakeError, PluginSettings
+from hub.settings import TimeOfDay
 
 Permitted = Literal["pulse", "hold_open", "lock", "lockdown"]
 """What somebody may be allowed to tell doors; `lock` and `hold_open` include that it follows its schedule again."""
@@ -25,13 +26,13 @@ class Permission(PluginSettings):
 class QuietHours(PluginSettings):
     """Warnings wait until the morning; what is grave never does."""
 
-    start: time = Field(default=time(22), description=N_("from this time of day, such as 22:00"))
-    end: time = Field(default=time(6), description=N_("until this time of day"))
+    start: TimeOfDay = Field(default=time(22), description=N_("from this time of day, such as 22:00"))
+    end: TimeOfDay = Field(default=time(6), description=N_("until this time of day"))
 
     @model_validator(mode="after")
     def _is_clear(self) -> "QuietHours":
         if self.start == self.end:
-            raise ValueError("quiet hours begin when they end; leave them out if it is never quiet")
+            raise MistakeError(N_("quiet hours begin when they end; leave them out if it is never quiet"))
         return self
 
     def are(self, local: time) -> bool:
@@ -64,7 +65,7 @@ class Settings(PluginSettings):
     quiet_hours: QuietHours | None = Field(
         default_factory=QuietHours, description=N_("when warnings wait; none: they never do")
     )
-    forgive_at: time = Field(
+    forgive_at: TimeOfDay = Field(
         default=time(4), description=N_("when anti-passback forgets who is inside, such as 04:00, each day")
     )
     commands_per_minute: int = Field(default=20, ge=1, description=N_("for each door; a stolen session opens no more"))

@@ -1,10 +1,5 @@
 """What somebody typed that makes no sense: told in their language on the page, and in English to programs."""
 
+from hub.plugin import MistakeError
 
-class MistakeError(ValueError):
-    """`message` stands in the catalogue (`N_`), with `values` in it."""
-
-    def __init__(self, message: str, **values: object) -> None:
-        super().__init__(message % values if values else message)
-        self.message = message
-        self.values = values
+__all__ = ["MistakeError"]

@@ -1,9 +1,10 @@
 """Who may tell which door what: by role, and where a permission says so by zone."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from hub.hookspecs import Role
+from hub.plugin import Remark
 from plugins.locks.config import Permission, Permitted
 
 WHOLE_SITE = ""
@@ -24,9 +25,28 @@ class Permissions:
         """Those that may: in this zone, or anywhere at all."""
         return frozenset(one.role for one in self._of(verb) if zone is None or not one.zones or zone in one.zones)
 
+    def in_vain(self, zones: Collection[str]) -> str | None:
+        """A sentence for IT: what is permitted in zones that none of the doors is in. None while there are no doors."""
+        named = {zone for one in self._permissions for zone in one.zones}
+        unknown = ", ".join(sorted(named.difference(zones)))
+        return f"`may` permits something in zones that no door is in: {unknown}" if zones and unknown else None
+
     def _of(self, verb: str) -> list[Permission]:
         needed = NEEDED[verb]
         return [one for one in self._permissions if one.verbs & needed]
+
+
+def zones_to_compare(permissions: Iterable[Permission]) -> list[Remark]:
+    """For `kommunevert check`, which cannot know the doors: they are in the store."""
+    return [
+        Remark(
+            ("may", number, "zones"),
+            f"holds for doors whose zone on the console is spelt just like that: {', '.join(sorted(one.zones))}",
+            is_hint=True,
+        )
+        for number, one in enumerate(permissions)
+        if one.zones
+    ]
 
 
 NEEDED: dict[str, frozenset[Permitted]] = {

@@ -1,9 +1,10 @@
 """Telling people: mail and Teams, from a durable outbox, with a signed link to answer by."""
 
 from hub.hookspecs import Health, HeldData, Message, Person
-from hub.plugin import Context, hookimpl
+from hub.plugin import Context, Remark, hookimpl
 from plugins.notify.api import OutboxApi
 from plugins.notify.config import Settings
+from plugins.notify.looking import look_over
 from plugins.notify.sending import Sender
 from plugins.notify.service import Notices
 from plugins.notify.tokens import Tokens
@@ -23,6 +24,10 @@ class Plugin:
         self.sender = Sender(context, settings)
         self.notices = Notices(context, settings, tokens, self.sender.added)
         self.pages = AnswerPages(context, self.notices, tokens)
+
+    @staticmethod
+    async def look_over(settings: Settings, *, trying: bool) -> list[Remark]:
+        return await look_over(settings, trying=trying)
 
     async def start(self) -> None:
         await self.context.follow("answered", self.notices.pass_answers_on)

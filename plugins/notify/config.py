@@ -3,11 +3,11 @@
 from typing import Literal
 
 import apprise
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from hub.mail_address import MailAddress
-from hub.plugin import N_, PluginSettings
-from hub.settings import ConfigPath, Port
+from hub.plugin import N_, MistakeError, PluginSettings
+from hub.settings import ConfigFile, Port
 
 
 class Mail(PluginSettings):
@@ -20,7 +20,13 @@ class Mail(PluginSettings):
     )
     sender: MailAddress = Field(description=N_("the address that messages come from"))
     user: str | None = Field(default=None, description=N_("the account there; none: it asks for none"))
-    secret_file: ConfigPath | None = Field(default=None, description=N_("the file with the account's password"))
+    secret_file: ConfigFile | None = Field(default=None, description=N_("the file with the account's password"))
+
+    @model_validator(mode="after")
+    def _can_log_in(self) -> "Mail":
+        if self.user is not None and self.secret_file is None:
+            raise MistakeError(N_("names a user, so secret_file must name the file with the password"))
+        return self
 
 
 class OwnWebhook(PluginSettings):
@@ -33,7 +39,7 @@ class OwnWebhook(PluginSettings):
     @classmethod
     def _known(cls, address: str) -> str:
         if not apprise.Apprise().add(address):
-            raise ValueError("is no address that apprise knows")
+            raise MistakeError(N_("is no address that apprise knows"))
         return address
 
 
@@ -57,5 +63,5 @@ class Settings(PluginSettings):
     def _known(cls, addresses: list[str]) -> list[str]:
         for number, address in enumerate(addresses):
             if not apprise.Apprise().add(address):
-                raise ValueError(f"number {number + 1} is no address that apprise knows")
+                raise MistakeError(N_("number %(number)s is no address that apprise knows"), number=number + 1)
         return addresses

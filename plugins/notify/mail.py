@@ -1,5 +1,6 @@
 """Mail by SMTP: RFC 5321 with its time limits, RFC 6531 for other letters, RFC 3463 for what a server answers."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,6 +74,16 @@ async def send(settings: Mail, letter: Letter) -> None:
         raise NotNowError(f"the mail server fell silent ({type(error).__name__})") from None
     finally:
         client.close()
+
+
+async def try_out(settings: Mail, seconds: float) -> None:
+    """Connect and log in, and send nothing. Raises NotReachedError or OSError (the file with the password)."""
+    try:
+        async with asyncio.timeout(seconds):
+            client = await _connected(settings)
+    except TimeoutError:
+        raise NotReachedError(f"{settings.host}:{settings.port} has not answered within {seconds:g} s") from None
+    client.close()
 
 
 async def _connected(settings: Mail) -> aiosmtplib.SMTP:

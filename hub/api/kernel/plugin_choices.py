@@ -8,6 +8,7 @@ from hub import file_only, plugin_choosing
 from hub.api.kernel.plugins import PluginPath
 from hub.api.operations import Api, Call, Document, Nothing, Request, found
 from hub.api.problems import FieldError, ProblemError
+from hub.mistakes import said
 from hub.plugin_host import Loaded
 
 if TYPE_CHECKING:
@@ -93,9 +94,9 @@ class PluginChoiceApi:
             errors = [FieldError(at=f"body/settings/{name}", detail=file_only.WHY) for name in error.names]
             raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None
         except ValidationError as error:
-            wrong = error.errors(include_input=False, include_url=False, include_context=False)
             errors = [
-                FieldError(at="/".join(("body/settings", *map(str, one["loc"]))), detail=one["msg"]) for one in wrong
+                FieldError(at="/".join(("body/settings", *map(str, one["loc"]))), detail=said(one))
+                for one in error.errors(include_url=False)
             ]
             raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None
         before = plugin_choosing.section_in_force(self._hub, plugin)

@@ -1,0 +1,28 @@
+"""What `kommunevert check` finds out about the directory: whether it can be read, and whether people are in it."""
+
+from itertools import islice
+
+from hub.plugin import Remark
+from plugins.directory.config import Ldif, Settings
+from plugins.directory.source import DirectoryError, employee_of, source_for
+
+ENOUGH = 100
+"""People who tell whether the attributes have the right names."""
+
+
+def look_over(settings: Settings, *, trying: bool) -> list[Remark]:
+    """Blocks. A server is asked only when `trying`."""
+    is_file = isinstance(settings.source, Ldif)
+    if not (is_file or trying) or (isinstance(settings.source, Ldif) and not settings.source.file.is_file()):
+        return []  # a file that is missing is told already
+    try:
+        people = list(islice(source_for(settings).entries(), None if is_file else ENOUGH))
+    except DirectoryError as error:
+        return [Remark(("source",), str(error))]
+    if not people:
+        return [Remark(("source", "object_class"), f"nobody there is a {settings.source.object_class}")]
+    if not any(employee_of(one, settings) for one in people):
+        names = settings.attributes
+        what = f"of {len(people)} people nobody has both `{names.id}` and `{names.name}` and is no disabled account"
+        return [Remark(("attributes",), what)]
+    return []
