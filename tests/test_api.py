@@ -239,6 +239,25 @@ async def test_a_notice_goes_up_and_comes_down(hub: Hub) -> None:
         assert await problem(await api.get("screens/screen-9/power")) == "not-found"
 
 
+async def test_a_notice_is_changed_and_sent_to_one_screen(hub: Hub) -> None:
+    for name in ("screen-1", "screen-2"):
+        await hub.enrol(name, "screen", name, "", "test")
+    async with program(hub) as api:
+        notice = {"title": {"en": "Closed"}, "severity": "danger", "text": {}, "since": None, "until": None}
+        assert await problem(await api.post("notices", json=notice | {"screens": ["screen-9"]})) == "invalid"
+        made = await api.post("notices", json=notice | {"screens": ["screen-1"]})
+        where, etag = made.headers["Location"], (await api.get(made.headers["Location"])).headers["ETag"]
+        shown = [await (await api.get(f"screens/screen-{one}/programme")).json() for one in (1, 2)]
+        assert [len(one["notices"]) for one in shown] == [1, 0]
+        change = notice | {"screens": None, "since": "2030-01-01T08:00:00Z", "until": "2030-01-02T08:00:00Z"}
+        changed = await api.put(where, json=change, headers={"If-Match": etag})
+        assert await changed.json() == await (await api.get(where)).json() == change | {"id": where.rsplit("/", 1)[1]}
+        assert await problem(await api.put(where, json=change, headers={"If-Match": etag})) == "stale"
+        etag = (await api.get(where)).headers["ETag"]
+        backwards = change | {"until": "2029-12-31T08:00:00Z"}
+        assert await problem(await api.put(where, json=backwards, headers={"If-Match": etag})) == "invalid"
+
+
 @pytest.mark.parametrize(
     ("hours", "status"), [("{later:%Y-%m-%dT%H:%M:%SZ}", 201), ("{later:%Y-%m-%d}", 422), ("2026-11-24T09:00:00Z", 422)]
 )

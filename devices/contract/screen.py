@@ -43,6 +43,7 @@ class Notice(Message):
     severity: Literal["info", "warning", "danger"] = "info"
     title: Translated
     text: Translated
+    since: AwareDatetime | None = Field(default=None, description="the player shows it from then on by itself")
     until: AwareDatetime | None = Field(default=None, description="the player drops it then by itself, also offline")
 
 

@@ -1,6 +1,6 @@
 /** Plays the programme, whether or not anybody is there to send a new one. */
 
-import type { PairingOffer, Programme } from "../web/contract.ts";
+import type { Notice, PairingOffer, Programme } from "../web/contract.ts";
 import { element } from "../web/element.ts";
 import { icon, type IconName } from "../web/icon.ts";
 import { pairingBlock } from "../web/pairing.ts";
@@ -10,6 +10,7 @@ import { catalogueOf, directionOf, gettext, gettextIn, speak, speakable, spokenL
 import { boardSection, pagesOf, roomIn } from "./board.ts";
 import { ageSection, headSection, hoursSection, noticeSection } from "./sections.ts";
 import { siteTime } from "./site_clock.ts";
+import { enlarge, fewestParts, pictureAt, picturesOf, takeoverSection, type Picture } from "./takeover.ts";
 import { currentNotices, turnAt } from "./turns.ts";
 
 export const PROGRAMME_SHELF = "/screen/programme";
@@ -24,6 +25,7 @@ export class Player {
   private isConnected = false;
   private pairing: PairingOffer | null = null;
   private readonly drawn = new Map<string, string>();
+  private readonly parts = new Map<string, number>();
 
   constructor(
     private readonly root: HTMLElement,
@@ -54,31 +56,73 @@ export class Player {
     if (programme === null) return;
     await shelve(PROGRAMME_SHELF, programme).catch(() => {}); // a full disk: play it all the same
     this.programme = programme;
+    this.parts.clear();
     this.draw();
   }
 
   private drawAgain(): void {
     this.drawn.clear();
+    this.parts.clear();
     this.draw();
   }
 
   private draw(): void {
+    document.body.removeAttribute("data-danger");
     if (!this.isPaired || this.programme === null) this.drawWaiting();
     else if (this.programme.is_on === false) this.drawDark();
-    else this.drawProgramme(this.programme);
+    else this.drawPlaying(this.programme);
+  }
+
+  private drawPlaying(programme: Programme): void {
+    document.body.dataset["state"] = "playing";
+    const notices = currentNotices(programme.notices ?? [], new Date());
+    const dangers = notices.filter((notice) => notice.severity === "danger");
+    if (dangers.length > 0) this.drawTakeover(programme, dangers);
+    else this.drawProgramme(programme, notices);
+  }
+
+  private drawTakeover(programme: Programme, dangers: Notice[]): void {
+    document.body.toggleAttribute("data-danger", true);
+    this.root.dataset["parts"] = "takeover";
+    const pictures = picturesOf(dangers, programme.languages, (notice, language) =>
+      this.partsOf(programme, notice, language),
+    );
+    const picture = pictureAt(Date.now() - this.began, pictures);
+    if (picture !== undefined) this.drawPicture(programme, picture);
+  }
+
+  /** How many parts a text takes on this screen: tried once, and before anything of it is seen. */
+  private partsOf(programme: Programme, notice: Notice, language: string): number {
+    const key = `${notice.id} ${language}`;
+    const known = this.parts.get(key);
+    if (known !== undefined) return known;
+    const parts = fewestParts((part, all) => {
+      this.drawPicture(programme, { notice, language, part, parts: all });
+      const drawn = this.root.querySelector<HTMLElement>(".takeover");
+      return drawn !== null && enlarge(drawn);
+    });
+    this.parts.set(key, parts);
+    return parts;
+  }
+
+  private drawPicture(programme: Programme, picture: Picture): void {
+    speak(picture.language);
+    this.replace([
+      headSection(programme.site_name, siteTime(new Date(), programme.time_zone)),
+      takeoverSection(picture),
+      ageSection(this.asOf(programme)),
+    ]);
   }
 
   /** Room for names is known only once the parts stand; what was laid out for another room is laid out again. */
-  private drawProgramme(programme: Programme, isSecondTry = false): void {
+  private drawProgramme(programme: Programme, notices: Notice[], isSecondTry = false): void {
     const now = new Date();
     const here = siteTime(now, programme.time_zone);
-    const notices = currentNotices(programme.notices ?? [], now);
     const board = programme.board ?? [];
     const languages = speakable(programme.languages);
     const room = roomIn(this.root.querySelector(".board ul"), unitOf(this.root), board.length);
     const turn = turnAt(now.getTime() - this.began, notices.length, pagesOf(board.length, room), languages.length);
     speak(languages[turn.language] ?? "nn");
-    document.body.dataset["state"] = "playing";
     this.root.dataset["parts"] = [
       notices.length > 0 ? "notice" : "",
       (programme.hours ?? []).length > 0 ? "hours" : "",
@@ -95,7 +139,7 @@ export class Player {
     ]);
     const found = roomIn(this.root.querySelector(".board ul"), unitOf(this.root), board.length);
     const isOther = found.rows !== room.rows || found.columns !== room.columns;
-    if (board.length > 0 && isOther && !isSecondTry) this.drawProgramme(programme, true);
+    if (board.length > 0 && isOther && !isSecondTry) this.drawProgramme(programme, notices, true);
   }
 
   /** null while the line is up, or has only just gone. */
@@ -143,7 +187,11 @@ export class Player {
       else old.replaceWith(section);
       isChanged = true;
     });
-    if (isChanged) for (const section of this.root.children) fit(section as HTMLElement);
+    if (!isChanged) return;
+    for (const section of this.root.children) {
+      if (section.matches(".takeover")) enlarge(section as HTMLElement);
+      else fit(section as HTMLElement);
+    }
   }
 }
 

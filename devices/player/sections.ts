@@ -42,6 +42,7 @@ export function noticeSection(notices: Notice[], shown: number): HTMLElement | n
   const notice = notices[shown];
   if (notice === undefined) return null;
   const severity = notice.severity ?? "info";
+  const text = translated(notice.text);
   return element(
     "section",
     {
@@ -52,7 +53,7 @@ export function noticeSection(notices: Notice[], shown: number): HTMLElement | n
     },
     element("p", { class: "kind" }, icon(severity === "info" ? "info" : "warning"), kindOf(severity)),
     element("h2", {}, translated(notice.title)),
-    element("p", { class: "text" }, translated(notice.text)),
+    text.textContent ? element("p", { class: "text" }, text) : null,
     notices.length > 1
       ? element("p", { class: "dots", "aria-hidden": "true" }, ...notices.map((_, at) => dot(at === shown)))
       : null,
@@ -136,7 +137,6 @@ function openingWords(opening: Opening, days: string[]): string {
 const NEXT_WEEK_DAYS = 7;
 
 function kindOf(severity: NonNullable<Notice["severity"]>): string {
-  if (severity === "danger") return gettext("Important");
   return severity === "warning" ? gettext("Please note") : gettext("News");
 }
 

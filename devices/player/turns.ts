@@ -23,9 +23,10 @@ export function turnAt(elapsedMs: number, notices: number, boardPages: number, l
 
 const URGENCY = { danger: 0, warning: 1, info: 2 };
 
-/** Gravest first; what has run out is gone, whether the hub can say so or not. */
+/** Gravest first; what begins or has run out does so by itself, whether the hub can say so or not. */
 export function currentNotices(notices: Notice[], now: Date): Notice[] {
   return notices
+    .filter((notice) => !notice.since || new Date(notice.since) <= now)
     .filter((notice) => !notice.until || new Date(notice.until) > now)
     .sort((one, other) => URGENCY[one.severity ?? "info"] - URGENCY[other.severity ?? "info"]);
 }

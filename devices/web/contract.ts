@@ -149,6 +149,10 @@ export interface Notice {
     [k: string]: string;
   };
   /**
+   * the player shows it from then on by itself
+   */
+  since?: string | null;
+  /**
    * the player drops it then by itself, also offline
    */
   until?: string | null;
@@ -548,6 +552,19 @@ export const definitions = {
           "type": "string"
         },
         "type": "object"
+      },
+      "since": {
+        "anyOf": [
+          {
+            "format": "date-time",
+            "type": "string"
+          },
+          {
+            "type": "null"
+          }
+        ],
+        "default": null,
+        "description": "the player shows it from then on by itself"
       },
       "until": {
         "anyOf": [

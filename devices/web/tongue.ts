@@ -51,9 +51,9 @@ export function gettextIn(language: string, message: string, values: Record<stri
   });
 }
 
-/** What the hub wrote in several languages, marked with the language that it is really in. */
+/** What the hub has in several languages, in that of the page or the first that is written, and marked with it. */
 export function translated(text: Record<string, string>): HTMLElement {
-  const language = [spoken, DEFAULT, "nb", "en"].find((one) => text[one]) ?? Object.keys(text)[0] ?? DEFAULT;
+  const language = text[spoken] ? spoken : (Object.keys(text).find((one) => text[one]) ?? spoken);
   const words = text[language] ?? "";
   if (language === spoken) return element("span", {}, words);
   return element("span", { lang: language, dir: directionOf(language) }, words);

@@ -10,11 +10,14 @@ from hub.api.operations import Call, Document, Moment, Nothing, Page, PageQuery,
 from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
 from hub.store import now
-from plugins.signage.service import Signage, make_notice
+from plugins.signage.models import HungNotice, make_notice
+from plugins.signage.service import Signage
 
 Title = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=80)]
 Text = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=400)]
 
+
+MOST_SCREENS = 200
 
 _NO_OTHER: dict[str, Any] = {"additionalProperties": False}
 """Pydantic says what a language's text must be, and leaves open that there is nothing else."""
@@ -39,7 +42,7 @@ class PowerDocument(Document):
 
 
 class NewNotice(Request):
-    """A notice for all screens."""
+    """A notice for all screens, or for some."""
 
     severity: Literal["info", "warning", "danger"] = "info"
     title: dict[Language, Title] = Field(
@@ -48,21 +51,27 @@ class NewNotice(Request):
     text: dict[Language, Text] = Field(
         default_factory=dict, max_length=10, description="by language", json_schema_extra=_NO_OTHER
     )
+    since: Moment | None = Field(default=None, description="put up by itself then; null: at once")
     until: Moment | None = Field(default=None, description="taken down by itself then; null: never")
+    screens: list[Id] | None = Field(
+        default=None, min_length=1, max_length=MOST_SCREENS, description="on these screens; null: on all"
+    )
 
 
 class NoticeDocument(Document):
-    """A notice that hangs."""
+    """A notice that hangs, or waits for its time."""
 
     id: Id
     severity: Literal["info", "warning", "danger"]
     title: dict[str, str]
     text: dict[str, str]
+    since: AwareDatetime | None
     until: AwareDatetime | None
+    screens: list[str] | None
 
 
 class NoticePage(Page[NoticeDocument]):
-    """Notices that hang, by id."""
+    """Notices that hang or wait for their time, by id."""
 
 
 class SpanDocument(Document):
@@ -105,6 +114,16 @@ class ScreenApi:
             location="/notices/{id}",
             **act,
         )
+        api.offer(
+            "PUT",
+            "/notices/{notice}",
+            self.change,
+            summary="Change a notice",
+            answer=NoticeDocument,
+            body=NewNotice,
+            **one,
+            **act,
+        )
         api.offer("DELETE", "/notices/{notice}", self.take_down, summary="Take a notice down", **one, **act)
         api.offer(
             "GET",
@@ -131,8 +150,18 @@ class ScreenApi:
             "GET",
             "/programme",
             self.programme,
-            summary="All that the screens show now",
+            summary="All that the screens show, and what waits for its time",
             answer=screen.Programme,
+            is_personal=True,
+            **look,
+        )
+        api.offer(
+            "GET",
+            "/screens/{screen}/programme",
+            self.programme_of,
+            summary="All that one screen shows, and what waits for its time",
+            answer=screen.Programme,
+            parameters=ScreenPath,
             is_personal=True,
             **look,
         )
@@ -145,12 +174,38 @@ class ScreenApi:
         return NoticeDocument.model_validate(await self._found(call.path))
 
     async def put_up(self, call: Call[Nothing, Nothing, NewNotice]) -> NoticeDocument:
-        wanted = call.body
-        if wanted.until is not None and wanted.until <= now():
-            raise ProblemError("invalid", "Look at `errors`.", errors=[FieldError(at="body/until", detail="is past")])
-        made = make_notice(wanted.severity, wanted.title, wanted.text, wanted.until)
+        made = self._made(call.body)
         await self._signage.put_up(made, call.caller.name)
         return NoticeDocument.model_validate(made)
+
+    async def change(self, call: Call[NoticePath, Nothing, NewNotice]) -> NoticeDocument:
+        changed = self._made(call.body, (await self._found(call.path)).id)
+        found(await self._signage.change(changed, call.caller.name) or None, "such notice")
+        return NoticeDocument.model_validate(changed)
+
+    def _made(self, wanted: NewNotice, notice_id: str | None = None) -> HungNotice:
+        """Raises ProblemError for times and screens that make no sense."""
+        known = {one.id for one in self._context.devices.of_kind(screen.KIND)}
+        errors = [
+            FieldError(at=f"body/screens/{number}", detail="is no screen")
+            for number, one in enumerate(wanted.screens or [])
+            if one not in known
+        ]
+        if wanted.until is not None and wanted.until <= now():
+            errors.append(FieldError(at="body/until", detail="is past"))
+        elif wanted.until is not None and wanted.since is not None and wanted.until <= wanted.since:
+            errors.append(FieldError(at="body/until", detail="is not after `since`"))
+        if errors:
+            raise ProblemError("invalid", "Look at `errors`.", errors=errors)
+        return make_notice(
+            wanted.severity,
+            wanted.title,
+            wanted.text,
+            wanted.until,
+            since=wanted.since,
+            screens=wanted.screens,
+            notice_id=notice_id,
+        )
 
     async def take_down(self, call: Call[NoticePath, Nothing, Nothing]) -> None:
         await self._signage.take_down((await self._found(call.path)).id, call.caller.name)
@@ -179,5 +234,8 @@ class ScreenApi:
     async def programme(self, _call: Call[Nothing, Nothing, Nothing]) -> screen.Programme:
         return await self._signage.programme()
 
-    async def _found(self, path: NoticePath) -> screen.Notice:
+    async def programme_of(self, call: Call[ScreenPath, Nothing, Nothing]) -> screen.Programme:
+        return await self._signage.programme(self._screen(call.path))
+
+    async def _found(self, path: NoticePath) -> HungNotice:
         return found(next((one for one in await self._signage.notices() if one.id == path.notice), None), "such notice")

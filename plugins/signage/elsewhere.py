@@ -3,6 +3,7 @@
 from devices.contract import screen
 from hub.hookspecs import Role, Shown
 from hub.plugin import Context
+from hub.store import now
 from plugins.signage.service import Signage
 
 MAY_SWITCH: frozenset[Role] = frozenset({"caretaker", "front_line", "it"})
@@ -10,9 +11,12 @@ MAY_SWITCH: frozenset[Role] = frozenset({"caretaker", "front_line", "it"})
 
 async def screens_shown(context: Context, signage: Signage) -> list[Shown]:
     """On or off, and the first notice that plays, in the site's first language."""
-    notices = await signage.notices()
-    titles = notices[0].title if notices else {}
-    plays = titles.get(context.site.languages[0]) or next(iter(titles.values()), None)
+    notices = [one for one in await signage.notices() if one.is_on(now())]
+
+    def plays(device: str) -> str | None:
+        titles = next((one.title for one in notices if one.is_for(device)), {})
+        return titles.get(context.site.languages[0]) or next(iter(titles.values()), None)
+
     return [
         Shown(
             device.id,
@@ -22,7 +26,7 @@ async def screens_shown(context: Context, signage: Signage) -> list[Shown]:
             },
             {
                 "power": "OFF" if device.id in signage.off else "ON",
-                "plays": None if device.id in signage.off else plays or "opening hours and who is in",
+                "plays": None if device.id in signage.off else plays(device.id) or "opening hours and who is in",
             },
             {"power": MAY_SWITCH},
         )

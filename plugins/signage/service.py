@@ -8,16 +8,17 @@ from datetime import datetime
 from itertools import islice
 
 from pydantic import ValidationError
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from devices.contract import screen
-from devices.contract.messages import MAX_PAYLOAD_BYTES, new_id
+from devices.contract.messages import MAX_PAYLOAD_BYTES
 from hub import audit
 from hub.calendar.opening import Calendar, names
 from hub.calendar.settings import Span
 from hub.hookspecs import HeldData, presences, slides
 from hub.plugin import N_, Context
 from hub.store import now
+from plugins.signage.models import HungNotice
 from plugins.signage.tables import notice, off
 
 MOST_SLIDES = 3
@@ -34,20 +35,24 @@ class Signage:
         self._context = context
 
     async def publish(self, only: str | None = None) -> None:
-        """The programme, retained, to every screen, or to one."""
-        programme = await self.programme()
-        if len(programme.payload()) > MAX_PAYLOAD_BYTES:
-            self.problem = N_("The notices are longer than a screen can take. Shorten or take down some of them.")
-            return
-        self.problem = None
+        """Its programme, retained, to every screen, or to one."""
+        whole, notices, slides_shown = await self._without_notices(), await self.notices(), await self._slides()
         self.off = await self._context.store.read(_off)
+        self.problem = None
         for device in self._context.devices.of_kind(screen.KIND):
-            if only in (None, device.id):
+            programme = _of_screen(whole, device.id, notices, slides_shown)
+            if len(programme.payload()) > MAX_PAYLOAD_BYTES:
+                self.problem = N_("The notices are longer than a screen can take. Shorten or take down some of them.")
+            elif only in (None, device.id):
                 self._context.send(device, "programme", programme if device.id not in self.off else _dark(programme))
         self._context.live.touch("screens")
 
-    async def programme(self) -> screen.Programme:
-        """All that a screen shows. Who is in or out, never why; never a visitor."""
+    async def programme(self, of_screen: str | None = None) -> screen.Programme:
+        """All that a screen shows, or all screens together."""
+        return _of_screen(await self._without_notices(), of_screen, await self.notices(), await self._slides())
+
+    async def _without_notices(self) -> screen.Programme:
+        """Who is in or out, never why; never a visitor."""
         site = self._context.site
         found = await self._context.hooks.every(presences)
         board = [
@@ -55,7 +60,7 @@ class Signage:
             for some in found
             for one in some
         ][:MOST_ROWS]
-        programme = screen.Programme(
+        return screen.Programme(
             revision="",
             site_name=site.name,
             time_zone=site.time_zone,
@@ -63,10 +68,8 @@ class Signage:
             hours=opening_days(self._context.calendar),
             other_days=await asyncio.to_thread(self._other_days),
             board=board,
-            notices=[*await self.notices(), *await self._slides()],
             made_at=now(),
         )
-        return _revised(programme)
 
     def _other_days(self) -> list[screen.OtherDay]:
         """In a thread: the first look at holidays reads a large package."""
@@ -89,7 +92,8 @@ class Signage:
                 day = today
                 await self.publish()
 
-    async def notices(self) -> list[screen.Notice]:
+    async def notices(self) -> list[HungNotice]:
+        """Those that are not over; some may wait for their time."""
         return await self._context.store.read(lambda connection: _current(connection, now()))
 
     async def _slides(self) -> list[screen.Notice]:
@@ -107,7 +111,7 @@ class Signage:
         count, oldest = await self._context.store.read(_writers)
         return HeldData(N_("who put up notices"), count, N_("until the notice is taken down"), oldest)
 
-    async def put_up(self, one: screen.Notice, actor: str) -> None:
+    async def put_up(self, one: HungNotice, actor: str) -> None:
         row = one.model_dump() | {"made_at": now(), "made_by": actor}
 
         def write(connection: Connection) -> None:
@@ -116,6 +120,20 @@ class Signage:
 
         await self._context.store.write(write)
         await self.publish()
+
+    async def change(self, one: HungNotice, actor: str) -> bool:
+        """The notice with its id becomes this one. False: it has been taken down."""
+
+        def write(connection: Connection) -> bool:
+            row = one.model_dump(exclude={"id"})
+            if not connection.execute(update(notice).where(notice.c.id == one.id), row).rowcount:
+                return False
+            audit.record(connection, actor, "notice.changed", one.id)
+            return True
+
+        is_there = await self._context.store.write(write)
+        await self.publish()
+        return is_there
 
     async def switch(self, screen_id: str, *, is_on: bool, actor: str) -> None:
         """A screen that is off is dark, and stays so over a restart."""
@@ -149,6 +167,13 @@ def _written(spans: Iterable[Span]) -> list[tuple[str, str]]:
     return [(f"{opens:%H:%M}", f"{closes:%H:%M}") for opens, closes in spans]
 
 
+def _of_screen(
+    whole: screen.Programme, screen_id: str | None, notices: list[HungNotice], slides_shown: list[screen.Notice]
+) -> screen.Programme:
+    own = [one.as_sent() for one in notices if screen_id is None or one.is_for(screen_id)]
+    return _revised(whole.model_copy(update={"notices": [*own, *slides_shown]}))
+
+
 def _dark(programme: screen.Programme) -> screen.Programme:
     """The same, but off: what the screen shows when it is on again stays its own."""
     return _revised(programme.model_copy(update={"is_on": False}))
@@ -163,20 +188,11 @@ def _off(connection: Connection) -> set[str]:
     return set(connection.execute(select(off.c.screen)).scalars())
 
 
-def make_notice(severity: str, title: dict[str, str], text: dict[str, str], until: datetime | None) -> screen.Notice:
-    """Raises pydantic.ValidationError."""
-    return screen.Notice.model_validate(
-        {"id": new_id(), "severity": severity, "title": title, "text": text, "until": until}
-    )
-
-
-def _current(connection: Connection, at: datetime) -> list[screen.Notice]:
+def _current(connection: Connection, at: datetime) -> list[HungNotice]:
     rows = connection.execute(
         select(notice).where(notice.c.until.is_(None) | (notice.c.until > at)).order_by(notice.c.made_at.desc())
     )
-    return [
-        screen.Notice(id=row.id, severity=row.severity, title=row.title, text=row.text, until=row.until) for row in rows
-    ]
+    return [HungNotice.model_validate(row, from_attributes=True) for row in rows]
 
 
 def _writers(connection: Connection) -> tuple[int, datetime | None]:

@@ -13,7 +13,9 @@ notice = Table(
     Column("severity", String(10), nullable=False),
     Column("title", JSON, nullable=False),
     Column("text", JSON, nullable=False),
+    Column("since", Utc),
     Column("until", Utc),
+    Column("screens", JSON(none_as_null=True)),
     Column("made_at", Utc, nullable=False),
     Column("made_by", String(120), nullable=False),
 )

@@ -1,19 +1,19 @@
 """The page Screens: which screens play, and the notices on them; and the player's own page."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
 from devices.contract import screen
-from devices.contract.messages import clean
 from hub.plugin import Context
+from hub.store import now
 from hub.web.forms import Form
 from hub.web.pages import see
 from hub.web.security import session_of
-from plugins.signage.service import Signage, make_notice
-
-SEVERITIES = ("info", "warning", "danger")
-MOST_TITLE, MOST_TEXT = 80, 400
+from plugins.signage.models import HungNotice
+from plugins.signage.notice_form import SEVERITIES, MistakeError, notice_in, shown_fields
+from plugins.signage.service import Signage
 
 
 class ScreenPages:
@@ -23,12 +23,14 @@ class ScreenPages:
         pages = context.pages
         pages.page("/screens", {"front_line", "it"}, self.screens)
         written = [f"{part}_{one}" for part in ("title", "text") for one in context.site.languages]
-        pages.action(
-            "/screens/notices",
-            {"front_line"},
-            self.put_up,
-            Form(must=(*written, "severity", "until"), choices={"severity": SEVERITIES}),
+        form = Form(
+            must=(*written, "severity", "since", "until", "where"),
+            many=("screen",),
+            choices={"severity": SEVERITIES, "where": ("all", "chosen")},
         )
+        pages.action("/screens/notices", {"front_line"}, self.put_up, form)
+        pages.page("/screens/notices/{notice}", {"front_line"}, self.notice)
+        pages.action("/screens/notices/{notice}", {"front_line"}, self.change, form)
         pages.action("/screens/notices/{notice}/take-down", {"front_line"}, self.take_down)
         pages.action(
             "/screens/{screen}/power",
@@ -40,29 +42,33 @@ class ScreenPages:
         pages.built("/screen/sw.js", "screen/sw.js", {"Service-Worker-Allowed": "/screen"})
 
     async def screens(self, request: web.Request) -> web.StreamResponse:
-        devices = self._context.devices
-        return await self._context.pages.render(
-            request,
-            "screens.html",
-            screens=[(device, devices.vitals(device.id)) for device in devices.of_kind(screen.KIND)],
-            programme=await self._signage.programme(),
-            own={one.id for one in await self._signage.notices()},
-            problem=self._signage.problem,
-            off=self._signage.off,
-            severities=SEVERITIES,
-            site_languages=self._context.site.languages,
-        )
+        return await self._page(request, shown_fields(None, self._context.site))
+
+    async def notice(self, request: web.Request) -> web.StreamResponse:
+        one = await self._found(request)
+        return await self._edit(request, one, shown_fields(one, self._context.site))
 
     async def put_up(self, request: web.Request) -> web.StreamResponse:
         sent = await request.post()
-        titles = self._translated(sent, "title", MOST_TITLE)
-        texts = self._translated(sent, "text", MOST_TEXT)
-        severity = str(sent.get("severity", "info"))
-        if not titles or severity not in SEVERITIES:
-            raise web.HTTPBadRequest(text="A notice needs a title in one language at least.")
-        await self._signage.put_up(
-            make_notice(severity, titles, texts, self._until(str(sent.get("until", "")))), session_of(request).account
-        )
+        try:
+            made = notice_in(sent, self._context.site, self._screens())
+        except MistakeError as mistake:
+            return await self._page(request, sent, mistake)
+        await self._signage.put_up(made, session_of(request).account)
+        return see("/screens")
+
+    async def change(self, request: web.Request) -> web.StreamResponse:
+        one, sent = await self._found(request), await request.post()
+        try:
+            changed = notice_in(sent, self._context.site, self._screens(), one)
+        except MistakeError as mistake:
+            return await self._edit(request, one, sent, mistake)
+        if not await self._signage.change(changed, session_of(request).account):
+            raise _gone()
+        return see("/screens")
+
+    async def take_down(self, request: web.Request) -> web.StreamResponse:
+        await self._signage.take_down(request.match_info["notice"], session_of(request).account)
         return see("/screens")
 
     async def power(self, request: web.Request) -> web.StreamResponse:
@@ -73,20 +79,51 @@ class ScreenPages:
         await self._signage.switch(device.id, is_on=is_on, actor=session_of(request).account)
         return see("/screens")
 
-    async def take_down(self, request: web.Request) -> web.StreamResponse:
-        await self._signage.take_down(request.match_info["notice"], session_of(request).account)
-        return see("/screens")
+    async def _page(
+        self, request: web.Request, fields: Mapping[str, Any], mistake: MistakeError | None = None
+    ) -> web.StreamResponse:
+        devices, programme = self._context.devices, await self._signage.programme()
+        return await self._context.pages.render(
+            request,
+            "screens.html",
+            status=200 if mistake is None else 422,
+            screen_names={device.id: device.name for device in devices.of_kind(screen.KIND)},
+            vitals={device.id: devices.vitals(device.id) for device in devices.of_kind(screen.KIND)},
+            notices=programme.notices,
+            own={one.id: one for one in await self._signage.notices()},
+            now=now(),
+            problem=self._signage.problem,
+            off=self._signage.off,
+            **self._of_form(fields, mistake),
+        )
 
-    def _translated(self, sent: object, field: str, most: int) -> dict[str, str]:
-        get = sent.get  # type: ignore[attr-defined]
-        cleaned = {one: str(clean(str(get(f"{field}_{one}", ""))))[:most] for one in self._context.site.languages}
-        return {language: text for language, text in cleaned.items() if text}
+    async def _edit(
+        self, request: web.Request, one: HungNotice, fields: Mapping[str, Any], mistake: MistakeError | None = None
+    ) -> web.StreamResponse:
+        status = 200 if mistake is None else 422
+        return await self._context.pages.render(
+            request, "notice.html", status=status, notice=one, **self._of_form(fields, mistake)
+        )
 
-    def _until(self, text: str) -> datetime | None:
-        """A browser's local date and time, by the site's clock. Raises HTTPBadRequest."""
-        if not text:
-            return None
-        try:
-            return datetime.fromisoformat(text).replace(tzinfo=self._context.site.zone).astimezone(UTC)
-        except (ValueError, OverflowError):
-            raise web.HTTPBadRequest(text="Until: expected a date and a time.") from None
+    def _of_form(self, fields: Mapping[str, Any], mistake: MistakeError | None) -> dict[str, Any]:
+        return {
+            "fields": fields,
+            "chosen": set(fields.getall("screen", [])),  # type: ignore[attr-defined] # a MultiDict
+            "mistake": mistake,
+            "screens": self._context.devices.of_kind(screen.KIND),
+            "site_languages": self._context.site.languages,
+        }
+
+    def _screens(self) -> set[str]:
+        return {device.id for device in self._context.devices.of_kind(screen.KIND)}
+
+    async def _found(self, request: web.Request) -> HungNotice:
+        wanted = request.match_info["notice"]
+        found = next((one for one in await self._signage.notices() if one.id == wanted), None)
+        if found is None:
+            raise _gone()
+        return found
+
+
+def _gone() -> web.HTTPNotFound:
+    return web.HTTPNotFound(text="There is no such notice any more.")

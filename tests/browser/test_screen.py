@@ -1,16 +1,20 @@
 """The screen on the wall: what is new within a second, and everything else for as long as it has power."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from hub.hub import Hub
-from tests.browser.chromium import Chromium, close, kill
+from plugins.signage.models import make_notice
+from tests.browser.chromium import Chromium, Size, close, kill
 from tests.browser.conftest import PASSWORD, TownHall, fill_in_login
 from tests.browser.hub_process import HubProcess
+from tests.browser.looks import look
 from tests.browser.test_kiosk_alone import GONE, until_it_starts_offline
 
 TURN_MS = 12_500
@@ -29,10 +33,112 @@ async def test_hours_board_and_a_notice_within_a_second(town_hall: TownHall) -> 
     await console.locator("#text_nn").fill("Kom og hent vatn ved skulen.")
     await console.locator("#severity").select_option("danger")
     await console.locator(".notice-form button").click(no_wait_after=True)
+    await expect(screen.locator(".takeover h2")).to_have_text("Vatnet er stengt <b>i dag</b>", timeout=1_500)
+    await expect(screen.locator("main > *")).to_have_count(2)  # the head and the danger, and nothing else
+    await console.locator(".notices").get_by_role("link", name="Endre").click()
+    await console.locator("#severity").select_option("warning")
+    await console.get_by_role("button", name="Lagre").click()
     await expect(screen.locator(".notice h2")).to_have_text("Vatnet er stengt <b>i dag</b>", timeout=1_500)
-    await expect(screen.locator(".notice")).to_have_attribute("data-severity", "danger")
+    await expect(screen.locator(".board")).to_be_visible()
     await console.locator(".notices button").click()
     await expect(screen.locator(".notice")).to_have_count(0, timeout=1_500)
+
+
+LONG_TITLE = "Drikkevatnet i sentrum og på Strandsida må kokast minst tre minutt før bruk no i dag"[:80]
+LONG_TEXT = (
+    "Brot på hovudleidninga ved Storgata. Hent reint drikkevatn i vassvognene ved skulen og idrettshallen. " * 4
+)[:400]
+TAKEOVER = """part => {
+  const text = part.querySelector(".text");
+  return [
+    document.documentElement.lang,
+    part.querySelector("h2").innerText,
+    text.innerText,
+    parseFloat(getComputedStyle(text).fontSize) / innerHeight,
+    part.scrollHeight - part.clientHeight,
+    part.scrollWidth - part.clientWidth,
+  ];
+}"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1080, 1920), (3840, 2160), (1024, 768), (390, 844)])
+async def test_danger_takes_the_screen_in_type_that_is_never_small(
+    town_hall: TownHall, width: int, height: int
+) -> None:
+    """One notice at a time, in the languages that it is written in, and all of its text in the end."""
+    signage = town_hall.hub.host.plugins["signage"].instance.signage
+    screen = await town_hall.screen(has_clock=True)
+    await screen.set_viewport_size({"width": width, "height": height})
+    await expect(screen.locator(".board")).to_be_visible()
+    await screen.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+    for severity, title, text in (
+        ("info", {"nn": "Ope hus"}, {}),
+        ("danger", {"nn": LONG_TITLE, "nb": ""}, {"nn": LONG_TEXT}),
+        ("danger", {"en": "Fire. Leave now.", "ar": "حريق. غادروا الآن."}, {"en": "By the stairs."}),
+    ):
+        await signage.put_up(make_notice(severity, title, text), "test")
+    await expect(screen.locator(".takeover")).to_be_visible()
+    seen: set[tuple[str, str]] = set()
+    words: list[str] = []
+    for _ in range(24):
+        await expect(screen.locator("main > *:not(.head, .takeover, .age)")).to_have_count(0)
+        await expect(screen.locator(".takeover h2")).to_have_count(1)
+        language, title, text, share, *cut = await screen.locator(".takeover").evaluate(TAKEOVER)
+        seen.add((language, title))
+        assert (share >= 0.05, max(cut) <= 1) == (True, True), (share, cut)
+        words += text.split()
+        await screen.clock.fast_forward(8_000)
+    assert seen == {("nn", LONG_TITLE), ("en", "Fire. Leave now."), ("ar", "حريق. غادروا الآن.")}
+    assert set(LONG_TEXT.split()) <= set(words)
+    await screen.clock.resume()  # axe waits by timers
+    await look(screen, f"screen/danger-{width}x{height}")
+
+
+@pytest.mark.parametrize("size", ["desk", "tablet", "small phone"])
+async def test_the_desk_chooses_screens_and_changes_its_mind(town_hall: TownHall, size: Size) -> None:
+    signage = town_hall.hub.host.plugins["signage"].instance.signage
+    town_hall.chromium.excuse("422")
+    for name in ("screen-1", "screen-2"):
+        await town_hall.link(name, "screen")
+    page = await town_hall.console("/screens", "front_line", size=size)
+    await page.locator("#title_en").fill("Open house")
+    await expect(page.locator(".chosen")).to_be_hidden()
+    await page.locator("#where").select_option("chosen")
+    await page.locator(".notice-form button").last.click()
+    await expect(page.locator("#mistake")).to_have_text("Vel ein storskjerm, eller alle.")
+    await expect(page.locator("#title_en")).to_have_value("Open house")
+    await page.locator(".chosen input").last.check()
+    await page.locator("#since").fill("2030-01-01T08:00")
+    await look(
+        page, f"console/{size}-nn/screens-chosen", least_px=44 if size == "small phone" else None, is_whole_page=True
+    )
+    await page.locator(".notice-form button").last.click()
+    await expect(page.locator(".notices")).to_contain_text("frå tysdag 1. januar klokka 08:00")
+    await expect(page.locator(".notices")).to_contain_text("Nettbrett screen-2")
+    [one] = await signage.notices()
+    assert (one.title, one.screens) == ({"en": "Open house"}, ["screen-2"])
+    await page.locator(".notices").get_by_role("link", name="Endre").click()
+    await expect(page.locator("#since")).to_have_value("2030-01-01T08:00")
+    await expect(page.locator(".chosen input").last).to_be_checked()
+    await look(page, f"console/{size}-nn/notice", least_px=44 if size == "small phone" else None, is_whole_page=True)
+    await page.locator("#where").select_option("all")
+    await page.locator("#since").fill("")
+    await page.get_by_role("button", name="Lagre").click()
+    await expect(page.locator(".notices")).to_contain_text("alle storskjermane")
+
+
+async def test_a_notice_begins_by_itself_also_without_the_hub(town_hall: TownHall) -> None:
+    signage = town_hall.hub.host.plugins["signage"].instance.signage
+    screen = await town_hall.screen(has_clock=True)
+    await expect(screen.locator(".board")).to_be_visible()
+    soon = datetime.now(UTC) + timedelta(minutes=30)
+    await signage.put_up(make_notice("info", {"en": "Open house"}, {}, since=soon), "test")
+    await expect(screen.locator(".board")).to_be_visible()
+    assert await screen.locator(".notice").count() == 0
+    await screen.context.set_offline(True)
+    await screen.clock.fast_forward(31 * 60_000)
+    await expect(screen.locator(".notice h2")).to_have_text("Open house")  # written in English only
+    await expect(screen.locator(".notice .text")).to_have_count(0)
 
 
 async def test_who_is_out_turns_over_while_one_looks(town_hall: TownHall) -> None:
