@@ -23,6 +23,7 @@ from ruamel.yaml import YAML
 from hub.hub import Hub
 from hub.settings import Configuration
 from tests.kiosk_client import KioskClient
+from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from tests.postgres import Postgres
 
@@ -200,7 +201,7 @@ async def running_hub(settings: dict[str, Any], folder: Path) -> AsyncIterator[H
     hub = Hub(Configuration.read(write_configuration(settings, folder / "kommunevert.yaml")))
     async with hub.running():
         assert hub.mqtt.wire is not None
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await hub.mqtt.wire.until_connected()
         if (directory := hub.host.plugins["directory"].instance) is not None:
             await until(lambda: len(directory.people) > 0)
@@ -220,7 +221,7 @@ async def kiosk(hub: Hub) -> AsyncIterator[KioskClient]:
         yield client
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
+async def until(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
     """Wait for a condition that sets no event; its value."""
     async with asyncio.timeout(seconds):
         while not (found := condition()):
@@ -228,7 +229,7 @@ async def until(condition: Callable[[], Any], seconds: float = 10) -> Any:
     return found
 
 
-async def until_async(condition: Callable[[], Any], seconds: float = 10) -> Any:
+async def until_async(condition: Callable[[], Any], seconds: float = PATIENCE_SECONDS) -> Any:
     """As `until`, for a condition that must be awaited."""
     async with asyncio.timeout(seconds):
         while not (found := await condition()):
@@ -244,12 +245,12 @@ async def leaves_nothing_running() -> AsyncIterator[None]:
     left = asyncio.all_tasks() - tasks - {asyncio.current_task()}
     cut = {one for one in left if "RequestHandler." in repr(one.get_coro())}  # aiohttp's connections, a moment ago
     if cut:
-        left -= (await asyncio.wait(cut, timeout=1))[0]
+        left -= (await asyncio.wait(cut, timeout=PATIENCE_SECONDS))[0]
     assert not left, f"tasks left: {left}"
     patient = ("store-", "directory", "asyncio_", "pytest", "Thread-", "ThreadPoolExecutor")
     stray = [one for one in set(threading.enumerate()) - threads if not one.name.startswith(patient)]
     for one in stray:
-        one.join(1)  # asyncio's thread for a child process tells of its end a moment before its own
+        one.join(PATIENCE_SECONDS)  # asyncio's thread for a child process tells of its end a moment before its own
     stray = [one for one in stray if one.is_alive()]
     assert not stray, f"threads left: {stray}"
 

@@ -14,6 +14,7 @@ from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Message, new_id
 from devices.door.identity import Identity
 from hub.wire import Received, Wire
+from tests.patience import PATIENCE_SECONDS
 
 
 class DoorClient:
@@ -36,7 +37,7 @@ class DoorClient:
     async def connected(self) -> AsyncIterator["DoorClient"]:
         running = asyncio.create_task(self.wire.run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await self.wire.until_connected()
             self.state()
             yield self
@@ -135,7 +136,7 @@ class DoorClient:
                 self.receipts.append(door.EventReceipt.model_validate_json(received.payload).of)
         self._news.set()
 
-    async def _until(self, condition: Any, seconds: float = 10) -> None:
+    async def _until(self, condition: Any, seconds: float = PATIENCE_SECONDS) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 self._news.clear()

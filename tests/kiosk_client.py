@@ -11,6 +11,7 @@ from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Message, new_id
 from devices.contract.topics import topic
 from hub.wire import Address, Received, Wire
+from tests.patience import PATIENCE_SECONDS
 
 M = TypeVar("M", bound=Message)
 MODELS: dict[str, type[Message]] = {
@@ -36,7 +37,7 @@ class KioskClient:
     async def connected(self) -> AsyncIterator["KioskClient"]:
         running = asyncio.create_task(self.wire.run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await self.wire.until_connected()
             yield self
         finally:
@@ -47,7 +48,7 @@ class KioskClient:
         payload = message if isinstance(message, bytes) else message.payload()
         self.wire.publish(self._topic("up", what), payload, retain=retain)
 
-    async def hear(self, model: type[M], *, of: str | None = None, seconds: float = 10) -> M:
+    async def hear(self, model: type[M], *, of: str | None = None, seconds: float = PATIENCE_SECONDS) -> M:
         """The first message of this kind, heard already or yet to come; `of` is the id that it is about."""
         async with asyncio.timeout(seconds):
             while True:

@@ -313,7 +313,7 @@ async def test_a_failed_write_ends_neither_the_reading_nor_logins(hub: Hub, slap
         await until(lambda: "could not be stored" in (plugin(hub).directory.problem or ""))
         assert await hub.accounts.check(uid, password) is not None
         await hub.store.write(lambda c: c.execute(text("ALTER TABLE directory_away RENAME TO directory_reading")))
-        await until(lambda: plugin(hub).directory.problem is None, 5)
+        await until(lambda: plugin(hub).directory.problem is None)
     assert await hub.accounts.check(uid, password) is not None
     assert hub.host.plugins["directory"].state == "running"
 

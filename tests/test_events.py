@@ -64,7 +64,7 @@ async def test_one_bad_subject_waits_alone(store: Store) -> None:
         for n in range(60):
             await emit(store, events, f"good-{n}", n)
         await emit(store, events, "bad", 2)
-        await until(lambda: len({name for name, _ in taker.taken}) == 60, 5)
+        await until(lambda: len({name for name, _ in taker.taken}) == 60)
         await until(lambda: events.parked["test:happened"] == 2)
         taker.bad.clear()
         await until(lambda: taker.of("bad") == [1, 2], 20)  # in their order
@@ -99,7 +99,7 @@ async def test_what_hangs_keeps_the_others_waiting_for_its_own_time_only(store: 
         for n in range(30):
             await emit(store, events, f"good-{n}", n)
             await asyncio.sleep(0.05)
-        await until(lambda: len(taker.taken) == 30, 1)
+        await until(lambda: len(taker.taken) == 30)
 
 
 async def test_after_a_day_it_is_given_up_and_what_waited_goes_on(
@@ -143,4 +143,4 @@ async def test_with_everything_away_nothing_new_is_begun_and_all_comes_at_once_a
         await asyncio.sleep(0.3)
         assert events.parked["test:happened"] < 10 + module.AT_ONCE
         taker.is_away = False
-        await until(lambda: len({name for name, _ in taker.taken}) == 100, 10)
+        await until(lambda: len({name for name, _ in taker.taken}) == 100)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from hub.hub import Hub
+from hub.mqtt import refused_total
 from hub.plugin_host import STEP_SECONDS
 from tests.conftest import running_hub, until
 from tests.door.door_process import DoorProcess
@@ -28,12 +29,14 @@ pytestmark = pytest.mark.alone
 FOLDER = Path(__file__).parent / "hostile_plugins"
 ALL = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
 DELAY_SECONDS = 0.1
-FLOODED_SECONDS = 0.5
+REFUSAL_SECONDS = 0.0005
+"""Of the loop's own time, for one message that is too many: what is refused must cost next to nothing."""
 WILD_SECONDS = 4.0
 INTERRUPTED_SECONDS = 7 * STEP_SECONDS
 """The plugin `blocks` has five places that hold the loop; they may follow one another before anybody else has a turn."""
 STOP_SECONDS = 20
-TRIES = 3
+LOOK_SECONDS = 2.5
+TRIES = 5
 REASONS = {
     "blocks": r"blocked the loop and was interrupted 3 times within 10 minutes; the last: blocks/__init__\.py:\d+ in \w+",
     "floods": r"10 failures within a minute; the last: sending: floods the broker, \d+ messages were not sent",
@@ -95,31 +98,40 @@ def usual(took: list[float]) -> float:
     return sorted(took)[len(took) // 2]
 
 
+def delay(quiet: tuple[list[float], list[float]], loud: tuple[list[float], list[float]]) -> float:
+    """By how much the slowest door command or check-in is slower than the slowest before: the machine's own part goes.
+
+    What other programs take is in both.
+    """
+    return max(max(noisy) - max(calm) for calm, noisy in zip(quiet, loud, strict=True))
+
+
+async def spent(here: Town) -> float:
+    """The seconds of processor time that the loop takes while everybody is served: what else runs is not in them."""
+    began = time.thread_time()
+    await here.times(LOOK_SECONDS)
+    return time.thread_time() - began
+
+
 @pytest.mark.parametrize("hostile", [one for one in ALL if one != "blocks"])
 async def test_a_door_and_a_visitor_notice_nothing(settings: dict[str, Any], tmp_path: Path, hostile: str) -> None:
     """Tried again when another program had the processor just then: a real delay is ten seconds, not a tenth."""
-    delays: list[dict[str, float]] = []
-    while not delays or (max(delays[-1].values()) >= DELAY_SECONDS and len(delays) < TRIES):
+    delays: list[float] = []
+    while not delays or (delays[-1] >= DELAY_SECONDS and len(delays) < TRIES):
         folder = tmp_path / str(len(delays))
         folder.mkdir()
         async with town(settings | {"data": str(folder / "data")}, folder, hostile) as here:
             plugin = here.hub.host.plugins[hostile]
             assert plugin.state == "running", plugin.reason
-            quiet = await here.times(1.0)
+            quiet = await here.times(LOOK_SECONDS)
             (here.hub.settings.data / "go").touch()
-            loud = await here.times(2.5)
-            delays.append(
-                {
-                    what: max(noisy) - usual(calm)
-                    for what, calm, noisy in zip(("door", "visit"), quiet, loud, strict=True)
-                }
-            )
+            delays.append(delay(quiet, await here.times(LOOK_SECONDS)))
             if hostile in REASONS:
                 assert plugin.state == "quarantined"
                 assert re.search(REASONS[hostile], str(plugin.reason)), plugin.reason
             began = time.monotonic()
         assert time.monotonic() - began < STOP_SECONDS, "the hub stops although the plugin does not"
-    assert max(delays[-1].values()) < DELAY_SECONDS, delays
+    assert delays[-1] < DELAY_SECONDS, delays
 
 
 async def test_a_plugin_that_holds_the_loop_is_named_interrupted_and_put_aside(
@@ -143,9 +155,9 @@ async def test_a_plugin_that_holds_the_loop_is_named_interrupted_and_put_aside(
 async def test_one_device_that_floods_is_refused_and_the_others_are_served(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
-    """A kiosk gone mad says ten thousand things a second. All devices share the hub's one line, so it is felt."""
+    """A kiosk gone mad says two thousand things a second, ten times what it may: on the one line that all share."""
     async with town(settings, tmp_path, "none") as here:
-        quiet = await here.times(0.6)
+        calm = await spent(here)
         mad = await here.hub.enrol("kiosk-2", "kiosk", "Galen", "", "test")
         script = f"""
 import asyncio
@@ -155,7 +167,7 @@ async def flood():
     async with KioskClient(Enrolment.model_validate_json({mad.payload()!r})).connected() as client:
         print("begun", flush=True)
         while True:
-            for _ in range(100):
+            for _ in range(20):
                 client.wire.publish(client._topic("up", "search"), b'{{"id": "a", "text": "kar"}}', qos=0)
             await asyncio.sleep(0.01)
 asyncio.run(flood())
@@ -165,8 +177,12 @@ asyncio.run(flood())
         )
         assert flood.stdout is not None
         assert await flood.stdout.readline() == b"begun\n"
-        loud = await here.times(2.0)
+        refused = refused_total.labels("kiosk", "too many")._value
+        before = refused.get()
+        wild = await spent(here)  # which fails when somebody is not served
+        messages = refused.get() - before
         flood.kill()
         await flood.communicate()
         assert here.hub.devices.vitals("kiosk-2").last_refusal == "search: too many"
-        assert max(max(noisy) - usual(calm) for calm, noisy in zip(quiet, loud, strict=True)) < FLOODED_SECONDS
+        assert messages > 100
+        assert (wild - calm) / messages < REFUSAL_SECONDS

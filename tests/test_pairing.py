@@ -22,6 +22,7 @@ from hub.wire import Address
 from tests.accounts.broker_client import is_refused
 from tests.conftest import running_hub, until
 from tests.kiosk_client import KioskClient
+from tests.patience import PATIENCE_SECONDS
 from tests.test_production import command
 
 PASSWORD = "fjord-skog-ugle-regn"
@@ -90,7 +91,7 @@ async def test_a_tablet_is_paired_and_replaced(settings: dict[str, Any], tmp_pat
 
             again = await asked(admin, "/pair", {"claim": "e" * 43, "kind": "kiosk"})
             assert await confirmed(admin, again["code"], replace="kiosk-1") == 200
-            await until(lambda: not kiosk.wire.connected, 2)
+            await until(lambda: not kiosk.wire.connected)
         assert await is_refused(Address("127.0.0.1", first.port, "kiosk-1", first.secret))
         assert hub.devices.must("kiosk-1").place == device.place
         second = enrolment_in((await asked(admin, "/pair/claim", {"claim": "e" * 43}))["link"], hub)
@@ -139,13 +140,13 @@ async def test_a_door_pairs_over_tls_and_opens(settings: dict[str, Any], tmp_pat
         )
         try:
             assert door.stdout is not None
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 line = (await door.stdout.readline()).decode()
             found = re.search(r"Pairing code: (\w{3} \w{3})", line)
             assert found, line
             assert await confirmed(admin, found[1], name="Hovudinngang", kind=DOOR) == 200
             plugin = hub.host.plugins["locks"].instance
-            await until(lambda: plugin.standing.of("door-1").lock == "locked", 15)
+            await until(lambda: plugin.standing.of("door-1").lock == "locked")
             assert await plugin.locks.pulse("door-1", "test") == "done"
             enrolment = Enrolment.read(file)
             assert (enrolment.host, enrolment.port) == ("localhost", hub.settings.broker.port + 1)
@@ -155,7 +156,7 @@ async def test_a_door_pairs_over_tls_and_opens(settings: dict[str, Any], tmp_pat
             log.close()
             assert door.stdin is not None
             door.stdin.close()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await door.wait()
 
 

@@ -46,7 +46,10 @@ async def test_a_part_that_fails_begins_again_and_is_named_until_it_has_recovere
     await asyncio.wait({running})
 
 
-async def test_a_part_that_the_store_fails_waits_for_the_store_and_is_not_named(store: Store) -> None:
+async def test_a_part_that_the_store_fails_waits_for_the_store_and_is_not_named(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.parts.FIRST_WAIT_SECONDS", 600.0)
     await store.open()
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorcode = sqlite3.SQLITE_FULL
@@ -67,7 +70,7 @@ async def test_a_part_that_the_store_fails_waits_for_the_store_and_is_not_named(
     await asyncio.sleep(0)
     assert begun == [1]
     await store.write(lambda _: None)
-    await until(lambda: len(begun) == 2, 0.4)
+    await until(lambda: len(begun) == 2)
     assert parts.problems == {}
     running.cancel()
     await asyncio.wait({running})

@@ -19,6 +19,7 @@ from plugins.locks.tables import command as command_table
 from tests.conftest import until
 from tests.door_client import DoorClient
 from tests.kiosk_client import KioskClient
+from tests.patience import PATIENCE_SECONDS
 from tests.test_access import CARD, everywhere, locks, person
 
 
@@ -91,11 +92,11 @@ async def test_a_door_that_is_ahead_gets_a_newer_list_at_once(hub: Hub) -> None:
         await locks(hub).access.add_card(first.fingerprint(CARD), person(hub, "Kari"), "", "kari")
         await first.list_with(lambda one: len(one.roll()) == 1)
         first.state(list_version=40)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             newest = await first.list_with(lambda one: one.access.version > 40)
         assert len(newest.roll()) == 1
         first.state(list_version=0, list_newest=60)  # its list was damaged, and it takes none that is older
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await first.list_with(lambda one: one.access.version > 60)
 
 

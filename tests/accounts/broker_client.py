@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hub.wire import Address, Received, Wire
 from tests.conftest import until
+from tests.patience import PATIENCE_SECONDS
 
 
 class BrokerClient:
@@ -19,7 +20,7 @@ class BrokerClient:
     async def connected(self) -> AsyncIterator["BrokerClient"]:
         running = asyncio.create_task(self.wire.run())
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await self.wire.until_connected()
             yield self
         finally:

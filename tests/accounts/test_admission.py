@@ -59,12 +59,12 @@ async def test_a_device_lives_and_dies(hub: Hub) -> None:
     async with KioskClient(enrolment).connected() as kiosk:
         assert (await kiosk.search("kari")).hosts
         again = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
-        await until(lambda: not kiosk.wire.connected, 2)
+        await until(lambda: not kiosk.wire.connected)
         assert await is_refused(address(hub, "kiosk-1", enrolment.secret))
     async with KioskClient(again).connected() as kiosk:
         assert (await kiosk.search("kari")).hosts
         await hub.revoke("kiosk-1", "test")
-        await until(lambda: not kiosk.wire.connected, 2)
+        await until(lambda: not kiosk.wire.connected)
         assert await is_refused(address(hub, "kiosk-1", again.secret))
     assert await hub.store.read(lambda c: c.execute(select(waiting_secret)).all()) == []
 
@@ -99,18 +99,18 @@ async def test_the_command_line_beside_a_hub_that_runs(hub: Hub) -> None:
     """A gateway's account, a tablet and a door: all can connect within seconds, and be cut."""
     said = await told(hub, "account", "add", "zigbee", "--topic", "zigbee2mqtt/#", "--topic", "zigbee/+/set")
     secret = said.split("password")[1].strip()
-    await until(lambda: hub.gateways.get("zigbee"), 3)
+    await until(lambda: hub.gateways.get("zigbee"))
     assert "zigbee2mqtt/# zigbee/+/set  announces" in await told(hub, "account", "list")
     async with BrokerClient(address(hub, "zigbee", secret)).connected() as zigbee:
         zigbee.wire.subscribe("zigbee2mqtt/#")
         zigbee.wire.publish("zigbee2mqtt/lamp", b"on")
         await zigbee.hears("zigbee2mqtt/lamp", "on")
         await told(hub, "account", "remove", "zigbee")
-        await until(lambda: not zigbee.wire.connected, 3)
+        await until(lambda: not zigbee.wire.connected)
         assert await is_refused(address(hub, "zigbee", secret))
 
     link = await told(hub, "device", "add", "kiosk-7", "--kind", "kiosk")
-    await until(lambda: hub.devices.get("kiosk-7"), 3)
+    await until(lambda: hub.devices.get("kiosk-7"))
     broker = hub.settings.broker
     tablet = Enrolment(site="test", kind="kiosk", device="kiosk-7", secret=link.split("secret=")[1].split("&")[0], port=broker.port)  # fmt: skip
     async with KioskClient(tablet).connected() as kiosk:
@@ -118,7 +118,7 @@ async def test_the_command_line_beside_a_hub_that_runs(hub: Hub) -> None:
 
     await told(hub, "device", "add", "door-7", "--kind", DOOR)
     locks = hub.host.plugins["locks"].instance
-    await until(lambda: locks.standing.key("door-7") is not None, 3)
+    await until(lambda: locks.standing.key("door-7") is not None)
     await until_async(lambda: none_waits(hub))
 
 

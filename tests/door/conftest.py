@@ -14,6 +14,7 @@ from hub.wire import Address, Wire
 from tests.door.desk import Desk
 from tests.door.door_process import DoorProcess
 from tests.door.mosquitto import PASSWORDS, PROGRAM, RIGHTS, Mosquitto
+from tests.patience import PATIENCE_SECONDS
 
 SITE, DOOR, ROOT = "raadhus", "door-1", "kommunevert"
 SECRETS = {"hub": "hub-secret-for-tests", DOOR: "door-secret-for-tests"}
@@ -60,7 +61,7 @@ async def desk(broker: Mosquitto, enrolment: Enrolment, hub_key: SigningKey) -> 
     desk.wire = Wire(Address("127.0.0.1", broker.port, "hub", SECRETS["hub"]), on_message=desk.hear)
     desk.wire.subscribe(f"{desk.branch}/#")
     running = asyncio.create_task(desk.wire.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await desk.wire.until_connected()
     yield desk
     running.cancel()

@@ -22,6 +22,7 @@ from devices.contract.door import (
 )
 from devices.contract.messages import Message, new_id
 from hub.wire import Received, Wire
+from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Message)
@@ -76,7 +77,7 @@ class Desk:
         async with self._news:
             self._news.notify_all()
 
-    async def until(self, found: Callable[[], T | None], seconds: float = 10) -> T:
+    async def until(self, found: Callable[[], T | None], seconds: float = PATIENCE_SECONDS) -> T:
         """What `found` gives once it is neither None nor empty nor False; asked at each message."""
         async with asyncio.timeout(seconds), self._news:
             while not (result := found()):

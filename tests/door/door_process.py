@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from devices.contract.enrolment import Enrolment
+from tests.patience import PATIENCE_SECONDS
 
 
 class DoorProcess:
@@ -41,7 +42,7 @@ class DoorProcess:
         return await self.ended()
 
     async def ended(self) -> int:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             code = await self.process.wait()
         assert self.process.stdin is not None
         self.process.stdin.close()

@@ -13,13 +13,14 @@ import pytest
 from devices.door.reader import Condition, Presented
 from devices.door.readers import qr
 from devices.door.readers.qr import EVENT, GRAB, CodeReader, Keyboard, keyboard_reader, serial_reader
+from tests.patience import PATIENCE_SECONDS
 
 SHIFT, ENTER = 42, 28
 CODES = {character: (code, False) for code, character in qr.KEYMAPS[0].items()}
 CODES |= {character: (code, True) for code, character in qr.KEYMAPS[1].items()}
 
 
-async def until(true: Callable[[], object], seconds: float = 10) -> None:
+async def until(true: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.005)

@@ -127,7 +127,7 @@ async def test_killed_in_a_pulse_it_starts_idle_and_in_order(
 async def test_a_qr_pass_is_sent_to_the_hub(desk: Desk, door: DoorProcess, door_key: SigningKey) -> None:
     await has_list(desk, door_key)
     door.say("qr KV1.some-pass")
-    (question,) = await desk.until(lambda: asked(desk), 5)
+    (question,) = await desk.until(lambda: asked(desk))
     assert question.code == "KV1.some-pass"
     assert "some-pass" not in door.log.read_text()
 

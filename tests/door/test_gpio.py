@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from devices.door.gpio import GpioDoor, Pins
 from devices.door.hardware import HardwareError, Reading
+from tests.patience import PATIENCE_SECONDS
 
 gpiozero = pytest.importorskip("gpiozero")
 mock = pytest.importorskip("gpiozero.pins.mock")
@@ -33,7 +34,7 @@ class Told:
         self.exits += 1
 
 
-async def until(true: Callable[[], object], seconds: float = 5) -> None:
+async def until(true: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     """The pins have no loop to wait on: their threads are asked."""
     async with asyncio.timeout(seconds):
         while not true():

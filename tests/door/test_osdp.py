@@ -19,6 +19,7 @@ from devices.door.readers.installing import NotInstalledError, install
 from devices.door.readers.keys import DEFAULT_KEY, reader_key
 from devices.door.readers.osdp import OsdpLine, OsdpReader
 from tests.door.osdp_device import Injecting, OsdpDevice, PlainDevice, Terminal, challenges_in
+from tests.patience import PATIENCE_SECONDS
 
 KEY, OTHER_KEY = bytes(range(1, 17)), bytes(range(101, 117))
 CARD_BITS = "00000110000001101100000001"  # facility 12, number 3456
@@ -62,7 +63,7 @@ async def bench(port: str, key: bytes = KEY) -> AsyncIterator[Bench]:
         assert not children()
 
 
-async def until(true: Callable[[], object], seconds: float = 15) -> None:
+async def until(true: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.01)

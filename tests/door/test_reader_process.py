@@ -18,6 +18,7 @@ from tests.door.desk import Desk
 from tests.door.door_process import DoorProcess
 from tests.door.lists import KARI, signed_list
 from tests.door.osdp_device import OsdpDevice
+from tests.patience import PATIENCE_SECONDS
 
 CARD_BITS = "00000110000001101100000001"
 
@@ -40,7 +41,7 @@ def pins(tmp_path: Path, reader: OsdpDevice) -> Path:
     return path
 
 
-async def until(true: Callable[[], object], seconds: float = 15) -> None:
+async def until(true: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.01)

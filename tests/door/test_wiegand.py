@@ -13,6 +13,7 @@ from devices.door.reader import Condition, Presented
 from devices.door.readers import wiegand
 from devices.door.readers.frames import FrameError, bits_of, card, card_or_uid, key
 from devices.door.readers.wiegand import WiegandReader
+from tests.patience import PATIENCE_SECONDS
 
 mock = pytest.importorskip("gpiozero.pins.mock")
 
@@ -82,7 +83,7 @@ def factory() -> Iterator[object]:
     factory.close()
 
 
-async def until(true: Callable[[], object], seconds: float = 5) -> None:
+async def until(true: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.005)

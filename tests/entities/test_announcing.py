@@ -63,7 +63,7 @@ def state_of(seen: dict[str, bytes], device: str) -> dict[str, Any]:
 async def test_a_door_is_a_lock_that_can_be_opened_by_the_full_exchange(
     hub: Hub, seen: dict[str, bytes], door: DoorProcess
 ) -> None:
-    await until(lambda: state_of(seen, "door-1").get("lock") == "LOCKED", 5)
+    await until(lambda: state_of(seen, "door-1").get("lock") == "LOCKED")
     announced = {topic.split("/")[3]: topic for topic in seen if "/kommunevert_test_door-1/" in topic}
     assert set(announced) == {"last_seen", "out_of_order", "lock", "contact"}
     for topic in announced.values():
@@ -80,7 +80,7 @@ async def test_a_door_is_a_lock_that_can_be_opened_by_the_full_exchange(
 
 
 async def test_what_the_broker_had_kept_opens_nothing(hub: Hub, seen: dict[str, bytes], door: DoorProcess) -> None:
-    await until(lambda: state_of(seen, "door-1").get("lock") == "LOCKED", 5)
+    await until(lambda: state_of(seen, "door-1").get("lock") == "LOCKED")
     say(hub, "kommunevert-shown/test/door-1/set/lock", "UNLOCK", retain=True)
     assert hub.mqtt.wire is not None
     await until(lambda: door.pulses() == 1)  # the one that was not kept: it came as a fresh message
@@ -93,17 +93,17 @@ async def test_what_the_broker_had_kept_opens_nothing(hub: Hub, seen: dict[str, 
 
 async def test_a_screen_is_switched_off_and_on_from_there(hub: Hub, seen: dict[str, bytes]) -> None:
     await hub.enrol("screen-1", "screen", "Storskjerm", "Inngang", "test")
-    await until(lambda: state_of(seen, "screen-1").get("power") == "ON", 5)
+    await until(lambda: state_of(seen, "screen-1").get("power") == "ON")
     say(hub, "kommunevert-shown/test/screen-1/set/power", "OFF", retain=False)
     signage = hub.host.plugins["signage"].instance.signage
     await until(lambda: "screen-1" in signage.off)
-    await until(lambda: state_of(seen, "screen-1") | {"power": "OFF"} == state_of(seen, "screen-1"), 5)
+    await until(lambda: state_of(seen, "screen-1") | {"power": "OFF"} == state_of(seen, "screen-1"))
     assert state_of(seen, "screen-1")["plays"] is None
     say(hub, "kommunevert-shown/test/screen-1/set/power", "ON", retain=False)
     await until(lambda: "screen-1" not in signage.off)
 
     await hub.revoke("screen-1", "test")
-    await until(lambda: seen.get(SCREEN_CONFIG) == b"", 5)
+    await until(lambda: seen.get(SCREEN_CONFIG) == b"")
 
 
 async def test_a_role_that_may_not_open_doors_opens_none(settings: dict[str, Any], tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ async def test_a_role_that_may_not_open_doors_opens_none(settings: dict[str, Any
     settings["plugins"]["locks"] = {"may": [{"role": "caretaker", "verbs": ["pulse"]}]}
     async with running_hub(settings, tmp_path) as hub:
         await hub.enrol("door-1", DOOR, "Hovudinngang", "", "test")
-        await until(lambda: "door-1" in hub.announcing._shown, 5)
+        await until(lambda: "door-1" in hub.announcing._shown)
         say(hub, "kommunevert-shown/test/door-1/set/lock", "UNLOCK", retain=False)
         refused = await until_async(lambda: audited(hub, "Home Assistant", "order.refused"))
         assert refused == [("order.refused", "door-1", {"key": "lock", "why": "its role may not"})]

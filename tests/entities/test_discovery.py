@@ -76,11 +76,12 @@ TASMOTA_BASE = {
 
 
 async def entity(hub: Hub, entity_id: str) -> Entity:
-    found = await until(lambda: hub.entities.get(entity_id), 2)
+    found = await until(lambda: hub.entities.get(entity_id))
     assert isinstance(found, Entity)
     return found
 
 
+@pytest.mark.alone  # it measures time
 async def test_a_zigbee_sensor_is_there_within_a_second_with_its_state(hub: Hub) -> None:
     say(hub, "zigbee2mqtt/bridge/state", {"state": "online"})
     say(hub, "zigbee2mqtt/Bakdør/availability", {"state": "online"})
@@ -225,7 +226,7 @@ async def test_values_expire_and_switch_off(hub: Hub) -> None:
     say(hub, "e/s", "4", retain=False)
     say(hub, "e/m", "ON", retain=False)
     await until(lambda: sensor.state == "4" and motion.state == "on")
-    await until(lambda: sensor.state is None and motion.state == "off", 5)
+    await until(lambda: sensor.state is None and motion.state == "off")
 
 
 async def test_attributes_come_by_a_topic_of_their_own(hub: Hub) -> None:

@@ -19,7 +19,7 @@ GOOD = [
 
 
 async def becomes(hub: Hub, entity: str, state: object) -> None:
-    await until(lambda: (found := hub.entities.get(entity)) is not None and found.state == state, 5)
+    await until(lambda: (found := hub.entities.get(entity)) is not None and found.state == state)
 
 
 async def test_a_lock_that_does_not_know_is_not_locked(hub: Hub) -> None:
