@@ -19,19 +19,39 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from hub.hold import holder
+from hub.hub import Hub
 from hub.remarks import Remark
-from hub.settings import IS_READ, ExternalBroker, OwnBroker
+from hub.settings import IS_READ, Configuration, ConfigurationError, ExternalBroker, OwnBroker
 from hub.shipped import languages
 
 if TYPE_CHECKING:
-    from hub.hub import Hub
     from hub.plugin_host import Loaded
 
 PLUGIN_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 
 
-async def remarks(hub: "Hub", *, trying: bool) -> list[Remark]:
+def looked_over(path: Path, *, trying: bool) -> tuple[list[str], list[str]]:
+    """All mistakes of this file and all hints, with their lines.
+
+    Where a plugin's settings are wrong, the others are looked at all the same. Raises ConfigurationError.
+    """
+    configuration = Configuration.read(path)
+    mistakes: list[str] = []
+    try:
+        hub = Hub(configuration)
+    except ConfigurationError as error:
+        mistakes = error.mistakes
+        try:
+            hub = Hub(configuration.without(error.places))
+        except ConfigurationError:
+            raise error from None
+    found = asyncio.run(remarks(hub, trying=trying))
+    told = [(configuration.mistake(one.where, one.text), one.is_hint) for one in found]
+    return [*mistakes, *(text for text, is_hint in told if not is_hint)], [text for text, is_hint in told if is_hint]
+
+
+async def remarks(hub: Hub, *, trying: bool) -> list[Remark]:
     """All of them. The hub must not have been started."""
     found = [*_languages(hub), *_files(hub.settings, ())]
     found += _data_folder(hub)
@@ -43,7 +63,7 @@ async def remarks(hub: "Hub", *, trying: bool) -> list[Remark]:
     return found
 
 
-def _languages(hub: "Hub") -> Iterator[Remark]:
+def _languages(hub: Hub) -> Iterator[Remark]:
     known = languages()
     for number, code in enumerate(hub.settings.site.languages):
         if code not in known:
@@ -68,7 +88,7 @@ def _is_read(annotation: Any) -> bool:
     return annotation == IS_READ or any(map(_is_read, get_args(annotation)))
 
 
-def _data_folder(hub: "Hub") -> Iterator[Remark]:
+def _data_folder(hub: Hub) -> Iterator[Remark]:
     folder = hub.settings.data
     try:
         there = next(one for one in (folder, *folder.parents) if one.exists())
@@ -92,7 +112,7 @@ def _must_take_files(folder: Path) -> None:
             raise OSError(errno.EACCES, f"{folder}: {os.strerror(errno.EACCES)}") from None
 
 
-async def _ports(hub: "Hub") -> AsyncIterator[Remark]:
+async def _ports(hub: Hub) -> AsyncIterator[Remark]:
     """Those that somebody else has, addresses that are not this machine's, and a broker that is not installed."""
     web, broker = hub.settings.web, hub.settings.broker
     if isinstance(broker, OwnBroker) and shutil.which(broker.program) is None:
@@ -131,7 +151,7 @@ def _must_be_free(address: Any) -> None:
         sock.bind(place)
 
 
-async def _servers(hub: "Hub") -> AsyncIterator[Remark]:
+async def _servers(hub: Hub) -> AsyncIterator[Remark]:
     broker = hub.settings.broker
     if isinstance(broker, ExternalBroker):
         try:

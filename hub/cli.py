@@ -11,13 +11,12 @@ import click
 
 from hub import logs, memory, published
 from hub.accounts import ROLES, LastAccountError, UnknownAccountError
-from hub.checking import remarks
+from hub.checking import looked_over
 from hub.command import CONFIG, hub_of, run_to_end, stop_asked
 from hub.demo_cli import demo
 from hub.device_cli import account, broker, device, simulate
 from hub.hub import Hub
 from hub.plugin_cli import plugin_commands
-from hub.remarks import Remark
 from hub.settings import Configuration, ConfigurationError
 from hub.token_cli import token
 from hub.web.connections import allow_many_files
@@ -63,17 +62,12 @@ def check_configuration(config: Path, *, trying: bool) -> None:
     """Say what is wrong in a configuration file, and what would not work. Starts nothing and changes nothing."""
     sys.dont_write_bytecode = True  # importing a plugin's folder would leave some in it
     logs.set_up(as_json=not sys.stderr.isatty(), level=logging.CRITICAL)
-    hub = hub_of(Configuration.read, config)
-    found = list[Remark]()
-
-    async def look() -> None:
-        found.extend(await remarks(hub, trying=trying))
-
-    run_to_end(look)
-    mistakes = [hub.configuration.mistake(one.where, one.text) for one in found if not one.is_hint]
-    for one in found:
-        if one.is_hint:
-            click.echo(f"hint: {hub.configuration.mistake(one.where, one.text)}")
+    try:
+        mistakes, hints = looked_over(config, trying=trying)
+    except ConfigurationError as error:
+        mistakes, hints = error.mistakes, []
+    for hint in hints:
+        click.echo(f"hint: {hint}")
     if mistakes:
         raise click.ClickException("\n".join(["the configuration is wrong, nothing was started", *mistakes]))
     click.echo(f"{config}: good")

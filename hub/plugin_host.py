@@ -125,6 +125,7 @@ class PluginHost:
         Raises ConfigurationError with all mistakes at once. A plugin that cannot be imported is marked as failed.
         """
         mistakes: list[str] = []
+        places: list[tuple[str | int, ...]] = []
         sources = plugin_finding.sources(configuration.hub.plugin_directory)
         for name in configuration.hub.plugins:
             if name not in sources:
@@ -145,11 +146,12 @@ class PluginHost:
                 plugin.settings = self.check_settings(plugin, configuration)
             except ConfigurationError as error:
                 mistakes += error.mistakes
+                places += error.places
             except Exception as error:  # noqa: BLE001 (the model is the plugin's, and may raise anything)
                 self.fail(name, f"its settings cannot be checked: {type(error).__name__} at {_place(error)}")
                 plugin.module = None
         if mistakes:
-            raise ConfigurationError(mistakes)
+            raise ConfigurationError(mistakes, places)
 
     def load(self, plugin: Loaded) -> None:
         """Import it; `module` is None afterwards when that cannot be. May be called in a thread."""

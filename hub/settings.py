@@ -38,9 +38,11 @@ POSTGRESQL = "postgresql+psycopg://kommunevert@/kommunevert"
 class ConfigurationError(Exception):
     """The configuration is wrong. The text has a line for each mistake: file, line, key, what was expected."""
 
-    def __init__(self, mistakes: Sequence[str]) -> None:
+    def __init__(self, mistakes: Sequence[str], places: Sequence[tuple[str | int, ...]] = ()) -> None:
         super().__init__("\n".join(mistakes))
         self.mistakes = list(mistakes)
+        self.places = list(places)
+        """Where in the file, as far as that is known."""
 
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
@@ -240,6 +242,7 @@ class Configuration:
     def __init__(self, text: str, name: str, base: Path) -> None:
         """Raises ConfigurationError. `base` is the folder that relative paths start at."""
         self.name = name
+        self._text = text
         self._context = {"base": base}
         try:
             self._tree: Any = YAML(typ="rt").load(StringIO(text))
@@ -281,12 +284,23 @@ class Configuration:
         try:
             return model.model_validate(value, context=self._context)
         except ValidationError as error:
-            wrong = [self.mistake(where + at, text) for at, text in explained(model, error.errors())]
-            raise ConfigurationError(wrong) from None
+            wrong = [(where + at, text) for at, text in explained(model, error.errors())]
+            raise ConfigurationError([self.mistake(*one) for one in wrong], [place for place, _ in wrong]) from None
 
     def validated(self, model: type[S], value: object) -> S:
         """As `checked`, for what does not stand in the file. Raises pydantic.ValidationError."""
         return model.model_validate(value, context=self._context)
+
+    def without(self, places: Sequence[tuple[str | int, ...]]) -> "Configuration":
+        """The same without these settings of plugins; a plugin that cannot do without is switched off."""
+        other = Configuration(self._text, self.name, self._context["base"])
+        for _, name, *setting in {place[:3] for place in places}:
+            section = other.hub.plugins.get(str(name))
+            if setting and isinstance(section, dict) and setting[0] in section:
+                del section[setting[0]]
+            else:
+                other.hub.plugins[str(name)] = False
+        return other
 
     def mistake(self, where: tuple[str | int, ...], text: str) -> str:
         return f"{self.name}:{self._line(where)}: {'.'.join(map(str, where))}: {text}"

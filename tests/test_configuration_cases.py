@@ -236,6 +236,17 @@ def test_what_may_be_meant_is_a_hint(number: int, line: str, says: str, good: st
     assert last == "kommunevert.yaml: good"
 
 
+def test_a_mistake_hides_no_other(good: str, tmp_path: Path) -> None:
+    """Of the same plugin and of others; what hangs on the setting that is wrong is not guessed at."""
+    text = written(good, 8, "    source: {kind: ldif, file: no.ldif}")
+    zones = "may: [{role: caretaker, verbs: [pulse], zones: [Kjellarr]}]"
+    text = written(text, 10, f"  locks: {{{zones}, alarms_to: [not-an-address]}}")
+    hint, address, file = checked(text, tmp_path)
+    assert hint.startswith("hint: kommunevert.yaml:10: plugins.locks.may.0.zones: holds for doors whose zone")
+    assert address.startswith("kommunevert.yaml:10: plugins.locks.alarms_to.0: is no mail address")
+    assert file.startswith("kommunevert.yaml:8: plugins.directory.source.file: no.ldif cannot be read")
+
+
 def test_a_zone_that_no_door_has_is_told_where_the_doors_are_known() -> None:
     permissions = Permissions(
         [Permission(role="it", verbs=frozenset({"pulse"}), zones=frozenset({"Kjellarr", "Vest"}))]

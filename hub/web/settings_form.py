@@ -117,7 +117,8 @@ def mistakes_of(form: Sequence[Field], error: ValidationError, words: Words = in
     for item in error.errors(include_url=False):
         parts = [str(part) for part in item["loc"]]
         path = next((".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in known), "")
-        rest = ".".join(parts[len(path.split(".")) if path else 0 :])
+        below = item["loc"][len(path.split(".")) if path else 0 :]
+        rest = " ".join(f"#{part + 1}" if isinstance(part, int) else part for part in below)
         text = said(item, words)
         found.setdefault(path, f"{rest}: {text}" if rest else _as_sentence(text))
     return found
