@@ -14,8 +14,8 @@ from devices.contract.enrolment import Enrolment
 from devices.contract.messages import new_id
 from devices.contract.topics import branch
 from hub.broker import Broker
+from hub.person_ids import PersonIds
 from hub.settings import OwnBroker
-from plugins.directory.models import public_id
 
 KIOSKS = 200
 
@@ -23,12 +23,12 @@ KIOSKS = 200
 class Load:
     """All kiosks. Closed: each sends its next visit when the receipt comes. Open: at a rate, whatever comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
         self.sent: dict[str, float] = {}
         self.seconds: list[float] = []
         self._clients: list[tuple[RawClient, str]] = []
         self._arrived_at = f'"arrived_at":"{datetime.now(UTC).isoformat()}"'
-        self._host = public_id("kari")
+        self._host = host
         self._is_closed = False
 
     async def connect(self, enrolments: list[Enrolment], port: int) -> None:
@@ -102,7 +102,7 @@ async def run(seconds: float) -> dict[str, float]:
     async with folder_with_devices(devices) as (folder, hub, enrolments):
         fsync = fsync_rate(folder)
         async with program(folder, hub):
-            load = Load()
+            load = Load(PersonIds.kept(hub.settings.data).of("kari"))
             await load.connect(enrolments, hub.settings.broker.port)
             await load.closed(1)  # warm
             rate = await load.closed(seconds)
@@ -150,7 +150,7 @@ async def echo_rate(seconds: float) -> float:
         try:
             assert echo.stdout
             await asyncio.to_thread(echo.stdout.readline)
-            load = Load()
+            load = Load(PersonIds.kept(hub.settings.data).of("kari"))
             await load.connect(enrolments, address.port)
             await load.closed(0.5)
             rate = await load.closed(seconds)

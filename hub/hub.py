@@ -322,7 +322,7 @@ class Hub:
     async def _open_store(self, stack: AsyncExitStack, *, is_the_hub: bool = False) -> None:
         await self.store.open(is_the_hub=is_the_hub)
         stack.push_async_callback(self.store.close)
-        await self.store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
+        await self.store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations", self.settings.data))
         await self.admission.load()
         await self.commands.load()
         await self.found_places.load()

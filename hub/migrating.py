@@ -12,10 +12,10 @@ class NewerSchemaError(Exception):
     """The database was written by a newer version than this one."""
 
 
-def migrate(connection: Connection, owner: str, folder: Path) -> None:
+def migrate(connection: Connection, owner: str, folder: Path, data: Path) -> None:
     """Bring the tables of `owner` to the newest revision in `folder`. Raises NewerSchemaError.
 
-    The migrations are plain Alembic files; docs/plugins.md shows one.
+    The migrations are plain Alembic files; docs/plugins.md shows one. `data`: the data folder, with the hub's keys.
     """
     version_table = f"alembic_{owner}"
     head = _only_head(folder)
@@ -24,7 +24,7 @@ def migrate(connection: Connection, owner: str, folder: Path) -> None:
     # A start that has nothing to migrate, as nearly all, is spared Alembic: a fifth of its time and 12 MB.
     from hub.migrating_steps import take_steps  # noqa: PLC0415
 
-    take_steps(connection, owner, version_table, folder)
+    take_steps(connection, owner, version_table, folder, data)
 
 
 def _at(connection: Connection, version_table: str) -> str | None:

@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from hub.migrating import NewerSchemaError
 
 
-def take_steps(connection: Connection, owner: str, version_table: str, folder: Path) -> None:
+def take_steps(connection: Connection, owner: str, version_table: str, folder: Path, data: Path) -> None:
     """Up to the newest revision. Raises NewerSchemaError."""
     config = Config()
+    config.attributes["data"] = data
     config.set_main_option("script_location", str(folder))
     config.set_main_option("version_locations", str(folder))
     config.set_main_option("path_separator", "os")

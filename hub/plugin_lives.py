@@ -171,7 +171,8 @@ class PluginLives:
         folder = plugin.folder
         plugin.settings = self.settings(plugin)
         if (folder / "migrations").is_dir():
-            await hub.store.write(lambda connection: migrate(connection, name, folder / "migrations"))
+            data = hub.settings.data
+            await hub.store.write(lambda connection: migrate(connection, name, folder / "migrations", data))
         pages = Pages(name, folder, self._shell, self._guard)
         api = Api(name)
         context = plugin.context = self._context(plugin, pages, api)

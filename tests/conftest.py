@@ -21,6 +21,7 @@ import pytest_asyncio
 from ruamel.yaml import YAML
 
 from hub.hub import Hub
+from hub.person_ids import KEY_BYTES, PersonIds
 from hub.settings import Configuration
 from tests.kiosk_client import KioskClient
 from tests.patience import PATIENCE_SECONDS
@@ -77,6 +78,9 @@ ou: Stab
 employeeType: active
 """
 
+PERSON_IDS = PersonIds(bytes(KEY_BYTES))
+"""By the key that `with_person_key` puts into a data folder."""
+
 Missing = Callable[[str], None]
 
 
@@ -126,6 +130,12 @@ def empty_postgres(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory)
     return postgres
 
 
+def with_person_key(data: Path) -> None:
+    """The same in all tests, so that a database and a folder fit, and a test knows whose id is whose."""
+    (data / "keys").mkdir(mode=0o700)
+    (data / "keys" / "person.key").write_bytes(bytes(KEY_BYTES))
+
+
 def make_tables(url: str, folder: Path) -> None:
     async def make() -> None:
         hub = Hub(Configuration.read(path))
@@ -133,6 +143,7 @@ def make_tables(url: str, folder: Path) -> None:
             await hub.history.open()
             hub.history.close()
 
+    with_person_key(folder)
     (folder / "people.ldif").write_text(PEOPLE)
     directory = {"source": {"kind": "ldif", "file": str(folder / "people.ldif")}}
     values = {"site": {"id": "test"}, "data": str(folder), "store": {"url": url}, "plugins": {"directory": directory}}
@@ -160,6 +171,7 @@ def settings(tmp_path: Path, empty_database: Path) -> dict[str, Any]:
     """A configuration as it would stand in the file; a test changes what it needs before it uses `hub`."""
     needs("mosquitto")
     (tmp_path / "data").mkdir(mode=0o700)
+    with_person_key(tmp_path / "data")
     shutil.copy(empty_database, tmp_path / "data" / "kommunevert.db")
     shutil.copy(empty_database.with_name("history.db"), tmp_path / "data")
     (tmp_path / "people.ldif").write_text(PEOPLE)

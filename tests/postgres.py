@@ -64,11 +64,12 @@ class Postgres:
             os.kill(int((self._folder / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
             self._process.wait()
 
-    def new_database(self) -> str:
-        """An empty one, or like the template; its address for SQLAlchemy."""
+    def new_database(self, *, is_empty: bool = False) -> str:
+        """Like the template where there is one; its address for SQLAlchemy."""
+        template = "" if is_empty or self.template is None else f" TEMPLATE {self.template}"
         name = f"test_{uuid4().hex[:12]}"
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {self.template}" if self.template else ""))
+            connection.execute(f"CREATE DATABASE {name}{template}")
         return f"postgresql+psycopg://kommunevert@127.0.0.1:{self._port}/{name}"
 
     def _url(self, database: str) -> str:

@@ -23,7 +23,7 @@ from plugins.directory import Plugin
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Settings
 from plugins.directory.source import DirectoryError, LdapSource, employee_of
 from plugins.locks.access_rows import _with_names
-from tests.conftest import running_hub, until
+from tests.conftest import PERSON_IDS, running_hub, until
 from tests.directory_server import DirectoryServer, slapd
 
 __all__ = ["slapd"]
@@ -71,7 +71,9 @@ def plugin(hub: Hub) -> Plugin:
 def test_ldaps_and_starttls_give_everybody_page_by_page(slapd: DirectoryServer, tmp_path: Path, url: str) -> None:
     """The server gives at most 100 entries without paging."""
     wanted = Settings.model_validate({"source": ldap_settings(slapd, tmp_path)})
-    found = [employee_of(entry, wanted) for entry in source(slapd, tmp_path, url=getattr(slapd, url)).entries()]
+    found = [
+        employee_of(entry, wanted, PERSON_IDS) for entry in source(slapd, tmp_path, url=getattr(slapd, url)).entries()
+    ]
     assert len(found) > 140
     active = [one for one in found if one is not None]
     assert len(found) - len(active) == 6  # the disabled ones
@@ -383,6 +385,6 @@ def test_two_groups_of_one_name_are_two() -> None:
 def test_a_group_is_its_whole_dn(slapd: DirectoryServer, tmp_path: Path) -> None:
     wanted = Settings.model_validate({"source": ldap_settings(slapd, tmp_path)})
     entry = {"uid": ["x"], "cn": ["X"], "memberof": ["CN=Vakt\\, natt, OU=Helse,DC=x", "no dn"]}
-    found = employee_of(entry, wanted)
+    found = employee_of(entry, wanted, PERSON_IDS)
     assert found is not None
     assert found.groups == ("CN=Vakt\\, natt,OU=Helse,DC=x",)

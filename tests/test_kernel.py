@@ -23,10 +23,10 @@ from tests.conftest import until
 
 
 @pytest_asyncio.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
+async def store(store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
     store = Store(store_url)
     await store.open()
-    await store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
+    await store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations", tmp_path))
     yield store
     await store.close()
 
@@ -149,10 +149,10 @@ async def test_a_follower_hears_what_it_missed_and_failures_again(
     assert len(resumed) <= 26  # at least once: the last few may come again
 
 
-async def test_a_database_of_a_newer_version_is_refused(store: Store) -> None:
+async def test_a_database_of_a_newer_version_is_refused(store: Store, tmp_path: Path) -> None:
     await store.write(lambda c: c.execute(text("UPDATE alembic_hub SET version_num = '9999'")))
     with pytest.raises(NewerSchemaError, match="9999"):
-        await store.write(lambda c: migrate(c, "hub", FOLDER / "migrations"))
+        await store.write(lambda c: migrate(c, "hub", FOLDER / "migrations", tmp_path))
 
 
 def test_a_limit_fills_again_with_time() -> None:
@@ -180,7 +180,7 @@ async def test_sqlites_log_goes_into_the_database_beside_the_writer(
     monkeypatch.setattr(store_module, "CHECKPOINT_SECONDS", 0.0)
     store = Store(f"sqlite:///{tmp_path / 'test.db'}")
     await store.open()
-    await store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations"))
+    await store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations", tmp_path))
     for number in range(300):
         await store.write(lambda c, number=number: audit.record(c, "kari", "x", str(number), {"text": "x" * 3000}))  # type: ignore[misc]
     await until(lambda: (tmp_path / "test.db").stat().st_size > 900_000)

@@ -179,7 +179,7 @@ class History:
     def _prepare(self, engine: Engine) -> dict[str, int]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with engine.begin() as connection:
-            migrate(connection, "history", FOLDER / "migrations")
+            migrate(connection, "history", FOLDER / "migrations", self._path.parent)
             return {row.id: row.number for row in connection.execute(text("SELECT id, number FROM entity"))}
 
 

@@ -4,6 +4,7 @@ import asyncio
 from urllib.parse import quote
 
 from hub.hookspecs import Finding, Health, HeldData, Login, Page, Person, Presence, Role, presence_changed
+from hub.person_ids import PersonIds
 from hub.plugin import N_, Context, NotYetError, Remark, hookimpl
 from plugins.directory.api import PeopleApi
 from plugins.directory.config import Settings
@@ -25,8 +26,9 @@ class Plugin:
     def __init__(self, context: Context, settings: Settings) -> None:
         self.context = context
         self.settings = settings
-        self.people = People(settings, context.site.zone)
-        self.directory = Directory(context, settings, self.people, source_for(settings))
+        ids = PersonIds.kept(context.data)
+        self.people = People(settings, context.site.zone, ids)
+        self.directory = Directory(context, settings, self.people, source_for(settings), ids)
 
     @staticmethod
     async def look_over(settings: Settings, *, trying: bool) -> list[Remark]:

@@ -2,6 +2,7 @@
 
 from itertools import islice
 
+from hub.person_ids import PersonIds
 from hub.plugin import Remark
 from plugins.directory.config import Ldif, Settings
 from plugins.directory.source import DirectoryError, employee_of, source_for
@@ -21,7 +22,8 @@ def look_over(settings: Settings, *, trying: bool) -> list[Remark]:
         return [Remark(("source",), str(error))]
     if not people:
         return [Remark(("source", "object_class"), f"nobody there is a {settings.source.object_class}")]
-    if not any(employee_of(one, settings) for one in people):
+    nobodys_ids = PersonIds(b"")
+    if not any(employee_of(one, settings, nobodys_ids) for one in people):
         names = settings.attributes
         what = f"of {len(people)} people nobody has both `{names.id}` and `{names.name}` and is no disabled account"
         return [Remark(("attributes",), what)]

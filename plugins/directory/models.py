@@ -1,6 +1,5 @@
 """An employee as this plugin knows them."""
 
-import hashlib
 import unicodedata
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,11 +30,6 @@ class Employee:
     def public(self) -> Person:
         phone = self.phone or self.mobile
         return Person(self.id, self.name, self.unit, self.title, self.mail, phone, self.tasks, self.groups)
-
-
-def public_id(key: str) -> str:
-    """A stable id that says nothing: a user name would travel to kiosks and into topics' payloads."""
-    return hashlib.sha256(b"kommunevert person " + key.encode()).hexdigest()[:20]
 
 
 def folded(text: str) -> tuple[str, ...]:

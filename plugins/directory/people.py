@@ -5,6 +5,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from hub.hookspecs import Person, Presence
+from hub.person_ids import PersonIds
 from hub.store import now
 from plugins.directory.config import Settings
 from plugins.directory.models import Employee, folded
@@ -13,9 +14,11 @@ LEAST_LETTERS = 3
 
 
 class People:
-    def __init__(self, settings: Settings, zone: ZoneInfo) -> None:
+    def __init__(self, settings: Settings, zone: ZoneInfo, ids: PersonIds) -> None:
         self._settings = settings
         self._zone = zone
+        self._ids = ids
+        self._no_visits = frozenset(map(ids.today, settings.no_visits))
         self._employees: dict[str, Employee] = {}
         self._in_since: dict[str, datetime] = {}
 
@@ -58,7 +61,8 @@ class People:
         return found
 
     def host(self, person_id: str) -> Person | None:
-        employee = self._employees.get(person_id)
+        """Also by their old id: a visit may have waited in a kiosk since then, and is not lost."""
+        employee = self._employees.get(self._ids.today(person_id))
         return employee.public if employee and self._can_be_visited(employee) else None
 
     def search(self, text: str) -> list[Employee]:
@@ -76,7 +80,7 @@ class People:
         ]
 
     def _can_be_visited(self, employee: Employee) -> bool:
-        return not self._settings.is_protected(employee.unit) and employee.id not in self._settings.no_visits
+        return not self._settings.is_protected(employee.unit) and employee.id not in self._no_visits
 
 
 def in_order(employees: Iterable[Employee]) -> dict[str, Employee]:

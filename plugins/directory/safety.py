@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hub.person_ids import PersonIds
 from plugins.directory.config import Settings, folded_unit
-from plugins.directory.models import Employee, public_id
+from plugins.directory.models import Employee
 
 MOST_MISSING = 0.01
 """The part of the entries that may lack what is needed."""
@@ -41,8 +42,9 @@ class Protection:
 class Tally:
     """Counts entries as they are read."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, ids: PersonIds) -> None:
         self._settings = settings
+        self._ids = ids
         self._entries = self._without_unit = self._without_state = 0
         self._disabled: set[str] = set()
 
@@ -54,7 +56,7 @@ class Tally:
         self._without_unit += not any(value.strip() for value in entry.get(self._settings.attributes.unit.lower(), []))
         self._without_state += not entry.get(self._settings.disabled_when.attribute.lower())
         if is_disabled:
-            self._disabled.add(public_id(key))
+            self._disabled.add(self._ids.of(key))
 
     def result(self, employees: Iterable[Employee]) -> Protection:
         protected = frozenset(one.id for one in employees if self._settings.is_protected(one.unit))

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from hub import audit
 from hub.hookspecs import Health, Login, employees_changed, presence_changed
 from hub.mail_address import usable_address
+from hub.person_ids import PersonIds
 from hub.plugin import N_, Context
 from hub.store import now
 from plugins.directory.config import Settings
@@ -30,7 +31,7 @@ FEW = 10
 
 
 class Directory:
-    def __init__(self, context: Context, settings: Settings, people: People, source: Source) -> None:
+    def __init__(self, context: Context, settings: Settings, people: People, source: Source, ids: PersonIds) -> None:
         self.read_at: datetime | None = None
         self.problem: str | None = None
         """Why the last reading was not taken."""
@@ -42,6 +43,7 @@ class Directory:
         self._settings = settings
         self._people = people
         self._source = source
+        self._ids = ids
         self._asked = asyncio.Event()
         self._accept_loss = False
         self._protection: Protection | None = None
@@ -158,11 +160,11 @@ class Directory:
 
     def _read(self) -> tuple[list[Employee], Protection]:
         """In the reader's thread."""
-        tally, people = Tally(self._settings), {}
+        tally, people = Tally(self._settings, self._ids), {}
         for entry in self._source.entries():
             key, names = first_of(entry, self._settings.attributes.id), self._settings.disabled_when
             tally.count(key, entry, is_disabled=is_disabled(entry, names))
-            if (employee := employee_of(entry, self._settings)) is not None:
+            if (employee := employee_of(entry, self._settings, self._ids)) is not None:
                 people[employee.id] = employee
         found = list(people.values())
         self.unusable_mails = [one for one in found if one.mail is not None and not _is_usable(one.mail)]

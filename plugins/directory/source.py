@@ -22,8 +22,9 @@ from ldap3.utils.dn import parse_dn
 
 from devices.contract.messages import clean
 from hub.hookspecs import Role
+from hub.person_ids import PersonIds
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Ldif, Settings
-from plugins.directory.models import Employee, folded, public_id
+from plugins.directory.models import Employee, folded
 
 PAGED_RESULTS = "1.2.840.113556.1.4.319"
 SIZE_LIMIT_EXCEEDED = 4
@@ -66,7 +67,7 @@ def source_for(settings: Settings) -> Source:
     return LdapSource(settings.source, settings.attributes, settings.disabled_when)
 
 
-def employee_of(entry: Entry, settings: Settings) -> Employee | None:
+def employee_of(entry: Entry, settings: Settings, ids: PersonIds) -> Employee | None:
     """None for a disabled account, and for one without id or name."""
     names = settings.attributes
     if is_disabled(entry, settings.disabled_when):
@@ -75,7 +76,7 @@ def employee_of(entry: Entry, settings: Settings) -> Employee | None:
     if not key or not name:
         return None
     return Employee(
-        id=public_id(key),
+        id=ids.of(key),
         name=name[:200],
         unit=(first_of(entry, names.unit) or "")[:200],
         title=(first_of(entry, names.title) or "")[:300],

@@ -18,8 +18,7 @@ import pytest_asyncio
 
 from devices.contract import kiosk as contract
 from devices.contract.enrolment import Enrolment
-from plugins.directory.models import public_id
-from tests.conftest import until
+from tests.conftest import PERSON_IDS, until
 from tests.hub_process import HubProcess
 from tests.kiosk_client import KioskClient, a_visit
 from tests.mail_server import MailServer
@@ -41,7 +40,7 @@ class Outbox(KioskClient):
         self.receipted: set[str] = set()
 
     def arrive(self) -> None:
-        visit = a_visit(public_id("kari"), f"Gjest {len(self.sent)}")
+        visit = a_visit(PERSON_IDS.of("kari"), f"Gjest {len(self.sent)}")
         self.sent.add(visit.id)
         self.waiting[visit.id] = visit
         self.say("visit", visit)

@@ -24,9 +24,8 @@ from hub.absences import note_life
 from hub.hub import Hub
 from hub.store import Store
 from hub.trouble import in_store
-from plugins.directory.models import public_id
 from tests.api_client import browser
-from tests.conftest import needs, running_hub, until, until_async
+from tests.conftest import PERSON_IDS, needs, running_hub, until, until_async
 from tests.hub_process import HubProcess
 from tests.kiosk_client import KioskClient, a_visit
 from tests.ports import free_port
@@ -69,13 +68,13 @@ async def test_a_database_that_stops_and_comes_back(
     async with running_hub(settings, tmp_path) as hub, browser(hub, "front_line") as desk:
         enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as kiosk:
-            await kiosk.register(public_id("kari"), "Gro Her")
+            await kiosk.register(PERSON_IDS.of("kari"), "Gro Her")
             visits = f"{hub.settings.web.address}/visits"
             assert (await desk.get(visits, headers=PAGE)).status == 200
             registered = ["Gro Her"]
             for number in range(2):
                 await asyncio.to_thread(own_postgres.stop)
-                late = a_visit(public_id("kari"), f"Siri Sein {number}")
+                late = a_visit(PERSON_IDS.of("kari"), f"Siri Sein {number}")
                 kiosk.say("visit", late)
                 await until(lambda: hub.store.problem)
                 assert not await is_ready(hub.settings.web.address)
@@ -112,7 +111,7 @@ async def test_a_database_that_another_program_locks_keeps_handlers_waiting_and_
             await kiosk.search("kari")
             with closing(sqlite3.connect(hub.settings.data / "kommunevert.db", isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
-                visits = [a_visit(public_id("kari"), f"Gjest {number}") for number in range(15)]
+                visits = [a_visit(PERSON_IDS.of("kari"), f"Gjest {number}") for number in range(15)]
                 for visit in visits:
                     kiosk.say("visit", visit)
                 locked_at = time.monotonic()
@@ -183,7 +182,7 @@ async def test_a_full_disk_and_a_broker_that_ends_and_a_start_without_room(
     await town.start()
     async with KioskClient(enrolment).connected() as kiosk:
         await until_async(lambda: knows_kari(kiosk))
-        await kiosk.register(public_id("kari"), "Gro Her")
+        await kiosk.register(PERSON_IDS.of("kari"), "Gro Her")
         await until(lambda: (small_disk.folder / "data" / "reserve").exists())
         small_disk.fill()
         late = await refused_visit(kiosk)
@@ -231,7 +230,7 @@ async def test_a_folder_that_is_read_only_is_named_and_written_to_when_it_is_not
 async def refused_visit(kiosk: KioskClient) -> contract.Visit:
     """The first that gets no receipt: a few fit into what SQLite's log has already."""
     while True:
-        visit = a_visit(public_id("kari"), "Siri Sein", new_id())
+        visit = a_visit(PERSON_IDS.of("kari"), "Siri Sein", new_id())
         kiosk.say("visit", visit)
         try:
             await kiosk.hear(contract.Receipt, of=visit.id, seconds=1)
