@@ -65,6 +65,10 @@ class Gateways:
     def get(self, name: str) -> Gateway | None:
         return self._known.get(name)
 
+    def announcers(self) -> frozenset[str]:
+        """The accounts that may announce."""
+        return frozenset(one.name for one in self._known.values() if one.announces)
+
     def reaching(self, topic: str) -> tuple[frozenset[str], frozenset[str]]:
         """Who may write this topic: of those that announce, exactly; and of all, however it is spelt.
 

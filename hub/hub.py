@@ -127,7 +127,8 @@ class Hub:
             self.store,
         )
         self.entities.own_announcement = self.announcing.saw
-        self.entities.reaching = self.gateways.reaching
+        self.entities.ownership.reaching = self.gateways.reaching
+        self.entities.ownership.announcers = self.gateways.announcers
         self.found_places = FoundPlaces(self.store)
         self.commands = Commands(self.store, self.entities, self.history)
         self.tokens = Tokens(self.store)

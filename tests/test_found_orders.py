@@ -27,6 +27,7 @@ def store_url(sqlite_url: str) -> str:
 
 async def lock_and_lamp(hub: Hub) -> tuple[str, str]:
     """A lock that is allowed, and something that opens nothing."""
+    await hub.admission.add_gateway("z", ["z/#"], "test")
     lock = announce(hub, "lock", "gate", name="Grind", command_topic="z/gate/set", state_topic="z/gate")
     lamp = announce(hub, "switch", "lamp", name="Lampe", command_topic="z/lamp/set")
     await until(lambda: hub.entities.get(lock) and hub.entities.get(lamp))

@@ -7,7 +7,7 @@ each entity by an administrator, and nothing is sent before its intent is commit
 from sqlalchemy import Connection, insert, select, update
 
 from hub import audit
-from hub.entities.entity import Entity
+from hub.entities.entity import Entity, FoundDevice
 from hub.entities.history import History
 from hub.entities.orders import likeness, order
 from hub.entities.registry import Entities
@@ -40,8 +40,8 @@ class Commands:
         self._allowed = await self._store.read(_allowed)
 
     def may(self, entity: Entity) -> bool:
-        """What opens a building needs leave, and has it only as long as it is what was given leave."""
-        return not self._entities.opens(entity) or self._allowed.get(entity.id) == likeness(entity)
+        """What opens a building, or is nobody's, needs leave, and has it as long as it is what was given leave."""
+        return not self._entities.needs_leave(entity) or self._allowed.get(entity.id) == likeness(entity)
 
     def has_changed(self, entity: Entity) -> bool:
         """It had leave, but has announced itself anew and differently since."""
@@ -56,7 +56,8 @@ class Commands:
         if entity is None:
             raise UnknownEntityError(entity_id)
         if not self.may(entity):
-            raise NotAllowedError(f"{entity_id} opens a building: an administrator must allow it first")
+            why = "opens a building" if self._entities.opens(entity) else "takes orders by a topic that is no account's"
+            raise NotAllowedError(f"{entity_id} {why}: an administrator must allow it first")
         message = order(entity, verb, value)
         if not entity.available:
             raise UnreachableError(f"{entity.device.name} is away")
@@ -89,6 +90,14 @@ class Commands:
 
         await self._store.write(write)
         await self.load()
+
+    async def take_away(self, device: FoundDevice, actor: str) -> None:
+        """It is gone, or somebody has said so and IT knows: its announcements go with it."""
+        entities = sorted(device.entities)
+        await self._store.write(
+            lambda connection: audit.record(connection, actor, "found.removed", device.id, {"entities": entities})
+        )
+        self._entities.take_away(device)
 
     async def keep(self, entity_id: str, days: int | None, actor: str) -> None:
         """How long the history keeps this entity's states, in days; None: as long as the others'."""

@@ -13,9 +13,11 @@ from slugify import slugify
 from hub.entities.availability import Availability, key_of
 from hub.entities.configs import BinarySensor, Common, Maker, Sensor
 from hub.entities.discovery import Announced, Announcement, DiscoveryError, read
+from hub.entities.doubts import Doubts
 from hub.entities.entity import MOMENTARY, Change, Entity, FoundDevice, Value
 from hub.entities.listening import listeners_of
 from hub.entities.orders import EXPIRY_SECONDS, GUARDED, Order, command_topics
+from hub.entities.ownership import Ownership
 from hub.entities.topics import Topics
 from hub.entities.watching import Watcher
 from hub.live import Live
@@ -27,8 +29,6 @@ announcements_total = Counter("announcements_total", "Announcements of devices",
 unreadable_total = Counter("entity_messages_unreadable_total", "Messages that an entity could not read", ["component"])
 entities_known = Gauge("entities", "Entities of devices that have announced themselves")
 
-NOBODY: frozenset[str] = frozenset()
-WRITTEN = ("command_topic", "set_position_topic")
 MOST_MISTAKES = 50
 MOST_TEXT = 2_000
 PAGE_SECONDS = 1.0
@@ -55,8 +55,8 @@ class Entities:
         self.expiring: dict[Entity, float] = {}
         self.turning_off: dict[Entity, float] = {}
         self.own_announcement: Callable[[str, bytes], None] = lambda _topic, _raw: None
-        self.reaching: Callable[[str], tuple[frozenset[str], frozenset[str]]] = lambda _topic: (NOBODY, NOBODY)
-        """Which accounts may write a topic: of those that announce, and of all (hub.gateways)."""
+        self.ownership = Ownership()
+        self.doubts = Doubts(self.ownership)
         self._root = root
         self._ours = (root, f"{root}-shown", "#", "+")
         self._guarded: Counts[str] = Counts()
@@ -105,6 +105,7 @@ class Entities:
     def attach(self, wire: Wire) -> None:
         self.wire = wire
         self._topics.attach(wire)
+        self.doubts.wire = wire
         wire.subscribe(f"{self.prefix}/+/+/config")
         wire.subscribe(f"{self.prefix}/+/+/+/config")
 
@@ -194,6 +195,7 @@ class Entities:
             for entity in [one for one, end in self.turning_off.items() if end < now]:
                 del self.turning_off[entity]
                 self._become(entity, "off", time.time())
+            self.doubts.put_back(now)
             if self._page_is_old:
                 self._page_is_old = False
                 self._live.touch("found")
@@ -232,15 +234,38 @@ class Entities:
             announcement = read(self.prefix, topic, raw)
         except DiscoveryError as error:
             return self._mistaken(topic, str(error))
-        if announcement is None:
-            return None
+        if announcement is not None and not self.doubts.is_put_back(topic, raw):
+            self._take(announcement, raw)
+        return None
+
+    def _take(self, announcement: Announcement, raw: bytes) -> None:
+        topic = announcement.topic
+        if (why := self.doubts.why(announcement, self._at.get(topic, {}))) is not None:
+            self.doubts.doubt(topic)
+            return self._mistaken(topic, why)
         self.mistakes.pop(topic, None)
         if announcement.migrates:
             return None  # it comes by another topic, and goes on until then
-        if mistakes := [*announcement.mistakes, *self._apply(announcement)]:
+        mistakes = [*announcement.mistakes, *self._apply(announcement)]
+        self.doubts.believe(topic, raw, self._at.get(topic, {}).values())
+        if mistakes:
             return self._mistaken(topic, "\n".join(mistakes))
         announcements_total.labels("taken").inc()
         return None
+
+    def take_away(self, device: FoundDevice) -> None:
+        """By IT's word: it is gone, and so are its announcements."""
+        for topic in {one.place[0] for one in device.entities.values()}:
+            for entity in self._at.pop(topic, {}).values():
+                self._remove(entity)
+            self.doubts.forget(topic)
+            self.mistakes.pop(topic, None)
+            if self.wire is not None:
+                self.wire.publish(topic, b"", qos=1, retain=True)
+
+    def is_doubted(self, device: FoundDevice) -> bool:
+        """Somebody has said that it is gone, or elsewhere."""
+        return any(one.place[0] in self.doubts.topics for one in device.entities.values())
 
     def _apply(self, announcement: Announcement) -> list[str]:
         """What is not named any more goes, what is named comes or changes; what was wrong with it."""
@@ -270,7 +295,7 @@ class Entities:
 
     def _add(self, here: dict[str, Entity], announcement: Announcement, one: Announced, config: Common) -> None:
         self._refuse_ours(announcement.topic, one.key, config)
-        owners = self._owners(announcement.topic, one.key, config)
+        self.ownership.must_be_one(announcement.topic, one.key, config)
         if len(self._known) >= MOST_ENTITIES:
             raise DiscoveryError(f"{announcement.topic}: there are {MOST_ENTITIES} entities already")
         name = config.unique_id or config.object_id or _last(config.default_entity_id)
@@ -282,8 +307,8 @@ class Entities:
                 raise DiscoveryError(
                     f"{announcement.topic}: unique_id: expected one of its own, this is {known.place[0]}'s too"
                 )
+            self.ownership.must_replace(announcement.topic, known.config, config)
             self._forget(known)  # the same thing, announced anew by another topic
-        self._refuse_replacing(announcement.topic, owners, before, known)
         if before is not None:
             if before.config == config and before.id == entity_id:
                 return  # said again
@@ -348,40 +373,6 @@ class Entities:
                     f"{self.prefix}/…/config and $…"
                 )
 
-    def _owners(self, topic: str, key: str, config: Common) -> frozenset[str]:
-        """The announcing accounts within whose filters all its commands go; empty where they are nobody's.
-
-        The broker does not say who has announced. But who announces is an account that may, and it may only have the
-        hub write where it may write itself. Raises DiscoveryError.
-        """
-        owners: frozenset[str] | None = None
-        where = f"components.{key}." if key else ""
-        for name, value in _commands(config):
-            announcing, every = self.reaching(value)
-            if not every:
-                continue
-            owners = announcing if owners is None else owners & announcing
-            if not owners:
-                raise DiscoveryError(
-                    f"{topic}: {where}{name}: expected a topic of an account that announces it; "
-                    f"this is of {', '.join(sorted(every))}"
-                )
-        return owners or NOBODY
-
-    def _refuse_replacing(self, topic: str, owners: frozenset[str], *before: Entity | None) -> None:
-        for entity in before:
-            if entity is not None and not _may_replace(self._owners_of(entity), owners):
-                raise DiscoveryError(
-                    f"{topic}: expected command topics of {', '.join(sorted(self._owners_of(entity)))}, "
-                    "whose device it replaces"
-                )
-
-    def _owners_of(self, entity: Entity) -> frozenset[str]:
-        try:
-            return self._owners(*entity.place, entity.config)
-        except DiscoveryError:  # filters have changed since
-            return NOBODY
-
     def _is_ours(self, topic: str) -> bool:
         first, _, rest = topic.partition("/")
         if first in self._ours or first.startswith("$"):
@@ -398,6 +389,10 @@ class Entities:
             for one in mine
             for other in +self._guarded
         )
+
+    def needs_leave(self, entity: Entity) -> bool:
+        """Whether IT must have allowed that it is told anything: it opens a building, or is nobody's."""
+        return self.opens(entity) or self.ownership.commands_of_nobody(entity.config)
 
     def _device(self, config: Common, entity_id: str) -> FoundDevice:
         names = _identities(config.device, entity_id)
@@ -433,16 +428,6 @@ class Entities:
         shared.entities.append(entity)
         entity.availability = shared
         return shared if is_new else None
-
-
-def _commands(config: Common) -> list[tuple[str, str]]:
-    """What the hub would write to."""
-    named = [(one.name, getattr(config, one.name)) for one in fields(config)]
-    return [(name, value) for name, value in named if name.endswith(WRITTEN) and isinstance(value, str)]
-
-
-def _may_replace(before: frozenset[str], now: frozenset[str]) -> bool:
-    return not before or bool(before & now)
 
 
 def _identities(maker: Maker | None, entity_id: str) -> list[str]:

@@ -57,6 +57,7 @@ class FoundPages:
             asks_again=True,
         )
         pages.action("/found/{device}/keep", {"it"}, self.keep, Form(must=("entity", "days")))
+        pages.action("/found/{device}/remove", {"it"}, self.remove)
 
     async def all(self, request: web.Request) -> web.StreamResponse:
         sought = request.query.get("q", "").strip()
@@ -73,6 +74,7 @@ class FoundPages:
             entity_count=len(entities),
             most=MOST_SHOWN,
             mistakes=dict(entities.mistakes),
+            is_doubted=entities.is_doubted,
             **self._seeing(request),
         )
 
@@ -168,6 +170,10 @@ class FoundPages:
         await self._hub.commands.keep(entity.id, wanted, session_of(request).account)
         return see(self._address(request))
 
+    async def remove(self, request: web.Request) -> web.StreamResponse:
+        await self._hub.commands.take_away(self._device(request), session_of(request).account)
+        return see("/found")
+
     async def _device_page(self, request: web.Request, *, problem: Any = None, status: int = 200) -> web.StreamResponse:
         device = self._device(request)
         until = time.time()
@@ -194,6 +200,8 @@ class FoundPages:
             verbs=verbs,
             verb_words=VERBS,
             opens=self._hub.entities.opens,
+            needs_leave=self._hub.entities.needs_leave,
+            is_doubted=self._hub.entities.is_doubted(device),
             has_changed=self._hub.commands.has_changed,
             may=self._hub.commands.may,
             pictures={one for one, (_, kind) in self._hub.entities.pictures.items() if kind in PICTURES},

@@ -117,6 +117,7 @@ async def test_leave_ends_when_the_lock_announces_itself_differently(hub: Hub) -
 
 
 async def test_a_lamp_that_speaks_to_a_lock_needs_leave_like_the_lock(hub: Hub) -> None:
+    await hub.admission.add_gateway("gateway", ["s/#", "z2m/#"], "test")
     announce(hub, "lock", "l", cmd_t="z2m/front/set", stat_t="l/s", dev={"ids": "l"})
     lamps = [
         announce(hub, "switch", f"lamp{number}", cmd_t=topic, dev={"ids": "lamp"}, pl_on="UNLOCK")
@@ -133,6 +134,7 @@ async def test_a_lamp_that_speaks_to_a_lock_needs_leave_like_the_lock(hub: Hub) 
 
 
 async def test_without_a_state_topic_the_state_is_assumed_and_says_so(hub: Hub) -> None:
+    await hub.admission.add_gateway("gateway", ["s/#", "z2m/#"], "test")
     switch = announce(hub, "switch", "s", cmd_t="s/set")
     found = await until(lambda: hub.entities.get(switch))
     await hub.commands.give(switch, "on", None, "ikt")
@@ -140,6 +142,7 @@ async def test_without_a_state_topic_the_state_is_assumed_and_says_so(hub: Hub) 
 
 
 async def test_an_absent_device_is_told_nothing(hub: Hub) -> None:
+    await hub.admission.add_gateway("gateway", ["s/#", "z2m/#"], "test")
     switch = announce(hub, "switch", "s", cmd_t="s/set", avty_t="s/there")
     await until(lambda: hub.entities.get(switch))
     with pytest.raises(UnreachableError, match="is away"):

@@ -75,7 +75,9 @@ class EntityDocument(Document):
     changed_at: datetime | None
     heard_at: datetime | None
     problem: str | None
-    may_be_told: bool = Field(description="it takes orders, and if it opens a building, somebody has allowed it")
+    may_be_told: bool = Field(
+        description="it takes orders, and if it opens a building, or is no account's, IT has allowed it"
+    )
 
 
 class EntityPage(Page[EntityDocument]):
@@ -162,6 +164,14 @@ class EntityApi:
             parameters=FoundPath,
             **look,
         )
+        offer(
+            "DELETE",
+            "/found-devices/{device}",
+            self.take_away,
+            summary="It is gone: take its announcements away",
+            parameters=FoundPath,
+            **it,
+        )
         offer("GET", "/entities", self.entities, summary="Entities", answer=EntityPage, query=EntityQuery, **look)
         offer("GET", "/entities/{entity}", self.entity, summary="One entity", answer=EntityDocument, **one, **look)
         offer(
@@ -242,6 +252,10 @@ class EntityApi:
 
     async def found_one(self, call: Call[FoundPath, Nothing, Nothing]) -> FoundDocument:
         return _found_document(found(self._hub.entities.devices.get(call.path.device), "such device"))
+
+    async def take_away(self, call: Call[FoundPath, Nothing, Nothing]) -> None:
+        device = found(self._hub.entities.devices.get(call.path.device), "such device")
+        await self._hub.commands.take_away(device, call.caller.name)
 
     async def entities(self, call: Call[Nothing, EntityQuery, Nothing]) -> EntityPage:
         wanted = [one for one in self._hub.entities if call.query.component in (None, one.component)]
