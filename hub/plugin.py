@@ -26,6 +26,7 @@ from hub.hookspecs import NotYetError, hookimpl
 from hub.live import Live
 from hub.mistakes import MistakeError
 from hub.mqtt import Incoming, Mqtt
+from hub.outside import Outside
 from hub.plugin_store import PluginStore
 from hub.remarks import Remark
 from hub.retention import delete_part, in_parts
@@ -92,6 +93,7 @@ class Context:
         site: SiteSettings,
         calendar: Calendar,
         web_address: str,
+        outside: Outside,
         store: PluginStore,
         hooks: Hooks,
         events: Events,
@@ -112,6 +114,7 @@ class Context:
         self.site = site
         self.calendar = calendar
         self.web_address = web_address
+        self.outside = outside
         self.store = store
         self.hooks = hooks
         self.live = live

@@ -18,6 +18,7 @@ from hub.guard import SaidError, at_once, guarded, ours
 from hub.hookspecs import project
 from hub.migrating import migrate
 from hub.mqtt import receive_signs_of_life
+from hub.outside import Outside
 from hub.patience import Patience
 from hub.plugin import Context
 from hub.plugin_choices import Choice, choices
@@ -288,6 +289,7 @@ class PluginLives:
             site=hub.settings.site,
             calendar=hub.calendar,
             web_address=hub.settings.web.address,
+            outside=Outside(hub.settings.outside.allowed),
             store=PluginStore(hub.store, name, self._kept_the_writer(name), has_own_reader=not plugin.is_ours),
             hooks=hub.hooks,
             events=hub.events,

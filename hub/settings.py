@@ -29,6 +29,7 @@ from ruamel.yaml.error import MarkedYAMLError
 from hub.calendar.settings import CalendarSettings
 from hub.explaining import explained
 from hub.mistakes import MistakeError
+from hub.outside import Outside
 from hub.shipped import shipped
 from hub.translation import N_
 
@@ -214,6 +215,17 @@ class HistorySettings(Section):
     days: int = Field(default=14, ge=0, le=3650, description="how long the states of found devices are kept; 0: not")
 
 
+def _outside(allowed: tuple[str, ...]) -> tuple[str, ...]:
+    Outside(allowed)
+    return allowed
+
+
+class OutsideSettings(Section):
+    allowed: Annotated[tuple[str, ...], AfterValidator(_outside)] = Field(
+        default=(), description="private networks and hosts that settings such as webhooks may have the hub call"
+    )
+
+
 class HubSettings(Section):
     """Everything but the plugins' own sections, which their own models check."""
 
@@ -226,6 +238,7 @@ class HubSettings(Section):
     discovery: DiscoverySettings = DiscoverySettings()
     history: HistorySettings = HistorySettings()
     calendar: CalendarSettings = CalendarSettings()
+    outside: OutsideSettings = OutsideSettings()
     plugin_directory: ConfigPath | None = None
     plugins: dict[TopicName, Any] = Field(
         default_factory=dict, description="a section for each; `false` switches it off"

@@ -184,6 +184,7 @@ async def test_a_teams_channel_gets_a_card_without_the_visitors_name(
     settings: dict[str, Any], tmp_path: Path, teams: tuple[int, list[dict[str, Any]]], mail_server: MailServer
 ) -> None:
     port, cards = teams
+    settings["outside"] = {"allowed": ["127.0.0.0/8"]}
     settings["plugins"]["notify"]["webhooks"] = [f"workflows://127.0.0.1:{port}/abc123/def456?image=no"]
     async with running_hub(settings, tmp_path) as hub:
         enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
@@ -201,6 +202,7 @@ async def test_a_hosts_own_chat_gets_the_name_and_the_link_and_nobody_elses_does
     settings: dict[str, Any], tmp_path: Path, teams: tuple[int, list[dict[str, Any]]], mail_server: MailServer
 ) -> None:
     port, cards = teams
+    settings["outside"] = {"allowed": ["localhost"]}
     settings["plugins"]["notify"]["own_webhooks"] = [
         {"mail": "Kari@fjordvik.example", "address": f"workflows://127.0.0.1:{port}/kari/sig?image=no"},
         {"mail": "karl@fjordvik.example", "address": f"workflows://127.0.0.1:{port}/karl/sig?image=no"},

@@ -204,7 +204,13 @@ class Sender:
         sending = apprise.Apprise(asset=self._asset)
         sending.add(address)
         text = apprise.NotifyFormat.TEXT
-        if not await asyncio.to_thread(sending.notify, body=row.text, title=row.title, body_format=text):
+        with self._context.outside.calling() as call:
+            is_sent = await asyncio.to_thread(sending.notify, body=row.text, title=row.title, body_format=text)
+        if call.refused is not None:
+            raise NotNowError(
+                f"the webhook leads to {call.refused}, in a private network, and outside.allowed does not name it"
+            )
+        if not is_sent:
             raise NotNowError("the webhook did not take the message")
 
     async def _failed(self, key: Key, problem: str, *, may_come_again: bool) -> None:
