@@ -21,7 +21,7 @@ web: {{port: {web}}}
 broker: {{port: {mqtt}, websocket_port: {websocket}}}
 plugins:
   directory: {{source: {{kind: ldif, file: people.ldif}}}}
-  checkin: {{searches_per_minute: 1000000, visits_per_minute: 1000000, messages_per_host: 1000000}}
+  checkin: {{searches_per_minute: 1000000, beginnings_in_ten_minutes: 1000000, visits_per_minute: 1000000, messages_per_host: 1000000}}
   locks: {{commands_per_minute: 1000000, pulse_seconds: 0.01}}
   notify: {notify}
 """

@@ -201,8 +201,10 @@ async def slides_changed() -> None:
 
 
 @question(within_seconds=2)
-async def find_hosts(text: str, limit: int) -> list[Person]:
+async def find_hosts(text: str, limit: int, device: str) -> list[Person]:
     """Who can be visited today and has a name that begins with `text` (three letters or more). At most `limit`.
+
+    `device` is where somebody searches.
 
     People of protected units, and people who take no visits, are never among the answers.
     """

@@ -188,6 +188,7 @@ def settings(tmp_path: Path, empty_database: Path) -> dict[str, Any]:
             },
             "checkin": {
                 "searches_per_minute": 1000,
+                "beginnings_in_ten_minutes": 1000,
                 "check_outs_per_minute": 1000,
                 "visits_per_minute": 100_000,
                 "messages_per_host": 100_000,

@@ -97,7 +97,9 @@ async def test_each_can_be_switched_off_and_the_rest_works(
         } - set(off)
         assert not any(hub.problems().values())
         assert [
-            person.name for found in await hub.hooks.every(find_hosts, text="kari", limit=5) for person in found
+            person.name
+            for found in await hub.hooks.every(find_hosts, text="kari", limit=5, device="kiosk-1")
+            for person in found
         ] == ["Kari Nordmann"]
         async with aiohttp.ClientSession() as browser:
             for path, plugin in (("/kiosk", "checkin"), ("/screen", "signage")):
@@ -129,7 +131,7 @@ async def test_a_plugin_that_raises_or_hangs_is_left_out_of_the_answers(
     async with await hostile_hub(settings, tmp_path, mood) as hub:
         monkeypatch.setattr("hub.hooks.Patience", patience)
         for _ in range(2):
-            found = await hub.hooks.every(find_hosts, text="kari", limit=5)
+            found = await hub.hooks.every(find_hosts, text="kari", limit=5, device="kiosk-1")
             assert [person.name for people in found for person in people] == ["Kari Nordmann"]
         assert waits[:2] == [2, 2]
         assert min(waits) == pytest.approx(0.2 if mood == "hang" else 2)  # other questions are asked meanwhile
@@ -205,7 +207,7 @@ async def test_a_plugin_that_cannot_be_imported_stops_nobody(
     async with running_hub(settings, tmp_path) as hub:
         assert hub.host.plugins["hostile"].state == "failed"
         assert "cannot be imported" in str(hub.host.plugins["hostile"].reason)
-        assert len(await hub.hooks.every(find_hosts, text="kari", limit=5)) == 1
+        assert len(await hub.hooks.every(find_hosts, text="kari", limit=5, device="kiosk-1")) == 1
 
 
 async def test_quarantine_ends_its_jobs_and_trying_again_starts_them(settings: dict[str, Any], tmp_path: Path) -> None:

@@ -62,8 +62,12 @@ class Plugin:
     @hookimpl
     async def health(self) -> Health:
         eager = ", ".join(one.id for one in self.kiosks.too_eager())
-        problem = f"more visits than a kiosk may send: {eager}" if eager else None
-        return Health(problem, figures={N_("visitors in the building"): await self.visits.count_inside()})
+        walked = ", ".join(one.id for one in self.kiosks.walked())
+        problems = [f"more visits than a kiosk may send: {eager}"] if eager else []
+        problems += [f"somebody goes through the names of employees: {walked}"] if walked else []
+        return Health(
+            "; ".join(problems) or None, figures={N_("visitors in the building"): await self.visits.count_inside()}
+        )
 
     @hookimpl
     async def held_data(self) -> list[HeldData]:

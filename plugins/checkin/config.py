@@ -20,6 +20,11 @@ class Settings(PluginSettings):
         default=300, ge=30, le=3600, description=N_("how long the kiosk's page waits for the host's answer")
     )
     searches_per_minute: int = Field(default=20, ge=1, description=N_("for each kiosk"))
+    beginnings_in_ten_minutes: int = Field(
+        default=40,
+        ge=1,
+        description=N_("different beginnings of names, at all kiosks together; so many at once, then as time goes by"),
+    )
     visits_per_minute: int = Field(
         default=30, ge=1, description=N_("for each kiosk, and so many at once; the rest waits in its outbox")
     )

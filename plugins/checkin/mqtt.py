@@ -13,6 +13,7 @@ from hub.plugin import Context, Device, Event, Incoming
 from plugins.checkin.config import Settings
 from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError, Visit
 from plugins.checkin.service import Visits
+from plugins.checkin.walking import Walk
 
 log = structlog.get_logger("checkin")
 
@@ -29,6 +30,7 @@ class Kiosks:
         self._context = context
         self._visits = visits
         self._searches = Limiter(settings.searches_per_minute, 60)
+        self._walk = Walk(settings.beginnings_in_ten_minutes)
         self._check_outs = Limiter(settings.check_outs_per_minute, 60)
         self._new_visits = Limiter(settings.visits_per_minute, 60)
         self._shown = Limiter(SHOWN_PER_MINUTE, 60)
@@ -54,8 +56,11 @@ class Kiosks:
         self._context.receive(kiosk.KIND, "checkout", kiosk.CheckOut, self.check_out, self.malformed)
 
     async def search(self, incoming: Incoming[kiosk.Search]) -> None:
-        wait = self._searches.wait_seconds(incoming.device.id)
-        hosts = [] if wait else await self._visits.find_hosts(incoming.message.text)
+        device, text = incoming.device.id, incoming.message.text
+        wait = self._searches.wait_seconds(device) or self._walk.wait_seconds(text, device)
+        if wait:
+            self._context.live.touch("visits")
+        hosts = [] if wait else await self._visits.find_hosts(text, device)
         found = [kiosk.Host(id=host.id, name=host.name, unit=host.unit) for host in hosts]
         answer = kiosk.Found(search=incoming.message.id, hosts=found, wait_seconds=int(wait) + 1 if wait else 0)
         self._context.send(incoming.device, "found", answer)
@@ -154,6 +159,11 @@ class Kiosks:
         """The kiosks that have sent more than they may, in the last ten minutes."""
         since = time.monotonic() - EAGER_SECONDS
         found = (self._context.devices.get(device) for device, at in self._too_many.items() if at > since)
+        return [device for device in found if device is not None]
+
+    def walked(self) -> list[Device]:
+        """The kiosks at which somebody goes through the names."""
+        found = map(self._context.devices.get, self._walk.suspected())
         return [device for device in found if device is not None]
 
     def _wait(self, device: Device, message_id: str, what: str, wait: float) -> None:

@@ -43,8 +43,8 @@ class Visits:
         self._settings = settings
         self._messages = Limiter(settings.messages_per_host, HOST_SECONDS)
 
-    async def find_hosts(self, text: str) -> list[Person]:
-        found = await self._context.hooks.every(find_hosts, text=text, limit=kiosk.MOST_HOSTS)
+    async def find_hosts(self, text: str, device: str) -> list[Person]:
+        found = await self._context.hooks.every(find_hosts, text=text, limit=kiosk.MOST_HOSTS, device=device)
         return [person for people in found for person in people][: kiosk.MOST_HOSTS]
 
     async def register(

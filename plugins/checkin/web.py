@@ -34,6 +34,7 @@ class VisitPages:
             left=[one for one in visits if not one.is_inside],
             undo=request.query.get("undo"),
             eager=self._kiosks.too_eager(),
+            walked=self._kiosks.walked(),
             phones=await self._visits.phones([one for one in visits if one.is_inside and one.is_for_the_desk]),
         )
 

@@ -44,7 +44,9 @@ class Plugin:
         self.directory.close()
 
     @hookimpl
-    async def find_hosts(self, text: str, limit: int) -> list[Person]:
+    async def find_hosts(self, text: str, limit: int, device: str) -> list[Person]:
+        if self.people.is_canary(text):
+            await self.directory.canary_found(device)
         return self.people.hosts(text, limit)
 
     @hookimpl

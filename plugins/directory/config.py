@@ -88,6 +88,11 @@ class Settings(PluginSettings):
         default=frozenset(), description=N_("never found at the kiosk: health station, NAV, child welfare … (D7)")
     )
     no_visits: frozenset[str] = Field(default=frozenset(), description=N_("ids of people who take no visits"))
+    canary: str = Field(
+        default="",
+        max_length=80,
+        description=N_("a made-up name, unlike all others: whoever finds it at a kiosk goes through names"),
+    )
     board_units: list[str] = Field(default_factory=list, description=N_("whose people stand on the screens, in or out"))
     most_removed: float = Field(
         default=0.2, ge=0, le=1, description=N_("a reading that lost a larger part of the people is not believed")

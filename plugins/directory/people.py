@@ -18,6 +18,7 @@ class People:
         self._settings = settings
         self._zone = zone
         self._ids = ids
+        self._canary = folded(settings.canary)
         self._no_visits = frozenset(map(ids.today, settings.no_visits))
         self._employees: dict[str, Employee] = {}
         self._in_since: dict[str, datetime] = {}
@@ -59,6 +60,16 @@ class People:
                 if len(found) == limit:
                     break
         return found
+
+    def is_canary(self, text: str) -> bool:
+        """Whether the search finds the made-up name, which nobody looks for who has come to visit somebody."""
+        wanted = folded(text)
+        return sum(map(len, wanted)) >= LEAST_LETTERS and _begins(wanted, self._canary)
+
+    def canary_is_alike(self) -> bool:
+        """Whether somebody's name begins as it does: their visitors would be taken for one who goes through names."""
+        beginnings = {word[:LEAST_LETTERS] for word in self._canary}
+        return any(word[:LEAST_LETTERS] in beginnings for one in self for word in one.words)
 
     def host(self, person_id: str) -> Person | None:
         """Also by their old id: a visit may have waited in a kiosk since then, and is not lost."""

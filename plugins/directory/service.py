@@ -3,7 +3,7 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection, delete, insert, select
@@ -26,6 +26,7 @@ log = structlog.get_logger("directory")
 
 FIRST_RETRY_SECONDS = 10.0
 AFTER_STORE_SECONDS = 2.0
+TELL_AGAIN, ALARM_STANDS = timedelta(minutes=10), timedelta(days=1)
 FEW = 10
 """Below this many people a large part may well leave at once."""
 
@@ -39,6 +40,7 @@ class Directory:
         self.unusable_mails: list[Employee] = []
         """Whom no mail can be sent to, as of the last reading."""
         """What was wrong with the last one that was."""
+        self.canaries: dict[str, datetime] = {}
         self._context = context
         self._settings = settings
         self._people = people
@@ -119,6 +121,8 @@ class Directory:
         notes = [not_followed(self._source.referrals)] if self._source.referrals else []
         if unknown := unmatched(self._settings, found):
             notes.append(f"nobody works in the protected units {', '.join(unknown)}, so that they protect nobody")
+        if self._people.canary_is_alike():
+            notes.append("the canary begins as somebody's name does, so that their visitors set it off: choose another")
         return "; ".join(notes) or None
 
     async def set_presence(self, employee: Employee, *, is_in: bool, actor: str) -> None:
@@ -150,12 +154,34 @@ class Directory:
             return None
         return None if roles is None else Login(name, roles, "directory")
 
+    async def canary_found(self, device: str) -> None:
+        """Somebody goes through names at this device: told to desk and IT, and written down, once in a while."""
+        at = now()
+        known = self.canaries.get(device)
+        self.canaries[device] = at
+        if known is not None and at - known < TELL_AGAIN:
+            return
+        log.warning("canary_found", device=device)
+        self._context.live.touch("plugins")
+
+        def write(connection: Connection) -> None:
+            audit.record(connection, device, "canary.found", device)
+            self._context.touch(connection, "people")
+
+        await self._context.store.write(write)
+
+    def alarms(self) -> dict[str, datetime]:
+        """Device → when somebody last went through names there, for a day."""
+        return {device: at for device, at in self.canaries.items() if now() - at < ALARM_STANDS}
+
     def health(self) -> Health:
         figures: dict[str, str | int | float] = {N_("people"): len(self._people)}
         if self.read_at is not None:
             figures[N_("minutes since the directory was read")] = round((now() - self.read_at).total_seconds() / 60)
         count = len(self.unusable_mails)
         unusable = f"{count} mail addresses cannot be used: see the page People" if count else None
+        if alarms := ", ".join(sorted(self.alarms())):
+            return Health(f"somebody goes through the names of employees: {alarms}", figures)
         return Health(self.problem or self.note or unusable, figures)
 
     def _read(self) -> tuple[list[Employee], Protection]:

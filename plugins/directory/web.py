@@ -17,6 +17,7 @@ class PeoplePages:
         self._pages = context.pages
         self._directory = directory
         self._people = people
+        self._devices = context.devices
         context.pages.page("/people", {"front_line", "it"}, self.people_list)
         context.pages.action(
             "/people/{person}/presence",
@@ -38,7 +39,12 @@ class PeoplePages:
             found=[(one, self._people.is_in(one)) for one in found[:MOST_SHOWN]],
             total=len(found),
             directory=self._directory,
+            alarms={self._name(device): at for device, at in self._directory.alarms().items()},
         )
+
+    def _name(self, device: str) -> str:
+        found = self._devices.get(device)
+        return found.name if found is not None else device
 
     async def presence(self, request: web.Request) -> web.StreamResponse:
         employee = self._people.get(request.match_info["person"])
