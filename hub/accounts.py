@@ -15,6 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from hub import audit
+from hub.api.tokens import revoke_those_of
 from hub.hooks import Hooks
 from hub.hookspecs import Login, Role, authenticate, login_now
 from hub.store import Store, now
@@ -110,16 +111,21 @@ class Accounts:
 
         await self._store.write(write)
 
-    async def remove(self, name: str, actor: str) -> None:
-        """The account and its sessions are no more. Raises UnknownAccountError or LastAccountError."""
+    async def remove(self, name: str, actor: str) -> list[str]:
+        """The account, its sessions and the tokens that it has made are no more; those tokens' names.
 
-        def write(connection: Connection) -> None:
+        Raises UnknownAccountError or LastAccountError.
+        """
+
+        def write(connection: Connection) -> list[str]:
             _must_be_another(connection, name)
             connection.execute(delete(account_table).where(account_table.c.name == name))
             connection.execute(delete(session_table).where(session_table.c.account == name))
-            audit.record(connection, actor, "account.removed", name)
+            tokens = revoke_those_of(connection, name, actor)
+            audit.record(connection, actor, "account.removed", name, {"tokens": tokens})
+            return tokens
 
-        await self._store.write(write)
+        return await self._store.write(write)
 
     async def shut(self, name: str, actor: str, *, is_shut: bool) -> None:
         """Nobody can log in with it, and who has is logged out; or they can again.

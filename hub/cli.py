@@ -140,9 +140,13 @@ def user_list(config: Path) -> None:
 @click.argument("name")
 @CONFIG
 def user_remove(name: str, config: Path) -> None:
-    """Remove a local account. Who is logged in with it is logged out at once. Also beside a hub that runs."""
-    _change_account(config, lambda hub: hub.accounts.remove(name, "command line"))
-    click.echo(f"Removed: {name}")
+    """Remove a local account, log out who has logged in with it, and revoke its tokens. Also beside a hub that runs."""
+
+    async def remove(hub: Hub) -> None:
+        tokens = await hub.accounts.remove(name, "command line")
+        click.echo("\n".join([f"Removed: {name}", *(f"Token revoked: {one}" for one in tokens)]))
+
+    _change_account(config, remove)
 
 
 @user.command("disable")

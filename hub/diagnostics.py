@@ -33,5 +33,5 @@ async def diagnostics_of(hub: "Hub", device: Device) -> dict[str, Any]:
         },
         "absences": [vars(one) for one in absences[0]],
         "absences_in_all": absences[1],
-        "hub": {part: problem or "ok" for part, problem in hub.problems().items()},
+        "hub": {part: problem or "ok" for part, problem in hub.problems().items()} | hub.remarks(),
     }

@@ -49,7 +49,7 @@ class Blame(Protocol):
 
 
 class Hooks:
-    """`await hooks.every(find_hosts, text="kar", limit=5, device="k1")`: a list of all plugins' answers, in their order."""
+    """`await hooks.every(present)`: a list with each plugin's answer, in plugin order."""
 
     def __init__(self, blame: Blame) -> None:
         self._manager = pluggy.PluginManager("kommunevert")

@@ -309,6 +309,11 @@ class Hub:
                 found[f"plugin {plugin.name}"] = plugin.reason
         return found
 
+    def remarks(self) -> dict[str, str]:
+        """What somebody should look at, though the hub itself is well."""
+        doubled = sorted(one.id for one in self.devices if self.devices.vitals(one.id).is_doubled)
+        return {"devices": f"several use one account: {', '.join(doubled)}"} if doubled else {}
+
     # -- parts
 
     async def _take_hold(self, stack: AsyncExitStack) -> None:
@@ -377,7 +382,7 @@ class Hub:
         guards = middlewares(self.accounts, system.error, is_secure=secure)
         app = web.Application(middlewares=guards, client_max_size=1_048_576)
         app.add_routes(self.api_server.offer(self._kernel_operations))
-        app.add_routes([*kernel.routes, *health_routes(self.problems)])
+        app.add_routes([*kernel.routes, *health_routes(self.problems, self.remarks)])
         app.add_routes([live_stream(self.live, self.standing), entity_stream(self.entities, self.standing)])
         app.add_routes([proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])

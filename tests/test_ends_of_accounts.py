@@ -111,7 +111,10 @@ async def test_accounts_by_command(settings: dict[str, Any], tmp_path: Path) -> 
         assert "Disabled: nokon" in await command("disable", "nokon")
         assert "nokon  it  disabled" in await command("list")
         assert await status(it, hub) == 303
-        assert "Removed: nokon" in await command("remove", "nokon")
+        await hub.tokens.make("rapport", frozenset({"devices:read"}), "nokon")
+        removed = await command("remove", "nokon")
+        assert "Removed: nokon" in removed
+        assert "Token revoked: rapport" in removed
         assert "there is no account nokon" in await command("remove", "nokon")
         assert "last account" in await command("disable", "eigar")
 
@@ -175,3 +178,22 @@ async def test_what_a_token_made_ends_with_it(hub: Hub) -> None:
             assert (await session.get("devices", headers=bearer)).status == 401
     async with program(hub) as other:
         assert (await other.get("devices")).status == 200
+
+
+async def test_what_somebody_made_ends_with_their_account(hub: Hub) -> None:
+    """Their tokens and what was made with those; nobody else's."""
+    await hub.accounts.put("eigar", PASSWORD, IT, "test")
+    scopes = frozenset({"tokens:write", "devices:read"})
+    async with browser(hub, "it") as it:
+        page = f"{hub.settings.web.address}/tokens"
+        await it.post(page, data={"name": "deira", "days": "0", "scope": ["devices:read"]})
+        mother, secret = await hub.tokens.make("mor", scopes, "nokon")
+        _, child = await hub.tokens.make("dotter", scopes, mother.actor, parent=mother.id)
+        _, others = await hub.tokens.make("anna", scopes, "eigar")
+        async with it.get(f"{hub.settings.web.address}/logins") as answer:
+            assert "deira, mor" in (await answer.text()).replace("mor, deira", "deira, mor")
+    assert await hub.accounts.remove("nokon", "test") == ["deira", "mor"]
+    for one in (secret, child):
+        assert await hub.tokens.living(one) is None
+    assert await hub.tokens.living(others) is not None
+    assert [one.name for one in await hub.tokens.all()] == ["anna"]

@@ -185,3 +185,23 @@ async def test_sqlites_log_goes_into_the_database_beside_the_writer(
         await store.write(lambda c, number=number: audit.record(c, "kari", "x", str(number), {"text": "x" * 3000}))  # type: ignore[misc]
     await until(lambda: (tmp_path / "test.db").stat().st_size > 900_000)
     await store.close()
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_what_is_deleted_is_not_in_the_file_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
+) -> None:
+    """Its bytes are read, in the database and in its log; without `secure_delete` they would be there."""
+    if kept:
+        pragmas = tuple(one.replace("secure_delete=ON", "secure_delete=OFF") for one in store_module.PRAGMAS)
+        monkeypatch.setattr(store_module, "PRAGMAS", pragmas)
+    store = Store(f"sqlite:///{tmp_path / 'test.db'}")
+    await store.open()
+    await store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations", tmp_path))
+    who = "Kari Nordmann i dag"
+    for number in range(50):
+        await store.write(lambda connection, number=number: add(connection, f"{who} {number}"))  # type: ignore[misc]
+    await store.write(lambda connection: connection.execute(follower.delete()))
+    await store.close()
+    left = b"".join(path.read_bytes() for path in tmp_path.glob("test.db*"))
+    assert (who.encode() in left) is kept

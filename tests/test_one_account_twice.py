@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+import aiohttp
 import pytest
 
 from devices.contract.alive import Heartbeat
@@ -61,3 +62,9 @@ async def test_two_with_one_account_are_told_and_back_off(hub: Hub) -> None:
                 for path in ("/devices", "/devices/kiosk-1"):
                     page = await (await it.get(f"{hub.settings.web.address}{path}")).text()
                     assert "to einingar brukar den same kontoen" in page
+                async with it.get(f"{hub.settings.web.address}/readyz") as answer:
+                    assert answer.status == 200, "the hub itself is ready"
+                    assert (await answer.json())["parts"]["devices"] == "several use one account: kiosk-1"
+            ready = f"{hub.settings.web.address}/readyz"
+            async with aiohttp.ClientSession() as stranger, stranger.get(ready) as answer:
+                assert "devices" not in (await answer.json())["parts"]

@@ -113,23 +113,32 @@ class Tokens:
 
     async def revoke(self, token_id: str, actor: str) -> bool:
         """False when there is no such token. From now on it opens nothing, nor does what was made with it."""
+        return await self._store.write(lambda connection: _revoke(connection, token_id, actor))
 
-        def write(connection: Connection) -> bool:
-            living = (api_token.c.id == token_id) & api_token.c.revoked_at.is_(None)
-            at = now()
-            if not connection.execute(update(api_token).where(living).values(revoked_at=at)).rowcount:
-                return False
-            audit.record(connection, actor, "token.revoked", token_id)
-            ended = [token_id]
-            while ended:
-                below = api_token.c.parent.in_(ended) & api_token.c.revoked_at.is_(None)
-                ended = list(connection.execute(select(api_token.c.id).where(below)).scalars())
-                connection.execute(update(api_token).where(api_token.c.id.in_(ended)).values(revoked_at=at))
-                for child in ended:
-                    audit.record(connection, actor, "token.revoked", child, {"with": token_id})
-            return True
 
-        return await self._store.write(write)
+def revoke_those_of(connection: Connection, account: str, actor: str) -> list[str]:
+    """The names of the tokens that an account has made; they, and what was made with them, open nothing any more."""
+    living = (api_token.c.made_by == account) & api_token.c.revoked_at.is_(None)
+    rows = connection.execute(select(api_token.c.id, api_token.c.name).where(living)).all()
+    for row in rows:
+        _revoke(connection, row.id, actor)
+    return sorted(row.name for row in rows)
+
+
+def _revoke(connection: Connection, token_id: str, actor: str) -> bool:
+    living = (api_token.c.id == token_id) & api_token.c.revoked_at.is_(None)
+    at = now()
+    if not connection.execute(update(api_token).where(living).values(revoked_at=at)).rowcount:
+        return False
+    audit.record(connection, actor, "token.revoked", token_id)
+    ended = [token_id]
+    while ended:
+        below = api_token.c.parent.in_(ended) & api_token.c.revoked_at.is_(None)
+        ended = list(connection.execute(select(api_token.c.id).where(below)).scalars())
+        connection.execute(update(api_token).where(api_token.c.id.in_(ended)).values(revoked_at=at))
+        for child in ended:
+            audit.record(connection, actor, "token.revoked", child, {"with": token_id})
+    return True
 
 
 def _digest(secret: str) -> bytes:

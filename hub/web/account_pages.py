@@ -20,6 +20,7 @@ class AccountPages:
     def __init__(self, pages: Pages, hub: "Hub") -> None:
         self._pages = pages
         self._accounts = hub.accounts
+        self._tokens = hub.tokens
         pages.page("/logins", {"it"}, self.show)
         pages.action("/logins/{account}/shut", {"it"}, self.shut, SHUT, asks_again=True)
         pages.action("/logins/{account}/remove", {"it"}, self.remove, asks_again=True)
@@ -54,6 +55,9 @@ class AccountPages:
         return see("/logins")
 
     async def _shown(self, request: web.Request, *, status: int = 200, is_last: bool = False) -> web.Response:
+        tokens: dict[str, list[str]] = {}
+        for one in await self._tokens.all():
+            tokens.setdefault(one.made_by, []).append(one.name)
         return await self._pages.render(
             request,
             "accounts.html",
@@ -61,6 +65,7 @@ class AccountPages:
             accounts=await self._accounts.all(),
             logins=await self._accounts.logged_in(),
             is_last=is_last,
+            tokens=tokens,
         )
 
 

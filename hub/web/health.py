@@ -13,8 +13,13 @@ FORWARDED = {"forwarded", "x-forwarded-for"}
 """Behind a proxy everybody comes from this machine."""
 
 
-def health_routes(problems: Callable[[], dict[str, str | None]]) -> list[web.RouteDef]:
-    """`problems` names each part and what is wrong with it, None when nothing is."""
+def health_routes(
+    problems: Callable[[], dict[str, str | None]], remarks: Callable[[], dict[str, str]]
+) -> list[web.RouteDef]:
+    """`problems` names each part and what is wrong with it, None when nothing is.
+
+    `remarks` are of what hinders the hub in nothing; whoever is logged in reads them.
+    """
 
     async def livez(_request: web.Request) -> web.Response:
         return web.Response(text="alive\n")
@@ -24,7 +29,7 @@ def health_routes(problems: Callable[[], dict[str, str | None]]) -> list[web.Rou
         ready = not any(found.values())
         shown: dict[str, str] = {part: "ok" if problem is None else "not ready" for part, problem in found.items()}
         if request[SESSION] is not None:
-            shown = {part: problem or "ok" for part, problem in found.items()}
+            shown = {part: problem or "ok" for part, problem in found.items()} | remarks()
         return web.Response(
             status=200 if ready else 503,
             text=json.dumps({"ready": ready, "parts": shown}) + "\n",

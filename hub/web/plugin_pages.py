@@ -50,7 +50,8 @@ class PluginPages:
             request,
             "plugins.html",
             plugins=list(hub.host.plugins.values()),
-            parts={part: problem for part, problem in hub.problems().items() if not part.startswith("plugin")},
+            parts={part: problem for part, problem in hub.problems().items() if not part.startswith("plugin")}
+            | self._hub.remarks(),
             healths=healths,
             waiting_events=_by_plugin(hub.events.parked),
             given_up_events=_by_plugin(hub.events.given_up),
