@@ -5,6 +5,7 @@ import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 
 const MOST_LETTERS = 80;
+const FEW_LEFT = 15;
 
 /** As little as the host and the evacuation list need: a name, and a company if the visitor wants. */
 export function detailsPage(kiosk: Kiosk): Page {
@@ -38,6 +39,7 @@ export function detailsPage(kiosk: Kiosk): Page {
           { class: "field" },
           element("label", { class: "ds-label", for: "visitor" }, gettext("Your name")),
           name,
+          roomLeft(name),
           error,
         ),
         element(
@@ -45,6 +47,7 @@ export function detailsPage(kiosk: Kiosk): Page {
           { class: "field" },
           element("label", { class: "ds-label", for: "company" }, gettext("Company, if you come from one")),
           company,
+          roomLeft(company),
         ),
         element(
           "p",
@@ -61,6 +64,21 @@ export function detailsPage(kiosk: Kiosk): Page {
     back: () => kiosk.go("search"),
     first: name,
   };
+}
+
+/** The field takes no more than it has room for: said before that happens, and when it has. */
+function roomLeft(field: HTMLInputElement): HTMLElement {
+  const line = element("p", { class: "hint room", role: "status" });
+  const changed = () => {
+    const left = MOST_LETTERS - field.value.length;
+    line.toggleAttribute("data-full", left <= 0);
+    if (left > FEW_LEFT) line.textContent = "";
+    else if (left > 0) line.textContent = gettext("Room for {count} more characters.", { count: String(left) });
+    else line.textContent = gettext("There is no room for more than {count} characters.", { count: String(MOST_LETTERS) });
+  };
+  field.addEventListener("input", changed);
+  changed();
+  return line;
 }
 
 function field(id: string, text: string, error: string | null, changed: (text: string) => void): HTMLInputElement {
