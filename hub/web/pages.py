@@ -89,10 +89,8 @@ class Shell:
 
 
 KERNEL_PAGES = [
-    Page("/opening-hours", N_("Opening hours"), frozenset({"front_line", "it"}), 45),
     Page("/devices", N_("Devices"), frozenset({"it", "caretaker"}), 80),
     Page("/plugins", N_("Plugins"), frozenset({"it"}), 90),
-    Page("/logins", N_("Accounts"), frozenset({"it"}), 92),
     Page("/tokens", N_("Tokens"), frozenset({"it"}), 93),
     Page("/audit", N_("Audit log"), frozenset({"it"}), 95),
 ]
