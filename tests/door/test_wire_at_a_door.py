@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from hub.wire import Address, Received, Will, Wire
 from tests.door.conftest import DOOR, ROOT, SECRETS, SITE
 from tests.door.mosquitto import Mosquitto
+from tests.patience import PATIENCE_SECONDS
 
 TOPIC = f"{ROOT}/{SITE}/door/{DOOR}"
 
@@ -44,10 +45,10 @@ async def test_a_clean_stop_says_what_was_written_last_and_no_will(broker: Mosqu
         door = wire(broker, DOOR, will=Will(f"{TOPIC}/up/status", b"will"))
         async with running(door):
             door.publish(f"{TOPIC}/up/status", b"goodbye")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await heard.get() == b"goodbye"
         hub.publish(f"{TOPIC}/up/status", b"end")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert await heard.get() == b"end"
 
 
@@ -74,7 +75,7 @@ async def test_retained_as_published_shows_what_the_sender_wrote(broker: Mosquit
     async with running(door, hub):
         hub.publish(f"{TOPIC}/down/command", b"kept", retain=True)
         hub.publish(f"{TOPIC}/down/command", b"passing")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             assert [(await heard.get()).retained for _ in range(2)] == [True, False]
 
 
@@ -93,7 +94,7 @@ async def test_a_callback_that_fails_is_logged(broker: Mosquitto, callback: str)
             hub.publish(f"{TOPIC}/down/command", b"x")
             hub.publish(f"{TOPIC}/down/command", b"y")
             assert broken.publish(f"{TOPIC}/up/event", b"still here")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await done.wait()
                 while not [line for line in logs if line["log_level"] == "error"]:
                     await asyncio.sleep(0.01)
