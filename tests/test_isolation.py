@@ -50,13 +50,16 @@ class Town:
     hub: Hub
     kiosk: KioskClient
     host: str
+    is_wild: bool = False
+    """A plugin holds the loop for seconds: a door whose challenge came too late for that is not told, and says so."""
 
     async def times(self, seconds: float) -> tuple[list[float], list[float]]:
         """The seconds that door commands and check-ins took, from when they were due: waiting in line counts."""
         return await asyncio.gather(every(0.1, seconds, self.open), every(0.03, seconds, self.check_in))
 
     async def open(self) -> None:
-        assert await self.hub.host.plugins["locks"].instance.locks.pulse("door-1", "kari") == "done"
+        outcome = await self.hub.host.plugins["locks"].instance.locks.pulse("door-1", "kari")
+        assert outcome == "done" or (self.is_wild and outcome == "refused")
 
     async def check_in(self) -> None:
         assert (await self.kiosk.register(self.host)).result == "registered"
@@ -141,7 +144,9 @@ async def test_a_plugin_that_holds_the_loop_is_named_interrupted_and_put_aside(
         plugin = here.hub.host.plugins["blocks"]
         quiet = await here.times(1.0)
         (here.hub.settings.data / "go").touch()
+        here.is_wild = True
         wild = await here.times(WILD_SECONDS)
+        here.is_wild = False
         assert plugin.state == "quarantined"
         assert re.search(REASONS["blocks"], str(plugin.reason)), plugin.reason
         assert max(map(max, wild)) < INTERRUPTED_SECONDS

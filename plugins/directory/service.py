@@ -96,7 +96,8 @@ class Directory:
                 f"{lost} of {len(before)} people are gone at once. That looks like a fault of the directory, so "
                 "nobody was removed; if it is right, accept it on the page People"
             )
-        why = doubts(self._protection, protection, {one.id: one for one in found}, self._settings)
+        by_id = {one.id: one for one in found}
+        why = await asyncio.to_thread(doubts, self._protection, protection, by_id, self._settings)
         if why and not self._accept_loss:
             raise DirectoryError(
                 f"{'; '.join(why)}. That would show or let in people who are protected or left out, so the reading was "
@@ -111,7 +112,7 @@ class Directory:
             await self._context.store.write(lambda connection: _keep_time(connection, read_at, protection))
         await self.load()
         self.problem = None
-        self.note = self._noted(found)
+        self.note = await asyncio.to_thread(self._noted, found)
         self._context.live.touch("people")
         await self._context.hooks.every(presence_changed)
         if is_first or has_changed:
