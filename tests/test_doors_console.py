@@ -210,11 +210,11 @@ async def test_a_lockdown_is_seen_and_ended(hub: Hub, door: DoorClient, caretake
     assert (await sent(caretaker, "/doors/lockdown", is_on="yes", zone="Inngang", reason="øving"))[0] == REDIRECT
     await door.list_with(lambda one: one.access.lockdown)
     page = await seen(caretaker, "/doors")
-    assert "Sona Inngang er stengd" in page
+    assert "Sona Inngang er sperra" in page
     assert "Vegen ut er fri" in page
     assert (await sent(caretaker, "/doors/lockdown", is_on="no", zone="Inngang", reason="over"))[0] == REDIRECT
     await door.list_with(lambda one: not one.access.lockdown)
-    assert "Sona Inngang er stengd" not in await seen(caretaker, "/doors")
+    assert "Sona Inngang er sperra" not in await seen(caretaker, "/doors")
 
 
 # -- rules
@@ -274,7 +274,7 @@ async def test_a_doors_habits(hub: Hub, door: DoorClient, caretaker: aiohttp.Cli
     assert (listed.access.pulse_ms, listed.access.held_open_seconds, listed.access.passback) == (7000, None, "soft")
     page = await seen(caretaker, "/doors/door-1/settings")
     assert 'value="08:00"' in page
-    assert "Opne i 7 s" in await seen(caretaker, "/doors/door-1")
+    assert "Lås opp i 7 sekund" in await seen(caretaker, "/doors/door-1")
     status, page = await sent(caretaker, "/doors/door-1/settings", **(habits | {"offline_hours": "900"}))
     assert status == 422
     assert "offline_hours" in page
@@ -298,7 +298,7 @@ async def test_a_card_is_given_lost_and_found_again(
     assert (await sent(caretaker, f"/keys/{one.ref}/end", why="lost"))[0] == REDIRECT
     await door.list_with(lambda one: not one.roll())
     assert (await door.show(CARD)).why == "unknown"
-    assert "Funne att" in await seen(caretaker, "/keys")
+    assert "Funne igjen" in await seen(caretaker, "/keys")
     assert (await sent(caretaker, f"/keys/{one.ref}/again"))[0] == REDIRECT
     await door.list_with(lambda one: one.roll())
     assert (await sent(caretaker, f"/keys/{one.ref}/end", why="lost"))[0] == REDIRECT

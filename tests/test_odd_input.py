@@ -247,7 +247,7 @@ async def test_a_lockdown_that_stands_keeps_its_beginning(
     await sent(caretaker, "/doors/lockdown", is_on="yes", zone="", reason="feiltrykk")
     assert await locks(hub).lockdowns.current() == [first]
     page = await seen(caretaker, "/doors")
-    assert "Hovudinngang er stengd. Vil du opne likevel?" in page
+    assert "Hovudinngang er sperra. Vil du opne likevel?" in page
 
 
 class _Form(HTMLParser):

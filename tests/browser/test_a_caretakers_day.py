@@ -204,8 +204,8 @@ async def test_a_caretakers_day(town_hall: TownHall, house: House) -> None:
     # -- shut down; the way out is free
     phone.on("dialog", lambda dialog: dialog.accept())
     await phone.locator("#why").fill("øving")
-    await phone.get_by_role("button", name="Steng", exact=True).click()
-    await expect(phone.locator(".lockdown")).to_contain_text("Heile huset er stengt")
+    await phone.get_by_role("button", name="Sperr", exact=True).click()
+    await expect(phone.locator(".lockdown")).to_contain_text("Heile huset er sperra")
     await until(lambda: all(locks(hub).standing.of(one).lockdown for one in NAMES))
     house.doors["door-1"].say(f"show {CARD}")
     await until(lambda: house.denials("door-1") == 2)
@@ -214,7 +214,7 @@ async def test_a_caretakers_day(town_hall: TownHall, house: House) -> None:
     assert house.pulses() == [1, 1, 0, 1]
     await pictured("05-shut-down")
     await phone.locator(".lockdown input[name=reason]").fill("øvinga er over")
-    await phone.get_by_role("button", name="Opphev stenginga").click()
+    await phone.get_by_role("button", name="Opphev sperringa").click()
     await expect(phone.locator(".lockdown")).to_have_count(0)
     await until(lambda: not any(locks(hub).standing.of(one).lockdown for one in NAMES))
 

@@ -109,12 +109,12 @@ async def test_a_new_tablet_gets_a_link_that_works_and_is_shut_out_again(town_ha
     await tablet.goto(link)
     await expect(tablet.locator("body")).to_have_attribute("data-state", "language")
     row = page.locator("#device-kiosk-1")
-    await expect(row).to_contain_text("i kontakt")
+    await expect(row).to_contain_text("på nett")
     await row.locator("a").click()
 
     page.once("dialog", lambda dialog: dialog.dismiss())
     await page.get_by_role("button", name="Sperr").click()
-    await expect(page.locator("#device")).to_contain_text("i kontakt")
+    await expect(page.locator("#device")).to_contain_text("på nett")
     page.once("dialog", lambda dialog: dialog.accept())
     await page.get_by_role("button", name="Sperr").click()
     await page.wait_for_url("**/devices")
@@ -196,7 +196,7 @@ async def test_a_token_is_made_used_and_revoked(town_hall: TownHall) -> None:
         await expect(page.locator("#token-secret")).to_have_count(0)
         page.on("dialog", lambda dialog: dialog.accept())
         await row.locator("button").click()
-        await expect(row).to_contain_text("Ingen tilgangsnøklar")
+        await expect(row).to_contain_text("Ingen API-nøklar")
         assert (await program.get(address)).status == 401
 
 

@@ -64,7 +64,7 @@ async def test_enter_in_a_field_opens_no_door_and_loses_no_word(town_hall: TownH
         await expect(phone.locator("#mistake")).to_contain_text("Trykk på knappen")
         await expect(phone.locator(field)).to_have_value(text)
     assert door.pulses() == 0
-    await phone.locator("button", has_text="Opne i").click()
+    await phone.locator("button", has_text="Lås opp i").click()
     await expect(phone.locator("#timeline")).to_contain_text("nokon ringjer på")
     assert door.pulses() == 1
 
@@ -80,10 +80,10 @@ async def test_at_a_door_that_is_shut_down_it_asks_first(town_hall: TownHall, do
     phone.on("dialog", answer)
     await phone.locator("#why").fill("øving")
     await phone.locator(".shut-down button").click()
-    await expect(phone.locator(".lockdown")).to_contain_text("Heile huset er stengt")
-    assert asked == ["Vil du stengje no: heile huset?"]
+    await expect(phone.locator(".lockdown")).to_contain_text("Heile huset er sperra")
+    assert asked == ["Vil du sperre no: heile huset?"]
     await phone.locator("#door-door-1 button").click()
-    assert asked[1:] == ["Hovudinngang er stengd. Vil du opne likevel?"]
+    assert asked[1:] == ["Hovudinngang er sperra. Vil du opne likevel?"]
     assert door.pulses() == 0
     await phone.locator(".lockdown input[name=reason]").fill("over")
     await phone.locator(".lockdown button").click()

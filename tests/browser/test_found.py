@@ -83,7 +83,7 @@ async def test_found_devices_appear_and_can_be_told(town_hall: TownHall) -> None
     await expect(place.locator(".says-now b")).to_have_text("ulåst")
     await look(page, "found/found-lock-phone-nn", least_px=44, is_whole_page=True)
     say(hub, "port/there", "offline")
-    await expect(place).to_contain_text("borte")
+    await expect(place).to_contain_text("utan kontakt")
     town_hall.chromium.excuse("409")
     await place.get_by_role("button", name="Lås", exact=True).click()
     await expect(place.locator("[role=alert]")).to_contain_text("Det fekk ikkje beskjed")

@@ -41,7 +41,7 @@ async def test_a_visit_outlives_the_hub_and_the_browser_and_comes_once(
     await hub_process.kill()
     await kiosk.locator("[data-action=register]").click()
     await expect(kiosk.locator("body")).to_have_attribute("data-state", "kept")
-    await expect(kiosk.locator("main")).to_contain_text("Vi har ikkje nådd nokon enno")
+    await expect(kiosk.locator("main")).to_contain_text("Vi har ikkje fått sagt frå enno")
     assert await kiosk.locator("[data-number]").count() == 0
     assert len(await kiosk.evaluate(OUTBOX)) == 1
     assert hub_process.rows("SELECT id FROM checkin_visit") == []
