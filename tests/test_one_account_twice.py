@@ -61,7 +61,7 @@ async def test_two_with_one_account_are_told_and_back_off(hub: Hub) -> None:
             async with browser(hub, "it") as it:
                 for path in ("/devices", "/devices/kiosk-1"):
                     page = await (await it.get(f"{hub.settings.web.address}{path}")).text()
-                    assert "to einingar brukar den same kontoen" in page
+                    assert "to apparat bruker den same kontoen" in page
                 async with it.get(f"{hub.settings.web.address}/readyz") as answer:
                     assert answer.status == 200, "the hub itself is ready"
                     assert (await answer.json())["parts"]["devices"] == "several use one account: kiosk-1"
