@@ -39,7 +39,7 @@ SLOW_SECONDS = 60.0
 SHORT_PATIENCE = 0.1
 """Whoever was late with a hook is given this part of its time for a while: others wait for the answers."""
 STEP_SECONDS = 1.0
-OUR_STEP_SECONDS = 2.0
+OUR_STEP_SECONDS = 10.0
 """Whoever holds the loop is named after a quarter of a second (hub/watchdog.py), and interrupted after this time."""
 GRACE_SECONDS = 1.0
 OUR_GRACE_SECONDS = 5.0

@@ -20,6 +20,7 @@ import pytest
 import pytest_asyncio
 from ruamel.yaml import YAML
 
+from hub import logs
 from hub.hub import Hub
 from hub.person_ids import KEY_BYTES, PersonIds
 from hub.settings import Configuration
@@ -266,6 +267,12 @@ async def leaves_nothing_running() -> AsyncIterator[None]:
         one.join(PATIENCE_SECONDS)  # asyncio's thread for a child process tells of its end a moment before its own
     stray = [one for one in stray if one.is_alive()]
     assert not stray, f"threads left: {stray}"
+
+
+@pytest.fixture(autouse=True)
+def leaves_logging_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that a test runs in this process would set logging up for all tests after it, for good."""
+    monkeypatch.setattr(logs, "set_up", lambda **_: None)
 
 
 @pytest.fixture(autouse=True)

@@ -59,7 +59,7 @@ async def test_a_refused_account_is_told_why_at_once(broker: Mosquitto) -> None:
         task = asyncio.create_task(refused.run())
         while not [line for line in logs if line["event"] == "mqtt_disconnected"]:
             await asyncio.sleep(0.02)
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < PATIENCE_SECONDS
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
