@@ -22,9 +22,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from hub.coming_back import ComingBack, longest_wait
 from hub.line import Address, BufferedSocket, opened
 
-__all__ = ["Address", "Received", "Will", "Wire"]
+__all__ = ["Address", "Received", "Will", "Wire", "longest_wait"]
 
 log = structlog.get_logger("wire")
 
@@ -33,15 +34,8 @@ PACKET_BYTES = 16_384
 TURN_SECONDS = 0.005
 """How long one wake-up may hand out messages before the rest of the loop gets its turn."""
 CONNECT_SECONDS = 10
-LONGEST_WAIT_SECONDS = 30
 TAKEN_OVER = 0x8E
 """MQTT 5 § 3.14.2.1: another connection has come with our client id."""
-AFTER_TAKEOVER_SECONDS, LONGEST_AFTER_TAKEOVER = 5.0, 300.0
-SETTLED_SECONDS = 30.0
-"""A connection that lasted so long was not one of two that end each other."""
-CUT_OFTEN = 3
-"""Debian's Mosquitto 2.0.11 takes a connection over without a word: so often in a row, between connections that
-succeed at the first try, says the same. A broker that restarts refuses some."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +114,7 @@ class Wire:
     ) -> None:
         self.instance = secrets.token_hex(8)
         """Of this start: two programs with one account differ in it."""
-        self.taken_over = 0
-        """How often another connection with our account has ended ours."""
-        self._cuts = 0
+        self._coming_back = ComingBack()
         self._was_taken_over = False
         self.address = address
         self.problem: str | None = "not connected yet"
@@ -147,6 +139,11 @@ class Wire:
     @property
     def connected(self) -> bool:
         return self._ready.is_set()
+
+    @property
+    def taken_over(self) -> int:
+        """How often another connection with our account has ended ours."""
+        return self._coming_back.taken_over
 
     async def until_connected(self) -> None:
         await self._ready.wait()
@@ -209,38 +206,23 @@ class Wire:
 
     async def run(self) -> None:
         """Connect, serve, and connect again with growing, jittered waits, until cancelled."""
-        wait = 0.2
         while True:
-            was_ready = False
             try:
                 async with self._connected():
                     await self._until_ready()
-                    wait, was_ready = 0.2, True
                     await self._closed.wait()
                     self.problem = f"{self.address.host}:{self.address.port}: connection lost"
             except (OSError, TimeoutError) as error:
                 self.problem = f"{self.address.host}:{self.address.port}: {error or type(error).__name__}"
-            if (times := self._times_taken_over(was_ready=was_ready)) > 0:
-                self.taken_over += 1
+            longest, is_taken = self._coming_back.lost(is_told=self._was_taken_over)
+            self._was_taken_over = False
+            if is_taken:
                 self.problem = f"another device uses the account {self.address.account}"
-                wait = min(AFTER_TAKEOVER_SECONDS * 2 ** min(times - 1, 10), LONGEST_AFTER_TAKEOVER)
+            wait = longest * random.uniform(0.5, 1)  # noqa: S311 (spreads devices, is no secret)
             log.warning("mqtt_disconnected", problem=self.problem, retry_seconds=round(wait, 1))
-            await asyncio.sleep(wait * random.uniform(0.5, 1.5))  # noqa: S311 (spreads devices, is no secret)
-            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+            await asyncio.sleep(wait)
 
     # -- the connection
-
-    def _times_taken_over(self, *, was_ready: bool) -> int:
-        """In a row; two that came back at once would end each other several times a second."""
-        told, self._was_taken_over = self._was_taken_over, False
-        if not was_ready:
-            self._cuts = 0
-            return 0
-        lasted = time.monotonic() - self._connected_at
-        self._cuts = self._cuts + 1 if lasted < SETTLED_SECONDS else 1
-        if told:
-            self._cuts = max(self._cuts, CUT_OFTEN)
-        return max(0, self._cuts - CUT_OFTEN + 1)
 
     async def _until_ready(self) -> None:
         """Raises TimeoutError when the broker says nothing, ConnectionError at once when it closes instead."""
@@ -342,6 +324,7 @@ class Wire:
             return
         self.problem = None
         self._connected_at = time.monotonic()
+        self._coming_back.connected()
         self._subscribe(self._filters)
         self._ready.set()
         try:

@@ -6,14 +6,17 @@ says something more often than its keepalive.
 
 import asyncio
 import struct
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from hub.wire import longest_wait
+
 KEEPALIVE_SECONDS = 60
 CONNECT_SECONDS = 30
 SHORTEST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 15.0
+"""Ten thousand come at once."""
 CONNACK, PUBLISH, SUBACK = 2, 3, 9
 
 
@@ -29,6 +32,7 @@ class Connection(asyncio.Protocol):
     """`on_ready` is called after each subscription, `on_message` with topic, payload and whether it was retained."""
 
     __slots__ = (
+        "_away_since",
         "_buffer",
         "_closed",
         "_connecting",
@@ -63,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         self._number = 0
         self._failures = 0
+        self._away_since = 0.0
         self._closed = False
 
     def open(self, after_seconds: float = 0.0) -> None:
@@ -108,8 +113,11 @@ class Connection(asyncio.Protocol):
             return
 
     def _wait_seconds(self) -> float:
-        longest: float = min(LONGEST_WAIT_SECONDS, SHORTEST_WAIT_SECONDS * 2 ** min(self._failures, 10))
+        now = time.monotonic()
+        if self._failures == 0:
+            self._away_since = now
         self._failures += 1
+        longest = max(longest_wait(self._failures, now - self._away_since), SHORTEST_WAIT_SECONDS)
         return longest * self._random.uniform(0.5, 1.0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

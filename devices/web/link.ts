@@ -13,13 +13,16 @@ import type { Enrolment } from "./enrolment.ts";
 import { newId } from "./identity.ts";
 
 const SHORTEST_WAIT_MS = 1_000;
+/** Somebody may stand before it: for its first minutes an outage is one that ends any moment. */
+const FIRST_LONGEST_MS = 5_000;
+const FIRST_MINUTES = 5;
 const LONGEST_WAIT_MS = 15_000;
 const CONNECT_MS = 8_000;
 /** MQTT 5 § 3.14.2.1: another connection has come with our account. */
 const TAKEN_OVER = 0x8e;
 const AFTER_TAKEOVER_MS = 5_000;
 const LONGEST_AFTER_TAKEOVER_MS = 300_000;
-/** A connection that lasted so long was not one of two that end each other. */
+/** A connection that lasted so long has held: it ends the outage, and was not one of two that end each other. */
 const SETTLED_MS = 30_000;
 /** Debian's broker takes a connection over without a word: so often in a row says the same. */
 const CUT_OFTEN = 3;
@@ -45,6 +48,7 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
   const began = performance.now();
   const instance = newId();
   let failures = 0;
+  let awaySince: number | null = null;
   let takenOver = 0;
   let cuts = 0;
   let wasConnected = false;
@@ -68,7 +72,6 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
   });
 
   client.on("connect", () => {
-    failures = 0;
     connectedAt = performance.now();
     wasConnected = true;
     client.publish(`${branch}/up/status`, JSON.stringify({ online: true }), { qos: 1, retain: true });
@@ -84,29 +87,30 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
     if (packet.reasonCode === TAKEN_OVER) wasTakenOver = true;
   });
   client.on("close", () => {
+    const now = performance.now();
+    const lasted = wasConnected ? now - connectedAt : null;
+    if (lasted !== null && lasted >= SETTLED_MS) {
+      failures = cuts = 0;
+      awaySince = null;
+    }
+    if (awaySince === null) awaySince = now;
+    else if (lasted !== null) awaySince += lasted; // the outage goes on, without what was between
     failures += 1;
-    const times = timesTakenOver();
-    if (times > 0) takenOver += 1;
-    client.options.reconnectPeriod = times > 0 ? waitAfterTakeover(times) : waitBefore(failures);
+    cuts = lasted === null ? 0 : cuts + 1;
+    client.options.reconnectPeriod = waitBefore(failures, now - awaySince);
+    if (wasTakenOver) {
+      cuts = Math.max(cuts, CUT_OFTEN);
+      client.options.reconnectPeriod = waitAfterTakeover(cuts - CUT_OFTEN);
+    } else if (cuts >= CUT_OFTEN) {
+      client.options.reconnectPeriod = Math.max(client.options.reconnectPeriod, waitAfterTakeover(0));
+    }
+    if (cuts >= CUT_OFTEN) takenOver += 1;
+    wasConnected = wasTakenOver = false;
     ends.disconnected();
   });
   client.on("error", () => {}); // "close" follows and is what counts; without a listener it would be thrown
 
   setInterval(beat, HEARTBEAT_SECONDS * 1_000);
-
-  /** In a row. A hub that restarts refuses some connections between, and then it is none. */
-  function timesTakenOver(): number {
-    const wasTold = wasTakenOver;
-    const isCut = wasConnected;
-    wasTakenOver = wasConnected = false;
-    if (!isCut) {
-      cuts = 0;
-      return 0;
-    }
-    cuts = performance.now() - connectedAt < SETTLED_MS ? cuts + 1 : 1;
-    if (wasTold) cuts = Math.max(cuts, CUT_OFTEN);
-    return Math.max(0, cuts - CUT_OFTEN + 1);
-  }
 
   function beat(): void {
     if (!client.connected) return;
@@ -133,15 +137,20 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
 }
 
 /** Two devices with one account would else throw each other out several times a second. */
-function waitAfterTakeover(takeovers: number): number {
-  const longest = Math.min(LONGEST_AFTER_TAKEOVER_MS, AFTER_TAKEOVER_MS * 2 ** Math.min(takeovers - 1, 10));
-  return longest * (0.75 + Math.random() / 2);
+function waitAfterTakeover(before: number): number {
+  return spread(Math.min(LONGEST_AFTER_TAKEOVER_MS, AFTER_TAKEOVER_MS * 2 ** Math.min(before, 10)));
 }
 
-/** Longer for every failure, and never the same for two devices: a whole fleet comes back after a power cut. */
-function waitBefore(failures: number): number {
-  const longest = Math.min(LONGEST_WAIT_MS, SHORTEST_WAIT_MS * 2 ** Math.min(failures, 10));
-  return SHORTEST_WAIT_MS / 2 + Math.random() * (longest - SHORTEST_WAIT_MS / 2);
+/** At most 5 s in an outage's first five minutes, and then a second more for each minute; as `hub/coming_back.py`. */
+function waitBefore(failures: number, awayMs: number): number {
+  const first = Math.min(SHORTEST_WAIT_MS * 2 ** Math.min(failures - 1, 10), FIRST_LONGEST_MS);
+  const later = Math.min(awayMs / 60, LONGEST_WAIT_MS);
+  return spread(awayMs <= FIRST_MINUTES * 60_000 ? first : later);
+}
+
+/** Never the same for two devices: a whole fleet comes back after a power cut. */
+function spread(longestMs: number): number {
+  return longestMs * (0.5 + Math.random() / 2);
 }
 
 function asBytes(message: object): never {

@@ -10,6 +10,8 @@ from structlog.testing import capture_logs
 
 from hub.wire import Address, Received, Will, Wire
 from tests.door.conftest import DOOR, ROOT, SECRETS, SITE
+from tests.door.desk import Desk
+from tests.door.door_process import DoorProcess
 from tests.door.mosquitto import Mosquitto
 from tests.patience import PATIENCE_SECONDS
 
@@ -98,3 +100,17 @@ async def test_a_callback_that_fails_is_logged(broker: Mosquitto, callback: str)
                 await done.wait()
                 while not [line for line in logs if line["log_level"] == "error"]:
                     await asyncio.sleep(0.01)
+
+
+async def test_a_door_never_waits_long_in_an_outage_of_minutes(
+    broker: Mosquitto, desk: Desk, door: DoorProcess
+) -> None:
+    """The waits doubled without end up to 30 s: after 13 s without a broker the door was away for up to 19 s more."""
+    broker.stop()
+    async with asyncio.timeout(60):
+        while len(waits := [line["retry_seconds"] for line in door.lines("mqtt_disconnected")]) < 8:
+            await asyncio.sleep(0.1)
+    assert all(isinstance(wait, float) and wait <= 5 for wait in waits), waits
+    desk.heard.clear()
+    broker.start()
+    await desk.until_ready()
