@@ -240,7 +240,10 @@ async def presences() -> list[Presence]:
 
 @question(within_seconds=5)
 async def opening_changed() -> None:
-    """The site or a service is open on other days or hours than before: whoever shows it asks `context.calendar`."""
+    """The site or a service is open on other days or hours than before, or a new day has begun.
+
+    Whoever shows that asks `context.calendar`.
+    """
     raise NotImplementedError
 
 

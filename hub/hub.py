@@ -25,6 +25,7 @@ from hub.broker import HUB_ACCOUNT, Broker, way_to
 from hub.calendar.exceptions import Exceptions
 from hub.calendar.opening import Calendar
 from hub.calendar.pages import OpeningPages
+from hub.calendar.telling import call_each_day
 from hub.data_folder import make_room, open_data_folder, reserve_room
 from hub.devices import Devices, NewDevice, Place
 from hub.dynamic_security import DynamicSecurity
@@ -203,10 +204,14 @@ class Hub:
             await self._beside(stack, "announcing", self.announcing.run)
             await self.devices.absences.start()
             stack.push_async_callback(self.devices.absences.write, is_last=True)
-            await self._beside(stack, "absences", self._notice_absences)
-            await self._beside(stack, "old events", self._forget_events)
-            await self._beside(stack, "roles", self._follow_roles)
-            await self._beside(stack, "room", self._keep_room)
+            for name, work in (
+                ("absences", self._notice_absences),
+                ("old events", self._forget_events),
+                ("roles", self._follow_roles),
+                ("days", lambda: call_each_day(self.settings.site.zone, self._opening_changed)),
+                ("room", self._keep_room),
+            ):
+                await self._beside(stack, name, work)
 
             await self._serve(stack, shell, address)
             self.plugins_started = True

@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 CONTRACT_FOR_THE_HUB = {
-    f"devices.contract.{name}" for name in ("messages", "topics", "channels", "alive", "enrolment", "pairing")
+    f"devices.contract.{name}"
+    for name in ("messages", "topics", "channels", "alive", "enrolment", "pairing", "opening")
 }
 
 

@@ -11,7 +11,7 @@ What a kiosk asks for again until it comes (found, receipt) comes with QoS 0. On
     up/shown       AnswerShown whether the visitor has it on the screen
     up/ask         Ask         a visitor who left the page asks by their number
     down/told      Told        what their host has said
-    down/offer     Offer       what the first page offers: signposts, languages, names
+    down/offer     Offer       what the first page offers: signposts, languages, names, opening hours
 
 A tap on a signpost is no message: it sends, stores and logs nothing (D7).
 """
@@ -22,6 +22,7 @@ from pydantic import Field, StringConstraints
 
 from devices.contract.channels import Channel
 from devices.contract.messages import DeviceTime, Id, Language, Message, Name, Text, Translated
+from devices.contract.opening import MOST_OTHER_DAYS, OpeningDay, OtherDay
 
 KIND = "kiosk"
 MOST_HOSTS = 5
@@ -129,6 +130,11 @@ class Offer(Message):
     registers_visits: bool = True
     waiting_seconds: int = Field(
         default=300, ge=30, description="how long a visitor's page waits for the host's answer"
+    )
+    time_zone: str = Field(default="", description="the site's, in which hours are; empty: the kiosk's own")
+    hours: list[OpeningDay] = Field(default_factory=list, description="none: nobody has said any")
+    other_days: list[OtherDay] = Field(
+        default_factory=list, max_length=MOST_OTHER_DAYS, description="in order, from the day it was made on"
     )
 
 

@@ -5,31 +5,15 @@
 Nothing here says why somebody is out, where, or with whom; nothing here is about a visitor.
 """
 
-from datetime import date
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
 from devices.contract.channels import Channel
 from devices.contract.messages import Id, Language, Message, Translated
+from devices.contract.opening import MOST_OTHER_DAYS, OpeningDay, OtherDay
 
 KIND = "screen"
-MOST_OTHER_DAYS = 60
-
-
-class OpeningDay(Message):
-    """One weekday: 0 is Monday. No spans: closed. A span is ("09:00", "15:30") by the site's clock."""
-
-    weekday: int = Field(ge=0, le=6)
-    spans: list[tuple[str, str]] = Field(default_factory=list)
-
-
-class OtherDay(Message):
-    """A date on which other hours hold than that weekday's. No spans: closed."""
-
-    on: date
-    spans: list[tuple[str, str]] = Field(default_factory=list)
-    name: Translated | None = Field(default=None, description="of the public holiday that it is")
 
 
 class BoardRow(Message):

@@ -14,6 +14,7 @@ import { checkedOutPage, checkOutPage } from "./pages/checkout.ts";
 import { detailsPage } from "./pages/details.ts";
 import { directionsPage } from "./pages/directions.ts";
 import { languagePage } from "./pages/language.ts";
+import { showOpening } from "./pages/opening.ts";
 import { outOfOrderPage, unpairedPage } from "./pages/resting.ts";
 import { searchPage } from "./pages/search.ts";
 import { blankNames, keptPage, lateNumberPage, refusedPage, registeredPage, sendingPage, showAnswer } from "./pages/sent.ts";
@@ -25,6 +26,7 @@ export const OFFER_SHELF = "/kiosk/offer";
 const RECEIPT_MS = 5_000;
 const RECEIPT_WITHOUT_LINE_MS = 1_500;
 const BLANK_MS = 30_000;
+const CLOCK_MS = 5_000;
 const MOST_LATE = 50;
 
 const pages = {
@@ -70,6 +72,7 @@ export class Kiosk {
     readonly isPaired: boolean,
   ) {
     this.outbox = new Outbox(database, (item: Item) => this.line()?.send(item.what, item.message) ?? false);
+    setInterval(() => showOpening(this), CLOCK_MS);
   }
 
   /** Nobody stands here, as far as we can know. */

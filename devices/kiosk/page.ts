@@ -6,7 +6,7 @@ import { gettext, nameOf } from "../web/tongue.ts";
 
 export interface Page {
   question: string;
-  lead?: string | Node;
+  lead?: string | Node | null;
   picture?: IconName;
   body: Node[];
   /** Where "Back" leads; without it there is no such button. */

@@ -6,10 +6,10 @@ import { icon, type IconName } from "../web/icon.ts";
 import { pairingBlock } from "../web/pairing.ts";
 import { read } from "../web/reading.ts";
 import { shelve } from "../web/shelf.ts";
+import { siteTime } from "../web/site_clock.ts";
 import { catalogueOf, directionOf, gettext, gettextIn, speak, speakable, spokenLanguage } from "../web/tongue.ts";
 import { boardSection, pagesOf, roomIn } from "./board.ts";
 import { ageSection, headSection, hoursSection, noticeSection } from "./sections.ts";
-import { siteTime } from "./site_clock.ts";
 import { enlarge, fewestParts, pictureAt, picturesOf, takeoverSection, type Picture } from "./takeover.ts";
 import { currentNotices, turnAt } from "./turns.ts";
 

@@ -3,19 +3,10 @@
 import type { Notice, OtherDay, Programme } from "../web/contract.ts";
 import { element } from "../web/element.ts";
 import { icon } from "../web/icon.ts";
+import { dayGroups, openingAt, otherDayOn, otherDaysWithin, type DayGroup, type Hours } from "../web/opening.ts";
+import { changeWords, dateWords, stateWords } from "../web/opening_words.ts";
+import type { SiteTime } from "../web/site_clock.ts";
 import { catalogueOf, gettext, nameOf, spokenLanguage, translated } from "../web/tongue.ts";
-import {
-  dayGroups,
-  openingAt,
-  otherDayOn,
-  otherDaysWithin,
-  weekdayOf,
-  type DayGroup,
-  type Hours,
-  type Opening,
-} from "./opening.ts";
-import type { SiteTime } from "./site_clock.ts";
-
 
 export function headSection(siteName: string, now: SiteTime): HTMLElement {
   const { days, months } = catalogueOf(spokenLanguage());
@@ -80,8 +71,8 @@ export function hoursSection(programme: Programme, now: SiteTime): HTMLElement |
     element(
       "div",
       { class: "opening", "data-open": String(opening.isOpen) },
-      element("h2", {}, opening.isOpen ? gettext("Open now") : gettext("Closed now")),
-      element("p", {}, openingWords(opening, days)),
+      element("h2", {}, stateWords(opening)),
+      element("p", {}, changeWords(opening)),
     ),
     element("ul", { "aria-label": gettext("Opening hours") }, ...rows),
   );
@@ -109,32 +100,10 @@ function otherDayName(day: OtherDay): (string | HTMLElement)[] {
   return day.name ? [translated(day.name), ", ", dateWords(day.on)] : [capitalised(dateWords(day.on))];
 }
 
-function dateWords(date: string): string {
-  const { days, months } = catalogueOf(spokenLanguage());
-  return gettext("{weekday} {day} {month}", {
-    weekday: days[weekdayOf(date)] ?? "",
-    day: String(Number(date.slice(8))),
-    month: months[Number(date.slice(5, 7)) - 1] ?? "",
-  });
-}
-
 function dayNames({ first, last }: DayGroup, days: string[]): string {
   const from = capitalised(days[first] ?? "");
   return first === last ? from : `${from}–${days[last] ?? ""}`;
 }
-
-function openingWords(opening: Opening, days: string[]): string {
-  if (opening.isOpen) return gettext("Closes at {time}", { time: opening.closes });
-  if (opening.opens === null) return "";
-  const { inDays, date, weekday, at } = opening.opens;
-  if (inDays === 0) return gettext("Opens today at {time}", { time: at });
-  if (inDays === 1) return gettext("Opens tomorrow at {time}", { time: at });
-  const day = inDays < NEXT_WEEK_DAYS ? (days[weekday] ?? "") : dateWords(date);
-  return gettext("Opens {weekday} at {time}", { weekday: day, time: at });
-}
-
-/** From then on a weekday alone would be taken for an earlier one. */
-const NEXT_WEEK_DAYS = 7;
 
 function kindOf(severity: NonNullable<Notice["severity"]>): string {
   return severity === "warning" ? gettext("Please note") : gettext("News");

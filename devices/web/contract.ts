@@ -169,6 +169,18 @@ export interface Offer {
    * how long a visitor's page waits for the host's answer
    */
   waiting_seconds?: number;
+  /**
+   * the site's, in which hours are; empty: the kiosk's own
+   */
+  time_zone?: string;
+  /**
+   * none: nobody has said any
+   */
+  hours?: OpeningDay[];
+  /**
+   * in order, from the day it was made on
+   */
+  other_days?: OtherDay[];
 }
 /**
  * Where a visitor can go without telling anybody.
@@ -617,6 +629,26 @@ export const definitions = {
         "description": "how long a visitor's page waits for the host's answer",
         "minimum": 30,
         "type": "integer"
+      },
+      "time_zone": {
+        "default": "",
+        "description": "the site's, in which hours are; empty: the kiosk's own",
+        "type": "string"
+      },
+      "hours": {
+        "description": "none: nobody has said any",
+        "items": {
+          "$ref": "#/$defs/OpeningDay"
+        },
+        "type": "array"
+      },
+      "other_days": {
+        "description": "in order, from the day it was made on",
+        "items": {
+          "$ref": "#/$defs/OtherDay"
+        },
+        "maxItems": 60,
+        "type": "array"
       }
     },
     "required": [

@@ -53,11 +53,16 @@ class Plugin:
 
     @hookimpl
     async def project(self) -> None:
-        self.kiosks.offer_all()
+        await self.kiosks.offer()
+
+    @hookimpl
+    async def opening_changed(self) -> None:
+        await self.kiosks.offer()
 
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> None:
-        self.kiosks.offer_to(enrolment.device)
+        if enrolment.kind == kiosk.KIND:
+            await self.kiosks.offer(enrolment.device)
 
     @hookimpl
     async def health(self) -> Health:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 import structlog
 
 from devices.contract import kiosk
+from hub.calendar.telling import other_days, week_of
 from hub.hooks import UnansweredError
 from hub.limits import Limiter
 from hub.plugin import Context, Device, Event, Incoming
@@ -28,6 +29,7 @@ EAGER_SECONDS, TELL_SECONDS = 600.0, 10.0
 class Kiosks:
     def __init__(self, context: Context, settings: Settings, visits: Visits) -> None:
         self._context = context
+        self._settings = settings
         self._visits = visits
         self._searches = Limiter(settings.searches_per_minute, 60)
         self._walk = Walk(settings.beginnings_in_ten_minutes)
@@ -40,12 +42,6 @@ class Kiosks:
         """Kiosk → when it last sent more than it may, by the monotonic clock."""
         self._sent: dict[str, tuple[float, int]] = {}
         """Visit → when its answer was last sent, by the monotonic clock, and how often."""
-        self._offer = kiosk.Offer(
-            site_name=context.site.name,
-            languages=list(context.site.languages),
-            signposts=settings.signposts,
-            waiting_seconds=settings.waiting_seconds,
-        )
 
     def listen(self) -> None:
         self._context.speaks(kiosk.CHANNELS)
@@ -146,14 +142,24 @@ class Kiosks:
             self._sent[visit.id] = (time.monotonic(), self._sent.get(visit.id, (0.0, 0))[1] + 1)
             self._context.send(device, "answer", kiosk.HostAnswer(visit=visit.id, answer=visit.answer))
 
-    def offer_all(self) -> None:
+    async def offer(self, only: str | None = None) -> None:
+        """What the first page offers, retained, to every kiosk, or to one."""
+        offer = await self._offer()
         for device in self._context.devices.of_kind(kiosk.KIND):
-            self._context.send(device, "offer", self._offer)
+            if only in (None, device.id):
+                self._context.send(device, "offer", offer)
 
-    def offer_to(self, device_id: str) -> None:
-        device = self._context.devices.get(device_id)
-        if device is not None and device.kind == kiosk.KIND:
-            self._context.send(device, "offer", self._offer)
+    async def _offer(self) -> kiosk.Offer:
+        site, calendar = self._context.site, self._context.calendar
+        return kiosk.Offer(
+            site_name=site.name,
+            languages=list(site.languages),
+            signposts=self._settings.signposts,
+            waiting_seconds=self._settings.waiting_seconds,
+            time_zone=site.time_zone,
+            hours=week_of(calendar),
+            other_days=await other_days(calendar, site, self._context.translator),
+        )
 
     def too_eager(self) -> list[Device]:
         """The kiosks that have sent more than they may, in the last ten minutes."""

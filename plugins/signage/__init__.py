@@ -28,7 +28,6 @@ class Plugin:
         self.context.opens(screen.KIND, "/screen")
         ScreenPages(self.context, self.signage)
         ScreenApi(self.context, self.signage)
-        self.context.run("each day", self.signage.publish_each_day)
 
     @hookimpl
     async def project(self) -> None:

@@ -1,11 +1,8 @@
 """What stands on the screens."""
 
-import asyncio
 import hashlib
-from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
-from itertools import islice
 
 from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -13,8 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from devices.contract import screen
 from devices.contract.messages import MAX_PAYLOAD_BYTES
 from hub import audit
-from hub.calendar.opening import Calendar, names
-from hub.calendar.settings import Span
+from hub.calendar.telling import other_days, week_of
 from hub.hookspecs import HeldData, presences, slides
 from hub.plugin import N_, Context
 from hub.store import now
@@ -22,7 +18,6 @@ from plugins.signage.models import HungNotice
 from plugins.signage.tables import notice, off
 
 MOST_SLIDES = 3
-LOOK_SECONDS = 60
 MOST_ROWS = 60
 """More people than a wall can show; also keeps the programme well below what a payload may have."""
 
@@ -53,7 +48,7 @@ class Signage:
 
     async def _without_notices(self) -> screen.Programme:
         """Who is in or out, never why; never a visitor."""
-        site = self._context.site
+        site, calendar = self._context.site, self._context.calendar
         found = await self._context.hooks.every(presences)
         board = [
             screen.BoardRow(name=one.person.name, unit=one.person.unit, is_in=one.is_in)
@@ -65,32 +60,11 @@ class Signage:
             site_name=site.name,
             time_zone=site.time_zone,
             languages=list(site.languages),
-            hours=opening_days(self._context.calendar),
-            other_days=await asyncio.to_thread(self._other_days),
+            hours=week_of(calendar),
+            other_days=await other_days(calendar, site, self._context.translator),
             board=board,
             made_at=now(),
         )
-
-    def _other_days(self) -> list[screen.OtherDay]:
-        """In a thread: the first look at holidays reads a large package."""
-        today = now().astimezone(self._context.site.zone).date()
-        days = islice(self._context.calendar.other_days(today), screen.MOST_OTHER_DAYS)
-        return [screen.OtherDay(on=one.on, spans=_written(one.spans), name=self._name(one.holiday)) for one in days]
-
-    def _name(self, holiday: str | None) -> dict[str, str] | None:
-        if holiday is None:
-            return None
-        text = self._context.translator.text
-        return {one: ", ".join(text(one, each) for each in names(holiday)) for one in self._context.site.languages}
-
-    async def publish_each_day(self) -> None:
-        """For ever: which days are to come changes at midnight by the site's clock."""
-        day = now().astimezone(self._context.site.zone).date()
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            if (today := now().astimezone(self._context.site.zone).date()) != day:
-                day = today
-                await self.publish()
 
     async def notices(self) -> list[HungNotice]:
         """Those that are not over; some may wait for their time."""
@@ -154,17 +128,6 @@ class Signage:
 
         await self._context.store.write(write)
         await self.publish()
-
-
-def opening_days(calendar: Calendar) -> list[screen.OpeningDay]:
-    """The week's, or none where nobody has said any."""
-    if not calendar.has_hours:
-        return []
-    return [screen.OpeningDay(weekday=day, spans=_written(spans)) for day, spans in enumerate(calendar.week())]
-
-
-def _written(spans: Iterable[Span]) -> list[tuple[str, str]]:
-    return [(f"{opens:%H:%M}", f"{closes:%H:%M}") for opens, closes in spans]
 
 
 def _of_screen(

@@ -1,17 +1,19 @@
-"""Opening hours: the desk says that a day is other than usual, and every screen knows it, as it knows holidays."""
+"""Opening hours: the desk says that a day is other than usual; every screen and kiosk knows it, as it knows holidays."""
 
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from hub.calendar.settings import spans_of
 from hub.store import now
 from tests.browser.chromium import Size
-from tests.browser.conftest import TownHall
+from tests.browser.conftest import LANGUAGES, TownHall
 from tests.browser.looks import look
+from tests.browser.test_kiosk_alone import GONE, until_it_starts_offline
+from tests.browser.visitor import choose_language
 
 
 @pytest.fixture
@@ -76,3 +78,63 @@ async def test_it_says_closed_on_a_holiday_and_knows_the_days_to_come(
     await expect(screen.locator(".opening")).to_have_attribute("data-open", "true" if is_open else "false")
     await expect(screen.locator(".hours")).to_contain_text(says)
     await look(screen, f"screen/wall-hours-{at[:10]}")
+
+
+async def clock_at(kiosk: Page, at: str) -> None:
+    """By the site's clock; what is due at that time is done."""
+    await kiosk.clock.set_system_time(datetime.fromisoformat(at).replace(tzinfo=ZoneInfo("Europe/Oslo")))
+    await kiosk.clock.run_for(6_000)
+
+
+async def test_the_kiosk_says_whether_the_house_is_open_and_goes_by_its_own_clock(town_hall: TownHall) -> None:
+    town_hall.chromium.excuse(GONE)
+    await town_hall.hub.exceptions.put("", date(2026, 12, 24), spans_of(["09:00-12:00"]), "test")
+    kiosk = await town_hall.kiosk(has_clock=True)
+    line = kiosk.locator("#opening")
+    await clock_at(kiosk, "2026-12-23T15:20:00")
+    await expect(line).to_have_text("Ope no · stengjer klokka 15:30")
+    await clock_at(kiosk, "2026-12-23T15:31:00")
+    await expect(line).to_have_text("Stengt no · opnar i morgon klokka 09:00")
+    await until_it_starts_offline(kiosk, 4)
+    await kiosk.context.set_offline(True)
+    await kiosk.reload()
+    await clock_at(kiosk, "2026-12-24T11:00:00")
+    await expect(line).to_have_text("Ope no · stengjer klokka 12:00")
+    await clock_at(kiosk, "2026-12-25T10:00:00")
+    await expect(line).to_have_text("Stengt no · opnar måndag klokka 09:00")
+
+
+@pytest.fixture
+def in_all_languages(settings: dict[str, Any]) -> None:
+    """Ask for it before the town hall."""
+    settings["site"]["languages"] = LANGUAGES
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("nb", "Åpent nå · stenger klokka 15:30"),
+        ("en", "Open now · closes at 15:30"),
+        ("ar", "مفتوح الآن · يغلق الساعة \u206815:30\u2069"),
+    ],
+)
+async def test_the_kiosk_says_it_in_the_visitors_language(
+    in_all_languages: None, town_hall: TownHall, language: str, says: str
+) -> None:
+    kiosk = await town_hall.kiosk(has_clock=True)
+    await clock_at(kiosk, "2026-12-23T10:00")
+    await choose_language(kiosk, language)
+    await expect(kiosk.locator("#opening")).to_have_text(says)
+    await look(kiosk, f"kiosk/tablet-{language}/opening")
+
+
+@pytest.fixture
+def without_hours(settings: dict[str, Any]) -> None:
+    """Ask for it before the town hall."""
+    settings["calendar"] = {}
+
+
+async def test_the_kiosk_says_nothing_where_nobody_has_said_any_hours(without_hours: None, town_hall: TownHall) -> None:
+    kiosk = await town_hall.kiosk()
+    await expect(kiosk.locator("body")).to_have_attribute("data-state", "language")
+    await expect(kiosk.locator("#opening")).to_have_count(0)

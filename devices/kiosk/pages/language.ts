@@ -3,6 +3,7 @@ import { icon } from "../../web/icon.ts";
 import { catalogueOf, directionOf, gettext, gettextIn, speak } from "../../web/tongue.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
+import { openingLine } from "./opening.ts";
 
 /** By the language's own name, never a flag; the choice holds for one visitor. */
 export function languagePage(kiosk: Kiosk): Page {
@@ -31,6 +32,7 @@ export function languagePage(kiosk: Kiosk): Page {
   );
   return {
     question: gettext("Welcome"),
+    lead: openingLine(kiosk),
     body: [element("div", { class: "choices", "data-many": choices.length > 4 }, ...choices)],
   };
 }

@@ -3,6 +3,7 @@ import { icon, type IconName } from "../../web/icon.ts";
 import { gettext } from "../../web/tongue.ts";
 import type { Kiosk, State } from "../kiosk.ts";
 import type { Page } from "../page.ts";
+import { openingLine } from "./opening.ts";
 
 /** Two tracks: most visitors only need the way, and nobody needs to know that they went there (D7). */
 export function startPage(kiosk: Kiosk): Page {
@@ -34,6 +35,7 @@ export function startPage(kiosk: Kiosk): Page {
   }
   return {
     question: gettext("How can we help you?"),
+    lead: openingLine(kiosk),
     body: [element("div", { class: "tracks" }, ...tracks)],
     back: () => kiosk.startOver(),
   };

@@ -1,0 +1,51 @@
+"""The site's hours as devices get them, so that they say "open now" by themselves; and when to send them anew."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from devices.contract.opening import MOST_OTHER_DAYS, OpeningDay, OtherDay
+from hub.calendar.opening import Calendar, names
+from hub.calendar.settings import Span
+from hub.settings import SiteSettings
+from hub.store import now
+from hub.translation import Translator
+
+LOOK_SECONDS = 60
+
+
+async def call_each_day(zone: ZoneInfo, changed: Callable[[], Awaitable[None]]) -> None:
+    """For ever: which days are to come changes at midnight by the site's clock."""
+    day = now().astimezone(zone).date()
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        if (today := now().astimezone(zone).date()) != day:
+            day = today
+            await changed()
+
+
+def week_of(calendar: Calendar) -> list[OpeningDay]:
+    """Monday to Sunday, or none where nobody has said any hours."""
+    if not calendar.has_hours:
+        return []
+    return [OpeningDay(weekday=day, spans=_written(spans)) for day, spans in enumerate(calendar.week())]
+
+
+async def other_days(calendar: Calendar, site: SiteSettings, translator: Translator) -> list[OtherDay]:
+    """From today on. In a thread: the first look at holidays reads a large package."""
+    return await asyncio.to_thread(_other_days, calendar, site, translator)
+
+
+def _other_days(calendar: Calendar, site: SiteSettings, translator: Translator) -> list[OtherDay]:
+    def named(holiday: str | None) -> dict[str, str] | None:
+        if holiday is None:
+            return None
+        return {one: ", ".join(translator.text(one, name) for name in names(holiday)) for one in site.languages}
+
+    days = islice(calendar.other_days(now().astimezone(site.zone).date()), MOST_OTHER_DAYS)
+    return [OtherDay(on=one.on, spans=_written(one.spans), name=named(one.holiday)) for one in days]
+
+
+def _written(spans: Iterable[Span]) -> list[tuple[str, str]]:
+    return [(f"{opens:%H:%M}", f"{closes:%H:%M}") for opens, closes in spans]
