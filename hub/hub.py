@@ -208,7 +208,7 @@ class Hub:
                 ("absences", self._notice_absences),
                 ("old events", self._forget_events),
                 ("roles", self._follow_roles),
-                ("days", lambda: call_each_day(self.settings.site.zone, self._opening_changed)),
+                ("days", lambda: call_each_day(self.settings.site.zone, self.opening_changed)),
                 ("room", self._keep_room),
             ):
                 await self._beside(stack, name, work)
@@ -381,7 +381,7 @@ class Hub:
         FoundPages(kernel, self)
         PluginPages(kernel, self)
         SearchPage(kernel, self)
-        OpeningPages(kernel, self.calendar, self.exceptions, self._opening_changed)
+        OpeningPages(kernel, self.calendar, self.exceptions, self.opening_changed)
         GatewayPages(kernel, self.gateways, self.admission)
         PairingPages(kernel, self, self.pairing)
         guards = middlewares(self.accounts, system.error, is_secure=secure)
@@ -444,7 +444,8 @@ class Hub:
         await self.hooks.every(devices_changed)
         self._to_project.set()
 
-    async def _opening_changed(self) -> None:
+    async def opening_changed(self) -> None:
+        """Of the site or a service, or another day has begun."""
         await self.hooks.every(opening_changed)
 
     async def _project(self) -> None:

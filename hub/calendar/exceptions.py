@@ -7,10 +7,14 @@ from datetime import date
 from sqlalchemy import Connection, delete, insert, select
 
 from hub import audit
-from hub.calendar.opening import Calendar
-from hub.calendar.settings import Span, spans_of
+from hub.calendar.opening import LOOK_AHEAD, Calendar
+from hub.calendar.settings import Span, spans_of, written
 from hub.store import Store, now
 from hub.tables import calendar_day as table
+
+
+class DayError(ValueError):
+    """The day is over, or further ahead than anybody looks: nobody would ever see it."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +41,12 @@ class Exceptions:
         self._calendar.exceptions = _by_day(self.days)
 
     async def put(self, service: str, on: date, spans: tuple[Span, ...], actor: str) -> None:
-        """Anew, or instead of what was set for that day. Raises UnknownServiceError."""
+        """Anew, or instead of what was set for that day. Raises UnknownServiceError or DayError."""
         self._calendar.week(service)
-        row = {"service": service, "day": on.isoformat(), "spans": _written(spans), "made_at": now(), "made_by": actor}
+        today = self._calendar.date_at(now())
+        if not today <= on < today + LOOK_AHEAD:
+            raise DayError("is past" if on < today else "is more than a year ahead")
+        row = {"service": service, "day": on.isoformat(), "spans": written(spans), "made_at": now(), "made_by": actor}
 
         def write(connection: Connection) -> None:
             connection.execute(delete(table).where(table.c.service == service, table.c.day == on.isoformat()))
@@ -67,10 +74,6 @@ class Exceptions:
         """What is over."""
         old = table.c.day < before.isoformat()
         await self._store.write(lambda connection: connection.execute(delete(table).where(old)))
-
-
-def _written(spans: tuple[Span, ...]) -> list[str]:
-    return [f"{opens:%H:%M}-{closes:%H:%M}" for opens, closes in spans]
 
 
 def _all(connection: Connection) -> list[SetDay]:

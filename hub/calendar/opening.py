@@ -73,6 +73,10 @@ class Calendar:
         """Whether anybody has said when the site is open."""
         return bool(self._settings.hours or self._settings.exceptions or self.exceptions)
 
+    def date_at(self, moment: datetime) -> date:
+        """By the site's clock; `moment` is an aware time."""
+        return moment.astimezone(self._zone).date()
+
     def holiday(self, day: date) -> str | None:
         """Its name in English; of two on one day both, with a semicolon. None when it is none."""
         return _holidays(self._settings.holidays, day.year).get(day)

@@ -6,9 +6,9 @@ from datetime import date
 from aiohttp import web
 from babel.dates import format_date, get_day_names
 
-from hub.calendar.exceptions import Exceptions
+from hub.calendar.exceptions import DayError, Exceptions
 from hub.calendar.opening import SITE, Calendar, UnknownServiceError, names
-from hub.calendar.settings import Span, spans_of
+from hub.calendar.settings import MOST_SPANS, Span, spans_of
 from hub.hookspecs import Role
 from hub.store import now
 from hub.translation import N_
@@ -18,7 +18,6 @@ from hub.web.security import session_of
 
 WHO: frozenset[Role] = frozenset({"front_line", "it"})
 MOST_SHOWN = 20
-MOST_SPANS = 6
 
 
 class OpeningPages:
@@ -49,6 +48,9 @@ class OpeningPages:
             await self._exceptions.put(typed["service"], on, spans, session_of(request).account)
         except UnknownServiceError:
             raise web.HTTPBadRequest(text="There is no such service.") from None
+        except DayError:
+            problem = N_("Choose a day from today on, and within a year.")
+            return await self._page(request, problem=problem, typed=typed, status=422)
         await self._changed()
         return see("/opening-hours")
 
@@ -72,7 +74,7 @@ class OpeningPages:
     ) -> web.StreamResponse:
         language = self._pages.language(request)
         at, text = now(), self._pages.words(language)
-        today = at.astimezone(self._pages.zone).date()
+        today = self._calendar.date_at(at)
         services = [SITE, *self._calendar.services]
         coming = sorted(
             ((service, day) for service in services for day in self._calendar.other_days(today, service)),

@@ -1,6 +1,7 @@
 """The section `calendar` of the configuration."""
 
 import re
+from collections.abc import Iterable
 from datetime import date, time
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -14,6 +15,8 @@ WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "
 Span = tuple[time, time]
 """From, and until, which is not part of it."""
 CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
+MOST_SPANS = 6
+"""In one day."""
 SPAN = re.compile(rf"{CLOCK}\s*[-\u2013]\s*{CLOCK}", re.ASCII)
 
 
@@ -35,6 +38,11 @@ def spans_of(texts: list[str]) -> tuple[Span, ...]:
         if opens < closes:
             raise ValueError(f"two spans overlap at {opens:%H:%M}")
     return tuple(spans)
+
+
+def written(spans: Iterable[Span]) -> list[str]:
+    """As `spans_of` reads them."""
+    return [f"{opens:%H:%M}-{closes:%H:%M}" for opens, closes in spans]
 
 
 def _spans(texts: list[str]) -> list[str]:

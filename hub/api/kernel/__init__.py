@@ -6,6 +6,7 @@ from hub.api.kernel.accounts import AccountApi
 from hub.api.kernel.audit_log import AuditApi
 from hub.api.kernel.devices import DeviceApi
 from hub.api.kernel.entities import EntityApi
+from hub.api.kernel.opening import OpeningApi
 from hub.api.kernel.pairing import PairingApi
 from hub.api.kernel.plugin_choices import PluginChoiceApi
 from hub.api.kernel.plugins import PluginApi
@@ -22,6 +23,7 @@ def kernel_operations(hub: "Hub") -> Api:
     DeviceApi(api, hub)
     AccountApi(api, hub)
     EntityApi(api, hub)
+    OpeningApi(api, hub.exceptions, hub.opening_changed)
     PairingApi(api, hub)
     PluginApi(api, hub)
     PluginChoiceApi(api, hub)
