@@ -7,6 +7,8 @@ import { element } from "./element.ts";
 const DEFAULT = "nn";
 const ISOLATE = "\u2068";
 const END_ISOLATE = "\u2069";
+/** Unicode's embeddings, overrides and isolates (UAX #9). The marks U+200E and U+200F turn no letters, and Arabic text needs them. */
+const TURNS = /[\u202A-\u202E\u2066-\u2069]/g;
 
 let spoken = DEFAULT;
 
@@ -45,8 +47,9 @@ export function gettextIn(language: string, message: string, values: Record<stri
   const catalogue = catalogueOf(language);
   const text = catalogue.messages[message] ?? message;
   return text.replace(/\{(\w+)\}/g, (whole, name: string) => {
-    const value = values[name];
-    if (value === undefined) return whole;
+    const given = values[name];
+    if (given === undefined) return whole;
+    const value = withTurnsShown(given);
     return catalogue.direction === "rtl" ? ISOLATE + value + END_ISOLATE : value;
   });
 }
@@ -54,12 +57,17 @@ export function gettextIn(language: string, message: string, values: Record<stri
 /** What the hub has in several languages, in that of the page or the first that is written, and marked with it. */
 export function translated(text: Record<string, string>): HTMLElement {
   const language = text[spoken] ? spoken : (Object.keys(text).find((one) => text[one]) ?? spoken);
-  const words = text[language] ?? "";
+  const words = withTurnsShown(text[language] ?? "");
   if (language === spoken) return element("span", {}, words);
   return element("span", { lang: language, dir: directionOf(language) }, words);
 }
 
 /** A name of a person or a place: no language, and a direction of its own. */
 export function nameOf(text: string): HTMLElement {
-  return element("bdi", {}, text);
+  return element("bdi", {}, withTurnsShown(text));
+}
+
+/** Characters that turn the direction of what follows, as what they are, as on the console: a name may not read as another. */
+function withTurnsShown(text: string): string {
+  return text.replace(TURNS, (turn) => `[U+${turn.charCodeAt(0).toString(16).toUpperCase()}]`);
 }
