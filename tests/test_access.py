@@ -27,7 +27,7 @@ from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError,
 from plugins.locks.signing import SigningError
 from plugins.locks.tables import command as command_table
 from plugins.locks.tables import event as event_table
-from tests.api_client import actions, problem, program
+from tests.api_client import actions, browser, problem, program
 from tests.conftest import until, until_async
 from tests.door.door_process import DoorProcess
 from tests.door_client import DoorClient
@@ -418,6 +418,21 @@ async def test_a_group_of_the_directory_is_let_in(hub: Hub, door: DoorClient, se
     hub.host.plugins["directory"].instance.directory.read_soon(accept_loss=False)
     await door.list_with(lambda one: one.roll())
     assert (await door.show(CARD)).verb == "pulse"
+    assert (await hub.host.plugins["locks"].instance.health()).problem is None
+
+    other = group.replace("OU=Grupper", "OU=Helse")
+    people.write_text(people.read_text().replace("uid: karl\n", f"uid: karl\n{other}\n"))
+    hub.host.plugins["directory"].instance.directory.read_soon(accept_loss=False)
+    await door.list_with(lambda one: not one.roll())
+    problem = (await hub.host.plugins["locks"].instance.health()).problem
+    assert "lets nobody in by the group Nattevakter, as 2 groups have this name" in problem
+    async with browser(hub, "caretaker") as caretaker:
+        for path, words in (
+            ("/access", "fleire grupper heiter Nattevakter"),
+            (f"/access/rules/{alle.id}", "Fleire grupper i katalogen heiter Nattevakter"),
+        ):
+            async with caretaker.get(f"{hub.settings.web.address}{path}") as page:
+                assert words in await page.text()
 
 
 # -- passes

@@ -22,7 +22,6 @@ from hub.hub import Hub
 from plugins.directory import Plugin
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Settings
 from plugins.directory.source import DirectoryError, LdapSource, employee_of
-from plugins.locks.access_rows import _with_names
 from tests.conftest import PERSON_IDS, running_hub, until
 from tests.directory_server import DirectoryServer, slapd
 
@@ -369,17 +368,6 @@ async def test_a_protected_unit_of_nobody_is_told(settings: dict[str, Any], tmp_
         assert note == "nobody works in the protected units Helsestasjonen, so that they protect nobody"
         nurse = next(one for one in plugin(hub).people if one.unit == "Helsestasjon")
         assert plugin(hub).people.host(nurse.id) is None
-
-
-def test_two_groups_of_one_name_are_two() -> None:
-    kept = _with_names(
-        {
-            "a": frozenset({"CN=Vakt,OU=Teknisk,DC=x"}),
-            "b": frozenset({"CN=Vakt,OU=Helse,DC=x", "CN=Natt,OU=Helse,DC=x"}),
-        }
-    )
-    assert kept["a"] == {"CN=Vakt,OU=Teknisk,DC=x"}
-    assert kept["b"] == {"CN=Vakt,OU=Helse,DC=x", "CN=Natt,OU=Helse,DC=x", "Natt"}
 
 
 def test_a_group_is_its_whole_dn(slapd: DirectoryServer, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from devices.contract import door
 from devices.contract.enrolment import Enrolment
 from hub.hookspecs import Health, HeldData, Page, Role, Shown
 from hub.plugin import N_, Context, Remark, hookimpl
+from plugins.locks import groups
 from plugins.locks.access import Access
 from plugins.locks.access_api import AccessApi
 from plugins.locks.alarms import Alarms
@@ -161,9 +162,14 @@ class Plugin:
 
     @hookimpl
     async def health(self) -> Health:
-        zones = {one.where.zone for one in self.context.devices.of_kind(door.KIND)}
-        problem = self.signer.problem or self.lists.problem or self.permissions.in_vain(zones)
-        return Health(problem, {N_("doors"): len(self.context.devices.of_kind(door.KIND))})
+        doors, kept = self.context.devices.of_kind(door.KIND), self.access.kept
+        problem = (
+            self.signer.problem
+            or self.lists.problem
+            or self.permissions.in_vain({one.where.zone for one in doors})
+            or groups.told(kept.rules, kept.groups)
+        )
+        return Health(problem, {N_("doors"): len(doors)})
 
     @hookimpl
     async def held_data(self) -> list[HeldData]:

@@ -1,7 +1,5 @@
 """Rules, credentials, door settings, lockdowns and lists in and out of their tables; functions on a connection."""
 
-import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +12,7 @@ from hub.hookspecs import Person
 from hub.store import now
 from plugins.locks import pass_rows
 from plugins.locks.compiling import Kept
+from plugins.locks.groups import with_names
 from plugins.locks.models import AccessRule, Credential, DoorSettings, KnownCredentialError, Lockdown
 from plugins.locks.tables import access_list, credential, door, lockdown, person, rule
 
@@ -25,7 +24,7 @@ def kept(connection: Connection) -> Kept:
         rules=rules(connection),
         credentials=credentials(connection),
         units={name: row.unit for name, row in people.items()},
-        groups=_with_names({name: frozenset(row.groups) for name, row in people.items() if row.groups}),
+        groups=with_names({name: frozenset(row.groups) for name, row in people.items() if row.groups}),
         settings={
             row.id: DoorSettings.model_validate(row.settings)
             for row in connection.execute(select(door.c.id, door.c.settings))
@@ -34,23 +33,6 @@ def kept(connection: Connection) -> Kept:
         passes=pass_rows.living(connection, now()),
         audit=audit.last_number(connection),
     )
-
-
-def _with_names(groups: dict[str, frozenset[str]]) -> dict[str, frozenset[str]]:
-    """Groups by their DN, and by their name where one group alone has it: rules of before say the name.
-
-    A name that two groups have lets nobody in.
-    """
-    every = frozenset().union(*groups.values())
-    names = Counter(name_of_group(one) for one in every)
-    plain = {one: name_of_group(one) for one in every if names[name_of_group(one)] == 1}
-    return {person: mine | {plain[one] for one in mine if one in plain} for person, mine in groups.items()}
-
-
-def name_of_group(dn: str) -> str:
-    """`CN=Drift,OU=Grupper` → Drift."""
-    first = re.split(r"(?<!\\),", dn, maxsplit=1)[0]
-    return first.partition("=")[2] or dn
 
 
 # -- rules

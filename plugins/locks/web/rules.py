@@ -20,6 +20,7 @@ from plugins.locks import foreseeing
 from plugins.locks.access import Access
 from plugins.locks.compiling import Kept
 from plugins.locks.foreseeing import Foreseen
+from plugins.locks.groups import ambiguous
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
 from plugins.locks.naming import name_of, names_of, people_in, person_in
@@ -74,6 +75,7 @@ class RulePages:
             "rules.html",
             rules=kept.rules,
             holders=holders,
+            ambiguous={rule.id: ambiguous(rule, kept.groups) for rule in kept.rules},
             doors=self._doors(),
             door_names=self._door_names(),
             people=people,
@@ -168,6 +170,7 @@ class RulePages:
             times=typed_times(sent) if sent is not None else shown_times(rule.times if rule.id or rule.name else None),
             units=sorted(set(self._access.kept.units.values()) | set(rule.who.units)),
             groups=sorted(self._groups() | set(rule.who.groups)),
+            ambiguous=ambiguous(rule, self._access.kept.groups),
             loose=[(one.ref, name_of(one, people)) for one in self._access.kept.credentials if one.person is None],
             doors=self._doors(),
             zones=sorted({one.where.zone for one in self._doors() if one.where.zone} | set(rule.where.zones)),
