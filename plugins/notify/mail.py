@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import ssl
 from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
@@ -106,8 +107,19 @@ async def _connected(settings: Mail) -> aiosmtplib.SMTP:
         raise NotReachedError(f"{place} does not let us in: {_code(error)}") from None
     except (aiosmtplib.SMTPException, OSError) as error:
         client.close()
+        if (why := _certificate_refused(error)) is not None:
+            raise NotReachedError(f"{place} has a certificate that is not trusted here: {why}") from None
         raise NotReachedError(f"{place} cannot be reached ({type(error).__name__})") from None
     return client
+
+
+def _certificate_refused(error: BaseException | None) -> str | None:
+    """What OpenSSL says of the server's certificate, where that is why there is no connection."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _message(letter: Letter, sender: str, to: str) -> EmailMessage:
