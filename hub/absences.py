@@ -43,7 +43,8 @@ class Absence:
 
     @property
     def lasted(self) -> timedelta:
-        return (self.ended_at or now()) - self.began_at
+        """Not less than nothing, though a clock may have been set back in it."""
+        return max((self.ended_at or now()) - self.began_at, timedelta())
 
 
 def note_life(connection: Connection) -> None:

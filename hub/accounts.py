@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack, cast, get_args
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from hub import audit
 from hub.api.tokens import revoke_those_of
@@ -30,6 +31,8 @@ LEAST_PASSWORD = 10
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)
 CONFIRMED_FOR = timedelta(minutes=15)
+CLOCK_SLACK = timedelta(minutes=1)
+"""By so much a clock may be corrected without anybody being asked again."""
 SEEN_EVERY = timedelta(minutes=1)
 SEEN_SECONDS = 0.5
 MOST_REMEMBERED = 1000
@@ -50,8 +53,8 @@ class Session:
 
     @property
     def is_confirmed(self) -> bool:
-        """The password was given lately: enough for what lets somebody in."""
-        return self.confirmed_at is not None and now() - self.confirmed_at < CONFIRMED_FOR
+        """The password was given lately: enough for what lets somebody in. Not in a future that was taken back."""
+        return self.confirmed_at is not None and -CLOCK_SLACK < now() - self.confirmed_at < CONFIRMED_FOR
 
     def may(self, roles: frozenset[Role]) -> bool:
         return not roles or bool(self.roles & roles)
@@ -95,6 +98,8 @@ class Accounts:
         self._turns = asyncio.Semaphore(HASHES_AT_ONCE)
         self._nobody = _hash_of_nobody()
         self._last_seen: dict[bytes, Any] = {}
+        self._used_at: dict[bytes, float] = {}
+        """Session → when it was used last, by the monotonic clock: a clock that is set forward ends none."""
 
     async def put(self, name: str, password: str, roles: frozenset[Role], actor: str) -> None:
         """Make the local account, or give it a new password and roles. Raises WeakPasswordError."""
@@ -187,20 +192,22 @@ class Accounts:
         }
 
         def write(connection: Connection) -> None:
-            connection.execute(delete(session_table).where(session_table.c.seen_at < now() - IDLE))
+            connection.execute(delete(session_table).where(~self._is_used(now())))
             connection.execute(insert(session_table), row)
             audit.record(connection, login.name, "session.began", login.source)
 
         await self._store.write(write)
+        self._note_use(_digest(token))
         return token
 
     async def session(self, token: str) -> Session | None:
         """The living session, which this use keeps alive."""
         digest, at = _digest(token), now()
         row = await self._session_row(digest)
-        if row is None or at - row.seen_at > IDLE or at - row.began_at > LONGEST:
+        if row is None or self._idle(row, at) > IDLE or at - row.began_at > LONGEST:
             return None
-        if at - row.seen_at > SEEN_EVERY and self._store.problem is None:
+        self._note_use(digest)
+        if abs(at - row.seen_at) > SEEN_EVERY and self._store.problem is None:
             with suppress(TimeoutError):  # it is written all the same, and no page waits for it
                 async with asyncio.timeout(SEEN_SECONDS):
                     await self._store.write(
@@ -209,6 +216,23 @@ class Accounts:
                         )
                     )
         return Session(row.account, frozenset(cast("list[Role]", row.roles)), row.source, row.id, row.confirmed_at)
+
+    def _note_use(self, digest: bytes) -> None:
+        self._used_at[digest] = time.monotonic()
+        if len(self._used_at) > MOST_REMEMBERED:
+            self._used_at = {one: self._used_at[one] for one in self._lately_used()}
+
+    def _idle(self, row: Any, at: datetime) -> timedelta:
+        """Since its last use; by the clock on the wall where that was before our start."""
+        used_at = self._used_at.get(row.id)
+        return at - row.seen_at if used_at is None else timedelta(seconds=time.monotonic() - used_at)
+
+    def _lately_used(self) -> list[bytes]:
+        oldest = time.monotonic() - IDLE.total_seconds()
+        return [one for one, used_at in self._used_at.items() if used_at >= oldest]
+
+    def _is_used(self, at: datetime) -> ColumnElement[bool]:
+        return (session_table.c.seen_at >= at - IDLE) | session_table.c.id.in_(self._lately_used())
 
     async def _session_row(self, digest: bytes) -> Any:
         """As it stands in the store; while that is away as it was last seen, so that pages can show what they know."""
@@ -247,7 +271,7 @@ class Accounts:
     async def logged_in(self) -> list[Row[Any]]:
         """The living sessions (account, roles, source, began_at, seen_at), the newest first."""
         at = now()
-        living = (session_table.c.seen_at > at - IDLE) & (session_table.c.began_at > at - LONGEST)
+        living = self._is_used(at) & (session_table.c.began_at > at - LONGEST)
         query = select(session_table).where(living).order_by(session_table.c.began_at.desc())
         return await self._store.read(lambda connection: list(connection.execute(query)))
 
@@ -273,6 +297,7 @@ class Accounts:
 
     async def end(self, token: str) -> None:
         self._last_seen.pop(_digest(token), None)
+        self._used_at.pop(_digest(token), None)
         await self._store.write(
             lambda connection: connection.execute(delete(session_table).where(session_table.c.id == _digest(token)))
         )

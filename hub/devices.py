@@ -82,15 +82,19 @@ class Vitals:
     heard_time: datetime | None = None
     said_goodbye: bool = False
     heartbeat: Heartbeat | None = None
-    clock_offset_seconds: float | None = None
-    """Its clock against ours when its last heartbeat came, or else by the last time that it gave: above 0, its clock is
-    ahead. The way takes part of it."""
+    clock_ahead: float | None = None
+    """Of our monotonic clock, when its last heartbeat came, or else by the last time that it gave."""
     doubled_at: float | None = None
     """When it was last noticed that two devices use its account."""
     instances: dict[str, float] = field(default_factory=dict)
     """The starts of its program that have been heard of, the latest last."""
     refused: int = 0
     last_refusal: str | None = None
+
+    @property
+    def clock_offset_seconds(self) -> float | None:
+        """Its clock against ours, also after ours was set: above 0, its clock is ahead. The way takes part of it."""
+        return None if self.clock_ahead is None else self.clock_ahead - (now().timestamp() - time.monotonic())
 
     @property
     def is_doubled(self) -> bool:
@@ -234,7 +238,7 @@ class Devices:
             if vitals.is_doubled != was_doubled:
                 log.warning("account_used_twice", kind=device.kind, device=device.id)
                 self._live.touch("devices")
-            vitals.clock_offset_seconds = (heartbeat.sent_at - vitals.heard_time).total_seconds()
+            vitals.clock_ahead = heartbeat.sent_at.timestamp() - vitals.heard_at
         if device.id not in self._alive:
             self._alive.add(device.id)
             self.absences.back(device.id)
@@ -248,7 +252,7 @@ class Devices:
         """A time that a device gave as just now: what is known of its clock until its first heartbeat."""
         vitals = self.vitals(device_id)
         if vitals.heartbeat is None:
-            vitals.clock_offset_seconds = (said - now()).total_seconds()
+            vitals.clock_ahead = said.timestamp() - time.monotonic()
             self._live.touch("devices")
 
     def goodbye(self, device: Device) -> None:

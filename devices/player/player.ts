@@ -20,8 +20,9 @@ const SECOND_LANGUAGE = "en";
 const SMALLEST_TYPE = 0.45;
 
 export class Player {
-  private readonly began = Date.now();
   private heardAt: number | null = null;
+  /** By `performance.now`, which nobody can set; the page's start is 0. */
+  private lostAt = 0;
   private isConnected = false;
   private pairing: PairingOffer | null = null;
   private readonly drawn = new Map<string, string>();
@@ -46,7 +47,10 @@ export class Player {
   }
 
   lineChanged(isConnected: boolean): void {
-    if (isConnected || this.isConnected) this.heardAt = Date.now();
+    if (isConnected || this.isConnected) {
+      this.heardAt = Date.now();
+      this.lostAt = performance.now();
+    }
     this.isConnected = isConnected;
   }
 
@@ -87,7 +91,7 @@ export class Player {
     const pictures = picturesOf(dangers, programme.languages, (notice, language) =>
       this.partsOf(programme, notice, language),
     );
-    const picture = pictureAt(Date.now() - this.began, pictures);
+    const picture = pictureAt(performance.now(), pictures);
     if (picture !== undefined) this.drawPicture(programme, picture);
   }
 
@@ -121,7 +125,7 @@ export class Player {
     const board = programme.board ?? [];
     const languages = speakable(programme.languages);
     const room = roomIn(this.root.querySelector(".board ul"), unitOf(this.root), board.length);
-    const turn = turnAt(now.getTime() - this.began, notices.length, pagesOf(board.length, room), languages.length);
+    const turn = turnAt(performance.now(), notices.length, pagesOf(board.length, room), languages.length);
     speak(languages[turn.language] ?? "nn");
     this.root.dataset["parts"] = [
       notices.length > 0 ? "notice" : "",
@@ -144,8 +148,8 @@ export class Player {
 
   /** null while the line is up, or has only just gone. */
   private asOf(programme: Programme): string | null {
+    if (this.isConnected || performance.now() - this.lostAt < AWAY_MS) return null;
     const heardAt = this.heardAt ?? Date.parse(programme.made_at);
-    if (this.isConnected || Date.now() - Math.max(heardAt, this.began) < AWAY_MS) return null;
     const then = siteTime(new Date(heardAt), programme.time_zone);
     const today = siteTime(new Date(), programme.time_zone);
     if (then.day === today.day && then.month === today.month) return then.time;

@@ -26,6 +26,8 @@ const LONGEST_AFTER_TAKEOVER_MS = 300_000;
 const SETTLED_MS = 30_000;
 /** Debian's broker takes a connection over without a word: so often in a row says the same. */
 const CUT_OFTEN = 3;
+/** The hub tells a clock that was set from a message that waited by the latest heartbeat. */
+const CLOCK_STEP_MS = 1_000;
 
 export interface Ends {
   connected(): void;
@@ -54,6 +56,7 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
   let wasConnected = false;
   let wasTakenOver = false;
   let connectedAt = began;
+  let clockAhead = 0;
 
   const client = mqtt.connect(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/mqtt`, {
     protocolVersion: 5,
@@ -114,6 +117,7 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
 
   function beat(): void {
     if (!client.connected) return;
+    clockAhead = aheadOfSteady();
     const heartbeat: Heartbeat = {
       sent_at: new Date().toISOString(),
       version: __VERSION__,
@@ -130,6 +134,7 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
     isConnected: () => client.connected,
     send(what, message) {
       if (!client.connected) return false;
+      if (Math.abs(aheadOfSteady() - clockAhead) > CLOCK_STEP_MS) beat();
       client.publish(`${branch}/up/${what}`, JSON.stringify(message), { qos: 1 });
       return true;
     },
@@ -151,6 +156,11 @@ function waitBefore(failures: number, awayMs: number): number {
 /** Never the same for two devices: a whole fleet comes back after a power cut. */
 function spread(longestMs: number): number {
   return longestMs * (0.5 + Math.random() / 2);
+}
+
+/** Changes only when somebody sets the clock. */
+function aheadOfSteady(): number {
+  return Date.now() - performance.now();
 }
 
 function asBytes(message: object): never {

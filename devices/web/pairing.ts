@@ -64,9 +64,9 @@ async function linkFor(
   offer: PairingOffer,
   show: (offer: PairingOffer | null) => void,
 ): Promise<string | null> {
-  const end = Date.now() + offer.valid_seconds * 1_000;
+  const end = performance.now() + offer.valid_seconds * 1_000;
   let isShown = true;
-  while (Date.now() < end) {
+  while (performance.now() < end) {
     await pause(ASK_AGAIN_SECONDS * 1_000);
     const answer = read("PairingAnswer", (await posted("/pair/claim", claim)) ?? "");
     if (answer?.state === "gone") return null;

@@ -1,8 +1,9 @@
 """What somebody should look at: raised by what doors tell and by their silence, told to caretakers, acknowledged."""
 
 import asyncio
+import time
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -16,7 +17,7 @@ from plugins.locks.models import Alarm
 from plugins.locks.wording import HAPPENED, SUBJECTS
 
 LOOK_SECONDS = 10.0
-AWAY_AFTER = timedelta(minutes=2)
+AWAY_SECONDS = 120.0
 LOW_BATTERY_PERCENT = 20
 CHARGED_PERCENT = 30
 """A battery that swings around the limit is one alarm."""
@@ -31,7 +32,7 @@ class Alarms:
         self._context = context
         self._settings = settings
         self._news = asyncio.Event()
-        self._began_at = now()
+        self._began = time.monotonic()
         self._raised: set[tuple[str, str]] = set()
         """Of silence and batteries, so that the store is asked only when something changes."""
 
@@ -59,7 +60,7 @@ class Alarms:
         self._raised = {(one.door, one.kind) for one in await self.standing()}
         while True:
             self._news.clear()
-            await self._look(now())
+            await self._look(now(), time.monotonic())
             await self.tell(now())
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -67,12 +68,13 @@ class Alarms:
 
     # -- what no door tells
 
-    async def _look(self, at: datetime) -> None:
+    async def _look(self, at: datetime, clock: float) -> None:
+        """`clock`: the monotonic one, by which silence is measured."""
         for device in self._context.devices.of_kind(door.KIND):
             vitals = self._context.devices.vitals(device.id)
-            heard = max(vitals.heard_time or self._began_at, self._began_at)
-            was_there = device.first_heard_at is not None or vitals.heard_time is not None
-            is_away = was_there and not vitals.is_alive and at - heard > AWAY_AFTER
+            silent_since = max(vitals.heard_at or self._began, self._began)
+            was_there = device.first_heard_at is not None or vitals.heard_at is not None
+            is_away = was_there and not vitals.is_alive and clock - silent_since > AWAY_SECONDS
             await self._is("away", device.id, at, is_so=is_away, is_over=vitals.is_alive)
             charge = vitals.heartbeat.battery_percent if vitals.heartbeat else None
             if charge is not None:

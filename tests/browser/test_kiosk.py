@@ -16,6 +16,7 @@ from hub.tables import metadata as kernel_tables
 from hub.wire import Address, Received, Wire
 from plugins.checkin.models import Visit
 from plugins.checkin.tables import visit as visit_table
+from tests.browser.clock import set_clock
 from tests.browser.conftest import TownHall
 from tests.browser.visitor import check_out, choose_host, choose_language, number_shown, register
 from tests.conftest import until, until_async
@@ -324,3 +325,14 @@ async def test_who_taps_done_before_the_receipt_still_gets_a_number(town_hall: T
     (visit,) = await visits(town_hall.hub)
     assert await number_shown(kiosk) == visit.number
     assert "Kari" not in await kiosk.locator("main").inner_text()
+
+
+async def test_the_host_is_told_although_the_tablets_clock_was_just_set(town_hall: TownHall) -> None:
+    """By its latest heartbeat the clock was right: a visit of an hour ago looks as if it had waited on the disk."""
+    kiosk = await town_hall.kiosk()
+    await until(lambda: town_hall.hub.devices.vitals("kiosk-1").heartbeat)
+    await set_clock(kiosk, -3605)
+    await register(kiosk)
+    (visit,) = await visits(town_hall.hub)
+    assert visit.timing == "clock"
+    await until(lambda: town_hall.mail_server.mails)

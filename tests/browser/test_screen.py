@@ -12,6 +12,7 @@ from playwright.async_api import Page, expect
 from hub.hub import Hub
 from plugins.signage.models import make_notice
 from tests.browser.chromium import Chromium, Size, close, kill
+from tests.browser.clock import set_clock
 from tests.browser.conftest import PASSWORD, TownHall, fill_in_login
 from tests.browser.hub_process import HubProcess
 from tests.browser.looks import look
@@ -42,6 +43,19 @@ async def test_hours_board_and_a_notice_within_a_second(town_hall: TownHall) -> 
     await expect(screen.locator(".board")).to_be_visible()
     await console.locator(".notices button").click()
     await expect(screen.locator(".notice")).to_have_count(0, timeout=1_500)
+
+
+async def test_a_clock_that_is_set_back_stops_no_turns(town_hall: TownHall) -> None:
+    """By the clock on the wall there was a notice before the first one."""
+    signage = town_hall.hub.host.plugins["signage"].instance.signage
+    screen = await town_hall.screen()
+    for title in ("Ein", "To", "Tre"):
+        await signage.put_up(make_notice("info", {"nn": title}, {}), "test")
+    await expect(screen.locator(".notice h2")).to_be_visible()
+    before = await screen.locator(".head").inner_text()
+    await set_clock(screen, -7212)
+    await expect(screen.locator(".head")).not_to_have_text(before, use_inner_text=True)
+    await expect(screen.locator(".notice h2")).to_be_visible()
 
 
 LONG_TITLE = "Drikkevatnet i sentrum og på Strandsida må kokast minst tre minutt før bruk no i dag"[:80]
