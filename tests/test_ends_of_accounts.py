@@ -80,6 +80,7 @@ async def test_accounts_on_the_console(hub: Hub) -> None:
     address = hub.settings.web.address
     async with browser(hub, "it") as it:
         page = await (await it.get(f"{address}/logins")).text()
+        assert ("Skranke" in page, "front_line" in page) == (True, False)
         assert "gamal" in page
         answer = await it.post(f"{address}/logins/gamal/shut", data={"shut": "yes"})
         assert answer.status == 200, await answer.text()

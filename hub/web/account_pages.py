@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from hub.accounts import LastAccountError, UnknownAccountError
+from hub.translation import N_
 from hub.web.forms import Form
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from hub.hub import Hub
 
 
+ROLES = {"front_line": N_("Front desk"), "caretaker": N_("Caretaker"), "it": N_("IT")}
 SHUT = Form(must=("shut",), choices={"shut": ("yes", "no")})
 
 
@@ -55,6 +57,7 @@ class AccountPages:
         return see("/logins")
 
     async def _shown(self, request: web.Request, *, status: int = 200, is_last: bool = False) -> web.Response:
+        text = self._pages.words(self._pages.language(request))
         tokens: dict[str, list[str]] = {}
         for one in await self._tokens.all():
             tokens.setdefault(one.made_by, []).append(one.name)
@@ -66,6 +69,7 @@ class AccountPages:
             logins=await self._accounts.logged_in(),
             is_last=is_last,
             tokens=tokens,
+            role_names=lambda roles: ", ".join(text(ROLES.get(one, one)) for one in roles),
         )
 
 
