@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from hub.calendar.opening import Calendar, UnknownServiceError, names
+from hub.calendar.pages import _date
 from hub.calendar.settings import CalendarSettings
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -103,3 +104,11 @@ def test_what_is_no_calendar_is_told(wrong: dict[str, object], says: str) -> Non
 
 def test_no_country_has_no_holidays() -> None:
     assert calendar(holidays="").at(at("2026-12-25T10:00")).is_open
+
+
+@pytest.mark.parametrize(
+    ("language", "written"),
+    [("nn", "Fredag 25. desember 2026"), ("nb", "Fredag 25. desember 2026"), ("en", "Friday 25 December 2026")],
+)
+def test_a_date_is_written_as_its_language_does(language: str, written: str) -> None:
+    assert _date(date(2026, 12, 25), language) == written

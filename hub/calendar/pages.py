@@ -13,7 +13,7 @@ from hub.hookspecs import Role
 from hub.store import now
 from hub.translation import N_
 from hub.web.forms import Form
-from hub.web.pages import Pages, see
+from hub.web.pages import Pages, babel_locale, pattern, see
 from hub.web.security import session_of
 
 WHO: frozenset[Role] = frozenset({"front_line", "it"})
@@ -93,9 +93,14 @@ class OpeningPages:
             own={(one.service, one.on) for one in self._exceptions.days},
             named=lambda holiday: ", ".join(text(one) for one in names(holiday)) if holiday else "",
             weekdays=[get_day_names("wide", locale=language)[day].capitalize() for day in range(7)],
-            date=lambda day: format_date(day, "EEEE d. MMMM y", locale=language).capitalize(),
+            date=lambda day: _date(day, language),
             has_hours=self._calendar.has_hours,
         )
+
+
+def _date(day: date, language: str) -> str:
+    written = format_date(day, pattern(language, "EEEE d MMMM y"), locale=babel_locale(language))
+    return written[:1].upper() + written[1:]
 
 
 def _spans_in(text: str) -> tuple[Span, ...]:

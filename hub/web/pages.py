@@ -251,11 +251,19 @@ def _clock(site: SiteSettings, language: str, at: datetime | None) -> str:
 
 
 def _day(site: SiteSettings, language: str, at: datetime | None) -> str:
-    return "" if at is None else format_date(_local(site, at), "EEEE d. MMMM", locale=babel_locale(language))
+    return (
+        ""
+        if at is None
+        else format_date(_local(site, at), pattern(language, "EEEE d MMMM"), locale=babel_locale(language))
+    )
 
 
 def _moment(site: SiteSettings, language: str, at: datetime | None) -> str:
-    return "" if at is None else format_datetime(_local(site, at), "d. MMM HH:mm:ss", locale=babel_locale(language))
+    return (
+        ""
+        if at is None
+        else format_datetime(_local(site, at), pattern(language, "d MMM HH:mm:ss"), locale=babel_locale(language))
+    )
 
 
 def _local(site: SiteSettings, at: datetime) -> datetime:
@@ -272,6 +280,11 @@ def _language_name(language: str) -> str:
         return Locale.parse(language).get_display_name(language) or language
     except (UnknownLocaleError, ValueError):
         return language
+
+
+def pattern(language: str, written: str) -> str:
+    """A pattern of a date, such as `EEEE d MMMM`, as the language writes it: Norwegian has a point after the day."""
+    return written.replace("d ", "d. ") if language in ("nn", "nb") else written
 
 
 def babel_locale(language: str) -> str:
