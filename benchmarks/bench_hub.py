@@ -40,7 +40,7 @@ async def folder_with_devices(
         path.write_text(CONFIGURATION.format(notify=notify, **ports))
         hub = Hub(Configuration.read(path))
         async with hub.store_only():
-            enrolments = [await hub.enrol(device, kind, device, "", "bench") for device, kind in devices]
+            enrolments = [await hub.enroller.enrol(device, kind, device, "", "bench") for device, kind in devices]
         yield folder, Hub(Configuration.read(path)), enrolments
 
 

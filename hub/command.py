@@ -16,11 +16,10 @@ from hub.broker import BrokerError
 from hub.data_folder import write_for_us_alone
 from hub.gateways import FilterError
 from hub.hub import Hub
-from hub.migrating import NewerSchemaError
 from hub.mistakes import said
 from hub.settings import Configuration, ConfigurationError
 from hub.simulate import SimulationError
-from hub.trouble import DamagedStoreError, HeldError
+from hub.trouble import DamagedStoreError, HeldError, NewerSchemaError
 from hub.web.assets import MissingAssetsError
 
 STOPS = (signal.SIGINT, signal.SIGTERM)

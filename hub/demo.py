@@ -26,7 +26,6 @@ from hub.hookspecs import Role
 from hub.hub import Hub
 from hub.settings import Configuration, Section, read_section
 from hub.shipped import shipped
-from hub.web.system_pages import link_of
 
 STOP_SECONDS = 5
 WORDS = (
@@ -145,19 +144,9 @@ class Demo:
 
     def links(self) -> list[tuple[str, str]]:
         """Name and link of each device that is a page."""
-        settings = self._hub.settings
-        return [
-            (
-                device.name,
-                link_of(
-                    settings.web.address,
-                    self._hub.tablet_kinds[device.kind],
-                    Enrolment.read(self._enrolment_file(device.id)),
-                ),
-            )
-            for device in self._file.devices
-            if device.kind in self._hub.tablet_kinds
-        ]
+        enroller = self._hub.enroller
+        links = [(one.name, enroller.link(Enrolment.read(self._enrolment_file(one.id)))) for one in self._file.devices]
+        return [(name, link) for name, link in links if link is not None]
 
     @property
     def accounts(self) -> list[DemoAccount]:
@@ -212,7 +201,7 @@ class Demo:
         if path.exists() and self._hub.devices.get(device.id) is not None:
             enrolment = Enrolment.read(path)
         else:
-            enrolment = await self._hub.enrol(device.id, device.kind, device.name, device.place, "demo")
+            enrolment = await self._hub.enroller.enrol(device.id, device.kind, device.name, device.place, "demo")
         _write_secret(path, enrolment.model_copy(update={"port": self._ports.mqtt}).payload())
 
     async def _admit(self, gateway: DemoGateway) -> None:

@@ -10,7 +10,6 @@ from hub.broker_accounts import Account, mosquitto_hash, write_accounts
 from hub.command import CONFIG, hub_of, run_to_end
 from hub.settings import Configuration, ExternalBroker
 from hub.simulate import Counts, make_plan
-from hub.web.system_pages import link_of
 
 
 @click.group()
@@ -33,9 +32,9 @@ def device_add(device_id: str, kind: str, name: str | None, place: str, out: Pat
 
     async def add() -> None:
         async with hub.store_only():
-            enrolment = await hub.enrol(device_id, kind, name or device_id, place, "command line")
-            if kind in hub.tablet_kinds:
-                click.echo(link_of(hub.settings.web.address, hub.tablet_kinds[kind], enrolment))
+            enrolment = await hub.enroller.enrol(device_id, kind, name or device_id, place, "command line")
+            if (link := hub.enroller.link(enrolment)) is not None:
+                click.echo(link)
             elif out is not None:
                 out.touch(mode=0o600)
                 out.write_bytes(enrolment.payload())

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -12,26 +12,35 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from devices.contract.enrolment import Enrolment
 from hub.absences import note_life
 from hub.accounts import Accounts
 from hub.admission import Admission
 from hub.api.event_stream import EventStream
-from hub.api.kernel import kernel_operations
-from hub.api.operations import Operation
+from hub.api.kernel.accounts import AccountApi
+from hub.api.kernel.audit_log import AuditApi
+from hub.api.kernel.devices import DeviceApi
+from hub.api.kernel.entities import EntityApi
+from hub.api.kernel.opening import OpeningApi
+from hub.api.kernel.pairing import PairingApi
+from hub.api.kernel.plugin_choices import PluginChoiceApi
+from hub.api.kernel.plugins import PluginApi
+from hub.api.kernel.search import SearchApi
+from hub.api.kernel.tokens import TokenApi
+from hub.api.operations import Api, Operation
 from hub.api.serving import ApiServer
 from hub.api.tokens import Tokens
-from hub.broker import HUB_ACCOUNT, Broker, way_to
+from hub.broker import HUB_ACCOUNT, Broker
 from hub.calendar.exceptions import Exceptions
 from hub.calendar.opening import Calendar
 from hub.calendar.pages import OpeningPages
 from hub.calendar.telling import call_each_day
 from hub.data_folder import make_room, open_data_folder, reserve_room
-from hub.devices import Devices, NewDevice, Place
+from hub.devices import Devices
+from hub.diagnostics import Diagnostics
 from hub.dynamic_security import DynamicSecurity
+from hub.enroller import Enroller
 from hub.entities.announcing import Announcing
 from hub.entities.commands import Commands
-from hub.entities.entity import Entity
 from hub.entities.history import History
 from hub.entities.places import FoundPlaces
 from hub.entities.registry import Entities
@@ -39,13 +48,16 @@ from hub.events import Events
 from hub.gateways import Gateways
 from hub.guard import owned_tasks
 from hub.hold import Hold
-from hub.hooks import Hooks, UnansweredError
-from hub.hookspecs import Role, devices_changed, enrolled, may_tell, opening_changed, project
+from hub.hooks import Hooks
+from hub.hookspecs import devices_changed, opening_changed, project
+from hub.kernel import Kernel
 from hub.live import Live
 from hub.migrating import migrate
 from hub.mqtt import Mqtt, receive_signs_of_life
 from hub.pairing import Pairing
-from hub.parts import Parts
+from hub.parts import Condition, Parts
+from hub.plugin_choices import Choices
+from hub.plugin_choosing import Choosing
 from hub.plugin_host import PluginHost
 from hub.plugin_lives import PluginLives
 from hub.retention import give_room_back, in_parts
@@ -92,8 +104,6 @@ KEEPALIVE_SECONDS = 150.0
 EVENTS_KEPT = timedelta(days=7)
 FORGET_SECONDS = 3600
 ROLES_SECONDS = 60
-ENROLLED_TOGETHER = 50
-"""Devices whose plugins complete them side by side, so that they share commits."""
 
 
 class Hub:
@@ -131,22 +141,26 @@ class Hub:
         self.entities.ownership.reaching = self.gateways.reaching
         self.entities.ownership.announcers = self.gateways.announcers
         self.found_places = FoundPlaces(self.store)
-        self.commands = Commands(self.store, self.entities, self.history)
+        self.commands = Commands(self.store, self.hooks, self.entities, self.history)
         self.tokens = Tokens(self.store)
         self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host, self._take_elsewhere)
         self.broker: Broker | None = None
         self.dynamic_security = self._dynamic_security()
         self.admission = self._admission()
+        self.enroller = Enroller(self.settings, self.devices, self.gateways, self.admission, self.hooks, self.mqtt)
         self.pairing = Pairing()
         self.devices.on_arrival = self.pairing.arrived
-        self.tablet_kinds: dict[str, str] = {}
         self.plugins_started = False
         self.standing = Standing(self.accounts, self.tokens)
         self.event_stream = EventStream(self.events, self.standing)
-        self._kernel_operations = kernel_operations(self).operations
         per_minute = self.settings.web.api_requests_per_minute
         self.api_server = ApiServer(self.tokens, self.store, self.host, requests_per_minute=per_minute)
-        self.lives: PluginLives
+        self.choices = Choices(self.store, configuration)
+        self.lives = PluginLives(self._kernel())
+        self.choosing = Choosing(self.store, self.choices, self.lives)
+        self.condition = Condition(self.problems, self.remarks)
+        self.diagnostics = Diagnostics(self.devices, self.mqtt, self.admission, self.condition)
+        self._kernel_operations = self._own_operations()
         self._to_project = asyncio.Event()
 
     @asynccontextmanager
@@ -185,11 +199,10 @@ class Hub:
             )
             await self._beside(stack, "watchdog", Watchdog(self.host.owners, self.host.blocked).run)
 
-            self.lives = PluginLives(self, shell)
             stack.push_async_callback(self.lives.close)
-            await self.lives.start_all()
+            await self.lives.start_all(shell)
             self.host.begin()
-            receive_signs_of_life(self.mqtt, self.kinds())
+            receive_signs_of_life(self.mqtt, self.enroller.kinds())
             self.mqtt.attach(wire)
             self.entities.attach(wire)
             self.announcing.attach(wire)
@@ -225,77 +238,13 @@ class Hub:
         async with AsyncExitStack() as stack:
             open_data_folder(self.settings.data)
             await self._open_store(stack)
-            self.lives = PluginLives(self, Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live))
             stack.push_async_callback(self.lives.close)
-            await self.lives.start_all()
+            await self.lives.start_all(Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live))
             yield self
-
-    # -- accounts of devices
-
-    async def enrol(
-        self, device: str, kind: str, name: str, place: Place | str, actor: str, *, reached_at: str | None = None
-    ) -> Enrolment:
-        """Make or renew the device's account; the broker knows it at once. What is returned is known only now.
-
-        `reached_at`: the host name by which the device found this hub, and will find a broker of ours.
-        """
-        wanted = [NewDevice(device, kind, name, place)]
-        return (await self.enrol_many(wanted, actor, reached_at=reached_at))[0]
-
-    async def enrol_many(
-        self, wanted: Sequence[NewDevice], actor: str, *, reached_at: str | None = None
-    ) -> list[Enrolment]:
-        """As `enrol`, with one transaction and one word to the broker for all."""
-        secrets = await self.admission.enrol(wanted, actor)
-        enrolments: list[Enrolment] = []
-        for at in range(0, len(wanted), ENROLLED_TOGETHER):
-            some = wanted[at : at + ENROLLED_TOGETHER]
-            completing = (self._enrolment(one, secrets[one.id], reached_at) for one in some)
-            enrolments += await asyncio.gather(*completing)
-        if self.admission.broker is None:
-            await self.admission.announce()
-        return enrolments
-
-    async def _enrolment(self, device: NewDevice, secret: str, reached_at: str | None) -> Enrolment:
-        enrolment = Enrolment(
-            root=self.settings.root,
-            site=self.settings.site.id,
-            kind=device.kind,
-            device=device.id,
-            secret=secret,
-            **way_to(self.settings.broker, reached_at),
-        )
-        for complete in await self.hooks.every(enrolled, enrolment=enrolment):
-            enrolment = complete or enrolment
-        return enrolment
-
-    async def revoke(self, device: str, actor: str) -> None:
-        """The device is cut at once. Raises UnknownDeviceError."""
-        gone = self.devices.must(device)
-        await self.admission.revoke(device, actor)
-        self.mqtt.clear(gone)
-
-    def free_id(self, kind: str) -> str:
-        """`kiosk-1`, or the first number that nobody has."""
-        number = 1
-        while self.devices.get(f"{kind}-{number}") or self.gateways.get(f"{kind}-{number}"):
-            number += 1
-        return f"{kind}-{number}"
-
-    def kinds(self) -> set[str]:
-        """The kinds of device that some plugin drives."""
-        return self.mqtt.kinds | set(self.tablet_kinds)
 
     def operations(self) -> list[Operation]:
         """All that the HTTP API can do: the kernel's and the started plugins'."""
         return [*self._kernel_operations, *self.lives.operations()]
-
-    async def may_tell(self, entity: Entity, verb: str, roles: frozenset[Role]) -> bool:
-        """Whether no plugin is against it. What opens a building also waits for the plugin that knows who may."""
-        try:
-            return await self.hooks.unopposed(may_tell, entity=entity.id, verb=verb, roles=roles)
-        except UnansweredError:
-            return not self.entities.opens(entity)
 
     def problems(self) -> dict[str, str | None]:
         """Each part of the hub and what is wrong with it."""
@@ -339,6 +288,40 @@ class Hub:
         await self.found_places.load()
         await self.exceptions.load()
 
+    def _kernel(self) -> Kernel:
+        return Kernel(
+            configuration=self.configuration,
+            host=self.host,
+            choices=self.choices,
+            store=self.store,
+            hooks=self.hooks,
+            events=self.events,
+            live=self.live,
+            calendar=self.calendar,
+            devices=self.devices,
+            enroller=self.enroller,
+            mqtt=self.mqtt,
+            entities=self.entities,
+            commands=self.commands,
+            found_places=self.found_places,
+            api_server=self.api_server,
+        )
+
+    def _own_operations(self) -> list[Operation]:
+        api = Api("hub")
+        DeviceApi(api, self.devices, self.enroller, self.diagnostics)
+        AccountApi(api, self.gateways, self.admission)
+        EntityApi(api, self.entities, self.commands, self.history)
+        OpeningApi(api, self.exceptions, self.opening_changed)
+        PairingApi(api, self.pairing, self.devices, self.enroller, self.settings.web.address)
+        PluginApi(api, self.host, self.choosing, self.hooks, self.condition)
+        PluginChoiceApi(api, self.host, self.choosing)
+        AuditApi(api, self.store)
+        TokenApi(api, self.tokens, self.operations)
+        SearchApi(api, self.hooks)
+        self.event_stream.offer(api)
+        return api.operations
+
     def _own_broker(self) -> Broker | None:
         settings = self.settings
         if isinstance(settings.broker, OwnBroker):
@@ -374,20 +357,20 @@ class Hub:
         limits = LoginLimits(self.settings.data / "keys" / "browser.key", is_secure=secure)
         shell.wrong_tries = limits.to_tell
         login_pages(kernel, self.accounts, limits, is_secure=secure)
-        system = SystemPages(kernel, self)
-        DevicePages(kernel, self)
-        AccountPages(kernel, self)
-        ApiPages(kernel, self)
-        FoundPages(kernel, self)
-        PluginPages(kernel, self)
-        SearchPage(kernel, self)
+        system = SystemPages(kernel, self.store)
+        DevicePages(kernel, self.devices, self.admission, self.enroller, self.diagnostics)
+        AccountPages(kernel, self.accounts, self.tokens)
+        ApiPages(kernel, self.tokens, self.operations, self.settings.web.address)
+        FoundPages(kernel, self.entities, self.commands, self.history, self.found_places, self.devices, self.condition)
+        PluginPages(kernel, self.host, self.lives, self.choosing, self.hooks, self.events, self.mqtt, self.condition)
+        SearchPage(kernel, self.hooks)
         OpeningPages(kernel, self.calendar, self.exceptions, self.opening_changed)
         GatewayPages(kernel, self.gateways, self.admission)
-        PairingPages(kernel, self, self.pairing)
+        PairingPages(kernel, self.pairing, self.devices, self.enroller, self.settings.web.public_url)
         guards = middlewares(self.accounts, system.error, is_secure=secure)
         app = web.Application(middlewares=guards, client_max_size=1_048_576)
         app.add_routes(self.api_server.offer(self._kernel_operations))
-        app.add_routes([*kernel.routes, *health_routes(self.problems, self.remarks)])
+        app.add_routes([*kernel.routes, *health_routes(self.condition)])
         app.add_routes([live_stream(self.live, self.standing), entity_stream(self.entities, self.standing)])
         app.add_routes([proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])

@@ -8,10 +8,6 @@ from sqlalchemy import Connection, inspect, text
 REVISION = re.compile(r"""^(revision|down_revision)\b[^=\n]*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
 
 
-class NewerSchemaError(Exception):
-    """The database was written by a newer version than this one."""
-
-
 def migrate(connection: Connection, owner: str, folder: Path, data: Path) -> None:
     """Bring the tables of `owner` to the newest revision in `folder`. Raises NewerSchemaError.
 

@@ -8,7 +8,7 @@ from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from hub.migrating import NewerSchemaError
+from hub.trouble import NewerSchemaError
 
 
 def take_steps(connection: Connection, owner: str, version_table: str, folder: Path, data: Path) -> None:

@@ -6,6 +6,7 @@ A failure that the store's trouble caused is the store's, and the part begins ag
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 import structlog
 
@@ -18,6 +19,20 @@ FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 4.0
 """Short: the hub's parts are few, and everybody waits for them."""
 WELL_SECONDS = 10.0
 """A part that has run for so long has recovered."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How the hub is: `problems` names each part and what is wrong with it, None when nothing is.
+
+    `remarks` are what somebody should look at, though the hub itself is well.
+    """
+
+    problems: Callable[[], dict[str, str | None]]
+    remarks: Callable[[], dict[str, str]]
+
+    def in_words(self) -> dict[str, str]:
+        return {part: problem or "ok" for part, problem in self.problems().items()} | self.remarks()
 
 
 class Parts:

@@ -9,8 +9,12 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select
 
-from hub import audit
-from hub.store import now
+from hub import audit, file_only
+from hub.guard import at_once
+from hub.plugin import PluginSettings
+from hub.plugin_host import Loaded
+from hub.settings import Configuration
+from hub.store import Store, now
 from hub.tables import plugin_choice
 
 
@@ -22,6 +26,57 @@ class Choice:
     settings: dict[str, Any] | None
     changed_at: datetime
     changed_by: str
+
+
+class Choices:
+    """The choices beside the file: what holds for a plugin now. In memory; `read` after each change."""
+
+    def __init__(self, store: Store, configuration: Configuration) -> None:
+        self._store = store
+        self._configuration = configuration
+        self._by_plugin: dict[str, Choice] = {}
+
+    async def read(self) -> None:
+        self._by_plugin = await self._store.read(choices)
+
+    def get(self, name: str) -> Choice | None:
+        return self._by_plugin.get(name)
+
+    def should_run(self, name: str) -> bool:
+        """What the console says, and else the file."""
+        choice = self._by_plugin.get(name)
+        if choice is not None and choice.is_on is not None:
+            return choice.is_on
+        return self._configuration.plugin_section(name) is not False
+
+    def section_in_force(self, plugin: Loaded) -> dict[str, Any]:
+        """From the console, or else from the file. The plugin must be loaded."""
+        choice, file = self._by_plugin.get(plugin.name), self._section_of_file(plugin)
+        if choice is not None and choice.settings is not None:
+            return file_only.in_force(model_of(plugin), choice.settings, file)
+        return file
+
+    def checked(self, plugin: Loaded, sent: dict[str, Any]) -> dict[str, Any]:
+        """The section as it would be in force: what was sent, with what the file alone decides.
+
+        The plugin must be loaded. Raises FileOnlyError, or pydantic.ValidationError as for the file.
+        """
+        model, file = model_of(plugin), self._section_of_file(plugin)
+        file_only.refuse_changes(model, sent, file)
+        section = file_only.in_force(model, sent, file)
+        at_once(plugin, self._configuration.validated, model, section)
+        return section
+
+    def _section_of_file(self, plugin: Loaded) -> dict[str, Any]:
+        section = self._configuration.plugin_section(plugin.name)
+        return dict(section) if isinstance(section, dict) else {}
+
+
+def model_of(plugin: Loaded) -> type[PluginSettings]:
+    """The plugin must be loaded."""
+    assert plugin.module is not None  # noqa: S101 (the caller has looked)
+    model: type[PluginSettings] = plugin.module.Plugin.settings_model
+    return model
 
 
 def choices(connection: Connection) -> dict[str, Choice]:

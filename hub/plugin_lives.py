@@ -5,32 +5,29 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from aiohttp import web
 from pydantic import ValidationError
 
-from hub import plugin_choosing
 from hub.api.operations import Api, Operation
 from hub.explaining import explained
 from hub.guard import SaidError, at_once, guarded, ours
 from hub.hookspecs import project
+from hub.kernel import Kernel
 from hub.migrating import migrate
 from hub.mqtt import receive_signs_of_life
 from hub.outside import Outside
 from hub.patience import Patience
 from hub.plugin import Context
-from hub.plugin_choices import Choice, choices
+from hub.plugin_choices import model_of
 from hub.plugin_host import BOOT_STEP_SECONDS, Loaded
 from hub.plugin_store import PluginStore
 from hub.settings import ConfigurationError
 from hub.store import now
 from hub.web.pages import Pages, Serve, Shell
 from hub.web.plugin_routes import PluginRoutes
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 log = structlog.get_logger("plugins")
 
@@ -47,24 +44,26 @@ RECOVERED_SECONDS = 600.0
 class PluginLives:
     """`routes` are the pages of those that run."""
 
-    def __init__(self, hub: "Hub", shell: Shell) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self.routes = PluginRoutes()
-        self.choices: dict[str, Choice] = {}
-        self._hub = hub
-        self._shell = shell
+        self._kernel = kernel
+        self._host = kernel.host
+        self._choices = kernel.choices
+        self._shell: Shell
         self._locks: dict[str, asyncio.Lock] = {}
         self._retries: dict[str, asyncio.TimerHandle] = {}
         self._changing: set[asyncio.Task[None]] = set()
         self._is_ready = self._is_closing = False
-        hub.host.quarantined = lambda plugin: self._later(self._put_aside(plugin))
+        kernel.host.quarantined = lambda plugin: self._later(self._put_aside(plugin))
 
     # -- all of them
 
-    async def start_all(self) -> None:
+    async def start_all(self, shell: Shell) -> None:
         """One after the other, in the order of the entry points; those that the console has switched off not."""
-        await self.read_choices()
-        for name, plugin in self._hub.host.plugins.items():
-            if not self.should_run(name):
+        self._shell = shell
+        await self._choices.read()
+        for name, plugin in self._host.plugins.items():
+            if not self._choices.should_run(name):
                 plugin.state = "off"
             elif plugin.state == "off":
                 plugin.state = "loaded"
@@ -72,16 +71,6 @@ class PluginLives:
                 self._retry_later(plugin)
             elif plugin.state == "loaded":
                 await self.start(name)
-
-    async def read_choices(self) -> None:
-        self.choices = await self._hub.store.read(choices)
-
-    def should_run(self, name: str) -> bool:
-        """What the console says, and else the file."""
-        choice = self.choices.get(name)
-        if choice is not None and choice.is_on is not None:
-            return choice.is_on
-        return self._hub.configuration.plugin_section(name) is not False
 
     def ready(self) -> None:
         """The hub serves: from now on a plugin that starts disturbs somebody."""
@@ -93,12 +82,12 @@ class PluginLives:
             retry.cancel()
         if self._changing:
             await asyncio.wait(self._changing, timeout=STOP_SECONDS)
-        names = [name for name, plugin in self._hub.host.plugins.items() if plugin.instance is not None]
+        names = [name for name, plugin in self._host.plugins.items() if plugin.instance is not None]
         await asyncio.gather(*(self.stop(name) for name in reversed(names)))
 
     def operations(self) -> list[Operation]:
         """What those that run offer in the HTTP API."""
-        running = [plugin.context for plugin in self._hub.host.plugins.values() if plugin.context is not None]
+        running = [plugin.context for plugin in self._host.plugins.values() if plugin.context is not None]
         return [operation for context in running for operation in context.api.operations]
 
     # -- one of them
@@ -106,23 +95,23 @@ class PluginLives:
     async def start(self, name: str) -> None:
         """With the hub. Whatever goes wrong is the plugin's failure, and is tried again."""
         async with self._lock(name):
-            await self._start(self._hub.host.plugins[name], is_just_loaded=True)
+            await self._start(self._host.plugins[name], is_just_loaded=True)
 
     async def stop(self, name: str) -> None:
         async with self._lock(name):
-            await self._stop(self._hub.host.plugins[name])
+            await self._stop(self._host.plugins[name])
 
     async def restart(self, name: str) -> None:
         """Anew, with its settings and a folder's code as they are now; also one in quarantine or not started."""
         async with self._lock(name):
-            plugin = self._hub.host.plugins[name]
+            plugin = self._host.plugins[name]
             await self._stop(plugin)
             plugin.tries = 0
             await self._start(plugin)
 
     async def switch(self, name: str, *, is_on: bool) -> None:
         async with self._lock(name):
-            plugin = self._hub.host.plugins[name]
+            plugin = self._host.plugins[name]
             await self._stop(plugin)
             plugin.tries = 0
             if is_on:
@@ -131,13 +120,13 @@ class PluginLives:
                 plugin.state, plugin.reason, plugin.retry_at = "off", None, None
                 plugin.forgive()
                 self._cancel_retry(plugin)
-                self._hub.host.changed()
+                self._host.changed()
 
     # -- how
 
     async def _start(self, plugin: Loaded, *, is_just_loaded: bool = False) -> None:
         """A folder is imported anew unless it `is_just_loaded`: somebody may have edited it."""
-        host = self._hub.host
+        host = self._host
         self._cancel_retry(plugin)
         plugin.state, plugin.reason = "loaded", None
         plugin.retry_at = None
@@ -162,39 +151,38 @@ class PluginLives:
         plugin.state, plugin.running_since = "running", asyncio.get_running_loop().time()
         host.changed()
         if self._is_ready:
-            receive_signs_of_life(self._hub.mqtt, self._hub.kinds())
-            await self._hub.hooks.one(plugin.name, project)
+            receive_signs_of_life(self._kernel.mqtt, self._kernel.enroller.kinds())
+            await self._kernel.hooks.one(plugin.name, project)
 
     async def _make(self, plugin: Loaded) -> None:
-        hub, name = self._hub, plugin.name
+        kernel, name = self._kernel, plugin.name
         assert plugin.module is not None  # noqa: S101 (it was imported)
         assert plugin.folder is not None  # noqa: S101
         folder = plugin.folder
         plugin.settings = self.settings(plugin)
         if (folder / "migrations").is_dir():
-            data = hub.settings.data
-            await hub.store.write(lambda connection: migrate(connection, name, folder / "migrations", data))
+            data = kernel.configuration.hub.data
+            await kernel.store.write(lambda connection: migrate(connection, name, folder / "migrations", data))
         pages = Pages(name, folder, self._shell, self._guard)
         api = Api(name)
         context = plugin.context = self._context(plugin, pages, api)
         instance = plugin.instance = at_once(plugin, plugin.module.Plugin, context, plugin.settings)
         if specifications := getattr(plugin.module, "hookspecs", None):
-            hub.hooks.add_specifications(specifications)
-        hub.hooks.register(name, instance)
+            kernel.hooks.add_specifications(specifications)
+        kernel.hooks.register(name, instance)
         await guarded(plugin, at_once(plugin, instance.start))
-        hub.tablet_kinds |= context.tablet_kinds
-        self.routes.put(name, [*hub.api_server.offer(api.operations), *pages.routes])
+        kernel.enroller.tablet_kinds |= context.tablet_kinds
+        self.routes.put(name, [*kernel.api_server.offer(api.operations), *pages.routes])
 
     def settings(self, plugin: Loaded) -> Any:
         """Those from the console where there are any, else the file's. Raises ConfigurationError."""
-        choice = self.choices.get(plugin.name)
-        configuration = self._hub.configuration
+        choice = self._choices.get(plugin.name)
+        configuration = self._kernel.configuration
         if choice is None or choice.settings is None:
-            return self._hub.host.check_settings(plugin, configuration)
-        assert plugin.module is not None  # noqa: S101
-        model = plugin.module.Plugin.settings_model
+            return self._host.check_settings(plugin, configuration)
+        model = model_of(plugin)
         try:
-            section = plugin_choosing.section_in_force(self._hub, plugin)
+            section = self._choices.section_in_force(plugin)
             return at_once(plugin, configuration.validated, model, section)
         except ValidationError as error:
             wrong = explained(model, error.errors(include_input=False))
@@ -226,26 +214,26 @@ class PluginLives:
                 async with asyncio.timeout(STOP_SECONDS):
                     await guarded(plugin, at_once(plugin, stop))
             except Exception as error:  # noqa: BLE001
-                self._hub.host.failed(plugin.name, "stop", error)
+                self._host.failed(plugin.name, "stop", error)
         left = [task for task in plugin.tasks if not task.done()]
         if left:
             log.warning("plugin_leaves_tasks", plugin=plugin.name, tasks=len(left))
             if not await _end(left):
-                self._hub.host.failed(plugin.name, "stop", SaidError("leaves tasks running that do not end"))
+                self._host.failed(plugin.name, "stop", SaidError("leaves tasks running that do not end"))
         plugin.tasks.clear()
 
     async def _clear(self, plugin: Loaded) -> None:
         """As if it had never started."""
-        hub, name = self._hub, plugin.name
-        hub.hooks.unregister(name)
-        hub.mqtt.forget(name)
+        kernel, name = self._kernel, plugin.name
+        kernel.hooks.unregister(name)
+        kernel.mqtt.forget(name)
         self.routes.remove(name)
-        hub.api_server.withdraw(name)
+        kernel.api_server.withdraw(name)
         await _end([*plugin.jobs.values(), *plugin.tasks])
         plugin.jobs.clear()
         if plugin.context is not None:
             for kind in plugin.context.tablet_kinds:
-                hub.tablet_kinds.pop(kind, None)
+                kernel.enroller.tablet_kinds.pop(kind, None)
             plugin.context._end()  # noqa: SLF001 (nobody else may)
         plugin.context = plugin.instance = None
 
@@ -255,7 +243,7 @@ class PluginLives:
         wait = min(FIRST_RETRY_SECONDS * 2**plugin.tries, LONGEST_RETRY_SECONDS)
         plugin.tries += 1
         plugin.retry_at = now() + timedelta(seconds=wait)
-        self._hub.host.changed()
+        self._host.changed()
         self._retries[plugin.name] = asyncio.get_running_loop().call_later(
             wait, lambda: self._later(self._retry(plugin))
         )
@@ -280,40 +268,40 @@ class PluginLives:
         return self._locks.setdefault(name, asyncio.Lock())
 
     def _context(self, plugin: Loaded, pages: Pages, api: Api) -> Context:
-        hub, name = self._hub, plugin.name
+        kernel, settings, name = self._kernel, self._kernel.configuration.hub, plugin.name
         assert plugin.folder is not None  # noqa: S101
         return Context(
             name=name,
             folder=plugin.folder,
-            data=hub.settings.data,
-            site=hub.settings.site,
-            calendar=hub.calendar,
-            web_address=hub.settings.web.address,
-            outside=Outside(hub.settings.outside.allowed),
-            store=PluginStore(hub.store, name, self._kept_the_writer(name), has_own_reader=not plugin.is_ours),
-            hooks=hub.hooks,
-            events=hub.events,
-            live=hub.live,
-            devices=hub.devices,
-            mqtt=hub.mqtt,
-            entities=hub.entities,
-            commands=hub.commands,
-            found_places=hub.found_places,
+            data=kernel.configuration.hub.data,
+            site=settings.site,
+            calendar=kernel.calendar,
+            web_address=settings.web.address,
+            outside=Outside(settings.outside.allowed),
+            store=PluginStore(kernel.store, name, self._kept_the_writer(name), has_own_reader=not plugin.is_ours),
+            hooks=kernel.hooks,
+            events=kernel.events,
+            live=kernel.live,
+            devices=kernel.devices,
+            mqtt=kernel.mqtt,
+            entities=kernel.entities,
+            commands=kernel.commands,
+            found_places=kernel.found_places,
             pages=pages,
             api=api,
             translator=pages.translator,
-            run=hub.host.run,
+            run=kernel.host.run,
         )
 
     def _kept_the_writer(self, name: str) -> Callable[[float], None]:
         def kept(seconds: float) -> None:
-            self._hub.host.failed(name, "store", SaidError(f"kept all others from writing for {seconds:.1f} s"))
+            self._host.failed(name, "store", SaidError(f"kept all others from writing for {seconds:.1f} s"))
 
         return kept
 
     def _guard(self, name: str, path: str, serve: Serve) -> Serve:
         """Its requests are the plugin's steps on the loop; what they raise is told as its, and never puts it aside."""
-        host = self._hub.host
+        host = self._host
         plugin = host.plugins[name]
 
         async def guarded_page(request: web.Request) -> web.StreamResponse:

@@ -32,7 +32,7 @@ plugins:
 
 def asyncapi_of(hub: Hub) -> dict[str, Any]:
     """All messages of a hub whose plugins have started."""
-    return asyncapi(hub.settings, hub.mqtt.channels.values(), hub.kinds(), version=version("kommunevert"))
+    return asyncapi(hub.settings, hub.mqtt.channels.values(), hub.enroller.kinds(), version=version("kommunevert"))
 
 
 def openapi_of(hub: Hub) -> dict[str, Any]:

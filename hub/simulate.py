@@ -61,7 +61,7 @@ async def _devices(hub: "Hub", counts: Counts, known: dict[str, Any]) -> list[di
         for number in range(1, getattr(counts, kind) + 1)
     ]
     missing = [one for one in wanted if one.id not in known or hub.devices.get(one.id) is None]
-    fresh = await hub.enrol_many(missing, ACTOR) if missing else []
+    fresh = await hub.enroller.enrol_many(missing, ACTOR) if missing else []
     known |= {one.device: _as_json(one) for one in fresh}
     return [known[one.id] for one in wanted]
 

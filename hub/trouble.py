@@ -40,6 +40,10 @@ class DamagedStoreError(Exception):
     """The database is damaged and is not written to; the text says what to do."""
 
 
+class NewerSchemaError(Exception):
+    """The database was written by a newer version than this one."""
+
+
 def in_store(error: BaseException) -> bool:
     """Whether the database itself is in trouble, and not what was asked of it."""
     if isinstance(error, DamagedStoreError | HeldError):

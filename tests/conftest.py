@@ -230,7 +230,7 @@ async def hub(settings: dict[str, Any], store_url: str, tmp_path: Path) -> Async
 
 @pytest_asyncio.fixture
 async def kiosk(hub: Hub) -> AsyncIterator[KioskClient]:
-    enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "1. etasje", "test")
+    enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "1. etasje", "test")
     async with KioskClient(enrolment).connected() as client:
         yield client
 

@@ -27,7 +27,7 @@ class HubProcess:
         """Kiosks, while the hub is not running."""
         hub = Hub(Configuration.read(self.config))
         async with hub.store_only():
-            return [await hub.enrol(f"kiosk-{n}", "kiosk", f"Nettbrett {n}", "", "test") for n in range(count)]
+            return [await hub.enroller.enrol(f"kiosk-{n}", "kiosk", f"Nettbrett {n}", "", "test") for n in range(count)]
 
     @property
     def is_running(self) -> bool:

@@ -109,7 +109,7 @@ async def life_is_written(hub: Hub) -> bool:
 
 
 async def test_a_device_that_never_came_is_not_away(hub: Hub) -> None:
-    await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+    await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     assert hub.devices.absences.listening_since is not None
     hub.devices.absences.listening_since -= 1000
     hub.devices.notice_absences()
@@ -133,7 +133,7 @@ async def test_a_broker_that_is_away_is_no_devices_absence(hub: Hub, kiosk: Kios
 async def test_the_hubs_own_absence_is_not_the_devices(settings: dict[str, Any], tmp_path: Path) -> None:
     """Away at 10, hub dead from 11 to 15: away from 10 to 11, and from 15 if it is not there then."""
     async with running_hub(settings, tmp_path) as hub:
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as kiosk:
             await alive(hub, kiosk)
             kiosk.say("status", Status(online=False))

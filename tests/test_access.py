@@ -54,7 +54,7 @@ def everywhere(**changes: Any) -> AccessRule:
 @pytest_asyncio.fixture
 async def door(hub: Hub) -> AsyncIterator[DoorClient]:
     """With Kari's card, and a rule that lets all employees in."""
-    enrolment = await hub.enrol("door-1", "door", "Hovudinngang", Place(zone="Inngang"), "test")
+    enrolment = await hub.enroller.enrol("door-1", "door", "Hovudinngang", Place(zone="Inngang"), "test")
     access = locks(hub).access
     await until(lambda: access.kept.units)
     async with DoorClient(enrolment).connected() as client:
@@ -71,7 +71,7 @@ async def test_a_real_door_with_and_without_its_hub(hub: Hub, tmp_path: Path) ->
     assert hub.broker is not None
     access = locks(hub).access
     (tmp_path / "door").mkdir()
-    process = DoorProcess(tmp_path / "door", await hub.enrol("door-9", "door", "Bakdør", "", "test"))
+    process = DoorProcess(tmp_path / "door", await hub.enroller.enrol("door-9", "door", "Bakdør", "", "test"))
     await until(lambda: access.kept.units)
     await access.keep_rule(everywhere(), "kari")
     await access.add_card(fingerprint(access.key, CARD), person(hub, "Kari"), "blått kort", "kari")
@@ -313,7 +313,7 @@ async def test_anti_passback_and_a_sluice(hub: Hub, door: DoorClient) -> None:
     assert (await door.show(CARD)).verb == "pulse"
     assert (await command_rows(hub))[-1].detail["passes_back"] is True
 
-    async with DoorClient(await hub.enrol("door-2", "door", "Sluse", "", "test")).connected() as other:
+    async with DoorClient(await hub.enroller.enrol("door-2", "door", "Sluse", "", "test")).connected() as other:
         await access.keep_settings("door-1", DoorSettings(interlock_with="door-2"), "kari")
         await until(lambda: locks(hub).standing.of("door-2").contact == "closed")
         assert (await door.show(CARD)).verb == "pulse"

@@ -52,7 +52,7 @@ async def desk_page(hub: Hub) -> str:
 
 
 async def test_an_answer_reaches_a_kiosk_that_was_cut_off(hub: Hub, mail_server: MailServer) -> None:
-    enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+    enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     async with KioskClient(enrolment).connected() as client:
         receipt = await arrive(client)
     said = await answer(mail_server)
@@ -96,7 +96,7 @@ async def test_another_kiosk_cannot_say_that_it_was_seen_and_an_unknown_number_t
     hub: Hub, kiosk: KioskClient
 ) -> None:
     receipt = await arrive(kiosk)
-    enrolment = await hub.enrol("kiosk-2", "kiosk", "Nettbrett", "", "test")
+    enrolment = await hub.enroller.enrol("kiosk-2", "kiosk", "Nettbrett", "", "test")
     visits = hub.host.plugins["checkin"].instance.visits
     await visits.answered(f"visit-{receipt.of}", "coming")
     async with KioskClient(enrolment).connected() as other:

@@ -232,7 +232,7 @@ async def test_a_notice_goes_up_and_comes_down(hub: Hub) -> None:
         etag = (await api.get(where)).headers["ETag"]
         assert (await api.delete(where, headers={"If-Match": etag})).status == 204
         assert (await (await api.get("programme")).json())["notices"] == []
-        await hub.enrol("screen-1", "screen", "Vestibylen", "", "test")
+        await hub.enroller.enrol("screen-1", "screen", "Vestibylen", "", "test")
         etag = (await api.get("screens/screen-1/power")).headers["ETag"]
         dark = await api.put("screens/screen-1/power", json={"is_on": False}, headers={"If-Match": etag})
         assert await dark.json() == await (await api.get("screens/screen-1/power")).json() == {"is_on": False}
@@ -241,7 +241,7 @@ async def test_a_notice_goes_up_and_comes_down(hub: Hub) -> None:
 
 async def test_a_notice_is_changed_and_sent_to_one_screen(hub: Hub) -> None:
     for name in ("screen-1", "screen-2"):
-        await hub.enrol(name, "screen", name, "", "test")
+        await hub.enroller.enrol(name, "screen", name, "", "test")
     async with program(hub) as api:
         notice = {"title": {"en": "Closed"}, "severity": "danger", "text": {}, "since": None, "until": None}
         assert await problem(await api.post("notices", json=notice | {"screens": ["screen-9"]})) == "invalid"

@@ -33,7 +33,7 @@ async def test_an_account_is_made_and_taken_away(hub: Hub) -> None:
             await client.hears("zigbee2mqtt/x", "1")
         answer = await api.post("accounts", json={"name": "zigbee2", "filters": ["kommunevert/#"]})
         assert await problem(answer) == "invalid"
-        await hub.enrol("kiosk-1", "kiosk", "", "", "test")
+        await hub.enroller.enrol("kiosk-1", "kiosk", "", "", "test")
         assert await problem(await api.post("accounts", json={"name": "kiosk-1", "filters": ["a/#"]})) == "conflict"
         shown = await api.get("accounts/zigbee")
         assert "password" not in await shown.json()

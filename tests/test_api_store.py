@@ -50,7 +50,7 @@ async def test_the_store_has_no_tokens_secret(hub: Hub) -> None:
 
 async def test_pages_have_everything_once(hub: Hub) -> None:
     for number in range(7):
-        await hub.enrol(f"kiosk-{number}", "kiosk", f"Nettbrett {number}", "", "test")
+        await hub.enroller.enrol(f"kiosk-{number}", "kiosk", f"Nettbrett {number}", "", "test")
     async with program(hub) as api:
         seen: list[str] = []
         path: str | None = "/api/v1/devices?limit=3&kind=kiosk"
@@ -61,7 +61,7 @@ async def test_pages_have_everything_once(hub: Hub) -> None:
             path = page["next"]
             assert ("next" in answer.links) == (path is not None)
             if len(seen) == 3:
-                await hub.revoke("kiosk-2", "test")  # the cursor's own: nothing shifts
+                await hub.enroller.revoke("kiosk-2", "test")  # the cursor's own: nothing shifts
         assert seen == [f"kiosk-{number}" for number in range(7)]
         path, names = "/api/v1/people?limit=1", []
         while path:

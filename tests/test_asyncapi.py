@@ -62,7 +62,7 @@ class Spied(KioskClient):
 
 async def test_what_the_hub_says_is_what_the_document_says(hub: Hub) -> None:
     document = asyncapi_of(hub)
-    async with Spied(await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")).connected() as client:
+    async with Spied(await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")).connected() as client:
         await client.hear(kiosk.Offer)
         found = await client.search("kar")
         await client.register(found.hosts[0].id)
@@ -83,7 +83,7 @@ async def test_what_the_hub_says_is_what_the_document_says(hub: Hub) -> None:
 
 
 async def test_what_is_not_declared_is_not_sent(hub: Hub) -> None:
-    await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+    await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     device = hub.devices.get("kiosk-1")
     assert device is not None
     with pytest.raises(UndeclaredMessageError):

@@ -92,8 +92,8 @@ async def taken(work: Callable[[], Awaitable[None]]) -> tuple[float, float]:
 async def prepared(process: HubProcess) -> tuple[Enrolment, Enrolment, str]:
     hub = Hub(Configuration.read(process.config))
     async with hub.store_only():
-        kiosk = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
-        door = await hub.enrol("door-1", "door", "Dør", "", "test")
+        kiosk = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        door = await hub.enroller.enrol("door-1", "door", "Dør", "", "test")
         _, token = await hub.tokens.make("prøve", frozenset(scopes_of(hub.operations())), "test")
     return kiosk, door, token
 

@@ -175,7 +175,7 @@ async def test_the_evacuation_list_is_who_has_come_and_not_left(hub: Hub, kiosk:
 async def test_a_kiosk_may_not_ask_without_end(settings: dict[str, Any], tmp_path: Path) -> None:
     settings["plugins"]["checkin"] = {"searches_per_minute": 3}
     async with running_hub(settings, tmp_path) as hub:
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as client:
             answers = [await client.search("kari") for _ in range(4)]
     assert [bool(one.hosts) for one in answers] == [True, True, True, False]
@@ -204,7 +204,7 @@ async def test_the_host_without_any_channel_is_the_desks_to_tell(hub: Hub, kiosk
 
 
 async def test_many_kiosks_at_once(hub: Hub) -> None:
-    enrolments = [await hub.enrol(f"kiosk-{n}", "kiosk", f"Nettbrett {n}", "", "test") for n in range(10, 20)]
+    enrolments = [await hub.enroller.enrol(f"kiosk-{n}", "kiosk", f"Nettbrett {n}", "", "test") for n in range(10, 20)]
 
     async def arrive(client: KioskClient) -> int:
         async with client.connected():

@@ -119,7 +119,7 @@ async def test_a_crowd_of_nobody_keeps_nobody_out(settings: dict[str, Any], tmp_
     settings["web"] |= {"connections": 60, "connections_per_address": 20}
     async with running_hub(settings, tmp_path) as hub, browser(hub, "it") as it:
         address, port = hub.settings.web.address, hub.settings.web.port
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         crowd = sockets(port, MANY, first, "127.0.0.2")
         await asyncio.to_thread(crowd.__enter__)
         try:
@@ -201,7 +201,7 @@ async def test_only_our_own_pages_reach_the_broker(hub: Hub, headers: dict[str, 
 
 async def test_our_own_page_reaches_the_broker(hub: Hub) -> None:
     address = hub.settings.web.address
-    enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+    enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     async with aiohttp.ClientSession(headers={"Origin": address}) as tablet:
         assert await connack(tablet, address, enrolment) == 0
 

@@ -33,7 +33,9 @@ def settings(settings: dict[str, Any], mail_server: MailServer) -> dict[str, Any
 
 @pytest_asyncio.fixture
 async def door(hub: Hub) -> AsyncIterator[DoorClient]:
-    enrolment = await hub.enrol("door-1", "door", "Hovudinngang", Place(floor="1. etasje", zone="Inngang"), "test")
+    enrolment = await hub.enroller.enrol(
+        "door-1", "door", "Hovudinngang", Place(floor="1. etasje", zone="Inngang"), "test"
+    )
     await until(lambda: locks(hub).access.kept.units)
     async with DoorClient(enrolment).connected() as client:
         await client.list_with(lambda one: one.access.version >= 1)

@@ -22,9 +22,9 @@ def store_url(sqlite_url: str) -> str:
 
 @pytest_asyncio.fixture
 async def door(hub: Hub) -> AsyncIterator[DoorClient]:
-    enrolment = await hub.enrol("door-1", "door", "Hovudinngang", "", "test")
-    await hub.enrol("door-2", "door", "Sluse", "", "test")
-    await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+    enrolment = await hub.enroller.enrol("door-1", "door", "Hovudinngang", "", "test")
+    await hub.enroller.enrol("door-2", "door", "Sluse", "", "test")
+    await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     async with DoorClient(enrolment).connected() as client:
         yield client
 

@@ -51,7 +51,9 @@ def settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 @pytest_asyncio.fixture
 async def door(hub: Hub) -> AsyncIterator[DoorClient]:
-    enrolment = await hub.enrol("door-1", "door", "Hovudinngang", Place(floor="1. etasje", zone="Inngang"), "test")
+    enrolment = await hub.enroller.enrol(
+        "door-1", "door", "Hovudinngang", Place(floor="1. etasje", zone="Inngang"), "test"
+    )
     await until(lambda: locks(hub).access.kept.units)
     client = DoorClient(enrolment)
     client.obeys = True

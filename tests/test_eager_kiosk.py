@@ -66,7 +66,7 @@ async def test_another_kiosk_is_served_meanwhile(hub: Hub, kiosk: KioskClient) -
     host = (await kiosk.search("kari")).hosts[0].id
     for n in range(100):
         kiosk.say("visit", a_visit(host, f"Gjest {n}"))
-    enrolment = await hub.enrol("kiosk-2", "kiosk", "Andre", "", "test")
+    enrolment = await hub.enroller.enrol("kiosk-2", "kiosk", "Andre", "", "test")
     async with KioskClient(enrolment).connected() as other:
         assert (await other.register(host)).result == "registered"
 

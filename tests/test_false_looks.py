@@ -10,7 +10,7 @@ TURNED = "Nettbrett \u202egnp.exe\u2066 i \u200fgangen"
 
 
 async def test_a_turned_name_is_shown_as_what_it_is(hub: Hub) -> None:
-    await hub.enrol("kiosk-1", "kiosk", TURNED, Place(), "test")
+    await hub.enroller.enrol("kiosk-1", "kiosk", TURNED, Place(), "test")
     async with browser(hub, "it") as it:
         for path in ("/devices", "/devices/kiosk-1", "/audit"):
             page = await (await it.get(f"{hub.settings.web.address}{path}")).text()

@@ -103,7 +103,7 @@ class Between:
 @pytest_asyncio.fixture
 async def enrolments(hub: Hub) -> dict[str, Enrolment]:
     """Before there is a second account with all rights: the hub writes its accounts anew."""
-    return {name: await hub.enrol(name, "door", name, "", "test") for name in ("door-1", "door-2")}
+    return {name: await hub.enroller.enrol(name, "door", name, "", "test") for name in ("door-1", "door-2")}
 
 
 @pytest_asyncio.fixture

@@ -39,7 +39,7 @@ def one_store(settings: dict[str, Any], sqlite_url: str) -> dict[str, Any]:
 
 async def a_door(hub: Hub, folder: Path, name: str = "door-1") -> DoorProcess:
     (folder / name).mkdir()
-    process = DoorProcess(folder / name, await hub.enrol(name, "door", f"Dør {name}", "1. etasje", "test"))
+    process = DoorProcess(folder / name, await hub.enroller.enrol(name, "door", f"Dør {name}", "1. etasje", "test"))
     await process.start()
     await until(lambda: locks(hub).standing.of(name).list_version)
     return process
@@ -233,7 +233,7 @@ async def test_a_controller_that_is_paired_anew_behaves_as_before_and_takes_its_
         await access.keep_settings("door-1", as_set, "kari")
         await until(lambda: locks(hub).standing.list_version("door-1") >= 2)
         await door.stop()
-        enrolment = await hub.enrol("door-1", "door", "Dør", "1. etasje", "test")
+        enrolment = await hub.enroller.enrol("door-1", "door", "Dør", "1. etasje", "test")
         door.enrolment.write_bytes(enrolment.payload())
         await hub.store.write(lambda connection: connection.execute(delete(access_list)))
         await locks(hub).access.load()

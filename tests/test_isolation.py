@@ -82,14 +82,16 @@ async def town(settings: dict[str, Any], folder: Path, hostile: str) -> AsyncIte
     settings["plugins"] |= {name: name == hostile for name in ALL}
     settings["plugins"]["locks"] = {"commands_per_minute": 10_000, "pulse_seconds": 0.05}
     async with running_hub(settings, folder) as hub:
-        await hub.enrol("screen-1", "screen", "Skjerm", "", "test")
+        await hub.enroller.enrol("screen-1", "screen", "Skjerm", "", "test")
         (folder / "door").mkdir()
-        door = DoorProcess(folder / "door", await hub.enrol("door-1", "door", "Hovudinngang", "1. etasje", "test"))
+        door = DoorProcess(
+            folder / "door", await hub.enroller.enrol("door-1", "door", "Hovudinngang", "1. etasje", "test")
+        )
         await door.start()
         try:
             locks = hub.host.plugins["locks"].instance
             await until(lambda: locks.standing.of("door-1").lock == "locked")
-            enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+            enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
             async with KioskClient(enrolment).connected() as kiosk:
                 found = await kiosk.search("kari")
                 yield Town(hub, kiosk, found.hosts[0].id)
@@ -163,7 +165,7 @@ async def test_one_device_that_floods_is_refused_and_the_others_are_served(
     """A kiosk gone mad says two thousand things a second, ten times what it may: on the one line that all share."""
     async with town(settings, tmp_path, "none") as here:
         calm = await spent(here)
-        mad = await here.hub.enrol("kiosk-2", "kiosk", "Galen", "", "test")
+        mad = await here.hub.enroller.enrol("kiosk-2", "kiosk", "Galen", "", "test")
         script = f"""
 import asyncio
 from devices.contract.enrolment import Enrolment

@@ -14,11 +14,12 @@ from hub import store as store_module
 from hub.events import Event, Events
 from hub.hub import FOLDER
 from hub.limits import Limiter
-from hub.migrating import NewerSchemaError, migrate
+from hub.migrating import migrate
 from hub.shipped import shipped
 from hub.store import Store, after_commit, now
 from hub.tables import audit as audit_table
 from hub.tables import follower
+from hub.trouble import NewerSchemaError
 from tests.conftest import until
 
 

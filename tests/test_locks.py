@@ -44,7 +44,9 @@ def locks(hub: Hub) -> Plugin:
 @pytest_asyncio.fixture
 async def door(hub: Hub, tmp_path: Path) -> AsyncIterator[DoorProcess]:
     (tmp_path / "door").mkdir()
-    process = DoorProcess(tmp_path / "door", await hub.enrol("door-1", "door", "Hovudinngang", "1. etasje", "test"))
+    process = DoorProcess(
+        tmp_path / "door", await hub.enroller.enrol("door-1", "door", "Hovudinngang", "1. etasje", "test")
+    )
     await process.start()
     await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
     yield process
@@ -252,7 +254,7 @@ async def test_a_hub_that_died_between_intent_and_outcome_says_unknown(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
     async with running_hub(settings, tmp_path) as hub:
-        await hub.enrol("door-1", "door", "Dør", "", "test")
+        await hub.enroller.enrol("door-1", "door", "Dør", "", "test")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(contract, "COMMAND_SECONDS", 0.2)
             await locks(hub).locks.pulse("door-1", "kari")

@@ -158,7 +158,7 @@ async def test_two_devices_that_flood_write_no_more_than_a_few_lines(hub: Hub, m
     monkeypatch.setattr(
         "hub.mqtt.log", SimpleNamespace(warning=lambda event, **values: lines.append({"event": event, **values}))
     )
-    enrolments = [await hub.enrol(f"kiosk-{n}", "kiosk", "Nettbrett", "", "test") for n in (1, 2)]
+    enrolments = [await hub.enroller.enrol(f"kiosk-{n}", "kiosk", "Nettbrett", "", "test") for n in (1, 2)]
     async with KioskClient(enrolments[0]).connected() as one, KioskClient(enrolments[1]).connected() as other:
         refused = refused_total.labels("kiosk", "unknown topic")._value
         before = refused.get()

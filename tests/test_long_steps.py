@@ -83,7 +83,9 @@ async def test_a_change_of_people_holds_the_loop_for_a_moment_only(
     source = Path(settings["plugins"]["directory"]["source"]["file"])
     source.write_text(people("Nummer Sju"))
     async with running_hub(settings, tmp_path) as hub:
-        await hub.enrol_many([NewDevice(f"door-{n}", "door", f"Dør {n}", "1. etasje") for n in range(DOORS)], "test")
+        await hub.enroller.enrol_many(
+            [NewDevice(f"door-{n}", "door", f"Dør {n}", "1. etasje") for n in range(DOORS)], "test"
+        )
         await everybody_has_a_card(hub)
         directory = hub.host.plugins["directory"].instance.directory
         with measured(monkeypatch) as steps:

@@ -138,7 +138,7 @@ async def test_the_outbox_lives_through_a_restart(
 ) -> None:
     mail_server.stop()
     async with running_hub(settings, tmp_path) as hub:
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as client:
             receipt = await arrive(client)
 
@@ -187,7 +187,7 @@ async def test_a_teams_channel_gets_a_card_without_the_visitors_name(
     settings["outside"] = {"allowed": ["127.0.0.0/8"]}
     settings["plugins"]["notify"]["webhooks"] = [f"workflows://127.0.0.1:{port}/abc123/def456?image=no"]
     async with running_hub(settings, tmp_path) as hub:
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as client:
             await arrive(client, "<at>Sjefen</at>")
             await until(lambda: cards and mail_server.mails)
@@ -208,7 +208,7 @@ async def test_a_hosts_own_chat_gets_the_name_and_the_link_and_nobody_elses_does
         {"mail": "karl@fjordvik.example", "address": f"workflows://127.0.0.1:{port}/karl/sig?image=no"},
     ]
     async with running_hub(settings, tmp_path) as hub:
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as client:
             await arrive(client, "Ola Besøk")
             await until(lambda: cards and mail_server.mails)
@@ -231,7 +231,7 @@ async def test_what_is_held_of_a_visit_ends_with_the_visit(
     settings["plugins"]["checkin"]["keep_hours"] = 1 / 3600
     mail_server.stop()  # the mail still waits to be sent
     async with running_hub(settings, tmp_path) as hub:
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as client:
             receipt = await arrive(client, "Kanari Fugl")
             await until_async(lambda: held(hub, "Kanari"))

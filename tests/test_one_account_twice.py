@@ -41,7 +41,7 @@ def test_who_comes_back_as_what_it_was_is_two() -> None:
 
 
 async def test_two_with_one_account_are_told_and_back_off(hub: Hub) -> None:
-    enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+    enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     first, second = KioskClient(enrolment), KioskClient(enrolment)
     async with first.connected():
         first.say("heartbeat", beat("first"))

@@ -165,7 +165,7 @@ async def test_a_hub_goes_on_with_an_older_database(old_store: Store, settings: 
         await until_async(lambda: hub.hooks.first(host, person_id=ids.of("kari")))
         assert await hub.hooks.first(host, person_id=ids.of("karl")) is None
         assert await hub.hooks.first(host, person_id=old_id("karl")) is None
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as kiosk:
             receipt = await kiosk.register(old_id("kari"), "Gro Ventar")
             assert receipt.result == "registered"

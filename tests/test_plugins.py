@@ -106,7 +106,7 @@ async def test_each_can_be_switched_off_and_the_rest_works(
                 answer = await browser.get(hub.settings.web.address + path)
                 assert answer.status == (404 if plugin in off else 200)
         if "checkin" not in off:
-            enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+            enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
             async with KioskClient(enrolment).connected() as client:
                 assert (await client.register((await client.search("kari")).hosts[0].id)).result == "registered"
 
@@ -284,7 +284,7 @@ async def test_a_visit_waits_for_the_directory_instead_of_being_refused(
     """In quarantine, failed, or never read yet: the kiosk keeps the visit and sends it again."""
     async with running_hub(settings, tmp_path) as hub:
         directory = hub.host.plugins["directory"]
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as client:
             host = (await client.search("kari")).hosts[0].id
             for number in range(10):

@@ -54,7 +54,7 @@ def sent_from(page: str) -> list[tuple[str, str]]:
 
 async def test_a_setting_is_changed_without_a_restart_of_the_hub(it: tuple[Hub, aiohttp.ClientSession]) -> None:
     hub, browser = it
-    enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+    enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     before = hub.host.plugins["checkin"].instance
     page = await (await browser.get("/plugins/checkin/settings")).text()
     assert "konfigurasjonsfila" in page

@@ -40,7 +40,7 @@ async def test_pages_and_mqtt_on_one_origin_over_tls(settings: dict[str, Any], t
             assert "max-age" in page.headers["Strict-Transport-Security"]
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await browser.get(f"{address}/kiosk")
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         assert await connack(browser, address, enrolment, trusted) == 0
         wrong = enrolment.model_copy(update={"secret": "wrong"})
         assert await connack(browser, address, wrong, trusted) in (5, None)

@@ -24,7 +24,7 @@ def store_url(sqlite_url: str) -> str:
 @pytest_asyncio.fixture
 async def door(hub: Hub) -> AsyncIterator[DoorClient]:
     """With a rule that lets all employees in."""
-    enrolment = await hub.enrol("door-1", "door", "Hovudinngang", "", "test")
+    enrolment = await hub.enroller.enrol("door-1", "door", "Hovudinngang", "", "test")
     await until(lambda: locks(hub).access.kept.units)
     await locks(hub).access.keep_rule(everywhere(), "kari")
     async with DoorClient(enrolment).connected() as client:

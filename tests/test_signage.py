@@ -40,7 +40,7 @@ def written() -> dict[str, str]:
 
 async def test_a_notice_goes_to_the_screens_that_were_chosen(hub: Hub, written: dict[str, str]) -> None:
     for name in ("screen-1", "screen-2"):
-        await hub.enrol(name, "screen", name, "", "test")
+        await hub.enroller.enrol(name, "screen", name, "", "test")
     async with browser(hub, "front_line") as desk:
         page = f"{hub.settings.web.address}/screens/notices"
         form = written | {"where": "chosen", "screen": "screen-2"}

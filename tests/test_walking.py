@@ -53,7 +53,7 @@ async def test_the_canary_tells_and_is_never_shown(settings: dict[str, Any], tmp
     settings["plugins"]["directory"]["canary"] = CANARY
     async with running_hub(settings, tmp_path) as hub, browser(hub, "front_line") as desk:
         await until_async(lambda: is_well(hub))
-        enrolment = await hub.enrol("kiosk-7", "kiosk", "Nettbrettet ved heisen", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-7", "kiosk", "Nettbrettet ved heisen", "", "test")
         async with KioskClient(enrolment).connected() as kiosk:
             assert (await kiosk.search("kari")).hosts
             assert (await health(hub, "directory")).problem is None
@@ -80,7 +80,7 @@ async def test_a_canary_like_somebody_is_told(settings: dict[str, Any], tmp_path
 async def test_two_tablets_walk_no_faster_than_one(settings: dict[str, Any], tmp_path: Path) -> None:
     settings["plugins"]["checkin"]["beginnings_in_ten_minutes"] = 6
     async with running_hub(settings, tmp_path) as hub, browser(hub, "front_line") as desk:
-        enrolments = [await hub.enrol(f"kiosk-{n}", "kiosk", f"Nettbrett {n}", "", "test") for n in range(2)]
+        enrolments = [await hub.enroller.enrol(f"kiosk-{n}", "kiosk", f"Nettbrett {n}", "", "test") for n in range(2)]
         async with KioskClient(enrolments[0]).connected() as one, KioskClient(enrolments[1]).connected() as other:
             for letter in "abc":
                 assert (await one.search(f"{letter}na")).wait_seconds == 0

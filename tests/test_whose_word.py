@@ -32,7 +32,7 @@ def store_url(sqlite_url: str) -> str:
 async def two_doors(hub: Hub, stack: AsyncExitStack) -> tuple[DoorClient, DoorClient]:
     doors = []
     for name in ("door-1", "door-2"):
-        client = DoorClient(await hub.enrol(name, "door", name, Place(zone="Inngang"), "test"))
+        client = DoorClient(await hub.enroller.enrol(name, "door", name, Place(zone="Inngang"), "test"))
         await stack.enter_async_context(client.connected())
         await client.list_with(lambda one: one.access.version >= 1)
         doors.append(client)
@@ -105,7 +105,7 @@ async def test_a_kiosk_gets_no_receipt_for_anothers_visit(hub: Hub) -> None:
     async with AsyncExitStack() as stack:
         first, second = [
             await stack.enter_async_context(
-                KioskClient(await hub.enrol(name, "kiosk", name, "1. etasje", "test")).connected()
+                KioskClient(await hub.enroller.enrol(name, "kiosk", name, "1. etasje", "test")).connected()
             )
             for name in ("kiosk-1", "kiosk-2")
         ]
@@ -124,7 +124,7 @@ async def test_a_kiosk_gets_no_receipt_for_anothers_visit(hub: Hub) -> None:
 
 async def test_a_device_on_another_kinds_branch_is_nobody(hub: Hub) -> None:
     """Whatever a broker of somebody else's lets through: neither a sign of life nor a message."""
-    await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "1. etasje", "test")
+    await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "1. etasje", "test")
     beat = Heartbeat(sent_at=now(), version="1", uptime_seconds=1).payload()
     event = contract.Event(id="one", door="kiosk-1", n=1, kind="forced_open", happened_at=now()).payload()
     refused = refused_total.labels("kiosk", "unknown device")._value

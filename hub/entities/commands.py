@@ -11,6 +11,8 @@ from hub.entities.entity import Entity, FoundDevice
 from hub.entities.history import History
 from hub.entities.orders import likeness, order
 from hub.entities.registry import Entities
+from hub.hooks import Hooks, UnansweredError
+from hub.hookspecs import Role, may_tell
 from hub.store import Store
 from hub.tables import entity_setting
 
@@ -30,8 +32,9 @@ class UnknownEntityError(LookupError):
 class Commands:
     """What may be asked of entities, and how long they are remembered: in the store, and in memory for speed."""
 
-    def __init__(self, store: Store, entities: Entities, history: History) -> None:
+    def __init__(self, store: Store, hooks: Hooks, entities: Entities, history: History) -> None:
         self._store = store
+        self._hooks = hooks
         self._entities = entities
         self._history = history
         self._allowed: dict[str, str] = {}
@@ -46,6 +49,13 @@ class Commands:
     def has_changed(self, entity: Entity) -> bool:
         """It had leave, but has announced itself anew and differently since."""
         return entity.id in self._allowed and self._allowed[entity.id] != likeness(entity)
+
+    async def may_be_told(self, entity: Entity, verb: str, roles: frozenset[Role]) -> bool:
+        """Whether no plugin is against it. What opens a building also waits for the plugin that knows who may."""
+        try:
+            return await self._hooks.unopposed(may_tell, entity=entity.id, verb=verb, roles=roles)
+        except UnansweredError:
+            return not self._entities.opens(entity)
 
     async def give(self, entity_id: str, verb: str, value: str | float | None, actor: str, reason: str = "") -> None:
         """Send the order, after its intent is durable. It is sent, which is not done: the entity's state tells.

@@ -51,7 +51,7 @@ class History:
         self.written = 0
         """Rows that are in the database, since the start."""
         self._path = path
-        self._keep_days = keep_days
+        self.keep_days = keep_days
         self._numbers: dict[str, int] = {}
         self._names: list[tuple[int, str]] = []
         self._keep: list[tuple[int, int | None]] = []
@@ -78,7 +78,7 @@ class History:
 
     def remember(self, changes: list[Change]) -> None:
         """What happens (a press) is kept as its word; tags are not kept at all: they may tell who came."""
-        if not self._keep_days:
+        if not self.keep_days:
             return
         for change in changes:
             entity = change.entity
@@ -133,7 +133,7 @@ class History:
 
     async def _feed(self) -> None:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "hub.entities.history_writer", str(self._path), str(self._keep_days),
+            sys.executable, "-m", "hub.entities.history_writer", str(self._path), str(self.keep_days),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         try:

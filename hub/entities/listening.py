@@ -1,24 +1,35 @@
 """Who listens to which topic for an entity: its state, its attributes, its picture, whether its device is there."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from hub.entities import reading
-from hub.entities.availability import Availability, Listen
 from hub.entities.configs import BinarySensor, Common, Cover, Image, Sensor, Update
-from hub.entities.entity import MOMENTARY, Entity
+from hub.entities.entity import MOMENTARY, Availability, Entity, Value
 from hub.entities.reading import KEEP, Read, UnreadableError
 from hub.entities.template_words import TemplateError, TooSlowError
 from hub.entities.templates import Payload, Template, template
-
-if TYPE_CHECKING:
-    from hub.entities.registry import Entities
+from hub.entities.topics import Listen
 
 Wanted = tuple[str, int, Listen]
 """Topic filter, QoS, who listens."""
 
 
-def listeners_of(entities: "Entities", entity: Entity, availability: Availability | None) -> Iterator[Wanted]:
+class Registry(Protocol):
+    """What a listener tells of its entity. `generation` counts connections: what was retained is news once in each."""
+
+    generation: int
+
+    def put(self, entity: Entity, value: Value, *, always: bool = False) -> None: ...
+
+    def unreadable(self, entity: Entity, why: str) -> None: ...
+
+    def keep_picture(self, entity: Entity, picture: bytes, kind: str) -> None: ...
+
+    def availability_changed(self, availability: Availability) -> None: ...
+
+
+def listeners_of(entities: Registry, entity: Entity, availability: Availability | None) -> Iterator[Wanted]:
     """All of an entity's; `availability` too when nobody listens for it yet."""
     config, qos = entity.config, min(entity.config.qos, 1)
     topic, rule = reading.main_topic(entity.component, config)
@@ -45,7 +56,7 @@ class _Listener:
 
     __slots__ = ("entities", "entity", "generation", "is_muted", "template")
 
-    def __init__(self, entities: "Entities", entity: Entity, rule: str | None) -> None:
+    def __init__(self, entities: Registry, entity: Entity, rule: str | None) -> None:
         self.entities = entities
         self.entity = entity
         self.template: Template | None = template(rule) if rule else None
@@ -71,7 +82,7 @@ class _Listener:
 class StateListener(_Listener):
     __slots__ = ("always", "read")
 
-    def __init__(self, entities: "Entities", entity: Entity, rule: str | None, read: Read) -> None:
+    def __init__(self, entities: Registry, entity: Entity, rule: str | None, read: Read) -> None:
         super().__init__(entities, entity, rule)
         self.read = read
         self.always = entity.component in MOMENTARY or _is_forced(entity.config)
@@ -113,7 +124,7 @@ class AttributesListener(_Listener):
 class PictureListener(_Listener):
     __slots__ = ()
 
-    def __init__(self, entities: "Entities", entity: Entity) -> None:
+    def __init__(self, entities: Registry, entity: Entity) -> None:
         super().__init__(entities, entity, None)
 
     def __call__(self, payload: Payload, retained: bool) -> None:
@@ -132,7 +143,7 @@ class PictureListener(_Listener):
 class AvailabilityListener:
     __slots__ = ("availability", "costs", "entities", "generation", "number")
 
-    def __init__(self, entities: "Entities", availability: Availability, number: int) -> None:
+    def __init__(self, entities: Registry, availability: Availability, number: int) -> None:
         self.entities = entities
         self.availability = availability
         self.number = number

@@ -10,11 +10,10 @@ import structlog
 from prometheus_client import Counter, Gauge
 from slugify import slugify
 
-from hub.entities.availability import Availability, key_of
 from hub.entities.configs import BinarySensor, Common, Maker, Sensor
 from hub.entities.discovery import Announced, Announcement, DiscoveryError, read
 from hub.entities.doubts import Doubts
-from hub.entities.entity import MOMENTARY, Change, Entity, FoundDevice, Value
+from hub.entities.entity import MOMENTARY, Availability, Change, Entity, FoundDevice, Value, key_of
 from hub.entities.listening import listeners_of
 from hub.entities.orders import EXPIRY_SECONDS, GUARDED, Order, command_topics
 from hub.entities.ownership import Ownership

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import structlog
 from paho.mqtt.matcher import MQTTMatcher
 
-from hub.entities.availability import Listen
 from hub.entities.entity import Entity
 from hub.entities.templates import Payload
 from hub.wire import Wire
@@ -20,6 +19,10 @@ CHEAP_SECONDS = 0.002
 REST_SECONDS = 10.0
 TOPIC_SECONDS, ALL_SECONDS = 0.3, 1.5
 """What costly messages of one topic, and of all, may take of REST_SECONDS."""
+
+
+Listen = Callable[[Payload, bool], None]
+"""What is called with a message of one topic, and whether the broker had kept it."""
 
 
 class Budget:

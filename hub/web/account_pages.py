@@ -1,28 +1,23 @@
 """The page Accounts: who can log in with an account of the hub's own, and who is logged in."""
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 
-from hub.accounts import LastAccountError, UnknownAccountError
+from hub.accounts import Accounts, LastAccountError, UnknownAccountError
+from hub.api.tokens import Tokens
 from hub.translation import N_
 from hub.web.forms import Form
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
-
 
 ROLES = {"front_line": N_("Front desk"), "caretaker": N_("Caretaker"), "it": N_("IT")}
 SHUT = Form(must=("shut",), choices={"shut": ("yes", "no")})
 
 
 class AccountPages:
-    def __init__(self, pages: Pages, hub: "Hub") -> None:
+    def __init__(self, pages: Pages, accounts: Accounts, tokens: Tokens) -> None:
         self._pages = pages
-        self._accounts = hub.accounts
-        self._tokens = hub.tokens
+        self._accounts = accounts
+        self._tokens = tokens
         pages.page("/logins", {"it"}, self.show)
         pages.action("/logins/{account}/shut", {"it"}, self.shut, SHUT, asks_again=True)
         pages.action("/logins/{account}/remove", {"it"}, self.remove, asks_again=True)

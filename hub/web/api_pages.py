@@ -2,10 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
@@ -17,13 +18,11 @@ from hub.api.problems import KINDS
 from hub.api.reading import chapters
 from hub.api.scopes import may_give
 from hub.api.serving import as_json
+from hub.api.tokens import Tokens
 from hub.store import now
 from hub.web.forms import Form
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 DAYS = (30, 365, 0)
 """How long a token is good for; 0: until it is revoked."""
@@ -31,9 +30,13 @@ _NAME = TypeAdapter(Name)
 
 
 class ApiPages:
-    def __init__(self, pages: Pages, hub: "Hub") -> None:
+    def __init__(
+        self, pages: Pages, tokens: Tokens, operations: Callable[[], list[Operation]], web_address: str
+    ) -> None:
         self._pages = pages
-        self._hub = hub
+        self._tokens = tokens
+        self._operations = operations
+        self._web_address = web_address
         self._described: tuple[Operation, ...] = ()
         self._description: dict[str, Any] = {}
         self._text = ""
@@ -67,11 +70,11 @@ class ApiPages:
             raise web.HTTPForbidden(text="A token gets no more than its maker has.")
         good_for = int(str(sent["days"]))
         expires_at = now() + timedelta(days=good_for) if good_for else None
-        _, secret = await self._hub.tokens.make(name, scopes, session_of(request).account, expires_at)
+        _, secret = await self._tokens.make(name, scopes, session_of(request).account, expires_at)
         return await self._shown(request, secret=secret, made=name)
 
     async def revoke(self, request: web.Request) -> web.StreamResponse:
-        await self._hub.tokens.revoke(request.match_info["token"], session_of(request).account)
+        await self._tokens.revoke(request.match_info["token"], session_of(request).account)
         return see("/tokens")
 
     async def read(self, request: web.Request) -> web.StreamResponse:
@@ -81,7 +84,7 @@ class ApiPages:
             chapters=chapters(await self._document()),
             problems=KINDS.values(),
             prefix=PREFIX,
-            address=self._hub.settings.web.address,
+            address=self._web_address,
         )
 
     async def document(self, _request: web.Request) -> web.StreamResponse:
@@ -98,9 +101,9 @@ class ApiPages:
     async def _document(self) -> dict[str, Any]:
         """Made once for the operations that there are, beside the loop: it takes a third of a second, and is public."""
         async with self._describing:
-            operations = tuple(self._hub.operations())
+            operations = tuple(self._operations())
             if self._described != operations:
-                secure = self._hub.settings.web.address.startswith("https:")
+                secure = self._web_address.startswith("https:")
                 make = partial(openapi, operations, version=version("kommunevert"), is_secure=secure)
                 self._description = await asyncio.to_thread(make)
                 self._text = json.dumps(self._description)
@@ -109,7 +112,7 @@ class ApiPages:
 
     def _may_give(self, request: web.Request) -> set[str]:
         session = session_of(request)
-        return may_give(Caller("", session.account, session.roles), self._hub.operations())
+        return may_give(Caller("", session.account, session.roles), self._operations())
 
     async def _shown(self, request: web.Request, *, status: int = 200, **values: Any) -> web.Response:
         known: dict[str, Any] = {"secret": None, "made": None, "problem": None, "name": "", "chosen": frozenset()}
@@ -117,7 +120,7 @@ class ApiPages:
             request,
             "tokens.html",
             status=status,
-            tokens=await self._hub.tokens.all(),
+            tokens=await self._tokens.all(),
             scopes=sorted(self._may_give(request)),
             days=DAYS,
             now=now(),

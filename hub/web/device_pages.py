@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import segno
 from aiohttp import hdrs, web
@@ -12,17 +12,14 @@ from babel.dates import format_timedelta
 from pydantic import ValidationError
 
 from devices.contract.messages import clean
-from hub.admission import TakenNameError
-from hub.devices import Device, UnknownDeviceError, Vitals
-from hub.diagnostics import diagnostics_of
+from hub.admission import Admission, TakenNameError
+from hub.devices import Device, Devices, UnknownDeviceError, Vitals
+from hub.diagnostics import Diagnostics
+from hub.enroller import Enroller
 from hub.web.forms import Form
 from hub.web.pages import Pages, babel_locale, see
 from hub.web.place_form import PARTS, place_in, suggestions
 from hub.web.security import session_of
-from hub.web.system_pages import link_of
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 MOST_NAME = 80
 MOST_SHOWN = 200
@@ -33,9 +30,14 @@ WRONG_CLOCK_SECONDS = 5
 
 
 class DevicePages:
-    def __init__(self, pages: Pages, hub: "Hub") -> None:
+    def __init__(
+        self, pages: Pages, devices: Devices, admission: Admission, enroller: Enroller, diagnostics: Diagnostics
+    ) -> None:
         self._pages = pages
-        self._hub = hub
+        self._devices = devices
+        self._admission = admission
+        self._enroller = enroller
+        self._diagnostics = diagnostics
         pages.page("/devices", {"it", "caretaker"}, self.all)
         pages.action(
             "/devices", {"it"}, self.make_link, Form(must=("kind", "device")), Form(must=("kind", "name", "zone"))
@@ -47,7 +49,7 @@ class DevicePages:
 
     async def all(self, request: web.Request) -> web.StreamResponse:
         sought = request.query.get("q", "").strip()
-        devices = self._hub.devices
+        devices = self._devices
         found = [one for one in devices if _is_found(one, sought.lower())]
         away = {one.id for one in found if self._is_missed(one)}
         found.sort(key=lambda one: (one.id not in away, one.kind, one.name))
@@ -63,7 +65,7 @@ class DevicePages:
             total=len(found),
             away_count=len(away),
             most=MOST_SHOWN,
-            tablet_kinds=sorted(self._hub.tablet_kinds),
+            tablet_kinds=sorted(self._enroller.tablet_kinds),
             **self._seeing(request),
         )
 
@@ -74,32 +76,32 @@ class DevicePages:
         """A new tablet or screen, or a new link for one: the link is shown once."""
         sent = await request.post()
         kind = str(sent.get("kind", ""))
-        if kind not in self._hub.tablet_kinds:
-            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(self._hub.tablet_kinds)}")
-        device = str(sent.get("device") or "") or self._hub.free_id(kind)
-        known = self._hub.devices.get(device)
+        if kind not in self._enroller.tablet_kinds:
+            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(self._enroller.tablet_kinds)}")
+        device = str(sent.get("device") or "") or self._enroller.free_id(kind)
+        known = self._devices.get(device)
         name = str(clean(str(sent.get("name") or (known.name if known else device))))[:MOST_NAME]
         place = known.where if known else place_in(sent)
         actor = session_of(request).account
         try:
-            enrolment = await self._hub.enrol(device, kind, name, place, actor)
+            enrolment = await self._enroller.enrol(device, kind, name, place, actor)
         except ValidationError:
             raise web.HTTPBadRequest(text="A device's id has letters, digits, - and _, 64 at most.") from None
         except TakenNameError as error:
             raise web.HTTPConflict(text=str(error)) from None
-        link = link_of(self._hub.settings.web.address, self._hub.tablet_kinds[kind], enrolment)
-        return await self._device_page(request, self._hub.devices.must(device), link=link, qr=_qr(link))
+        link = self._enroller.link(enrolment)
+        return await self._device_page(request, self._devices.must(device), link=link, qr=_qr(str(link)))
 
     async def describe(self, request: web.Request) -> web.StreamResponse:
         device = self._asked_for(request)
         sent = await request.post()
         name = str(clean(str(sent.get("name", ""))))[:MOST_NAME] or device.name
-        await self._hub.devices.describe(device.id, name, place_in(sent), session_of(request).account)
+        await self._devices.describe(device.id, name, place_in(sent), session_of(request).account)
         return see(f"/devices/{device.id}")
 
     async def revoke(self, request: web.Request) -> web.StreamResponse:
         try:
-            await self._hub.revoke(request.match_info["device"], session_of(request).account)
+            await self._enroller.revoke(request.match_info["device"], session_of(request).account)
         except UnknownDeviceError:
             raise web.HTTPNotFound(text="There is no such device.") from None
         return see("/devices")
@@ -107,7 +109,7 @@ class DevicePages:
     async def diagnostics(self, request: web.Request) -> web.StreamResponse:
         """For whoever helps from afar: no name, no secret, nothing about a person."""
         device = self._asked_for(request)
-        whole = await diagnostics_of(self._hub, device)
+        whole = await self._diagnostics.of(device)
         return web.Response(
             text=json.dumps(whole, indent=1, default=_written) + "\n",
             content_type="application/json",
@@ -118,7 +120,7 @@ class DevicePages:
         )
 
     async def _device_page(self, request: web.Request, device: Device, **values: Any) -> web.StreamResponse:
-        absences, count = await self._hub.devices.absences.of(device.id)
+        absences, count = await self._devices.absences.of(device.id)
         nothing: dict[str, Any] = {"link": None, "qr": None}
         return await self._pages.render(
             request,
@@ -126,8 +128,8 @@ class DevicePages:
             device=device,
             absences=absences,
             absences_in_all=count,
-            is_tablet=device.kind in self._hub.tablet_kinds,
-            suggestions=suggestions(self._hub.devices),
+            is_tablet=device.kind in self._enroller.tablet_kinds,
+            suggestions=suggestions(self._devices),
             **self._seeing(request),
             **(nothing | values),
         )
@@ -135,9 +137,9 @@ class DevicePages:
     def _seeing(self, request: web.Request) -> dict[str, Any]:
         """What both pages ask about a device."""
         return {
-            "vitals_of": self._hub.devices.vitals,
+            "vitals_of": self._devices.vitals,
             "away_since": self._away_since,
-            "broker_lacks": self._hub.admission.unknown,
+            "broker_lacks": self._admission.unknown,
             "lasting": _lasting(self._pages.language(request)),
             "now": datetime.now(UTC),
             "timedelta": timedelta,
@@ -148,15 +150,15 @@ class DevicePages:
 
     def _is_missed(self, device: Device) -> bool:
         """Away, and not only new."""
-        vitals = self._hub.devices.vitals(device.id)
+        vitals = self._devices.vitals(device.id)
         return not vitals.is_alive and (vitals.heard_at is not None or device.first_heard_at is not None)
 
     def _away_since(self, device: Device, vitals: Vitals) -> datetime | None:
-        return self._hub.devices.absences.since(device.id) or vitals.heard_time
+        return self._devices.absences.since(device.id) or vitals.heard_time
 
     def _asked_for(self, request: web.Request) -> Device:
         try:
-            return self._hub.devices.must(request.match_info["device"])
+            return self._devices.must(request.match_info["device"])
         except UnknownDeviceError:
             raise web.HTTPNotFound(text="There is no such device.") from None
 

@@ -5,25 +5,27 @@ import time
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import hdrs, web
 from babel.dates import format_timedelta
 from babel.numbers import format_decimal
 
-from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
+from hub.devices import Devices
+from hub.entities.commands import Commands, NotAllowedError, UnknownEntityError, UnreachableError
 from hub.entities.configs import COMPONENTS
 from hub.entities.entity import Entity, FoundDevice, Value
+from hub.entities.history import History
 from hub.entities.orders import OrderError, verbs
+from hub.entities.places import FoundPlaces
+from hub.entities.registry import Entities
 from hub.entities.words import VERBS, message_of, name_of
+from hub.parts import Condition
 from hub.translation import N_
 from hub.web.forms import Form, number_in
 from hub.web.pages import Pages, babel_locale, see
 from hub.web.place_form import PLACE, place_in, suggestions
 from hub.web.security import session_of
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 MOST_SHOWN = 200
 MOST_DAYS = 3650
@@ -35,9 +37,23 @@ PICTURES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
 
 
 class FoundPages:
-    def __init__(self, pages: Pages, hub: "Hub") -> None:
+    def __init__(
+        self,
+        pages: Pages,
+        entities: Entities,
+        commands: Commands,
+        history: History,
+        places: FoundPlaces,
+        devices: Devices,
+        condition: Condition,
+    ) -> None:
         self._pages = pages
-        self._hub = hub
+        self._entities = entities
+        self._commands = commands
+        self._history = history
+        self._places = places
+        self._devices = devices
+        self._condition = condition
         pages.page("/found", {"it", "caretaker"}, self.all)
         pages.page("/found/{device}", {"it", "caretaker"}, self.one)
         pages.page("/found/{device}/pictures/{entity}", {"it", "caretaker"}, self.picture)
@@ -61,8 +77,8 @@ class FoundPages:
 
     async def all(self, request: web.Request) -> web.StreamResponse:
         sought = request.query.get("q", "").strip()
-        entities = self._hub.entities
-        place_of = self._hub.found_places.of
+        entities = self._entities
+        place_of = self._places.of
         found = [one for one in entities.devices.values() if _is_found(one, str(place_of(one)), sought.lower())]
         found.sort(key=lambda one: (one.available is not False, one.name.lower()))
         return await self._pages.render(
@@ -83,7 +99,7 @@ class FoundPages:
 
     async def picture(self, request: web.Request) -> web.StreamResponse:
         """An image entity's picture, as a picture and nothing else: it comes from a device."""
-        picture, kind = self._hub.entities.pictures.get(request.match_info["entity"], (b"", ""))
+        picture, kind = self._entities.pictures.get(request.match_info["entity"], (b"", ""))
         if kind not in PICTURES:
             raise web.HTTPNotFound(text="There is no picture.")
         return web.Response(body=picture, content_type=kind, headers={hdrs.CACHE_CONTROL: "no-store"})
@@ -113,8 +129,8 @@ class FoundPages:
                 }
                 for entity in device.entities.values()
             ],
-            "mistakes": [text for topic, text in self._hub.entities.mistakes.items() if device.id in topic],
-            "hub": {part: problem or "ok" for part, problem in self._hub.problems().items()},
+            "mistakes": [text for topic, text in self._entities.mistakes.items() if device.id in topic],
+            "hub": self._condition.in_words(),
         }
         return web.Response(
             text=json.dumps(whole, indent=1, default=str) + "\n",
@@ -128,16 +144,16 @@ class FoundPages:
     async def place(self, request: web.Request) -> web.StreamResponse:
         device = self._device(request)
         place = place_in({key: str(value) for key, value in (await request.post()).items()})
-        await self._hub.found_places.put(device, place, session_of(request).account)
+        await self._places.put(device, place, session_of(request).account)
         return see(self._address(request))
 
     async def order(self, request: web.Request) -> web.StreamResponse:
         """Tell an entity something. What opens a building asks for the password again, as a door of ours does."""
         sent = await request.post()
         entity, verb = self._entity(str(sent.get("entity", ""))), str(sent.get("verb", ""))
-        if not await self._hub.may_tell(entity, verb, session_of(request).roles):
+        if not await self._commands.may_be_told(entity, verb, session_of(request).roles):
             raise web.HTTPForbidden(text="Your role may not tell it this, or the plugin that knows is out of order.")
-        give = self._pages.ask_again(self._give) if self._hub.entities.opens(entity) else self._give
+        give = self._pages.ask_again(self._give) if self._entities.opens(entity) else self._give
         return await give(request)
 
     async def _give(self, request: web.Request) -> web.StreamResponse:
@@ -147,7 +163,7 @@ class FoundPages:
         value = str(sent["value"]) if "value" in sent else None
         reason = str(sent.get("reason", "")).strip()[:200]
         try:
-            await self._hub.commands.give(entity, verb, value, session_of(request).account, reason)
+            await self._commands.give(entity, verb, value, session_of(request).account, reason)
         except (OrderError, NotAllowedError, UnreachableError) as error:
             return await self._device_page(request, problem=(entity, _kind_of(error), str(error)), status=409)
         except UnknownEntityError:
@@ -158,7 +174,7 @@ class FoundPages:
         sent = await request.post()
         entity = self._entity(str(sent.get("entity", "")))
         actor = session_of(request).account
-        await self._hub.commands.allow(entity.id, is_allowed=sent.get("allowed") == "yes", actor=actor)
+        await self._commands.allow(entity.id, is_allowed=sent.get("allowed") == "yes", actor=actor)
         return see(self._address(request))
 
     async def keep(self, request: web.Request) -> web.StreamResponse:
@@ -167,23 +183,23 @@ class FoundPages:
         wanted = number_in(days, MOST_DAYS)
         if days and wanted is None:
             raise web.HTTPBadRequest(text=f"days: expected a whole number from 0 to {MOST_DAYS}, or nothing")
-        await self._hub.commands.keep(entity.id, wanted, session_of(request).account)
+        await self._commands.keep(entity.id, wanted, session_of(request).account)
         return see(self._address(request))
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
-        await self._hub.commands.take_away(self._device(request), session_of(request).account)
+        await self._commands.take_away(self._device(request), session_of(request).account)
         return see("/found")
 
     async def _device_page(self, request: web.Request, *, problem: Any = None, status: int = 200) -> web.StreamResponse:
         device = self._device(request)
         until = time.time()
         history = {
-            entity.id: await self._hub.history.read(entity.id, until - SHOWN.total_seconds(), until)
+            entity.id: await self._history.read(entity.id, until - SHOWN.total_seconds(), until)
             for entity in device.entities.values()
         }
         roles = session_of(request).roles
         asks = {
-            one.id: [verb for verb in verbs(one) if await self._hub.may_tell(one, verb, roles)]
+            one.id: [verb for verb in verbs(one) if await self._commands.may_be_told(one, verb, roles)]
             for one in device.entities.values()
         }
         return await self._pages.render(
@@ -193,18 +209,18 @@ class FoundPages:
             device=device,
             asks_of=asks,
             history=history,
-            suggestions=suggestions(self._hub.devices),
+            suggestions=suggestions(self._devices),
             most_changes=MOST_CHANGES,
             problem=problem,
-            keep_days=self._hub.settings.history.days,
+            keep_days=self._history.keep_days,
             verbs=verbs,
             verb_words=VERBS,
-            opens=self._hub.entities.opens,
-            needs_leave=self._hub.entities.needs_leave,
-            is_doubted=self._hub.entities.is_doubted(device),
-            has_changed=self._hub.commands.has_changed,
-            may=self._hub.commands.may,
-            pictures={one for one, (_, kind) in self._hub.entities.pictures.items() if kind in PICTURES},
+            opens=self._entities.opens,
+            needs_leave=self._entities.needs_leave,
+            is_doubted=self._entities.is_doubted(device),
+            has_changed=self._commands.has_changed,
+            may=self._commands.may,
+            pictures={one for one, (_, kind) in self._entities.pictures.items() if kind in PICTURES},
             moment_of=lambda at: datetime.fromtimestamp(at, UTC),
             **self._seeing(request),
         )
@@ -217,17 +233,17 @@ class FoundPages:
             "ago": _ago(language, self._pages.words(language)),
             "name_of": lambda entity: self._pages.words(language)(name_of(entity)),
             "known_components": frozenset(COMPONENTS),
-            "place_of": self._hub.found_places.of,
+            "place_of": self._places.of,
         }
 
     def _device(self, request: web.Request) -> FoundDevice:
-        device = self._hub.entities.devices.get(request.match_info["device"])
+        device = self._entities.devices.get(request.match_info["device"])
         if device is None:
             raise web.HTTPNotFound(text="There is no such device, or it is gone.")
         return device
 
     def _entity(self, entity_id: str) -> Entity:
-        entity = self._hub.entities.get(entity_id)
+        entity = self._entities.get(entity_id)
         if entity is None:
             raise web.HTTPNotFound(text="There is no such entity.")
         return entity

@@ -1,11 +1,11 @@
 """`/livez`: the loop turns. `/readyz`: the hub can do its work, part by part. `/metrics`: Prometheus."""
 
 import json
-from collections.abc import Callable
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from hub.parts import Condition
 from hub.web.security import SESSION
 
 LOOPBACK = ("127.0.0.1", "::1")
@@ -13,23 +13,18 @@ FORWARDED = {"forwarded", "x-forwarded-for"}
 """Behind a proxy everybody comes from this machine."""
 
 
-def health_routes(
-    problems: Callable[[], dict[str, str | None]], remarks: Callable[[], dict[str, str]]
-) -> list[web.RouteDef]:
-    """`problems` names each part and what is wrong with it, None when nothing is.
-
-    `remarks` are of what hinders the hub in nothing; whoever is logged in reads them.
-    """
+def health_routes(condition: Condition) -> list[web.RouteDef]:
+    """Whoever is logged in reads what is wrong, and the remarks."""
 
     async def livez(_request: web.Request) -> web.Response:
         return web.Response(text="alive\n")
 
     async def readyz(request: web.Request) -> web.Response:
-        found = problems()
+        found = condition.problems()
         ready = not any(found.values())
         shown: dict[str, str] = {part: "ok" if problem is None else "not ready" for part, problem in found.items()}
         if request[SESSION] is not None:
-            shown = {part: problem or "ok" for part, problem in found.items()} | remarks()
+            shown = condition.in_words()
         return web.Response(
             status=200 if ready else 503,
             text=json.dumps({"ready": ready, "parts": shown}) + "\n",

@@ -1,6 +1,6 @@
 """Pairing: `/pair` for devices that want an account, and the console's page where an administrator types their code."""
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import segno
@@ -10,15 +10,14 @@ from pydantic import ValidationError
 from devices.contract.messages import Message, clean
 from devices.contract.pairing import VALID_SECONDS, PairingAnswer, PairingClaim, PairingOffer, PairingRequest
 from hub.admission import TakenNameError
+from hub.devices import Devices
+from hub.enroller import Enroller
 from hub.limits import Limiter
 from hub.pairing import Pairing, UnknownCodeError, Waiting
 from hub.web.forms import Form, body_of
 from hub.web.pages import Pages, see
 from hub.web.place_form import PARTS, place_in, suggestions
 from hub.web.security import session_of
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 M = TypeVar("M", bound=Message)
 MOST_BYTES = 2_000
@@ -31,9 +30,13 @@ MISTYPED_PER_MINUTE = 10
 
 
 class PairingPages:
-    def __init__(self, pages: Pages, hub: "Hub", pairing: Pairing) -> None:
+    def __init__(
+        self, pages: Pages, pairing: Pairing, devices: Devices, enroller: Enroller, public_url: str | None
+    ) -> None:
         self._pages = pages
-        self._hub = hub
+        self._devices = devices
+        self._enroller = enroller
+        self._public_url = public_url
         self._pairing = pairing
         self._asks = Limiter(ASKS_PER_MINUTE, 60)
         self._claims = Limiter(CLAIMS_PER_MINUTE, 60)
@@ -54,8 +57,8 @@ class PairingPages:
     async def ask(self, request: web.Request) -> web.StreamResponse:
         self._limit(self._asks, request)
         asked = await _read(request, PairingRequest)
-        if asked.kind not in self._hub.kinds():
-            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(sorted(self._hub.kinds()))}")
+        if asked.kind not in self._enroller.kinds():
+            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(sorted(self._enroller.kinds()))}")
         program = str(clean(request.headers.get(hdrs.USER_AGENT, "")))[:MOST_PROGRAM]
         waiting = self._pairing.ask(asked.claim, asked.kind, request.remote or "?", program)
         address = f"{self._address(request)}/pair?code={waiting.code}"
@@ -70,17 +73,16 @@ class PairingPages:
         enrolment = waiting.enrolment
         if enrolment is None:
             return _answer(PairingAnswer(state="waiting"))
-        path = self._hub.tablet_kinds.get(enrolment.kind)
-        if path is None:
+        page = self._enroller.page_of(enrolment)
+        if page is None:
             return _answer(PairingAnswer(state="paired", enrolment=enrolment))
-        fragment = f"device={enrolment.device}&secret={enrolment.secret}&site={enrolment.site}&root={enrolment.root}"
-        return _answer(PairingAnswer(state="paired", link=f"{path}#{fragment}"))
+        return _answer(PairingAnswer(state="paired", link=page))
 
     # -- what an administrator sees
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         code = request.query.get("code", "")
-        replaces = self._hub.devices.get(request.query.get("replace", ""))
+        replaces = self._devices.get(request.query.get("replace", ""))
         if not code:
             return await self._page(request, replaces=replaces)
         waiting = self._found(request, code)
@@ -91,20 +93,20 @@ class PairingPages:
         code, replace = str(sent.get("code", "")), str(sent.get("replace", ""))
         if self._found(request, code) is None:
             return await self._page(request, status=404, code=code, is_unknown=True)
-        old = self._hub.devices.get(replace)
+        old = self._devices.get(replace)
         if replace and old is None:
             raise web.HTTPNotFound(text=f"There is no device {replace}.")
         kind = old.kind if old else str(sent.get("kind", ""))
-        if kind not in self._hub.kinds():
-            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(sorted(self._hub.kinds()))}")
-        device = old.id if old else self._hub.free_id(kind)
+        if kind not in self._enroller.kinds():
+            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(sorted(self._enroller.kinds()))}")
+        device = old.id if old else self._enroller.free_id(kind)
         name = old.name if old else str(clean(str(sent.get("name", ""))))[:80] or device
         place = old.where if old else place_in(sent)
         waiting = self._pairing.take(code)
         reached_at = urlsplit(self._address(request)).hostname
         actor = session_of(request).account
         try:
-            enrolment = await self._hub.enrol(device, kind, name, place, actor, reached_at=reached_at)
+            enrolment = await self._enroller.enrol(device, kind, name, place, actor, reached_at=reached_at)
         except TakenNameError as error:
             raise web.HTTPConflict(text=str(error)) from None
         self._pairing.give(waiting, enrolment)
@@ -126,14 +128,14 @@ class PairingPages:
             request,
             "pair.html",
             status=status,
-            kinds=sorted(self._hub.kinds()),
-            suggestions=suggestions(self._hub.devices),
+            kinds=sorted(self._enroller.kinds()),
+            suggestions=suggestions(self._devices),
             **(nothing | values),
         )
 
     def _address(self, request: web.Request) -> str:
         """How the device reached us is how a phone beside it will, unless the configuration knows better."""
-        return self._hub.settings.web.public_url or f"{request.scheme}://{request.host}"
+        return self._public_url or f"{request.scheme}://{request.host}"
 
     def _limit(self, limiter: Limiter, request: web.Request) -> None:
         if wait := limiter.wait_seconds(request.remote or "?"):

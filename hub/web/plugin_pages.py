@@ -2,21 +2,23 @@
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiohttp import web
 from pydantic import ValidationError
 
-from hub import plugin_choosing
+from hub.events import Events
+from hub.hooks import Hooks
 from hub.hookspecs import Health, HeldData, health, held_data
-from hub.plugin_host import Loaded
+from hub.mqtt import Mqtt
+from hub.parts import Condition
+from hub.plugin_choosing import Choosing
+from hub.plugin_host import Loaded, PluginHost
+from hub.plugin_lives import PluginLives
 from hub.web.forms import Form, must_be
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
 from hub.web.settings_form import FormError, fields_of, filled, form_of, mistakes_of, section_of
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,25 @@ class Touches:
 
 
 class PluginPages:
-    def __init__(self, pages: Pages, hub: "Hub") -> None:
+    def __init__(
+        self,
+        pages: Pages,
+        host: PluginHost,
+        lives: PluginLives,
+        choosing: Choosing,
+        hooks: Hooks,
+        events: Events,
+        mqtt: Mqtt,
+        condition: Condition,
+    ) -> None:
         self._pages = pages
-        self._hub = hub
+        self._host = host
+        self._lives = lives
+        self._choosing = choosing
+        self._hooks = hooks
+        self._events = events
+        self._mqtt = mqtt
+        self._condition = condition
         pages.page("/plugins", {"it"}, self.plugin_list)
         pages.action("/plugins/{plugin}/release", {"it"}, self.release)
         pages.action("/plugins/{plugin}/switch", {"it"}, self.switch, Form(must=("on",), choices={"on": {"yes", "no"}}))
@@ -42,40 +60,39 @@ class PluginPages:
         pages.action("/plugins/{plugin}/file", {"it"}, self.back_to_file)
 
     async def plugin_list(self, request: web.Request) -> web.StreamResponse:
-        hub = self._hub
-        healths: dict[str, Health] = dict(await hub.hooks.named(health))
-        held: dict[str, list[HeldData]] = dict(await hub.hooks.named(held_data))
-        language = self._pages.language(request)
+        healths: dict[str, Health] = dict(await self._hooks.named(health))
+        held: dict[str, list[HeldData]] = dict(await self._hooks.named(held_data))
+        language, problems = self._pages.language(request), self._condition.problems()
         return await self._pages.render(
             request,
             "plugins.html",
-            plugins=list(hub.host.plugins.values()),
-            parts={part: problem for part, problem in hub.problems().items() if not part.startswith("plugin")}
-            | self._hub.remarks(),
+            plugins=list(self._host.plugins.values()),
+            parts={part: problem for part, problem in problems.items() if not part.startswith("plugin")}
+            | self._condition.remarks(),
             healths=healths,
-            waiting_events=_by_plugin(hub.events.parked),
-            given_up_events=_by_plugin(hub.events.given_up),
+            waiting_events=_by_plugin(self._events.parked),
+            given_up_events=_by_plugin(self._events.given_up),
             held=held,
-            touches={name: self._touches(plugin) for name, plugin in hub.host.plugins.items()},
-            choices=hub.lives.choices,
+            touches={name: self._touches(plugin) for name, plugin in self._host.plugins.items()},
+            choices=self._choosing.choices,
             words_of=lambda name: self._pages.words_of(name, language),
         )
 
     async def release(self, request: web.Request) -> web.StreamResponse:
         plugin = self._plugin(request)
-        await plugin_choosing.release(self._hub, plugin, session_of(request).account)
+        await self._choosing.release(plugin, session_of(request).account)
         return see("/plugins")
 
     async def switch(self, request: web.Request) -> web.StreamResponse:
         plugin = self._plugin(request)
         is_on = str((await request.post()).get("on", "")) == "yes"
-        await plugin_choosing.switch(self._hub, plugin, session_of(request).account, is_on=is_on)
+        await self._choosing.switch(plugin, session_of(request).account, is_on=is_on)
         return see("/plugins")
 
     async def settings(self, request: web.Request) -> web.StreamResponse:
         plugin = self._plugin(request)
         return await self._form(
-            request, plugin, form_of(_model(plugin), plugin_choosing.section_in_force(self._hub, plugin))
+            request, plugin, form_of(_model(plugin), self._choosing.choices.section_in_force(plugin))
         )
 
     async def set(self, request: web.Request) -> web.StreamResponse:
@@ -89,10 +106,10 @@ class PluginPages:
             return [str(value) for value in post.getall(name, [])]
 
         words = self._pages.words_of(plugin.name, self._pages.language(request))
-        form = form_of(model, plugin_choosing.section_in_force(self._hub, plugin))
+        form = form_of(model, self._choosing.choices.section_in_force(plugin))
         must_be(post, fields_of(form, post))
         try:
-            section = plugin_choosing.checked(self._hub, plugin, section_of(form, sent, many))
+            section = self._choosing.choices.checked(plugin, section_of(form, sent, many))
         except FormError as error:
             mistakes = error.said(words)
             return await self._form(request, plugin, filled(form, sent, many, mistakes), mistakes)
@@ -102,12 +119,12 @@ class PluginPages:
         actor = session_of(request).account
         before = {one.name: one.value for one in form}
         changed = sorted(one.name for one in form_of(model, section) if one.value != before.get(one.name))
-        await plugin_choosing.keep_settings(self._hub, plugin, section, changed, actor)
+        await self._choosing.keep_settings(plugin, section, changed, actor)
         return see("/plugins")
 
     async def back_to_file(self, request: web.Request) -> web.StreamResponse:
         plugin = self._plugin(request)
-        await plugin_choosing.back_to_file(self._hub, plugin, session_of(request).account)
+        await self._choosing.back_to_file(plugin, session_of(request).account)
         return see("/plugins")
 
     async def _form(
@@ -121,26 +138,26 @@ class PluginPages:
             plugin=plugin,
             form=form,
             mistakes=mistakes or {},
-            choice=self._hub.lives.choices.get(plugin.name),
+            choice=self._choosing.choices.get(plugin.name),
             words=self._pages.words_of(plugin.name, language),
         )
 
     def _plugin(self, request: web.Request) -> Loaded:
         name = request.match_info["plugin"]
-        if name not in self._hub.host.plugins:
+        if name not in self._host.plugins:
             raise web.HTTPNotFound(text=f"There is no plugin {name}.")
-        return self._hub.host.plugins[name]
+        return self._host.plugins[name]
 
     def _touches(self, plugin: Loaded) -> Touches | None:
-        hub, name = self._hub, plugin.name
+        name = plugin.name
         if plugin.context is None or plugin.module is None:
             return None
         tables = getattr(sys.modules.get(f"{plugin.module.__name__}.tables"), "metadata", None)
         return Touches(
-            topics=sorted(hub.mqtt.topics_of(name)),
+            topics=sorted(self._mqtt.topics_of(name)),
             tables=sorted(tables.tables) if tables is not None else [],
-            hooks=hub.hooks.implemented_by(name),
-            pages=sorted({path for _, path in hub.lives.routes.of(name)}),
+            hooks=self._hooks.implemented_by(name),
+            pages=sorted({path for _, path in self._lives.routes.of(name)}),
             jobs=sorted(plugin.jobs),
         )
 

@@ -1,27 +1,23 @@
 """The search on the console: every plugin that knows something about it answers."""
 
-from typing import TYPE_CHECKING
-
 from aiohttp import web
 
 from devices.contract.messages import clean
+from hub.hooks import Hooks
 from hub.search import LEAST, LONGEST, search
 from hub.web.pages import Pages
 from hub.web.security import session_of
 
-if TYPE_CHECKING:
-    from hub.hub import Hub
-
 
 class SearchPage:
-    def __init__(self, pages: Pages, hub: "Hub") -> None:
+    def __init__(self, pages: Pages, hooks: Hooks) -> None:
         self._pages = pages
-        self._hub = hub
+        self._hooks = hooks
         pages.page("/search", set(), self.search)
 
     async def search(self, request: web.Request) -> web.StreamResponse:
         text = str(clean(request.query.get("q", "")))[:LONGEST]
         titles = dict(await self._pages.titles(request))
-        answers = await search(self._hub.hooks, text, session_of(request).roles)
+        answers = await search(self._hooks, text, session_of(request).roles)
         found = [(titles.get(plugin, plugin), findings) for plugin, findings in answers]
         return await self._pages.render(request, "search.html", q=text, found=found, least=LEAST)

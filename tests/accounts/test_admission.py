@@ -55,15 +55,15 @@ async def told(hub: Hub, *arguments: str) -> str:
 
 
 async def test_a_device_lives_and_dies(hub: Hub) -> None:
-    enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+    enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     async with KioskClient(enrolment).connected() as kiosk:
         assert (await kiosk.search("kari")).hosts
-        again = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        again = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         await until(lambda: not kiosk.wire.connected)
         assert await is_refused(address(hub, "kiosk-1", enrolment.secret))
     async with KioskClient(again).connected() as kiosk:
         assert (await kiosk.search("kari")).hosts
-        await hub.revoke("kiosk-1", "test")
+        await hub.enroller.revoke("kiosk-1", "test")
         await until(lambda: not kiosk.wire.connected)
         assert await is_refused(address(hub, "kiosk-1", again.secret))
     assert await hub.store.read(lambda c: c.execute(select(waiting_secret)).all()) == []
@@ -77,11 +77,11 @@ async def test_what_the_broker_keeps_for_a_device_goes_with_it(hub: Hub) -> None
     offer = "kommunevert/test/kiosk/{}/down/offer"
     first, second = offer.format("kiosk-1"), offer.format("kiosk-2")
     for name in ("kiosk-1", "kiosk-2"):
-        await hub.enrol(name, "kiosk", "Nettbrett", "", "test")
+        await hub.enroller.enrol(name, "kiosk", "Nettbrett", "", "test")
     wire.subscribe(offer.format("+"))
     await until(lambda: heard.get(first) and heard.get(second))
     gone = hub.devices.must("kiosk-1")
-    await hub.revoke("kiosk-1", "test")
+    await hub.enroller.revoke("kiosk-1", "test")
     await until(lambda: heard[first] == b"")
     assert not hub.mqtt.send("checkin", gone, "offer", None)
     heard.clear()
@@ -137,23 +137,23 @@ async def test_what_the_broker_has_lost_is_told(settings: dict[str, Any], tmp_pa
             async with running_hub(settings, tmp_path) as hub:
                 await until(lambda hub=hub: hub.dynamic_security._is_prepared and hub.problems()["accounts"] is None)
                 if name == "first":
-                    await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+                    await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
                 else:
                     await until(lambda hub=hub: hub.admission.unknown == {"kiosk-1"})
-                    fresh = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+                    fresh = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
                     assert not hub.admission.unknown
                     assert not await is_refused(address(hub, "kiosk-1", fresh.secret))
 
 
 async def test_names_are_one_persons_only(hub: Hub) -> None:
-    await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+    await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     await hub.admission.add_gateway("zigbee", ["zigbee2mqtt/#"], "test")
     for name in ("kiosk-1", "hub"):
         with pytest.raises(TakenNameError):
             await hub.admission.add_gateway(name, ["x/#"], "test")
     for name in ("zigbee", "hub"):
         with pytest.raises(TakenNameError):
-            await hub.enrol(name, "kiosk", "x", "", "test")
+            await hub.enroller.enrol(name, "kiosk", "x", "", "test")
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ async def test_an_account_of_somebody_else_stays_as_it_is(hub: Hub) -> None:
         [{"command": "createClient", "username": "theirs", "password": "x", "textname": "ours, by hand"}]
     )
     with pytest.raises(TakenNameError, match="theirs"):
-        await hub.enrol("theirs", "kiosk", "x", "", "test")
+        await hub.enroller.enrol("theirs", "kiosk", "x", "", "test")
     with pytest.raises(TakenNameError, match="theirs"):
         await hub.admission.add_gateway("theirs", ["x/#"], "test")
     assert hub.devices.get("theirs") is None

@@ -13,7 +13,6 @@ from ruamel.yaml import YAML
 from hub.hookspecs import Role
 from hub.hub import Hub
 from hub.shipped import shipped
-from hub.web.system_pages import link_of
 from tests.browser.chromium import Chromium, Size, launch
 from tests.browser.hub_process import HubProcess
 from tests.mail_server import MailServer
@@ -76,8 +75,8 @@ class TownHall:
     known: set[str] = field(default_factory=set)
 
     async def link(self, device: str, kind: str) -> str:
-        enrolment = await self.hub.enrol(device, kind, f"Nettbrett {device}", "1. etasje", "test")
-        return link_of(self.hub.settings.web.address, self.hub.tablet_kinds[kind], enrolment)
+        enrolment = await self.hub.enroller.enrol(device, kind, f"Nettbrett {device}", "1. etasje", "test")
+        return str(self.hub.enroller.link(enrolment))
 
     async def kiosk(self, size: Size = "tablet", device: str = "kiosk-1", *, has_clock: bool = False) -> Page:
         return await self._device(device, "kiosk", size, has_clock=has_clock)

@@ -11,7 +11,6 @@ from typing import Any
 
 from hub.hub import Hub
 from hub.settings import Configuration
-from hub.web.system_pages import link_of
 from tests.conftest import until, write_configuration
 
 
@@ -28,8 +27,8 @@ class HubProcess:
 
     async def link(self, device: str, kind: str) -> str:
         async with self.store_only() as hub:
-            enrolment = await hub.enrol(device, kind, device, "1. etasje", "test")
-            return link_of(hub.settings.web.address, hub.tablet_kinds[kind], enrolment)
+            enrolment = await hub.enroller.enrol(device, kind, device, "1. etasje", "test")
+            return str(hub.enroller.link(enrolment))
 
     async def start(self) -> None:
         with self.log.open("ab") as log:

@@ -86,7 +86,7 @@ async def house(town_hall: TownHall, tmp_path: Path) -> AsyncIterator[House]:
     for door_id, (name, floor) in NAMES.items():
         (tmp_path / door_id).mkdir()
         place = Place(floor=floor, zone="Indre" if door_id == "door-4" else "Ytre")
-        doors[door_id] = DoorProcess(tmp_path / door_id, await hub.enrol(door_id, KIND, name, place, "test"))
+        doors[door_id] = DoorProcess(tmp_path / door_id, await hub.enroller.enrol(door_id, KIND, name, place, "test"))
     house = House(doors, OsdpDevice(None))
     house.reader.start()
     plan = {"kind": "osdp", "name": "ytre", "side": "in", "port": house.reader.port}

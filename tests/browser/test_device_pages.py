@@ -23,7 +23,7 @@ DEVICES = [
 @pytest.mark.parametrize("language", ["nn", "en"])
 async def test_the_pages_of_devices(town_hall: TownHall, language: str) -> None:
     hub = town_hall.hub
-    enrolments = {one[0]: await hub.enrol(*one, "test") for one in DEVICES}
+    enrolments = {one[0]: await hub.enroller.enrol(*one, "test") for one in DEVICES}
     page = await town_hall.console("/devices", "it", size="phone")
     await page.locator(f".languages button[value={language}]").click()
     await expect(page.locator("html")).to_have_attribute("lang", language)

@@ -15,7 +15,9 @@ from tests.door.door_process import DoorProcess
 async def door(town_hall: TownHall, tmp_path: Path) -> AsyncIterator[DoorProcess]:
     hub = town_hall.hub
     (tmp_path / "door").mkdir()
-    process = DoorProcess(tmp_path / "door", await hub.enrol("door-1", "door", "Hovudinngang", "1. etasje", "test"))
+    process = DoorProcess(
+        tmp_path / "door", await hub.enroller.enrol("door-1", "door", "Hovudinngang", "1. etasje", "test")
+    )
     await process.start()
     plugin = hub.host.plugins["locks"].instance
     await until(lambda: plugin.standing.of("door-1").lock == "locked")

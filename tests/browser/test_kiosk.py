@@ -260,7 +260,7 @@ async def test_a_kiosk_that_is_shut_out_is_cut(town_hall: TownHall) -> None:
     kiosk = await town_hall.kiosk()
     await choose_language(kiosk)
     await until(lambda: town_hall.hub.devices.vitals("kiosk-1").is_alive)
-    await town_hall.hub.revoke("kiosk-1", "test")
+    await town_hall.hub.enroller.revoke("kiosk-1", "test")
     await kiosk.locator("[data-track=search]").click()
     await kiosk.locator("#host").fill("kari")
     await expect(kiosk.locator("[data-result=away]")).to_contain_text("Spør i skranken")

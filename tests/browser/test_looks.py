@@ -147,7 +147,7 @@ async def test_a_kiosk_with_nothing_to_offer(town_hall: TownHall, size: Size) ->
     await kiosk.locator("#host").fill(host)
     await kiosk.locator("[data-host]", has_text=host).click()
     await kiosk.locator("#visitor").fill("Ola Besøk")
-    await town_hall.hub.revoke("kiosk-1", "test")  # its line is cut; what it has to say, it keeps
+    await town_hall.hub.enroller.revoke("kiosk-1", "test")  # its line is cut; what it has to say, it keeps
     await kiosk.context.set_offline(True)
     await kiosk.locator("[data-action=register]").click()
     await expect(kiosk.locator("body")).to_have_attribute("data-state", "sending")
@@ -265,9 +265,9 @@ async def doors(hub: Hub, folder: Path) -> AsyncIterator[list[DoorProcess]]:
     running = []
     for device, name, place in DOORS:
         (folder / device).mkdir()
-        running.append(DoorProcess(folder / device, await hub.enrol(device, DOOR, name, place, "test")))
+        running.append(DoorProcess(folder / device, await hub.enroller.enrol(device, DOOR, name, place, "test")))
         await running[-1].start()
-    await hub.enrol(AWAY[0], DOOR, AWAY[1], AWAY[2], "test")
+    await hub.enroller.enrol(AWAY[0], DOOR, AWAY[1], AWAY[2], "test")
     plugin = hub.host.plugins["locks"].instance
     await until(lambda: all(plugin.standing.of(device).lock == "locked" for device, _, _ in DOORS))
     try:

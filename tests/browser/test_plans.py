@@ -37,7 +37,7 @@ async def test_doors_are_placed_and_seen_live(town_hall: TownHall, tmp_path: Pat
     hub = town_hall.hub
     (tmp_path / "door").mkdir()
     where = Place(floor="1. etasje")
-    process = DoorProcess(tmp_path / "door", await hub.enrol("door-1", "door", "Hovudinngang", where, "test"))
+    process = DoorProcess(tmp_path / "door", await hub.enroller.enrol("door-1", "door", "Hovudinngang", where, "test"))
     await process.start()
     try:
         page = await town_hall.console("/plans", "caretaker")

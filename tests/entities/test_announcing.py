@@ -48,7 +48,9 @@ async def seen(hub: Hub) -> dict[str, bytes]:
 @pytest_asyncio.fixture
 async def door(hub: Hub, tmp_path: Path) -> AsyncIterator[DoorProcess]:
     (tmp_path / "door-1").mkdir()
-    process = DoorProcess(tmp_path / "door-1", await hub.enrol("door-1", DOOR, "Hovudinngang", "1. etasje", "test"))
+    process = DoorProcess(
+        tmp_path / "door-1", await hub.enroller.enrol("door-1", DOOR, "Hovudinngang", "1. etasje", "test")
+    )
     await process.start()
     plugin = hub.host.plugins["locks"].instance
     await until(lambda: plugin.standing.of("door-1").lock == "locked")
@@ -92,7 +94,7 @@ async def test_what_the_broker_had_kept_opens_nothing(hub: Hub, seen: dict[str, 
 
 
 async def test_a_screen_is_switched_off_and_on_from_there(hub: Hub, seen: dict[str, bytes]) -> None:
-    await hub.enrol("screen-1", "screen", "Storskjerm", "Inngang", "test")
+    await hub.enroller.enrol("screen-1", "screen", "Storskjerm", "Inngang", "test")
     await until(lambda: state_of(seen, "screen-1").get("power") == "ON")
     say(hub, "kommunevert-shown/test/screen-1/set/power", "OFF", retain=False)
     signage = hub.host.plugins["signage"].instance.signage
@@ -102,7 +104,7 @@ async def test_a_screen_is_switched_off_and_on_from_there(hub: Hub, seen: dict[s
     say(hub, "kommunevert-shown/test/screen-1/set/power", "ON", retain=False)
     await until(lambda: "screen-1" not in signage.off)
 
-    await hub.revoke("screen-1", "test")
+    await hub.enroller.revoke("screen-1", "test")
     await until(lambda: seen.get(SCREEN_CONFIG) == b"")
 
 
@@ -110,7 +112,7 @@ async def test_a_role_that_may_not_open_doors_opens_none(settings: dict[str, Any
     settings["discovery"]["orders_as"] = ["it"]
     settings["plugins"]["locks"] = {"may": [{"role": "caretaker", "verbs": ["pulse"]}]}
     async with running_hub(settings, tmp_path) as hub:
-        await hub.enrol("door-1", DOOR, "Hovudinngang", "", "test")
+        await hub.enroller.enrol("door-1", DOOR, "Hovudinngang", "", "test")
         await until(lambda: "door-1" in hub.announcing._shown)
         say(hub, "kommunevert-shown/test/door-1/set/lock", "UNLOCK", retain=False)
         refused = await until_async(lambda: audited(hub, "Home Assistant", "order.refused"))
@@ -122,7 +124,7 @@ async def test_nothing_is_shown_where_nobody_asked_for_it_and_what_was_is_taken_
 ) -> None:
     del settings["discovery"]
     async with running_hub(settings, tmp_path) as hub:
-        await hub.enrol("screen-1", "screen", "Storskjerm", "Inngang", "test")
+        await hub.enroller.enrol("screen-1", "screen", "Storskjerm", "Inngang", "test")
         seen: list[bytes] = []
         saw = hub.entities.own_announcement
         hub.entities.own_announcement = lambda topic, raw: (seen.append(raw), saw(topic, raw))[1]

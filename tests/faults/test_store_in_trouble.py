@@ -66,7 +66,7 @@ async def test_a_database_that_stops_and_comes_back(
 ) -> None:
     settings["store"] = {"url": own_postgres.new_database()}
     async with running_hub(settings, tmp_path) as hub, browser(hub, "front_line") as desk:
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as kiosk:
             await kiosk.register(PERSON_IDS.of("kari"), "Gro Her")
             visits = f"{hub.settings.web.address}/visits"
@@ -106,7 +106,7 @@ async def test_a_database_that_another_program_locks_keeps_handlers_waiting_and_
 ) -> None:
     """Ten handlers that ran out of time put check-ins into quarantine, for good."""
     async with running_hub(settings, tmp_path) as hub:
-        enrolment = await hub.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
+        enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
         async with KioskClient(enrolment).connected() as kiosk:
             await kiosk.search("kari")
             with closing(sqlite3.connect(hub.settings.data / "kommunevert.db", isolation_level=None)) as other:

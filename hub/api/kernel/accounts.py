@@ -1,18 +1,15 @@
 """Accounts on the broker for what is not ours: gateways such as Zigbee2MQTT, an ESPHome device, a Home Assistant."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field
 
 from devices.contract.messages import Id
-from hub.admission import TakenNameError
+from hub.admission import Admission, TakenNameError
 from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
 from hub.api.problems import FieldError, ProblemError
-from hub.gateways import MOST_CHARACTERS, MOST_FILTERS, FilterError, Gateway
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
+from hub.gateways import MOST_CHARACTERS, MOST_FILTERS, FilterError, Gateway, Gateways
 
 
 class AccountPath(Query):
@@ -47,8 +44,9 @@ class MadeAccount(AccountDocument):
 
 
 class AccountApi:
-    def __init__(self, api: Api, hub: "Hub") -> None:
-        self._hub = hub
+    def __init__(self, api: Api, gateways: Gateways, admission: Admission) -> None:
+        self._gateways = gateways
+        self._admission = admission
         look: dict[str, Any] = {"scope": "accounts:read", "roles": {"it"}}
         act: dict[str, Any] = {"scope": "accounts:write", "roles": {"it"}}
         one: dict[str, Any] = {"parameters": AccountPath}
@@ -79,7 +77,7 @@ class AccountApi:
         api.offer("DELETE", "/accounts/{account}", self.remove, summary="Take an account away, at once", **one, **act)
 
     async def accounts(self, call: Call[Nothing, PageQuery, Nothing]) -> AccountPage:
-        part, following = page_of(self._hub.gateways, lambda one: one.name, call.query)
+        part, following = page_of(self._gateways, lambda one: one.name, call.query)
         return AccountPage(items=[AccountDocument.model_validate(one) for one in map(_fields, part)], next=following)
 
     async def account(self, call: Call[AccountPath, Nothing, Nothing]) -> AccountDocument:
@@ -88,7 +86,7 @@ class AccountApi:
     async def add(self, call: Call[Nothing, Nothing, NewAccount]) -> MadeAccount:
         wanted = call.body
         try:
-            password = await self._hub.admission.add_gateway(
+            password = await self._admission.add_gateway(
                 wanted.name, wanted.filters, call.caller.name, announces=wanted.announces
             )
         except FilterError as error:
@@ -96,14 +94,14 @@ class AccountApi:
             raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None
         except TakenNameError as error:
             raise ProblemError("conflict", str(error)) from None
-        made = found(self._hub.gateways.get(wanted.name), "such account any more")
+        made = found(self._gateways.get(wanted.name), "such account any more")
         return MadeAccount(**_fields(made), password=password)
 
     async def remove(self, call: Call[AccountPath, Nothing, Nothing]) -> None:
-        await self._hub.admission.remove_gateway(self._found(call.path).name, call.caller.name)
+        await self._admission.remove_gateway(self._found(call.path).name, call.caller.name)
 
     def _found(self, path: AccountPath) -> Gateway:
-        return found(self._hub.gateways.get(path.account), "such account")
+        return found(self._gateways.get(path.account), "such account")
 
 
 def _fields(one: Gateway) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Devices: which there are, how they are, enrolling and shutting out."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
@@ -12,13 +12,9 @@ from hub.absences import By, EndedBy
 from hub.admission import TakenNameError
 from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
 from hub.api.problems import FieldError, ProblemError
-from hub.devices import Device, Place, Vitals
-from hub.diagnostics import diagnostics_of
-from hub.web.system_pages import link_of
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
-
+from hub.devices import Device, Devices, Place, Vitals
+from hub.diagnostics import Diagnostics
+from hub.enroller import Enroller
 
 Part = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=60)]
 
@@ -140,8 +136,10 @@ class Enrolled(Document):
 
 
 class DeviceApi:
-    def __init__(self, api: Api, hub: "Hub") -> None:
-        self._hub = hub
+    def __init__(self, api: Api, devices: Devices, enroller: Enroller, diagnostics: Diagnostics) -> None:
+        self._devices = devices
+        self._enroller = enroller
+        self._diagnostics = diagnostics
         one: dict[str, Any] = {"parameters": DevicePath}
         look: dict[str, Any] = {"scope": "devices:read", "roles": {"it", "caretaker"}}
         act: dict[str, Any] = {"scope": "devices:write", "roles": {"it"}}
@@ -202,7 +200,7 @@ class DeviceApi:
         api.offer("DELETE", "/devices/{device}", self.revoke, summary="Shut a device out, at once", **one, **act)
 
     async def devices(self, call: Call[Nothing, DeviceQuery, Nothing]) -> DevicePage:
-        wanted = [one for one in self._hub.devices if call.query.kind in (None, one.kind)]
+        wanted = [one for one in self._devices if call.query.kind in (None, one.kind)]
         part, following = page_of(wanted, lambda one: f"{one.kind}/{one.id}", call.query)
         return DevicePage(items=[self._listed(one) for one in part], next=following)
 
@@ -215,26 +213,26 @@ class DeviceApi:
     async def describe(self, call: Call[DevicePath, Nothing, Description]) -> DeviceDocument:
         wanted, device = call.body, self._found(call.path)
         place = Place(**wanted.where.model_dump())
-        await self._hub.devices.describe(device.id, wanted.name, place, call.caller.name)
+        await self._devices.describe(device.id, wanted.name, place, call.caller.name)
         return DeviceDocument.model_validate(self._found(call.path))
 
     async def absences(self, call: Call[DevicePath, Nothing, Nothing]) -> AbsencesDocument:
-        latest, count = await self._hub.devices.absences.of(self._found(call.path).id)
+        latest, count = await self._devices.absences.of(self._found(call.path).id)
         return AbsencesDocument(in_all=count, latest=[AbsenceDocument.model_validate(one) for one in latest])
 
     async def diagnostics(self, call: Call[DevicePath, Nothing, Nothing]) -> DiagnosticsDocument:
-        return DiagnosticsDocument(diagnostics=await diagnostics_of(self._hub, self._found(call.path)))
+        return DiagnosticsDocument(diagnostics=await self._diagnostics.of(self._found(call.path)))
 
     async def enrol(self, call: Call[Nothing, Nothing, WantedDevice]) -> Enrolled:
         wanted = call.body
-        if wanted.kind not in self._hub.kinds():
-            detail = f"one of {', '.join(sorted(self._hub.kinds()))}"
+        if wanted.kind not in self._enroller.kinds():
+            detail = f"one of {', '.join(sorted(self._enroller.kinds()))}"
             raise ProblemError(
                 "invalid", "No plugin drives this kind.", errors=[FieldError(at="body/kind", detail=detail)]
             )
-        if wanted.id is not None and self._hub.devices.get(wanted.id) is not None:
+        if wanted.id is not None and self._devices.get(wanted.id) is not None:
             raise ProblemError("conflict", "There is such a device; renew it, or take another id.")
-        device = wanted.id or self._hub.free_id(wanted.kind)
+        device = wanted.id or self._enroller.free_id(wanted.kind)
         place = Place(**wanted.where.model_dump())
         return await self._enrolled(device, wanted.kind, wanted.name or device, place, call.caller.name)
 
@@ -243,19 +241,19 @@ class DeviceApi:
         return await self._enrolled(known.id, known.kind, known.name, known.where, call.caller.name)
 
     async def revoke(self, call: Call[DevicePath, Nothing, Nothing]) -> None:
-        await self._hub.revoke(self._found(call.path).id, call.caller.name)
+        await self._enroller.revoke(self._found(call.path).id, call.caller.name)
 
     async def _enrolled(self, device: str, kind: str, name: str, place: Place, actor: str) -> Enrolled:
         try:
-            enrolment = await self._hub.enrol(device, kind, name, place, actor)
+            enrolment = await self._enroller.enrol(device, kind, name, place, actor)
         except TakenNameError as error:
             raise ProblemError("conflict", str(error)) from None
-        path = self._hub.tablet_kinds.get(kind)
+        link = self._enroller.link(enrolment)
         return Enrolled(
             id=device,
-            device=DeviceDocument.model_validate(found(self._hub.devices.get(device), "such device any more")),
-            link=link_of(self._hub.settings.web.address, path, enrolment) if path else None,
-            enrolment=None if path else enrolment,
+            device=DeviceDocument.model_validate(found(self._devices.get(device), "such device any more")),
+            link=link,
+            enrolment=None if link else enrolment,
         )
 
     def _listed(self, device: Device) -> ListedDevice:
@@ -263,8 +261,8 @@ class DeviceApi:
         return ListedDevice(**DeviceDocument.model_validate(device).model_dump(), vitals=vitals)
 
     def _vitals(self, device: Device) -> VitalsDocument:
-        since = self._hub.devices.absences.since(device.id)
-        return VitalsDocument.of(self._hub.devices.vitals(device.id), since)
+        since = self._devices.absences.since(device.id)
+        return VitalsDocument.of(self._devices.vitals(device.id), since)
 
     def _found(self, path: DevicePath) -> Device:
-        return found(self._hub.devices.get(path.device), "such device")
+        return found(self._devices.get(path.device), "such device")

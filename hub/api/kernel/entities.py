@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Base64Bytes, BeforeValidator, Field
 
@@ -23,13 +23,12 @@ from hub.api.operations import (
     whole,
 )
 from hub.api.problems import FieldError, ProblemError
-from hub.entities.commands import NotAllowedError, UnreachableError
+from hub.entities.commands import Commands, NotAllowedError, UnreachableError
 from hub.entities.entity import Entity, FoundDevice
+from hub.entities.history import History
 from hub.entities.orders import OrderError, verbs
+from hub.entities.registry import Entities
 from hub.store import now
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 MOST_DAYS = 3650
 ENTITY = r"^[a-z_]{1,40}\.[a-z0-9_]{1,200}$"
@@ -148,8 +147,10 @@ class PermissionDocument(Document):
 
 
 class EntityApi:
-    def __init__(self, api: Api, hub: "Hub") -> None:
-        self._hub = hub
+    def __init__(self, api: Api, entities: Entities, commands: Commands, history: History) -> None:
+        self._entities = entities
+        self._commands = commands
+        self._history = history
         one: dict[str, Any] = {"parameters": EntityPath}
         look: dict[str, Any] = {"scope": "entities:read", "roles": {"it", "caretaker"}}
         it: dict[str, Any] = {"scope": "entities:allow", "roles": {"it"}}
@@ -247,18 +248,18 @@ class EntityApi:
         )
 
     async def found(self, call: Call[Nothing, PageQuery, Nothing]) -> FoundPage:
-        part, following = page_of(self._hub.entities.devices.values(), lambda one: one.id, call.query)
+        part, following = page_of(self._entities.devices.values(), lambda one: one.id, call.query)
         return FoundPage(items=[_found_document(one) for one in part], next=following)
 
     async def found_one(self, call: Call[FoundPath, Nothing, Nothing]) -> FoundDocument:
-        return _found_document(found(self._hub.entities.devices.get(call.path.device), "such device"))
+        return _found_document(found(self._entities.devices.get(call.path.device), "such device"))
 
     async def take_away(self, call: Call[FoundPath, Nothing, Nothing]) -> None:
-        device = found(self._hub.entities.devices.get(call.path.device), "such device")
-        await self._hub.commands.take_away(device, call.caller.name)
+        device = found(self._entities.devices.get(call.path.device), "such device")
+        await self._commands.take_away(device, call.caller.name)
 
     async def entities(self, call: Call[Nothing, EntityQuery, Nothing]) -> EntityPage:
-        wanted = [one for one in self._hub.entities if call.query.component in (None, one.component)]
+        wanted = [one for one in self._entities if call.query.component in (None, one.component)]
         part, following = page_of(wanted, lambda one: one.id, call.query)
         return EntityPage(items=[self._document(one) for one in part], next=following)
 
@@ -269,24 +270,24 @@ class EntityApi:
         return AttributesDocument(attributes=self._found(call.path).attributes)
 
     async def picture(self, call: Call[EntityPath, Nothing, Nothing]) -> PictureDocument:
-        picture, kind = found(self._hub.entities.pictures.get(call.path.entity), "picture")
+        picture, kind = found(self._entities.pictures.get(call.path.entity), "picture")
         return PictureDocument(content_type=kind, content=b64encode(picture))
 
     async def history(self, call: Call[EntityPath, HistoryQuery, Nothing]) -> HistoryDocument:
         until = call.query.until or now()
         since = call.query.since or until - timedelta(days=1)
-        samples = await self._hub.history.read(self._found(call.path).id, since.timestamp(), until.timestamp())
+        samples = await self._history.read(self._found(call.path).id, since.timestamp(), until.timestamp())
         return HistoryDocument(samples=[SampleDocument(at=_time(one.at), value=one.value) for one in samples])
 
     async def command(self, call: Call[EntityPath, Nothing, Order]) -> Given:
         wanted = call.body
         entity = self._found(call.path)
-        if call.caller.scopes is None and not await self._hub.may_tell(entity, wanted.verb, call.caller.roles):
+        if call.caller.scopes is None and not await self._commands.may_be_told(entity, wanted.verb, call.caller.roles):
             raise ProblemError("forbidden", "Your role may not tell it this, or the plugin that knows is out of order.")
-        if not call.caller.is_confirmed and self._hub.entities.opens(entity):
+        if not call.caller.is_confirmed and self._entities.opens(entity):
             raise ProblemError("password-again", PASSWORD_AGAIN)
         try:
-            await self._hub.commands.give(entity.id, wanted.verb, wanted.value, call.caller.name, wanted.reason)
+            await self._commands.give(entity.id, wanted.verb, wanted.value, call.caller.name, wanted.reason)
         except OrderError as error:
             raise ProblemError("invalid", str(error), errors=[FieldError(at="body", detail=str(error))]) from None
         except NotAllowedError as error:
@@ -296,16 +297,16 @@ class EntityApi:
         return Given(was_sent=True)
 
     async def keep(self, call: Call[EntityPath, Nothing, Keep]) -> KeptDocument:
-        await self._hub.commands.keep(self._found(call.path).id, call.body.days, call.caller.name)
+        await self._commands.keep(self._found(call.path).id, call.body.days, call.caller.name)
         return KeptDocument(days=call.body.days)
 
     async def permission(self, call: Call[EntityPath, Nothing, Nothing]) -> PermissionDocument:
-        return PermissionDocument(is_allowed=self._hub.commands.may(self._found(call.path)))
+        return PermissionDocument(is_allowed=self._commands.may(self._found(call.path)))
 
     async def allow(self, call: Call[EntityPath, Nothing, Permission]) -> PermissionDocument:
         entity = self._found(call.path)
-        await self._hub.commands.allow(entity.id, is_allowed=call.body.is_allowed, actor=call.caller.name)
-        return PermissionDocument(is_allowed=self._hub.commands.may(entity))
+        await self._commands.allow(entity.id, is_allowed=call.body.is_allowed, actor=call.caller.name)
+        return PermissionDocument(is_allowed=self._commands.may(entity))
 
     def _document(self, entity: Entity) -> EntityDocument:
         return EntityDocument(
@@ -320,11 +321,11 @@ class EntityApi:
             changed_at=_time(entity.changed_at) if entity.changed_at is not None else None,
             heard_at=_time(entity.heard_at) if entity.heard_at is not None else None,
             problem=entity.problem,
-            may_be_told=bool(verbs(entity)) and self._hub.commands.may(entity),
+            may_be_told=bool(verbs(entity)) and self._commands.may(entity),
         )
 
     def _found(self, path: EntityPath) -> Entity:
-        return found(self._hub.entities.get(path.entity), "such entity")
+        return found(self._entities.get(path.entity), "such entity")
 
 
 def _found_document(device: FoundDevice) -> FoundDocument:

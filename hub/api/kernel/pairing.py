@@ -1,6 +1,5 @@
 """Pairing: a new device shows a code, and whoever types it in decides what the device becomes."""
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -10,12 +9,10 @@ from hub.admission import TakenNameError
 from hub.api.kernel.devices import DeviceDocument, NewPlace
 from hub.api.operations import Api, Call, Document, Nothing, Query, Request, found
 from hub.api.problems import FieldError, ProblemError
-from hub.devices import Place
+from hub.devices import Devices, Place
+from hub.enroller import Enroller
 from hub.limits import Limiter
-from hub.pairing import UnknownCodeError, Waiting
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
+from hub.pairing import Pairing, UnknownCodeError, Waiting
 
 MISTYPED_PER_MINUTE = 10
 MISTYPED_WAIT_SECONDS = 60 // MISTYPED_PER_MINUTE
@@ -44,8 +41,11 @@ class Confirmation(Request):
 
 
 class PairingApi:
-    def __init__(self, api: Api, hub: "Hub") -> None:
-        self._hub = hub
+    def __init__(self, api: Api, pairing: Pairing, devices: Devices, enroller: Enroller, web_address: str) -> None:
+        self._pairing = pairing
+        self._devices = devices
+        self._enroller = enroller
+        self._web_address = web_address
         self._mistyped = Limiter(MISTYPED_PER_MINUTE, 60)
         api.offer(
             "GET",
@@ -74,28 +74,28 @@ class PairingApi:
         return WaitingDocument.model_validate(self._found(call.path, call.caller.name))
 
     async def confirm(self, call: Call[CodePath, Nothing, Confirmation]) -> DeviceDocument:
-        wanted, hub = call.body, self._hub
+        wanted = call.body
         waiting = self._found(call.path, call.caller.name)
-        old = hub.devices.get(wanted.replaces) if wanted.replaces is not None else None
+        old = self._devices.get(wanted.replaces) if wanted.replaces is not None else None
         if wanted.replaces is not None and old is None:
             raise ProblemError("conflict", f"There is no device {wanted.replaces}.")
         kind = old.kind if old else wanted.kind or waiting.kind
-        if kind not in hub.kinds():
-            detail = f"one of {', '.join(sorted(hub.kinds()))}"
+        if kind not in self._enroller.kinds():
+            detail = f"one of {', '.join(sorted(self._enroller.kinds()))}"
             raise ProblemError(
                 "invalid", "No plugin drives this kind.", errors=[FieldError(at="body/kind", detail=detail)]
             )
-        device = old.id if old else hub.free_id(kind)
+        device = old.id if old else self._enroller.free_id(kind)
         name = old.name if old else wanted.name or device
         place = old.where if old else Place(**wanted.where.model_dump())
-        taken = hub.pairing.take(waiting.code)
-        reached_at = urlsplit(hub.settings.web.address).hostname
+        taken = self._pairing.take(waiting.code)
+        reached_at = urlsplit(self._web_address).hostname
         try:
-            enrolment = await hub.enrol(device, kind, name, place, call.caller.name, reached_at=reached_at)
+            enrolment = await self._enroller.enrol(device, kind, name, place, call.caller.name, reached_at=reached_at)
         except TakenNameError as error:
             raise ProblemError("conflict", str(error)) from None
-        hub.pairing.give(taken, enrolment)
-        return DeviceDocument.model_validate(found(hub.devices.get(device), "such device any more"))
+        self._pairing.give(taken, enrolment)
+        return DeviceDocument.model_validate(found(self._devices.get(device), "such device any more"))
 
     def _found(self, path: CodePath, caller: str) -> Waiting:
         """A code is short, and must not be found by trying."""
@@ -103,7 +103,7 @@ class PairingApi:
             headers = {"Retry-After": str(MISTYPED_WAIT_SECONDS)}
             raise ProblemError("too-many-requests", "Too many wrong codes.", headers=headers)
         try:
-            return self._hub.pairing.find(path.code)
+            return self._pairing.find(path.code)
         except UnknownCodeError:
             self._mistyped.wait_seconds(caller)
             raise ProblemError("not-found", "No device shows this code now.") from None

@@ -1,18 +1,16 @@
 """A plugin on or off, and its settings, while the hub runs."""
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from hub import file_only, plugin_choosing
+from hub import file_only
 from hub.api.kernel.plugins import PluginPath
 from hub.api.operations import Api, Call, Document, Nothing, Request, found
 from hub.api.problems import FieldError, ProblemError
 from hub.mistakes import said
-from hub.plugin_host import Loaded
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
+from hub.plugin_choosing import Choosing
+from hub.plugin_host import Loaded, PluginHost
 
 
 class SwitchDocument(Document):
@@ -39,8 +37,9 @@ class NewSettings(Request):
 
 
 class PluginChoiceApi:
-    def __init__(self, api: Api, hub: "Hub") -> None:
-        self._hub = hub
+    def __init__(self, api: Api, host: PluginHost, choosing: Choosing) -> None:
+        self._host = host
+        self._choosing = choosing
         one: dict[str, Any] = {"parameters": PluginPath, "roles": {"it"}}
         choose: dict[str, Any] = {"scope": "plugins:settings", "is_personal": True}
         path = "/plugins/{plugin}/settings"
@@ -77,10 +76,10 @@ class PluginChoiceApi:
         api.offer("DELETE", path, self.back_to_file, summary="Back to the settings of the file", **settings)
 
     async def switch(self, call: Call[PluginPath, Nothing, Nothing]) -> SwitchDocument:
-        return SwitchDocument(is_on=self._hub.lives.should_run(self._found(call.path).name))
+        return SwitchDocument(is_on=self._choosing.choices.should_run(self._found(call.path).name))
 
     async def set_switch(self, call: Call[PluginPath, Nothing, Switch]) -> SwitchDocument:
-        await plugin_choosing.switch(self._hub, self._found(call.path), call.caller.name, is_on=call.body.is_on)
+        await self._choosing.switch(self._found(call.path), call.caller.name, is_on=call.body.is_on)
         return SwitchDocument(is_on=call.body.is_on)
 
     async def settings(self, call: Call[PluginPath, Nothing, Nothing]) -> SettingsDocument:
@@ -89,7 +88,7 @@ class PluginChoiceApi:
     async def set(self, call: Call[PluginPath, Nothing, NewSettings]) -> SettingsDocument:
         plugin = self._loaded(call.path)
         try:
-            section = plugin_choosing.checked(self._hub, plugin, call.body.settings)
+            section = self._choosing.choices.checked(plugin, call.body.settings)
         except file_only.FileOnlyError as error:
             errors = [FieldError(at=f"body/settings/{name}", detail=file_only.WHY) for name in error.names]
             raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None
@@ -99,21 +98,21 @@ class PluginChoiceApi:
                 for one in error.errors(include_url=False)
             ]
             raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None
-        before = plugin_choosing.section_in_force(self._hub, plugin)
+        before = self._choosing.choices.section_in_force(plugin)
         changed = sorted(name for name in {*before, *section} if before.get(name) != section.get(name))
-        await plugin_choosing.keep_settings(self._hub, plugin, section, changed, call.caller.name)
+        await self._choosing.keep_settings(plugin, section, changed, call.caller.name)
         return self._document(self._loaded(call.path))
 
     async def back_to_file(self, call: Call[PluginPath, Nothing, Nothing]) -> None:
-        await plugin_choosing.back_to_file(self._hub, self._loaded(call.path), call.caller.name)
+        await self._choosing.back_to_file(self._loaded(call.path), call.caller.name)
 
     def _document(self, plugin: Loaded) -> SettingsDocument:
         assert plugin.module is not None  # noqa: S101 (`_loaded` has looked)
-        choice = self._hub.lives.choices.get(plugin.name)
+        choice = self._choosing.choices.get(plugin.name)
         model = plugin.module.Plugin.settings_model
         return SettingsDocument(
             source="console" if choice is not None and choice.settings is not None else "file",
-            settings=plugin_choosing.section_in_force(self._hub, plugin),
+            settings=self._choosing.choices.section_in_force(plugin),
             json_schema=model.model_json_schema(),
             file_only=sorted(file_only.names(model)),
         )
@@ -125,4 +124,4 @@ class PluginChoiceApi:
         return plugin
 
     def _found(self, path: PluginPath) -> Loaded:
-        return found(self._hub.host.plugins.get(path.plugin), "such plugin")
+        return found(self._host.plugins.get(path.plugin), "such plugin")

@@ -1,18 +1,17 @@
 """Plugins and the hub's own parts: how they are, which personal data they hold, and letting one try again."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from hub import plugin_choosing
 from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, found, page_of
+from hub.hooks import Hooks
 from hub.hookspecs import health, held_data
-from hub.plugin_host import Loaded
+from hub.parts import Condition
+from hub.plugin_choosing import Choosing
+from hub.plugin_host import Loaded, PluginHost
 from hub.translation import fill
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 
 class PluginPath(Query):
@@ -58,8 +57,11 @@ class PartsDocument(Document):
 
 
 class PluginApi:
-    def __init__(self, api: Api, hub: "Hub") -> None:
-        self._hub = hub
+    def __init__(self, api: Api, host: PluginHost, choosing: Choosing, hooks: Hooks, condition: Condition) -> None:
+        self._host = host
+        self._choosing = choosing
+        self._hooks = hooks
+        self._condition = condition
         api.offer(
             "GET",
             "/plugins",
@@ -101,7 +103,7 @@ class PluginApi:
         )
 
     async def plugins(self, call: Call[Nothing, PageQuery, Nothing]) -> PluginPage:
-        part, following = page_of(self._hub.host.plugins.values(), lambda one: one.name, call.query)
+        part, following = page_of(self._host.plugins.values(), lambda one: one.name, call.query)
         return PluginPage(items=await self._documents(part), next=following)
 
     async def plugin(self, call: Call[PluginPath, Nothing, Nothing]) -> PluginDocument:
@@ -109,11 +111,11 @@ class PluginApi:
 
     async def release(self, call: Call[PluginPath, Nothing, Nothing]) -> PluginDocument:
         plugin = self._found(call.path)
-        await plugin_choosing.release(self._hub, plugin, call.caller.name)
+        await self._choosing.release(plugin, call.caller.name)
         return (await self._documents([plugin]))[0]
 
     async def parts(self, _call: Call[Nothing, Nothing, Nothing]) -> PartsDocument:
-        problems = self._hub.problems()
+        problems = self._condition.problems()
         return PartsDocument(
             is_ready=not any(problems.values()),
             parts=[
@@ -123,11 +125,11 @@ class PluginApi:
         )
 
     def _found(self, path: PluginPath) -> Loaded:
-        return found(self._hub.host.plugins.get(path.plugin), "such plugin")
+        return found(self._host.plugins.get(path.plugin), "such plugin")
 
     async def _documents(self, plugins: list[Loaded]) -> list[PluginDocument]:
-        healths = dict(await self._hub.hooks.named(health))
-        held = dict(await self._hub.hooks.named(held_data))
+        healths = dict(await self._hooks.named(health))
+        held = dict(await self._hooks.named(held_data))
         made = []
         for one in plugins:
             own = healths.get(one.name)

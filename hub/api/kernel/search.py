@@ -1,15 +1,13 @@
 """The console's search, for programs."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract.messages import clean
 from hub.api.operations import Api, Call, Document, Nothing, Request
+from hub.hooks import Hooks
 from hub.search import LEAST, LONGEST, search
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 
 class Question(Request):
@@ -36,8 +34,8 @@ class FindingsDocument(Document):
 
 
 class SearchApi:
-    def __init__(self, api: Api, hub: "Hub") -> None:
-        self._hub = hub
+    def __init__(self, api: Api, hooks: Hooks) -> None:
+        self._hooks = hooks
         api.offer(
             "POST",
             "/search",
@@ -51,7 +49,7 @@ class SearchApi:
         )
 
     async def search(self, call: Call[Nothing, Nothing, Question]) -> FindingsDocument:
-        answers = await search(self._hub.hooks, call.body.text, call.caller.roles)
+        answers = await search(self._hooks, call.body.text, call.caller.roles)
         return FindingsDocument(
             findings=[
                 FindingDocument(plugin=plugin, title=one.title, path=one.path, note=one.note)

@@ -1,19 +1,29 @@
 """Who is asking, and the tokens of programs."""
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from devices.contract.messages import Id, Name
-from hub.api.operations import Api, Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import (
+    Api,
+    Call,
+    Document,
+    Moment,
+    Nothing,
+    Operation,
+    Page,
+    PageQuery,
+    Query,
+    Request,
+    found,
+    page_of,
+)
 from hub.api.problems import FieldError, ProblemError
 from hub.api.scopes import may_give
-from hub.api.tokens import Token
+from hub.api.tokens import Token, Tokens
 from hub.store import now
-
-if TYPE_CHECKING:
-    from hub.hub import Hub
 
 
 class TokenPath(Query):
@@ -57,8 +67,9 @@ class CallerDocument(Document):
 
 
 class TokenApi:
-    def __init__(self, api: Api, hub: "Hub") -> None:
-        self._hub = hub
+    def __init__(self, api: Api, tokens: Tokens, operations: Callable[[], list[Operation]]) -> None:
+        self._tokens = tokens
+        self._operations = operations
         api.offer(
             "GET", "/session", self.session, summary="Who is asking", scope=None, roles=set(), answer=CallerDocument
         )
@@ -105,12 +116,12 @@ class TokenApi:
         )
 
     async def session(self, call: Call[Nothing, Nothing, Nothing]) -> CallerDocument:
-        scopes = may_give(call.caller, self._hub.operations())
+        scopes = may_give(call.caller, self._operations())
         return CallerDocument(name=call.caller.name, roles=sorted(call.caller.roles), scopes=sorted(scopes))
 
     async def tokens(self, call: Call[Nothing, PageQuery, Nothing]) -> TokenPage:
         part, following = page_of(
-            await self._hub.tokens.all(),
+            await self._tokens.all(),
             lambda one: f"{one.made_at.isoformat()} {one.id}",
             call.query,
             newest_first=True,
@@ -122,7 +133,7 @@ class TokenApi:
 
     async def make(self, call: Call[Nothing, Nothing, NewToken]) -> MadeToken:
         wanted = call.body
-        beyond = set(wanted.scopes) - may_give(call.caller, self._hub.operations())
+        beyond = set(wanted.scopes) - may_give(call.caller, self._operations())
         if beyond:
             errors = [FieldError(at="body/scopes", detail=f"{one}: not yours to give") for one in sorted(beyond)]
             raise ProblemError("invalid", "A token gets no more than its maker has.", errors=errors)
@@ -130,7 +141,7 @@ class TokenApi:
             errors = [FieldError(at="body/expires_at", detail="is past")]
             raise ProblemError("invalid", "Look at `errors`.", errors=errors)
         try:
-            token, secret = await self._hub.tokens.make(
+            token, secret = await self._tokens.make(
                 wanted.name, frozenset(wanted.scopes), call.caller.name, wanted.expires_at, call.caller.token
             )
         except LookupError:
@@ -138,7 +149,7 @@ class TokenApi:
         return MadeToken(**TokenDocument.model_validate(token).model_dump(), secret=secret)
 
     async def revoke(self, call: Call[TokenPath, Nothing, Nothing]) -> None:
-        await self._hub.tokens.revoke((await self._found(call.path)).id, call.caller.name)
+        await self._tokens.revoke((await self._found(call.path)).id, call.caller.name)
 
     async def _found(self, path: TokenPath) -> Token:
-        return found(await self._hub.tokens.get(path.token), "such token")
+        return found(await self._tokens.get(path.token), "such token")
