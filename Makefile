@@ -23,9 +23,9 @@ check: install-check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m devices.locale.catalogues --check
-	$(BIN)/python -m hub.catalogues --check
+	$(BIN)/python -m hub.language.catalogues --check
 	$(BIN)/python -m devices.contract.typescript --check
-	$(BIN)/python -m hub.published --check
+	$(BIN)/python -m hub.toolkit.published --check
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 
 bench: install-test
@@ -40,7 +40,7 @@ bench-peer: .bench/home-assistant/bin/hass
 
 contract: install-check
 	$(BIN)/python -m devices.contract.typescript
-	$(BIN)/python -m hub.published
+	$(BIN)/python -m hub.toolkit.published
 
 lock:
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -9,9 +9,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from devices.contract.enrolment import Enrolment
-from hub.demo import free_ports
+from hub.configuration.settings import Configuration
+from hub.demo.town_hall import free_ports
 from hub.hub import Hub
-from hub.settings import Configuration
 
 PEOPLE = "dn: uid=kari,dc=test\nobjectClass: inetOrgPerson\nuid: kari\ncn: Kari Nordmann\nou: Service\nmail: kari@x.example\n"
 

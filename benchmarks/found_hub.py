@@ -13,9 +13,9 @@ import aiohttp
 
 from benchmarks.bench_hub import PEOPLE, program
 from benchmarks.found_fleet import SENTINEL
-from hub.demo import free_ports
+from hub.configuration.settings import Configuration
+from hub.demo.town_hall import free_ports
 from hub.hub import Hub
-from hub.settings import Configuration
 
 PASSWORD = "a-password-for-a-bench"  # noqa: S105
 CONFIGURATION = """

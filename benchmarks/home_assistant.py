@@ -20,7 +20,7 @@ from typing import Any
 import aiohttp
 
 from benchmarks.found_fleet import SENTINEL
-from hub.demo import free_ports
+from hub.demo.town_hall import free_ports
 
 PROGRAM = Path(__file__).resolve().parents[1] / ".bench" / "home-assistant" / "bin" / "hass"
 START_SECONDS = 120

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import found_hub, home_assistant
-from hub.demo import free_ports
+from hub.demo.town_hall import free_ports
 
 DEVICES = 334
 WARM_UP = DEVICES * 3 * 10

@@ -13,9 +13,9 @@ import aiohttp
 
 from benchmarks.bench_hub import folder_with_devices, program
 from benchmarks.p8 import fleet, until_all_connected
+from hub.configuration.settings import Configuration
+from hub.demo.simulate import Counts, make_plan
 from hub.hub import Hub
-from hub.settings import Configuration
-from hub.simulate import Counts, make_plan
 
 DOORS = 100
 LEAST_SECONDS = 20.0

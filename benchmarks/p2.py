@@ -13,9 +13,9 @@ from benchmarks.raw_mqtt import RawClient
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import new_id
 from devices.contract.topics import branch
-from hub.broker import Broker
-from hub.person_ids import PersonIds
-from hub.settings import OwnBroker
+from hub.broker.mosquitto import Broker
+from hub.configuration.settings import OwnBroker
+from hub.store.person_ids import PersonIds
 
 KIOSKS = 200
 

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 from benchmarks.bench_hub import folder_with_devices, percentile
 from devices.contract.enrolment import Enrolment
 from devices.contract.topics import branch
+from devices.wire.connection import Received
 from hub.hub import Hub
-from hub.wire import Received
 
 OTHERS = 50
 RATE = 1000

@@ -23,13 +23,13 @@ from benchmarks.p3 import OTHERS, bare_round_trips, updates
 from devices.access.credentials import card
 from devices.contract.enrolment import Enrolment
 from devices.contract.topics import branch
-from hub import memory
+from hub.cli import memory
+from hub.hooks.limits import Limiter
 from hub.hub import Hub
-from hub.limits import Limiter
-from plugins.locks import access_rows
-from plugins.locks.access import _credential
 from plugins.locks.models import AccessRule, Where, Who
-from plugins.locks.tables import credential as credential_table
+from plugins.locks.rules import rows as access_rows
+from plugins.locks.rules.access import _credential
+from plugins.locks.store.tables import credential as credential_table
 
 EMPLOYEES = 10_000
 DOORS = 200

@@ -21,9 +21,9 @@ from typing import Any
 import aiohttp
 
 from benchmarks.bench_hub import folder_with_devices, percentile, program
+from hub.configuration.settings import Configuration
+from hub.demo.simulate import Counts, make_plan
 from hub.hub import Hub
-from hub.settings import Configuration
-from hub.simulate import Counts, make_plan
 
 DEVICES = int(os.environ.get("P8_DEVICES", "10000"))
 PLAYERS, DOORS = DEVICES * 3 // 100, DEVICES * 2 // 100

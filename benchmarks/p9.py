@@ -16,9 +16,9 @@ from benchmarks.bench_hub import folder_with_devices, program
 from benchmarks.raw_mqtt import RawClient
 from devices.contract.messages import new_id
 from devices.contract.topics import branch
-from hub.devices import NewDevice
+from hub.configuration.settings import Configuration
+from hub.devices.registry import NewDevice
 from hub.hub import Hub
-from hub.settings import Configuration
 
 SIZES = (100, 1_000, 10_000)
 RATE = 2_000

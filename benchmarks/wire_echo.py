@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from hub.wire import Address, Received, Wire
+from devices.wire.connection import Address, Received, Wire
 
 
 async def main() -> None:

@@ -1,1 +1,1 @@
-"""The kernel: it knows nothing of visits, doors or screens. Plugins import `hub.plugin`, devices `hub.wire`."""
+"""The kernel: it knows nothing of visits, doors or screens. Plugins import `hub.plugin`."""

@@ -12,86 +12,86 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from hub.absences import note_life
-from hub.accounts import Accounts
-from hub.admission import Admission
+from devices.wire.connection import Address, Received, Will, Wire
+from hub.accounts.accounts import Accounts
+from hub.accounts.tokens import Tokens
 from hub.api.event_stream import EventStream
-from hub.api.kernel.accounts import AccountApi
-from hub.api.kernel.audit_log import AuditApi
-from hub.api.kernel.devices import DeviceApi
-from hub.api.kernel.entities import EntityApi
-from hub.api.kernel.opening import OpeningApi
-from hub.api.kernel.pairing import PairingApi
-from hub.api.kernel.plugin_choices import PluginChoiceApi
-from hub.api.kernel.plugins import PluginApi
-from hub.api.kernel.search import SearchApi
-from hub.api.kernel.tokens import TokenApi
 from hub.api.operations import Api, Operation
 from hub.api.serving import ApiServer
-from hub.api.tokens import Tokens
-from hub.broker import HUB_ACCOUNT, Broker
+from hub.broker.dynamic_security import DynamicSecurity
+from hub.broker.mosquitto import HUB_ACCOUNT, Broker
 from hub.calendar.exceptions import Exceptions
 from hub.calendar.opening import Calendar
-from hub.calendar.pages import OpeningPages
 from hub.calendar.telling import call_each_day
-from hub.data_folder import make_room, open_data_folder, reserve_room
-from hub.devices import Devices
-from hub.diagnostics import Diagnostics
-from hub.dynamic_security import DynamicSecurity
-from hub.enroller import Enroller
+from hub.configuration.data_folder import make_room, open_data_folder, reserve_room
+from hub.configuration.settings import Configuration, ExternalBroker, OwnBroker
+from hub.console.audit.api import AuditApi
+from hub.console.audit.pages import SystemPages
+from hub.console.devices.api import DeviceApi
+from hub.console.devices.pages import DevicePages
+from hub.console.found.api import EntityApi
+from hub.console.found.pages import FoundPages
+from hub.console.found.stream import entity_stream
+from hub.console.gateways.api import AccountApi
+from hub.console.gateways.pages import GatewayPages
+from hub.console.login.asking_again import asking_again
+from hub.console.login.limits import LoginLimits
+from hub.console.login.pages import login_pages
+from hub.console.logins.pages import AccountPages
+from hub.console.opening_hours.api import OpeningApi
+from hub.console.opening_hours.pages import OpeningPages
+from hub.console.pairing.api import PairingApi
+from hub.console.pairing.pages import PairingPages
+from hub.console.plugins.api import PluginApi
+from hub.console.plugins.choices_api import PluginChoiceApi
+from hub.console.plugins.pages import PluginPages
+from hub.console.search.api import SearchApi
+from hub.console.search.pages import SearchPage
+from hub.console.tokens.api import TokenApi
+from hub.console.tokens.pages import ApiPages
+from hub.devices.absences import note_life
+from hub.devices.admission import Admission
+from hub.devices.diagnostics import Diagnostics
+from hub.devices.enroller import Enroller
+from hub.devices.gateways import Gateways
+from hub.devices.mqtt import Mqtt, receive_signs_of_life
+from hub.devices.pairing import Pairing
+from hub.devices.registry import Devices
 from hub.entities.announcing import Announcing
 from hub.entities.commands import Commands
 from hub.entities.history import History
 from hub.entities.places import FoundPlaces
 from hub.entities.registry import Entities
-from hub.events import Events
-from hub.gateways import Gateways
-from hub.guard import owned_tasks
-from hub.hold import Hold
-from hub.hooks import Hooks
-from hub.hookspecs import devices_changed, opening_changed, project
-from hub.kernel import Kernel
-from hub.live import Live
-from hub.migrating import migrate
-from hub.mqtt import Mqtt, receive_signs_of_life
-from hub.pairing import Pairing
-from hub.parts import Condition, Parts
-from hub.plugin_choices import Choices
-from hub.plugin_choosing import Choosing
-from hub.plugin_host import PluginHost
-from hub.plugin_lives import PluginLives
-from hub.retention import give_room_back, in_parts
-from hub.settings import Configuration, ExternalBroker, OwnBroker
-from hub.store import Store, now
-from hub.strays import strays_told
-from hub.trouble import in_store, look_through
-from hub.watchdog import Watchdog
-from hub.web.account_pages import AccountPages
-from hub.web.api_pages import ApiPages
-from hub.web.asking_again import asking_again
+from hub.hooks.asking import Hooks
+from hub.hooks.guard import owned_tasks
+from hub.hooks.specifications import devices_changed, opening_changed, project
+from hub.hooks.strays import strays_told
+from hub.hooks.watchdog import Watchdog
+from hub.hosting.choices import Choices
+from hub.hosting.choosing import Choosing
+from hub.hosting.host import PluginHost
+from hub.hosting.kernel import Kernel
+from hub.hosting.lives import PluginLives
+from hub.store.events import Events
+from hub.store.hold import Hold
+from hub.store.live import Live
+from hub.store.migrating import migrate
+from hub.store.retention import give_room_back, in_parts
+from hub.store.store import Store, now
+from hub.store.trouble import in_store, look_through
 from hub.web.assets import Assets
 from hub.web.connections import Connections, room_for
-from hub.web.device_pages import DevicePages
-from hub.web.entity_stream import entity_stream
-from hub.web.found_pages import FoundPages
-from hub.web.gateway_pages import GatewayPages
 from hub.web.health import health_routes
 from hub.web.live_stream import live_stream
-from hub.web.login import login_pages
-from hub.web.login_limits import LoginLimits
 from hub.web.mqtt_proxy import proxy
-from hub.web.pages import Pages, Shell
-from hub.web.pairing_pages import PairingPages
-from hub.web.plugin_pages import PluginPages
-from hub.web.search_page import SearchPage
+from hub.web.pages import KERNEL, Pages, Shell
 from hub.web.security import middlewares
 from hub.web.standing import Standing
-from hub.web.system_pages import SystemPages
-from hub.wire import Address, Received, Will, Wire
+from hub.work.parts import Condition, Parts
 
 log = structlog.get_logger("hub")
 
-FOLDER = Path(__file__).resolve().parent
+MIGRATIONS = Path(__file__).resolve().parent / "store" / "migrations"
 SESSION_SECONDS = 3600
 """How long the broker keeps what devices say while the hub is away. A belt: devices keep it until the receipt."""
 STOP_SECONDS = 5
@@ -169,7 +169,7 @@ class Hub:
         async with AsyncExitStack() as stack:
             stack.enter_context(strays_told())
             stack.enter_context(owned_tasks())
-            shell = Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live)
+            shell = Shell(self.settings.site, self.hooks, Assets(), self.live)
 
             await self._take_hold(stack)
             await self._open_store(stack, is_the_hub=True)
@@ -239,7 +239,7 @@ class Hub:
             open_data_folder(self.settings.data)
             await self._open_store(stack)
             stack.push_async_callback(self.lives.close)
-            await self.lives.start_all(Shell(self.settings.site, self.hooks, Assets(), FOLDER, self.live))
+            await self.lives.start_all(Shell(self.settings.site, self.hooks, Assets(), self.live))
             yield self
 
     def operations(self) -> list[Operation]:
@@ -282,7 +282,7 @@ class Hub:
     async def _open_store(self, stack: AsyncExitStack, *, is_the_hub: bool = False) -> None:
         await self.store.open(is_the_hub=is_the_hub)
         stack.push_async_callback(self.store.close)
-        await self.store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations", self.settings.data))
+        await self.store.write(lambda connection: migrate(connection, "hub", MIGRATIONS, self.settings.data))
         await self.admission.load()
         await self.commands.load()
         await self.found_places.load()
@@ -352,7 +352,7 @@ class Hub:
 
     async def _serve(self, stack: AsyncExitStack, shell: Shell, broker: Address) -> None:
         secure = self.settings.web.address.startswith("https:")
-        kernel = Pages("hub", FOLDER, shell, lambda _owner, _path, serve: serve)
+        kernel = Pages("hub", KERNEL, shell, lambda _owner, _path, serve: serve)
         shell.ask_again = asking_again(kernel, self.accounts)
         limits = LoginLimits(self.settings.data / "keys" / "browser.key", is_secure=secure)
         shell.wrong_tries = limits.to_tell

@@ -6,10 +6,10 @@ from typing import Any
 
 import aiohttp
 
-from hub import audit
-from hub.api.problems import KINDS
 from hub.api.scopes import scopes_of
 from hub.hub import Hub
+from hub.store import audit
+from hub.web.problems import KINDS
 
 PASSWORD = "prøv-dette-2026"
 

@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import structlog
 from ruamel.yaml import YAML
 
-from hub import logs
+from hub.configuration.settings import Configuration
+from hub.devices.mqtt import SETTLING_SECONDS
 from hub.hub import Hub
-from hub.person_ids import KEY_BYTES, PersonIds
-from hub.settings import Configuration
+from hub.store.person_ids import KEY_BYTES, PersonIds
 from tests.kiosk_client import KioskClient
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
@@ -251,6 +252,11 @@ async def until_async(condition: Callable[[], Any], seconds: float = PATIENCE_SE
     return found
 
 
+async def settled(hub: Hub) -> None:
+    """A card that is shown from now on is answered: of the first moments the hub cannot tell whether it has waited."""
+    await until(lambda: hub.mqtt.wire is not None and hub.mqtt.wire.connected_seconds > SETTLING_SECONDS)
+
+
 @pytest_asyncio.fixture(autouse=True)
 async def leaves_nothing_running() -> AsyncIterator[None]:
     """A test that leaves a task or a thread behind fails, as in Home Assistant's suite."""
@@ -270,9 +276,14 @@ async def leaves_nothing_running() -> AsyncIterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def leaves_logging_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A command that a test runs in this process would set logging up for all tests after it, for good."""
-    monkeypatch.setattr(logs, "set_up", lambda **_: None)
+def logging_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A command that a test runs in this process sets logging up, for good where loggers are kept as they first were."""
+    configure = structlog.configure
+    monkeypatch.setattr(
+        structlog, "configure", lambda **given: configure(**given | {"cache_logger_on_first_use": False})
+    )
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from devices.contract import door
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Message, new_id
 from devices.door.identity import Identity
-from hub.wire import Received, Wire
+from devices.wire.connection import Received, Wire
 from tests.patience import PATIENCE_SECONDS
 
 

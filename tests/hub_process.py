@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 
 from devices.contract.enrolment import Enrolment
+from hub.configuration.settings import Configuration
 from hub.hub import Hub
-from hub.settings import Configuration
 from tests.conftest import write_configuration
 
 READY_SECONDS = 20

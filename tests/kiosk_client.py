@@ -10,7 +10,7 @@ from devices.contract import kiosk
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Message, new_id
 from devices.contract.topics import topic
-from hub.wire import Address, Received, Wire
+from devices.wire.connection import Address, Received, Wire
 from tests.patience import PATIENCE_SECONDS
 
 M = TypeVar("M", bound=Message)

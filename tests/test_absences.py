@@ -13,11 +13,11 @@ from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
 from devices.contract.alive import DEADLINE_SECONDS, Heartbeat, Status
-from hub.absences import Absence
-from hub.devices import Place
+from hub.devices.absences import Absence
+from hub.devices.registry import Place
 from hub.hub import Hub
-from hub.store import now
-from hub.tables import absence, hub_life
+from hub.store.store import now
+from hub.store.tables import absence, hub_life
 from tests.conftest import running_hub, until, until_async
 from tests.kiosk_client import KioskClient
 from tests.test_pairing import administrator

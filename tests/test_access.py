@@ -16,19 +16,20 @@ from devices.access.credentials import fingerprint
 from devices.access.passes import PREFIX, Pass
 from devices.access.times import Times, Weekly
 from devices.contract import door as contract
-from hub import audit
-from hub.devices import Place
+from hub.devices.registry import Place
 from hub.hub import Hub
-from hub.store import now
-from plugins.locks import Plugin, rows
-from plugins.locks.heard import Heard
-from plugins.locks.inside import Inside
+from hub.store import audit
+from hub.store.store import now
+from plugins.locks import Plugin
 from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError, Order, Where, Who
-from plugins.locks.signing import SigningError
-from plugins.locks.tables import command as command_table
-from plugins.locks.tables import event as event_table
+from plugins.locks.operating.heard import Heard
+from plugins.locks.rules.inside import Inside
+from plugins.locks.store import rows
+from plugins.locks.store.tables import command as command_table
+from plugins.locks.store.tables import event as event_table
+from plugins.locks.trust.signing import SigningError
 from tests.api_client import actions, browser, problem, program
-from tests.conftest import until, until_async
+from tests.conftest import settled, until, until_async
 from tests.door.door_process import DoorProcess
 from tests.door_client import DoorClient
 
@@ -63,6 +64,7 @@ async def door(hub: Hub) -> AsyncIterator[DoorClient]:
         await access.add_card(client.fingerprint(CARD), person(hub, "Kari"), "blått kort", "kari")
         await client.list_with(lambda one: one.roll())
         await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+        await settled(hub)
         yield client
 
 
@@ -78,6 +80,7 @@ async def test_a_real_door_with_and_without_its_hub(hub: Hub, tmp_path: Path) ->
     await process.start()
     try:
         await until(lambda: locks(hub).standing.of("door-9").list_version > 0)
+        await settled(hub)
         process.say(f"show {CARD}")
         await until(lambda: process.pulses() == 1)
         await until_async(lambda: ends_done(hub))
@@ -292,7 +295,7 @@ async def test_anti_passback_forgives(hub: Hub, door: DoorClient, monkeypatch: p
     local = now().astimezone(hub.settings.site.zone)
     monkeypatch.setattr(inside, "_forgive_at", (local + timedelta(hours=1)).time())
     assert (await door.show(CARD)).why == "passback"
-    monkeypatch.setattr("plugins.locks.inside.now", lambda: now() + timedelta(days=1))
+    monkeypatch.setattr("plugins.locks.rules.inside.now", lambda: now() + timedelta(days=1))
     assert (await door.show(CARD)).verb == "pulse"
 
 
@@ -343,7 +346,7 @@ async def test_a_list_is_made_again_before_it_runs_out(hub: Hub, door: DoorClien
     await locks(hub).access.keep_settings("door-1", DoorSettings(offline_hours=2), "kari")
     shorter = await door.list_with(lambda one: one.access.version > first.version)
     assert shorter.access.valid_until - now() <= timedelta(hours=2)
-    monkeypatch.setattr("plugins.locks.lists.now", lambda: now() + timedelta(hours=1.1))
+    monkeypatch.setattr("plugins.locks.trust.lists.now", lambda: now() + timedelta(hours=1.1))
     await locks(hub).lists.make()
     await door.list_with(lambda one: one.access.version > shorter.access.version)
 

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hub.api.problems import KINDS
 from hub.hub import Hub
+from hub.web.problems import KINDS
 from tests.api_client import actions, browser, problem, program
 from tests.conftest import running_hub
 from tests.kiosk_client import KioskClient

@@ -5,8 +5,8 @@ from base64 import b64decode
 import aiohttp
 import pytest
 
+from devices.wire.connection import Address
 from hub.hub import Hub
-from hub.wire import Address
 from tests.accounts.broker_client import BrokerClient, is_refused
 from tests.api_client import actions, browser, problem, program
 from tests.conftest import until, until_async

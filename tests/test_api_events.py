@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete
 
 from hub.hub import Hub
-from hub.tables import event
+from hub.store.tables import event
 from tests.api_client import program
 from tests.conftest import until
 

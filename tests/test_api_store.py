@@ -8,10 +8,10 @@ import aiohttp
 from sqlalchemy import select
 
 from devices.contract import kiosk as contract
-from hub import audit
 from hub.hub import Hub
-from hub.store import now
-from hub.tables import api_answer, api_token
+from hub.store import audit
+from hub.store.store import now
+from hub.store.tables import api_answer, api_token
 from tests.api_client import actions, problem, program
 from tests.kiosk_client import KioskClient, a_visit
 

@@ -12,10 +12,10 @@ from jsonschema import Draft7Validator
 from devices.contract import alive, door, kiosk, screen
 from devices.contract.channels import Channel
 from devices.contract.topics import parse
+from devices.wire.connection import Received
+from hub.devices.mqtt import UndeclaredMessageError
 from hub.hub import Hub
-from hub.mqtt import UndeclaredMessageError
-from hub.published import asyncapi_of, mistakes
-from hub.wire import Received
+from hub.toolkit.published import asyncapi_of, mistakes
 from tests.conftest import until
 from tests.kiosk_client import KioskClient, a_visit
 

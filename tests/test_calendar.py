@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from hub.calendar.opening import Calendar, UnknownServiceError, names
-from hub.calendar.pages import _date
-from hub.calendar.settings import CalendarSettings
+from hub.configuration.opening_hours import CalendarSettings
+from hub.console.opening_hours.pages import _date
 
 OSLO = ZoneInfo("Europe/Oslo")
 WEEK = {day: ["09:00-15:00"] for day in ("monday", "tuesday", "wednesday", "thursday", "friday")}

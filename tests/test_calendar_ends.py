@@ -7,8 +7,8 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from hub.api.operations import Moment
+from hub.configuration.settings import SiteSettings
 from hub.hub import Hub
-from hub.settings import SiteSettings
 from hub.web.pages import _clock, _day, _moment
 from tests.api_client import browser, problem, program
 

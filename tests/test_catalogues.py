@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.catalogues import HUB, main, owner, problems, shipped
-from hub.translation import Translator
+from hub.language.catalogues import HUB, main, owner, problems, shipped
+from hub.language.translation import Translator
 
 HEADER = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
 CODE = """

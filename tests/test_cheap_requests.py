@@ -17,8 +17,8 @@ import pytest
 from devices.contract.enrolment import Enrolment
 from devices.contract.kiosk import Host
 from hub.api.scopes import scopes_of
+from hub.configuration.settings import Configuration
 from hub.hub import Hub
-from hub.settings import Configuration
 from tests.conftest import running_hub, until_async
 from tests.door_client import DoorClient
 from tests.hub_process import HubProcess

@@ -10,7 +10,7 @@ import pytest
 
 from devices.contract import kiosk as contract
 from devices.contract.messages import new_id
-from hub.hookspecs import present
+from hub.hooks.specifications import present
 from hub.hub import Hub
 from plugins.checkin import rows
 from plugins.checkin.service import Visits

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from devices.contract.alive import Heartbeat
-from hub.absences import Absence
-from hub.accounts import IDLE
-from hub.hookspecs import Login
+from hub.accounts.accounts import IDLE
+from hub.devices.absences import Absence
+from hub.hooks.specifications import Login
 from hub.hub import Hub
-from hub.store import now
+from hub.store.store import now
 from tests.api_client import browser
 from tests.conftest import until
 from tests.kiosk_client import KioskClient
@@ -38,7 +38,7 @@ def step(monkeypatch: pytest.MonkeyPatch) -> Step:
             def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
                 return datetime.now(tz) + by
 
-        monkeypatch.setattr("hub.store.datetime", Set)
+        monkeypatch.setattr("hub.store.store.datetime", Set)
 
     return set_clock
 

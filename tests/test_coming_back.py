@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.coming_back import CUT_OFTEN, SETTLED_SECONDS, ComingBack, longest_wait
+from devices.wire.coming_back import CUT_OFTEN, SETTLED_SECONDS, ComingBack, longest_wait
 
 
 class Line:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hub.configuration.settings import Configuration, ConfigurationError
+from hub.configuration.shipped import shipped
 from hub.hub import Hub
-from hub.settings import Configuration, ConfigurationError
-from hub.shipped import shipped
 
 GOOD = """\
 site:

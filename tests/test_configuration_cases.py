@@ -13,12 +13,12 @@ from click.testing import CliRunner
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import core_schema
 
-from hub import checking
-from hub.cli import main
-from hub.explaining import explained
-from hub.hold import Hold
-from hub.mistakes import BEGINNINGS, OTHERWISE, TEXTS, said
-from hub.settings import HubSettings, TimeOfDay
+from hub.cli import checking
+from hub.cli.main import main
+from hub.configuration.explaining import explained
+from hub.configuration.settings import HubSettings, TimeOfDay
+from hub.language.mistakes import BEGINNINGS, OTHERWISE, TEXTS, said
+from hub.store.hold import Hold
 from plugins.directory.config import Settings as DirectorySettings
 from plugins.locks.config import Permission
 from plugins.locks.permissions import Permissions
@@ -260,7 +260,8 @@ def test_a_plugin_that_cannot_be_imported(good: str, tmp_path: Path) -> None:
     """It leaves no bytecode either."""
     (tmp_path / "plugins" / "lost").mkdir()
     (tmp_path / "plugins" / "lost" / "__init__.py").write_text("import nowhere_at_all\n")
-    (found,) = checked(good, tmp_path)
+    found = "\n".join(checked(good, tmp_path))
+    assert "\n" not in found
     assert "plugins.lost: the plugin cannot be imported: ModuleNotFoundError" in found
 
 

@@ -17,8 +17,8 @@ from pydantic.fields import FieldInfo
 
 from devices.contract import alive, door, enrolment, kiosk, screen
 from devices.contract.messages import Message
+from hub.configuration.settings import Configuration, HubSettings
 from hub.hub import Hub
-from hub.settings import Configuration, HubSettings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

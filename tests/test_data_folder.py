@@ -10,7 +10,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from devices.contract.enrolment import Enrolment
-from hub.data_folder import open_data_folder
+from hub.configuration.data_folder import open_data_folder
 from tests.conftest import until
 from tests.door.door_process import DoorProcess
 from tests.hub_process import HubProcess

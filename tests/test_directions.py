@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from hub.shipped import shipped
+from hub.configuration.shipped import shipped
 
 SHIPPED = ("demo/demo.yaml", "kommunevert.example.yaml")
 

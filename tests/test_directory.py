@@ -17,7 +17,7 @@ import pytest
 from ldap3 import MODIFY_DELETE, MODIFY_REPLACE, SAFE_SYNC, Connection, Server
 from sqlalchemy import text
 
-from hub.hookspecs import Login
+from hub.hooks.specifications import Login
 from hub.hub import Hub
 from plugins.directory import Plugin
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Settings

@@ -9,28 +9,28 @@ import pytest
 
 from devices.contract import alive, door
 from devices.contract.messages import MAX_PAYLOAD_BYTES
-from devices.door import flood, journal, recorder, tries
+from devices.door.deciding import flood, tries
+from devices.door.memory import journal, recorder
 from devices.door.readers import keypad, osdp, osdp_line, qr
-from hub import (
-    accounts,
-    broker,
-    events,
-    guard,
-    hub,
-    mqtt,
-    plugin_host,
-    plugin_lives,
-    plugin_store,
-    store,
-    tls,
-    watchdog,
-)
+from hub import hub
+from hub.accounts import accounts
 from hub.api.serving import OPERATION_SECONDS
-from hub.entities import depth, discovery, orders, template_meter, templates, topics
-from hub.web import login_limits, pairing_pages
+from hub.broker import mosquitto as broker
+from hub.broker import tls
+from hub.console.login import limits as login_limits
+from hub.console.pairing import pages as pairing_pages
+from hub.devices import mqtt
+from hub.entities import discovery, orders, topics
+from hub.entities.templating import depth, templates
+from hub.entities.templating import meter as template_meter
+from hub.hooks import guard, watchdog
+from hub.hosting import host as plugin_host
+from hub.hosting import lives as plugin_lives
+from hub.plugin import store as plugin_store
+from hub.store import events, store
 from plugins.directory import service as directory
-from plugins.locks import passes, signer
-from plugins.locks import service as locks
+from plugins.locks.operating import service as locks
+from plugins.locks.trust import passes, signer
 from plugins.notify import sending
 
 DOCS = Path(__file__).parents[1] / "docs"

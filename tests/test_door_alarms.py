@@ -10,12 +10,12 @@ import pytest
 import pytest_asyncio
 
 from devices.contract.alive import Heartbeat
-from hub.devices import Place
+from hub.devices.registry import Place
 from hub.hub import Hub
-from hub.store import now
+from hub.store.store import now
 from plugins.locks.config import QuietHours
 from tests.api_client import actions, browser
-from tests.conftest import until
+from tests.conftest import settled, until
 from tests.door_client import DoorClient
 from tests.mail_server import MailServer
 from tests.test_access import everywhere, locks, person
@@ -40,6 +40,7 @@ async def door(hub: Hub) -> AsyncIterator[DoorClient]:
     async with DoorClient(enrolment).connected() as client:
         await client.list_with(lambda one: one.access.version >= 1)
         await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+        await settled(hub)
         yield client
 
 

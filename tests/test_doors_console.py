@@ -11,20 +11,20 @@ import pytest_asyncio
 from sqlalchemy import select, update
 
 from devices.contract.messages import new_id
-from hub import audit
-from hub.devices import Place
+from devices.wire.connection import Address, Received, Wire
+from hub.configuration.settings import OwnBroker
+from hub.devices.registry import Place
 from hub.hub import Hub
-from hub.settings import OwnBroker
-from hub.store import now
-from hub.tables import session as session_table
-from hub.wire import Address, Received, Wire
+from hub.store import audit
+from hub.store.store import now
+from hub.store.tables import session as session_table
 from plugins.locks.config import Permission
 from plugins.locks.models import Who
 from plugins.locks.permissions import Permissions
-from plugins.locks.tables import command as command_table
-from plugins.locks.tables import credential as credential_table
+from plugins.locks.store.tables import command as command_table
+from plugins.locks.store.tables import credential as credential_table
 from tests.api_client import PASSWORD, actions, browser
-from tests.conftest import until, until_async
+from tests.conftest import settled, until, until_async
 from tests.door_client import DoorClient
 from tests.entities.conftest import announce, say
 from tests.test_access import CARD, everywhere, locks, person
@@ -60,6 +60,7 @@ async def door(hub: Hub) -> AsyncIterator[DoorClient]:
     async with client.connected():
         await client.list_with(lambda one: one.access.version >= 1)
         await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+        await settled(hub)
         yield client
 
 

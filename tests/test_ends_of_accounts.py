@@ -10,9 +10,9 @@ import aiohttp
 import pytest
 from ldap3 import MODIFY_ADD, MODIFY_DELETE
 
-from hub.accounts import LastAccountError, UnknownAccountError
+from hub.accounts.accounts import LastAccountError, UnknownAccountError
 from hub.hub import Hub
-from hub.store import now
+from hub.store.store import now
 from tests.api_client import PASSWORD, actions, browser, program
 from tests.conftest import running_hub, until_async
 from tests.directory_server import DirectoryServer, slapd

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from hub import events as module
-from hub.events import Event, Events
-from hub.store import Store
-from hub.tables import parked_event
+from hub.store import events as module
+from hub.store.events import Event, Events
+from hub.store.store import Store
+from hub.store.tables import parked_event
 from tests.conftest import until
 
 KIND = "test.happened"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from hub.patience import Patience, kept_waiting
-from hub.plugin_host import BLOCKS_WITHIN_SECONDS, ROW_WITHIN_SECONDS, Loaded, PluginHost
-from hub.store import Store
-from hub.trouble import in_store, is_damage
+from hub.hooks.patience import Patience, kept_waiting
+from hub.hosting.host import BLOCKS_WITHIN_SECONDS, ROW_WITHIN_SECONDS, Loaded, PluginHost
+from hub.store.store import Store
+from hub.store.trouble import in_store, is_damage
 
 
 class Clock:
@@ -24,7 +24,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("hub.plugin_host.time.monotonic", clock)
+    monkeypatch.setattr("hub.hosting.host.time.monotonic", clock)
     return clock
 
 
@@ -109,15 +109,14 @@ def test_a_wrong_statement_is_its_writers_failure() -> None:
 
 async def test_a_limit_stands_still_while_the_store_keeps_one_waiting() -> None:
     """Inside one another too: who asks a hook waits for what that waits for."""
-    async with Patience(0.05) as outer:
-        async with Patience(0.05):
-            with kept_waiting():
-                await asyncio.sleep(0.2)
+    with Patience(0.05) as outer:
+        with Patience(0.05), kept_waiting():
+            await asyncio.sleep(0.2)
         assert not outer.expired
     limit = Patience(0.05)
 
     async def too_long() -> None:
-        async with limit:
+        with limit:
             with kept_waiting():
                 await asyncio.sleep(0.1)
             await asyncio.sleep(1)
@@ -132,7 +131,7 @@ async def test_two_waits_side_by_side_end_with_the_second() -> None:
         with kept_waiting():
             await asyncio.sleep(seconds)
 
-    async with Patience(0.05):
+    with Patience(0.05):
         await asyncio.gather(wait(0.1), wait(0.2))
 
 
@@ -142,6 +141,6 @@ async def test_a_task_that_outlives_the_limit_may_still_wait() -> None:
         with kept_waiting():
             await asyncio.sleep(0)
 
-    async with Patience(1):
+    with Patience(1):
         task = asyncio.create_task(wait())
     await task

@@ -1,6 +1,6 @@
 """What is not what it looks like: a name that turns the text after it, and a message of long ago."""
 
-from hub.devices import Place
+from hub.devices.registry import Place
 from hub.hub import Hub
 from tests.api_client import browser
 from tests.conftest import until

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from hub import file_only
+from hub.configuration import file_only
+from hub.configuration.settings import ConfigPath
+from hub.hosting.choices import choices, keep_settings
 from hub.hub import Hub
 from hub.plugin import PluginSettings
-from hub.plugin_choices import choices, keep_settings
-from hub.settings import ConfigPath
 from plugins.directory.config import Settings as DirectorySettings
 from plugins.notify.config import Settings as NotifySettings
 from tests.conftest import running_hub

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from hub.hub import Hub
-from hub.plugin_scaffold import write_plugin
+from hub.toolkit.scaffold import write_plugin
 from tests.conftest import running_hub
 from tests.test_plugins_on_the_console import it_browser
 

@@ -7,12 +7,12 @@ import aiohttp
 import pytest
 from sqlalchemy import update
 
-from hub.devices import Place
-from hub.hooks import UnansweredError
-from hub.hookspecs import may_tell
+from hub.devices.registry import Place
+from hub.hooks.asking import UnansweredError
+from hub.hooks.specifications import may_tell
 from hub.hub import Hub
-from hub.store import now
-from hub.tables import session as session_table
+from hub.store.store import now
+from hub.store.tables import session as session_table
 from tests.api_client import PASSWORD, actions, browser, problem, program
 from tests.conftest import running_hub, until
 from tests.entities.conftest import announce

@@ -20,14 +20,14 @@ from devices.access.credentials import fingerprint
 from devices.contract import door as contract
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import new_id
-from hub.broker_accounts import mosquitto_hash
+from devices.wire.connection import Address, Received, Wire
+from hub.broker.accounts import mosquitto_hash
 from hub.hub import Hub
-from hub.store import now
-from hub.wire import Address, Received, Wire
-from plugins.locks import access_rows
-from plugins.locks.tables import command as command_table
-from plugins.locks.tables import event as event_table
-from tests.conftest import until, until_async
+from hub.store.store import now
+from plugins.locks.rules import rows as access_rows
+from plugins.locks.store.tables import command as command_table
+from plugins.locks.store.tables import event as event_table
+from tests.conftest import settled, until, until_async
 from tests.door.door_process import DoorProcess
 from tests.door.mosquitto import Mosquitto
 from tests.test_access import CARD, LOST, everywhere, locks, person
@@ -141,10 +141,15 @@ async def door(hub: Hub, evil: Between, enrolments: dict[str, Enrolment], tmp_pa
     await process.start()
 
     async def has_the_newest() -> bool:
-        newest = (await hub.store.read(access_rows.lists))["door-1"]
-        return newest.has_payload and locks(hub).standing.of("door-1").list_version == newest.version
+        newest = (await hub.store.read(access_rows.lists)).get("door-1")
+        return (
+            newest is not None
+            and newest.has_payload
+            and locks(hub).standing.of("door-1").list_version == newest.version
+        )
 
     await until_async(has_the_newest)
+    await settled(hub)
     yield process
     await process.stop()
 
@@ -186,7 +191,7 @@ async def test_everything_twice_and_all_of_it_again_later(hub: Hub, evil: Betwee
 async def test_a_command_that_was_held_back_opens_nothing(
     hub: Hub, evil: Between, door: DoorProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plugins.locks.service.OUTCOME_SECONDS", 1.0)
+    monkeypatch.setattr("plugins.locks.operating.service.OUTCOME_SECONDS", 1.0)
     evil.rule = lambda message: [] if message.what == "down/command" else [message]
     assert await locks(hub).locks.pulse("door-1", "kari") == "unknown"
     await asyncio.sleep(contract.COMMAND_SECONDS)  # what is tested is that this time is too long

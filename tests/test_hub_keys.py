@@ -10,13 +10,14 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, delete, update
 
-from hub import audit
 from hub.hub import Hub
-from hub.store import now
-from plugins.locks import hub_key_rows, service
+from hub.store import audit
+from hub.store.store import now
 from plugins.locks.models import DoorSettings, HubKeyError
-from plugins.locks.signing import SigningError
-from plugins.locks.tables import access_list
+from plugins.locks.operating import service
+from plugins.locks.store import hub_key_rows
+from plugins.locks.store.tables import access_list
+from plugins.locks.trust.signing import SigningError
 from tests.api_client import PASSWORD, browser, problem, program
 from tests.conftest import running_hub, until
 from tests.door.door_process import DoorProcess

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
+from hub.devices.mqtt import refused_total
+from hub.hosting.host import STEP_SECONDS
 from hub.hub import Hub
-from hub.mqtt import refused_total
-from hub.plugin_host import STEP_SECONDS
 from tests.conftest import running_hub, until
 from tests.door.door_process import DoorProcess
 from tests.kiosk_client import KioskClient

@@ -8,18 +8,18 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, delete, select, text, update
 
-from hub import audit
-from hub import events as events_module
-from hub import store as store_module
-from hub.events import Event, Events
-from hub.hub import FOLDER
-from hub.limits import Limiter
-from hub.migrating import migrate
-from hub.shipped import shipped
-from hub.store import Store, after_commit, now
-from hub.tables import audit as audit_table
-from hub.tables import follower
-from hub.trouble import NewerSchemaError
+from hub.configuration.shipped import shipped
+from hub.hooks.limits import Limiter
+from hub.hub import MIGRATIONS
+from hub.store import audit
+from hub.store import events as events_module
+from hub.store import store as store_module
+from hub.store.events import Event, Events
+from hub.store.migrating import migrate
+from hub.store.store import Store, after_commit, now
+from hub.store.tables import audit as audit_table
+from hub.store.tables import follower
+from hub.store.trouble import NewerSchemaError
 from tests.conftest import until
 
 
@@ -27,7 +27,7 @@ from tests.conftest import until
 async def store(store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
     store = Store(store_url)
     await store.open()
-    await store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations", tmp_path))
+    await store.write(lambda connection: migrate(connection, "hub", MIGRATIONS, tmp_path))
     yield store
     await store.close()
 
@@ -153,7 +153,7 @@ async def test_a_follower_hears_what_it_missed_and_failures_again(
 async def test_a_database_of_a_newer_version_is_refused(store: Store, tmp_path: Path) -> None:
     await store.write(lambda c: c.execute(text("UPDATE alembic_hub SET version_num = '9999'")))
     with pytest.raises(NewerSchemaError, match="9999"):
-        await store.write(lambda c: migrate(c, "hub", FOLDER / "migrations", tmp_path))
+        await store.write(lambda c: migrate(c, "hub", MIGRATIONS, tmp_path))
 
 
 def test_a_limit_fills_again_with_time() -> None:
@@ -181,7 +181,7 @@ async def test_sqlites_log_goes_into_the_database_beside_the_writer(
     monkeypatch.setattr(store_module, "CHECKPOINT_SECONDS", 0.0)
     store = Store(f"sqlite:///{tmp_path / 'test.db'}")
     await store.open()
-    await store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations", tmp_path))
+    await store.write(lambda connection: migrate(connection, "hub", MIGRATIONS, tmp_path))
     for number in range(300):
         await store.write(lambda c, number=number: audit.record(c, "kari", "x", str(number), {"text": "x" * 3000}))  # type: ignore[misc]
     await until(lambda: (tmp_path / "test.db").stat().st_size > 900_000)
@@ -198,7 +198,7 @@ async def test_what_is_deleted_is_not_in_the_file_any_more(
         monkeypatch.setattr(store_module, "PRAGMAS", pragmas)
     store = Store(f"sqlite:///{tmp_path / 'test.db'}")
     await store.open()
-    await store.write(lambda connection: migrate(connection, "hub", FOLDER / "migrations", tmp_path))
+    await store.write(lambda connection: migrate(connection, "hub", MIGRATIONS, tmp_path))
     who = "Kari Nordmann i dag"
     for number in range(50):
         await store.write(lambda connection, number=number: add(connection, f"{who} {number}"))  # type: ignore[misc]

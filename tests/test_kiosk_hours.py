@@ -10,9 +10,9 @@ import pytest
 from devices.contract import kiosk as contract
 from hub.calendar import telling
 from hub.calendar.opening import Calendar
-from hub.calendar.settings import WEEKDAYS, CalendarSettings
+from hub.configuration.opening_hours import WEEKDAYS, CalendarSettings
 from hub.hub import Hub
-from hub.store import now
+from hub.store.store import now
 from tests.api_client import browser
 from tests.conftest import until
 from tests.kiosk_client import KioskClient

@@ -2,7 +2,7 @@
 
 from collections.abc import ItemsView
 
-from hub.limits import FEW, Limiter
+from hub.hooks.limits import FEW, Limiter
 
 
 class Counted(dict[str, tuple[float, float]]):

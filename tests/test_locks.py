@@ -16,16 +16,17 @@ from sqlalchemy import select, update
 
 from devices.contract import door as contract
 from devices.contract.messages import new_id
-from hub import audit
-from hub.broker_accounts import mosquitto_hash
+from devices.wire.connection import Address, Received, Wire
+from hub.broker.accounts import mosquitto_hash
 from hub.hub import Hub
-from hub.store import now
-from hub.wire import Address, Received, Wire
-from plugins.locks import Plugin, rows
+from hub.store import audit
+from hub.store.store import now
+from plugins.locks import Plugin
 from plugins.locks.models import Order, TooManyCommandsError, UnknownDoorError
-from plugins.locks.signer import RefusedError, Store, check
-from plugins.locks.signing import SigningError
-from plugins.locks.tables import command as command_table
+from plugins.locks.store import rows
+from plugins.locks.store.tables import command as command_table
+from plugins.locks.trust.signer import RefusedError, Store, check
+from plugins.locks.trust.signing import SigningError
 from tests.api_client import browser, program
 from tests.conftest import running_hub, until, until_async
 from tests.door.door_process import DoorProcess

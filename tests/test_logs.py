@@ -15,13 +15,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from devices.contract.kiosk import Search
-from hub import logs
 from hub.api.operations import Query, Request
+from hub.cli import logs
+from hub.cli.logs import frames
+from hub.devices.mqtt import refused_total
+from hub.hooks.limits import Limiter
 from hub.hub import Hub
-from hub.limits import Limiter
-from hub.logs import frames
-from hub.mqtt import refused_total
-from hub.store import Store
+from hub.store.store import Store
 from tests.conftest import until
 from tests.hub_process import HubProcess
 from tests.kiosk_client import KioskClient
@@ -95,7 +95,7 @@ def test_an_error_that_is_its_own_cause_is_told_once() -> None:
 def test_what_libraries_log_is_without_text_too() -> None:
     script = f"""
 import logging
-from hub import logs
+from hub.cli import logs
 logs.set_up(as_json=True)
 try:
     raise ValueError(" ".join({WHO.split()}))
@@ -156,7 +156,8 @@ async def test_two_devices_that_flood_write_no_more_than_a_few_lines(hub: Hub, m
     """In turn, on topics of their choosing, with keys of their choosing: none of it is in the log."""
     lines: list[dict[str, object]] = []
     monkeypatch.setattr(
-        "hub.mqtt.log", SimpleNamespace(warning=lambda event, **values: lines.append({"event": event, **values}))
+        "hub.devices.mqtt.log",
+        SimpleNamespace(warning=lambda event, **values: lines.append({"event": event, **values})),
     )
     enrolments = [await hub.enroller.enrol(f"kiosk-{n}", "kiosk", "Nettbrett", "", "test") for n in (1, 2)]
     async with KioskClient(enrolments[0]).connected() as one, KioskClient(enrolments[1]).connected() as other:

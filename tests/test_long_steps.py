@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
-from hub.devices import NewDevice
+from hub.devices.registry import NewDevice
 from hub.hub import Hub
-from plugins.locks.access import _credential
 from plugins.locks.models import AccessRule, Where, Who
-from plugins.locks.tables import credential
+from plugins.locks.rules.access import _credential
+from plugins.locks.store.tables import credential
 from tests.conftest import running_hub, until
 
 pytestmark = pytest.mark.alone

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from hub.hookspecs import Message, Person
+from hub.configuration.mail_address import usable_address
+from hub.hooks.specifications import Message, Person
 from hub.hub import Hub
-from hub.mail_address import usable_address
-from hub.store import now
+from hub.store.store import now
 from plugins.notify import mail, sending
 from plugins.notify.mail import Letter
 from tests.api_client import browser

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hub.tls import make_certificates
+from hub.broker.tls import make_certificates
 from plugins.notify.config import Mail
 from plugins.notify.mail import Letter, NotReachedError, send, try_out
 from tests.mail_server import MailServer

@@ -15,8 +15,8 @@ from aiohttp import web
 from sqlalchemy import select
 
 from devices.contract import kiosk as contract
+from hub.broker.tls import make_certificates
 from hub.hub import Hub
-from hub.tls import make_certificates
 from plugins.notify import sending
 from plugins.notify.tables import message, outbox
 from tests.conftest import running_hub, until, until_async

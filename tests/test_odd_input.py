@@ -12,11 +12,11 @@ from sqlalchemy import func, select
 from devices.access.lists import Opening
 from devices.access.times import Times
 from hub.hub import Hub
-from plugins.locks import access_rows
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import AccessRule, DoorSettings, Where, Who
 from plugins.locks.plans import size_of
-from plugins.locks.tables import credential
+from plugins.locks.rules import rows as access_rows
+from plugins.locks.store.tables import credential
 from tests.api_client import PASSWORD, browser, problem, program
 from tests.conftest import until
 from tests.door_client import DoorClient

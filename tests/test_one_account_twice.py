@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from devices.contract.alive import Heartbeat
-from hub.devices import Vitals
+from hub.devices.registry import Vitals
 from hub.hub import Hub
 from tests.api_client import browser
 from tests.conftest import until

@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from hub.broker import end_leftover
+from hub.broker.mosquitto import end_leftover
 from hub.entities.history import History
-from hub.hold import FILE
-from hub.store import Store
-from hub.trouble import DamagedStoreError, HeldError, in_store
+from hub.store.hold import FILE
+from hub.store.store import Store
+from hub.store.trouble import DamagedStoreError, HeldError, in_store
 from tests.hub_process import HubProcess
 from tests.ports import free_port
 from tests.postgres import Postgres

@@ -7,7 +7,7 @@ import pytest
 
 from devices.contract.kiosk import Offer
 from hub.hub import Hub
-from hub.store import now
+from hub.store.store import now
 from tests.api_client import actions, browser, problem, program
 from tests.conftest import until
 from tests.kiosk_client import KioskClient

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from hub.hookspecs import Message, Person, deliver
-from hub.outside import Outside, RefusedAddressError
-from hub.settings import Configuration, ConfigurationError
+from hub.configuration.settings import Configuration, ConfigurationError
+from hub.hooks.specifications import Message, Person, deliver
+from hub.outside.addresses import Outside, RefusedAddressError
 from tests.conftest import running_hub, until_async
 from tests.ports import free_port
 

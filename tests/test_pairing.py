@@ -16,9 +16,9 @@ from devices.contract.door import KIND as DOOR
 from devices.contract.enrolment import Enrolment
 from devices.contract.pairing import ALPHABET, VALID_SECONDS
 from devices.door.pairing import PairingError, refuse_plain_http
+from devices.wire.connection import Address
+from hub.devices.pairing import COLLECT_SECONDS, MOST_WAITING, Pairing, UnknownCodeError
 from hub.hub import Hub
-from hub.pairing import COLLECT_SECONDS, MOST_WAITING, Pairing, UnknownCodeError
-from hub.wire import Address
 from tests.accounts.broker_client import is_refused
 from tests.conftest import running_hub, until
 from tests.kiosk_client import KioskClient

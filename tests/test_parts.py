@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.exc import OperationalError
 
-from hub.parts import Parts
-from hub.store import Store
+from hub.store.store import Store
+from hub.work.parts import Parts
 from tests.conftest import until
 
 
@@ -23,8 +23,8 @@ async def store() -> AsyncIterator[Store]:
 async def test_a_part_that_fails_begins_again_and_is_named_until_it_has_recovered(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.parts.FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr("hub.parts.WELL_SECONDS", 0.05)
+    monkeypatch.setattr("hub.work.parts.FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("hub.work.parts.WELL_SECONDS", 0.05)
     begun: list[int] = []
 
     async def work() -> None:
@@ -49,7 +49,7 @@ async def test_a_part_that_fails_begins_again_and_is_named_until_it_has_recovere
 async def test_a_part_that_the_store_fails_waits_for_the_store_and_is_not_named(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.parts.FIRST_WAIT_SECONDS", 600.0)
+    monkeypatch.setattr("hub.work.parts.FIRST_WAIT_SECONDS", 600.0)
     await store.open()
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorcode = sqlite3.SQLITE_FULL

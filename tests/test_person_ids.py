@@ -14,16 +14,16 @@ import pytest_asyncio
 from sqlalchemy import Connection, insert, select
 
 import plugins
-from hub.hookspecs import host
-from hub.hub import FOLDER, Hub
-from hub.migrating import migrate
-from hub.person_ids import KEY_BYTES, PersonIds
-from hub.settings import Configuration
-from hub.store import Store
+from hub.configuration.settings import Configuration
+from hub.hooks.specifications import host
+from hub.hub import MIGRATIONS, Hub
+from hub.store.migrating import migrate
+from hub.store.person_ids import KEY_BYTES, PersonIds
+from hub.store.store import Store
 from plugins.checkin.tables import visit
 from plugins.directory.tables import person, presence, reading
-from plugins.locks.tables import credential, rule
-from plugins.locks.tables import person as lock_person
+from plugins.locks.store.tables import credential, rule
+from plugins.locks.store.tables import person as lock_person
 from plugins.notify.tables import message
 from tests.conftest import PERSON_IDS, running_hub, until_async, write_configuration
 from tests.kiosk_client import KioskClient
@@ -65,7 +65,7 @@ async def old_store(settings: dict[str, Any], tmp_path: Path, request: pytest.Fi
     await store.open()
 
     def make(connection: Connection) -> None:
-        migrate(connection, "hub", FOLDER / "migrations", data)
+        migrate(connection, "hub", MIGRATIONS, data)
         for name in KEYED:
             migrate(connection, name, steps_before(name, tmp_path / "before"), data)
         fill(connection)

@@ -13,11 +13,11 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from hub import audit
-from hub.catalogues import main as check_catalogues
-from hub.hookspecs import held_data
+from hub.hooks.specifications import held_data
 from hub.hub import Hub
+from hub.language.catalogues import main as check_catalogues
 from hub.plugin import Context
+from hub.store import audit
 from tests.conftest import running_hub, until, until_async
 
 ROOT = Path(__file__).parents[1]
@@ -163,7 +163,7 @@ def test_its_own_test_passes(plugins: Path) -> None:
 
 def test_all_that_a_context_offers_is_on_the_page() -> None:
     reference = PAGE.split("## The Context", 1)[1].split("\n## ", 1)[0]
-    source = (ROOT / "hub" / "plugin.py").read_text(encoding="utf-8")
+    source = (ROOT / "hub" / "plugin" / "__init__.py").read_text(encoding="utf-8")
     attributes = set(re.findall(r"^        self\.([a-z]\w*)(?::| =)", source, re.MULTILINE))
     assert len(attributes) > 10
     for name in attributes:

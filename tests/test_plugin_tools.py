@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from hub.plugin_check import DEMANDS, Grade, grade
-from hub.plugin_scaffold import ScaffoldError, write_plugin
+from hub.toolkit.check import DEMANDS, Grade, grade
+from hub.toolkit.scaffold import ScaffoldError, write_plugin
 
 ROOT = Path(__file__).parents[1]
 NEXT: dict[str | None, Any] = {None: "bronze", "bronze": "silver", "silver": "gold"}

@@ -10,11 +10,11 @@ import aiohttp
 import pytest
 
 from devices.contract import kiosk
-from hub import hookspecs
-from hub.hookspecs import Person, can_reach, find_hosts, present
+from hub.hooks import specifications as hookspecs
+from hub.hooks.patience import Patience
+from hub.hooks.specifications import Person, can_reach, find_hosts, present
 from hub.hub import Hub
-from hub.patience import Patience
-from hub.store import now
+from hub.store.store import now
 from tests.api_client import browser
 from tests.conftest import running_hub, until
 from tests.kiosk_client import KioskClient, a_visit
@@ -24,7 +24,7 @@ ALL = ["checkin", "notify", "signage", "locks"]
 HOSTILE = """
 import asyncio, time
 from hub.plugin import Context, PluginSettings, hookimpl
-from hub.hookspecs import Health, Page, Person, Present
+from hub.hooks.specifications import Health, Page, Person, Present
 
 class Settings(PluginSettings):
     mood: str = "raise"
@@ -129,7 +129,7 @@ async def test_a_plugin_that_raises_or_hangs_is_left_out_of_the_answers(
         return Patience(seconds)
 
     async with await hostile_hub(settings, tmp_path, mood) as hub:
-        monkeypatch.setattr("hub.hooks.Patience", patience)
+        monkeypatch.setattr("hub.hooks.asking.Patience", patience)
         for _ in range(2):
             found = await hub.hooks.every(find_hosts, text="kari", limit=5, device="kiosk-1")
             assert [person.name for people in found for person in people] == ["Kari Nordmann"]
@@ -226,7 +226,7 @@ async def test_quarantine_ends_by_itself_with_growing_waits(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever caused it may be over; nobody should have to press a button at night."""
-    monkeypatch.setattr("hub.plugin_lives.FIRST_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("hub.hosting.lives.FIRST_RETRY_SECONDS", 0.1)
     async with await hostile_hub(settings, tmp_path, "hang") as hub:
         hostile = hub.host.plugins["hostile"]
         waits: list[float] = []
@@ -244,7 +244,7 @@ async def test_quarantine_ends_by_itself_with_growing_waits(
 async def test_a_plugin_that_did_not_start_is_started_again(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.plugin_lives.LONGEST_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("hub.hosting.lives.LONGEST_RETRY_SECONDS", 0.2)
     folder = drop(tmp_path, "raise RuntimeError('no')")
     settings["plugin_directory"] = str(folder)
     async with running_hub(settings, tmp_path) as hub, aiohttp.ClientSession() as browser:
@@ -329,7 +329,7 @@ def test_every_hook_is_documented_with_its_signature() -> None:
     for name, hook in hooks.items():
         assert hook.__doc__, name
         signature = str(inspect.signature(hook)).replace(str(hookspecs.Role), "Role")
-        for module in ("hub.hookspecs.", "devices.contract.enrolment."):
+        for module in ("hub.hooks.specifications.", "devices.contract.enrolment."):
             signature = signature.replace(module, "")
         assert f"{name}{signature}" in page, f"docs/plugins.md lacks `{name}{signature}`"
 

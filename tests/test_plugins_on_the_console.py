@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 from pydantic import Field, ValidationError
 
-from hub import audit
+from hub.console.plugins.settings_form import FormError, form_of, mistakes_of, section_of
+from hub.hosting.choices import choices
 from hub.hub import Hub
 from hub.plugin import PluginSettings
-from hub.plugin_choices import choices
-from hub.web.settings_form import FormError, form_of, mistakes_of, section_of
+from hub.store import audit
 from tests.conftest import running_hub
 from tests.kiosk_client import KioskClient
 

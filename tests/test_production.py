@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.raw_mqtt import RawClient
 from devices.contract.enrolment import Enrolment
-from hub.tls import make_certificates
+from hub.broker.tls import make_certificates
 from tests.conftest import needs, running_hub, until, write_configuration
 from tests.kiosk_client import KioskClient
 from tests.ports import free_port

@@ -10,10 +10,10 @@ from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.dialects import sqlite
 
 from hub.hub import Hub
-from hub.retention import PART, give_room_back, in_parts
-from hub.store import Store, now
-from plugins.locks import rows
-from plugins.locks.tables import event
+from hub.store.retention import PART, give_room_back, in_parts
+from hub.store.store import Store, now
+from plugins.locks.store import rows
+from plugins.locks.store.tables import event
 
 OLD = timedelta(days=400)
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from devices.access.credentials import fingerprint
 from hub.hub import Hub
 from tests.api_client import actions, problem, program
-from tests.conftest import until
+from tests.conftest import settled, until
 from tests.door_client import DoorClient
 from tests.test_access import CARD, LOST, everywhere, locks, person
 
@@ -29,6 +29,7 @@ async def door(hub: Hub) -> AsyncIterator[DoorClient]:
     await locks(hub).access.keep_rule(everywhere(), "kari")
     async with DoorClient(enrolment).connected() as client:
         await client.list_with(lambda one: one.access.rules)
+        await settled(hub)
         yield client
 
 

@@ -18,10 +18,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from devices.wire.connection import Address
 from hub.api.scopes import scopes_of
+from hub.configuration.settings import Configuration
 from hub.hub import Hub
-from hub.settings import Configuration
-from hub.wire import Address
 from tests.accounts.broker_client import BrokerClient
 from tests.conftest import until_async
 from tests.hub_process import HubProcess

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from hub.hookspecs import held_data
+from hub.hooks.specifications import held_data
 from hub.hub import Hub
-from hub.store import now
+from hub.store.store import now
 from plugins.signage.models import make_notice
 from plugins.signage.service import Signage
 from tests.api_client import browser

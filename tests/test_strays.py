@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from hub.strays import strays_told
+from hub.hooks.strays import strays_told
 
 
 async def _fails(text: str) -> None:

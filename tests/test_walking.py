@@ -4,7 +4,7 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import Any
 
-from hub.hookspecs import Health
+from hub.hooks.specifications import Health
 from hub.hub import Hub
 from plugins.checkin.walking import Walk
 from tests.api_client import actions, browser

@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 from multidict import MultiDict
 
-from hub import audit
-from hub.accounts import Session
+from hub.accounts.accounts import Session
 from hub.hub import Hub
+from hub.store import audit
 from hub.web.forms import Form
 from plugins.locks.models import DoorSettings, Lockdown
 from tests.api_client import browser, problem, program

@@ -10,13 +10,13 @@ from sqlalchemy import select
 from devices.contract import door as contract
 from devices.contract import kiosk
 from devices.contract.alive import Heartbeat
-from hub.devices import Place
+from devices.wire.connection import Received
+from hub.devices.mqtt import refused_total
+from hub.devices.registry import Place
 from hub.hub import Hub
-from hub.mqtt import refused_total
-from hub.store import now
-from hub.wire import Received
-from plugins.locks.tables import command as command_table
-from tests.conftest import until
+from hub.store.store import now
+from plugins.locks.store.tables import command as command_table
+from tests.conftest import settled, until
 from tests.door_client import DoorClient
 from tests.kiosk_client import KioskClient
 from tests.patience import PATIENCE_SECONDS
@@ -81,6 +81,7 @@ async def test_a_door_uses_up_no_pass_of_another(hub: Hub) -> None:
             "gjest", ["door-1"], now() - timedelta(minutes=1), now() + timedelta(hours=1), "kari", once=True
         )
         await second.receipt_of(second.event(1, "granted", visit_pass=made.id))
+        await settled(hub)
         assert (await first.show(code=text)).verb == "pulse"
 
 

@@ -1,7 +1,7 @@
 """What comes in by the wire is what was sent, with MQTT 5 properties and without: the two are read by different code."""
 
+from devices.wire.connection import Received
 from hub.hub import Hub
-from hub.wire import Received
 from tests.conftest import until
 
 

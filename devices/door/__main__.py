@@ -21,18 +21,18 @@ from pydantic import ValidationError
 
 from devices.contract.enrolment import Enrolment
 from devices.contract.pairing import PairingOffer
-from devices.door.clock import is_synchronised
 from devices.door.controller import Controller
+from devices.door.deciding.clock import is_synchronised
 from devices.door.gpio import GpioDoor, Pins
-from devices.door.hardware import Hardware, HardwareError
+from devices.door.hardware.interface import Hardware, HardwareError
+from devices.door.hardware.simulated import SimulatedDoor, SimulatedReader
 from devices.door.identity import EnrolmentError, Identity
-from devices.door.journal import Journal
+from devices.door.memory.journal import Journal
 from devices.door.pairing import PairingError, keep, pair
 from devices.door.passers import Passers
 from devices.door.readers.config import OsdpPlan
 from devices.door.readers.installing import SECONDS, NotInstalledError, install
 from devices.door.readers.mounting import key_of, mounted
-from devices.door.simulated import SimulatedDoor, SimulatedReader
 from devices.parent import watch_parent
 
 log = structlog.get_logger("door")

@@ -13,12 +13,12 @@ from devices.access.deciding import Shown as Fingerprints
 from devices.access.passes import MOST_CHARACTERS, Pass, PassError, read_pass
 from devices.contract.door import ANSWER_SECONDS, PIN_SECONDS, Command, Shown
 from devices.contract.messages import new_id
-from devices.door.clock import TimeOfDay
-from devices.door.exchange import Exchange
-from devices.door.lists import InUse
-from devices.door.reader import Presented, Reader
-from devices.door.tries import Penalty, Tries
-from devices.door.used_passes import UsedPasses
+from devices.door.deciding.clock import TimeOfDay
+from devices.door.deciding.exchange import Exchange
+from devices.door.deciding.tries import Penalty, Tries
+from devices.door.hardware.reader import Presented, Reader
+from devices.door.memory.lists import InUse
+from devices.door.memory.used_passes import UsedPasses
 
 log = structlog.get_logger("door.admission")
 

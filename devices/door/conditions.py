@@ -1,7 +1,7 @@
 """How the readers of a door are, for its state, its events and its heartbeat."""
 
 from devices.contract.door import EventKind, Input
-from devices.door.reader import Condition, Reader
+from devices.door.hardware.reader import Condition, Reader
 
 TOLD: dict[Input, tuple[EventKind, EventKind]] = {
     "fire": ("fire", "fire_over"),

@@ -25,21 +25,21 @@ from devices.contract.door import (
     State,
 )
 from devices.door.admission import Admission, Passing
-from devices.door.clock import TimeOfDay, is_synchronised, steady, utc
 from devices.door.conditions import TOLD, Conditions
-from devices.door.exchange import Act, Exchange, Refuse
-from devices.door.hardware import Hardware, HardwareError, Reading
+from devices.door.deciding.clock import TimeOfDay, is_synchronised, steady, utc
+from devices.door.deciding.exchange import Act, Exchange, Refuse
+from devices.door.deciding.tries import Penalty
+from devices.door.hardware.interface import Hardware, HardwareError, Reading
+from devices.door.hardware.radio import signal_dbm
+from devices.door.hardware.reader import Condition, Presented, Reader
 from devices.door.identity import Identity
-from devices.door.journal import Journal
-from devices.door.lists import InUse, Lists
-from devices.door.radio import signal_dbm
-from devices.door.reader import Condition, Presented, Reader
+from devices.door.memory.journal import Journal
+from devices.door.memory.lists import InUse, Lists
+from devices.door.memory.trust import Trust
+from devices.door.memory.used_passes import UsedPasses
 from devices.door.stand import Stand
 from devices.door.telling import Telling
-from devices.door.tries import Penalty
-from devices.door.trust import Trust
-from devices.door.used_passes import UsedPasses
-from hub.wire import Received, Will, Wire
+from devices.wire.connection import Received, Will, Wire
 
 log = structlog.get_logger("door")
 

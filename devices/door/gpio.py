@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from devices.contract.door import Contact, Input, Lock, Power
-from devices.door.hardware import HardwareError, Reading
+from devices.door.hardware.interface import HardwareError, Reading
 from devices.door.readers.config import ReaderPlan, check_together
 
 SETTLE_SECONDS = 0.2

@@ -9,7 +9,7 @@ from devices.contract import topics
 from devices.contract.door import KIND
 from devices.contract.enrolment import Enrolment
 from devices.contract.topics import Direction
-from hub.wire import Address
+from devices.wire.connection import Address
 
 KEY_BYTES = 32
 

@@ -8,11 +8,11 @@ import structlog
 
 from devices.access.deciding import is_open_for_all
 from devices.contract.door import Command, EventKind, Mode
-from devices.door.clock import TimeOfDay
-from devices.door.hardware import Hardware, HardwareError
-from devices.door.lists import InUse
-from devices.door.modes import Lasting, Modes
-from devices.door.passage import Passage
+from devices.door.deciding.clock import TimeOfDay
+from devices.door.deciding.modes import Lasting, Modes
+from devices.door.deciding.passage import Passage
+from devices.door.hardware.interface import Hardware, HardwareError
+from devices.door.memory.lists import InUse
 from devices.door.telling import Telling
 
 log = structlog.get_logger("door")

@@ -20,12 +20,12 @@ from devices.contract.door import (
     Signed,
 )
 from devices.contract.messages import Message
-from devices.door.clock import TimeOfDay
-from devices.door.flood import FloodGate, HeldBack
+from devices.door.deciding.clock import TimeOfDay
+from devices.door.deciding.flood import FloodGate, HeldBack
 from devices.door.identity import Identity
-from devices.door.journal import Applied, Entry, Journal, Receipt
-from devices.door.recorder import Recorder
-from hub.wire import Wire
+from devices.door.memory.journal import Applied, Entry, Journal, Receipt
+from devices.door.memory.recorder import Recorder
+from devices.wire.connection import Wire
 
 log = structlog.get_logger("door")
 

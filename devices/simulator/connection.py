@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from hub.wire import longest_wait
+from devices.wire.connection import longest_wait
 
 KEEPALIVE_SECONDS = 60
 CONNECT_SECONDS = 30

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Message
-from devices.door.exchange import Act, Exchange, Refuse
+from devices.door.deciding.exchange import Act, Exchange, Refuse
 from devices.door.identity import Identity
 from devices.simulator.device import Device
 from devices.simulator.habits import Habits

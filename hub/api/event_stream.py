@@ -12,8 +12,8 @@ from aiohttp import hdrs, web
 from pydantic import Field
 
 from hub.api.operations import Api, Call, Query
-from hub.api.problems import ProblemError
-from hub.events import Event, Events
+from hub.store.events import Event, Events
+from hub.web.problems import ProblemError
 from hub.web.standing import Standing
 
 QUIET_SECONDS = 15

@@ -12,9 +12,9 @@ import orjson
 from nacl.secret import SecretBox
 from sqlalchemy import Connection, delete, insert, select, update
 
-from hub.api.problems import ProblemError
-from hub.store import Store, now
-from hub.tables import api_answer
+from hub.store.store import Store, now
+from hub.store.tables import api_answer
+from hub.web.problems import ProblemError
 
 KEPT = timedelta(days=1)
 

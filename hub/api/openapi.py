@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from hub.api.operations import IF_MATCH_PATTERN, KEY_PATTERN, PREFIX, Operation
-from hub.api.problems import BY_STATUS, KINDS, Kind, ProblemDocument
+from hub.web.problems import BY_STATUS, KINDS, Kind, ProblemDocument
 from hub.web.security import cookie_name
 
 VERSION = "3.1.0"

@@ -24,8 +24,8 @@ from pydantic import (
 from pydantic_core import PydanticUndefined
 
 from devices.contract.messages import Id
-from hub.api.problems import ProblemError
-from hub.hookspecs import Role
+from hub.hooks.specifications import Role
+from hub.web.problems import ProblemError
 
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 

@@ -13,16 +13,16 @@ from aiohttp import hdrs, web
 from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
+from hub.accounts.tokens import Tokens
 from hub.api.idempotency import Answer, Key, Keys
 from hub.api.operations import IF_MATCH_PATTERN, KEY_PATTERN, PASSWORD_AGAIN, PREFIX, Call, Caller, Operation, Page
-from hub.api.problems import FieldError, ProblemError, problem_answer
-from hub.api.tokens import Tokens
-from hub.guard import at_once, guarded
-from hub.hooks import Blame
-from hub.limits import Limiter
-from hub.store import Store
+from hub.hooks.asking import Blame
+from hub.hooks.guard import at_once, guarded
+from hub.hooks.limits import Limiter
+from hub.store.store import Store
 from hub.web.connections import prove
 from hub.web.forms import body_of
+from hub.web.problems import FieldError, ProblemError, problem_answer
 from hub.web.security import REQUEST_ID, SESSION
 
 log = structlog.get_logger("api")

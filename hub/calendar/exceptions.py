@@ -6,11 +6,11 @@ from datetime import date
 
 from sqlalchemy import Connection, delete, insert, select
 
-from hub import audit
 from hub.calendar.opening import LOOK_AHEAD, Calendar
-from hub.calendar.settings import Span, spans_of, written
-from hub.store import Store, now
-from hub.tables import calendar_day as table
+from hub.configuration.opening_hours import Span, spans_of, written
+from hub.store import audit
+from hub.store.store import Store, now
+from hub.store.tables import calendar_day as table
 
 
 class DayError(ValueError):

@@ -6,8 +6,8 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from hub.calendar.settings import WEEKDAYS, CalendarSettings, Hours, Span, spans_of
-from hub.translation import N_
+from hub.configuration.opening_hours import WEEKDAYS, CalendarSettings, Hours, Span, spans_of
+from hub.language.translation import N_
 
 SITE = ""
 """The name of no service: the site itself."""

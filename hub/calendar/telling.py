@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 from devices.contract.opening import MOST_OTHER_DAYS, OpeningDay, OtherDay
 from hub.calendar.opening import Calendar, names
-from hub.calendar.settings import Span
-from hub.settings import SiteSettings
-from hub.store import now
-from hub.translation import Translator
+from hub.configuration.opening_hours import Span
+from hub.configuration.settings import SiteSettings
+from hub.language.translation import Translator
+from hub.store.store import now
 
 LOOK_SECONDS = 60
 

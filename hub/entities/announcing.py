@@ -19,15 +19,15 @@ import orjson
 import structlog
 from sqlalchemy import Connection
 
-from hub import audit
-from hub.devices import Device, Devices
-from hub.hooks import Hooks
-from hub.hookspecs import Shown, shown, told
-from hub.limits import Limiter
-from hub.live import Live
-from hub.settings import DiscoverySettings
-from hub.store import Store
-from hub.wire import Received, Wire
+from devices.wire.connection import Received, Wire
+from hub.configuration.settings import DiscoverySettings
+from hub.devices.registry import Device, Devices
+from hub.hooks.asking import Hooks
+from hub.hooks.limits import Limiter
+from hub.hooks.specifications import Shown, shown, told
+from hub.store import audit
+from hub.store.live import Live
+from hub.store.store import Store
 
 log = structlog.get_logger("announcing")
 

@@ -6,15 +6,15 @@ each entity by an administrator, and nothing is sent before its intent is commit
 
 from sqlalchemy import Connection, insert, select, update
 
-from hub import audit
 from hub.entities.entity import Entity, FoundDevice
 from hub.entities.history import History
 from hub.entities.orders import likeness, order
 from hub.entities.registry import Entities
-from hub.hooks import Hooks, UnansweredError
-from hub.hookspecs import Role, may_tell
-from hub.store import Store
-from hub.tables import entity_setting
+from hub.hooks.asking import Hooks, UnansweredError
+from hub.hooks.specifications import Role, may_tell
+from hub.store import audit
+from hub.store.store import Store
+from hub.store.tables import entity_setting
 
 
 class NotAllowedError(PermissionError):

@@ -6,13 +6,15 @@ three times the memory.
 """
 
 import sys
+from dataclasses import fields
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from hub.entities.template_words import TemplateError
-from hub.entities.templates import template
+from hub.entities.templating.templates import template
+from hub.entities.templating.words import TemplateError
 
 LONGEST_TOPIC = 1024
 LONGEST_TEXT = 500
@@ -367,3 +369,14 @@ def _mistake(item: dict[str, Any]) -> str:
     text = str(item["msg"]).removeprefix("Value error, ")
     found = "" if item["type"] == "missing" else f" (found {type(item['input']).__name__})"
     return f"{where}: {text[0].lower()}{text[1:]}{found}"
+
+
+def topics_of(config: Common) -> list[tuple[str, str]]:
+    """The topics that it names in fields of its own, each with the field's name."""
+    names = _topic_fields(type(config))  # type: ignore[arg-type]  # a class is hashable, whatever its instances are
+    return [(name, value) for name in names if isinstance(value := getattr(config, name), str)]
+
+
+@cache
+def _topic_fields(kind: type[Common]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind) if one.name.endswith("topic"))

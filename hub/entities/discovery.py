@@ -15,7 +15,7 @@ import orjson
 
 from hub.entities import abbreviations
 from hub.entities.configs import Common, ConfigError, checked
-from hub.entities.depth import MOST_LEVELS, is_too_deep
+from hub.entities.templating.depth import MOST_LEVELS, is_too_deep
 
 TOPIC = re.compile(r"(\w+)/(?:([A-Za-z0-9_-]+)/)?([A-Za-z0-9_-]+)/config")
 LARGEST_ANNOUNCEMENT = 65_536

@@ -13,7 +13,7 @@ from hub.entities.entity import Entity
 from hub.entities.ownership import Ownership
 
 if TYPE_CHECKING:
-    from hub.wire import Wire
+    from devices.wire.connection import Wire
 
 PUT_BACK_SECONDS = 600
 """At once, and then no more often than this: two who disagree do not fight over the topic."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hub.entities.configs import Common, Maker, Origin, Source
-from hub.entities.template_words import TemplateError, TooSlowError
-from hub.entities.templates import Payload, template
+from hub.entities.templating.templates import Payload, template
+from hub.entities.templating.words import TemplateError, TooSlowError
 
 Value = str | float | None
 """A word of the component (`locked`, `on`), a number, a text; None: unknown."""

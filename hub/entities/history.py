@@ -18,8 +18,8 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DatabaseError
 
 from hub.entities.entity import Change
-from hub.migrating import migrate
-from hub.trouble import is_damage
+from hub.store.migrating import migrate
+from hub.store.trouble import is_damage
 
 log = structlog.get_logger("history")
 

@@ -7,8 +7,8 @@ from hub.entities import reading
 from hub.entities.configs import BinarySensor, Common, Cover, Image, Sensor, Update
 from hub.entities.entity import MOMENTARY, Availability, Entity, Value
 from hub.entities.reading import KEEP, Read, UnreadableError
-from hub.entities.template_words import TemplateError, TooSlowError
-from hub.entities.templates import Payload, Template, template
+from hub.entities.templating.templates import Payload, Template, template
+from hub.entities.templating.words import TemplateError, TooSlowError
 from hub.entities.topics import Listen
 
 Wanted = tuple[str, int, Listen]

@@ -11,8 +11,8 @@ import regex
 from hub.entities.configs import Button, Commanded, Common, Cover, Lock, Number, Select, Siren, Switch, Update
 from hub.entities.configs import TextField as Text
 from hub.entities.entity import Entity, Value
-from hub.entities.template_words import TemplateError
-from hub.entities.templates import template
+from hub.entities.templating.templates import template
+from hub.entities.templating.words import TemplateError
 
 EXPIRY_SECONDS = 10
 """An order that a device gets later than this is none any more (where the broker speaks MQTT 5)."""

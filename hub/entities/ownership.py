@@ -4,18 +4,20 @@ An account that announces may write all announcements, another's too. But it may
 write itself, and what it says of another's device is not believed.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+from typing import TYPE_CHECKING
 
-from hub.entities.configs import Common
+from hub.entities.configs import Common, topics_of
 from hub.entities.discovery import DiscoveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOBODY: frozenset[str] = frozenset()
 WRITTEN = ("command_topic", "set_position_topic")
 
 
 class Ownership:
-    """Set `reaching` and `announcers` (hub.gateways) before the first announcement."""
+    """Set `reaching` and `announcers` (hub.devices.gateways) before the first announcement."""
 
     def __init__(self) -> None:
         self.reaching: Callable[[str], tuple[frozenset[str], frozenset[str]]] = lambda _topic: (NOBODY, NOBODY)
@@ -73,16 +75,10 @@ class Ownership:
 
 def _commands(config: Common) -> list[tuple[str, str]]:
     """What the hub would write to."""
-    return [(name, value) for name, value in _topics(config) if name.endswith(WRITTEN)]
+    return [(name, value) for name, value in topics_of(config) if name.endswith(WRITTEN)]
 
 
 def _read(config: Common) -> list[str]:
-    return [value for name, value in _topics(config) if not name.endswith(WRITTEN)] + [
+    return [value for name, value in topics_of(config) if not name.endswith(WRITTEN)] + [
         one.topic for one in config.availability or ()
     ]
-
-
-def _topics(config: Common) -> Iterator[tuple[str, str]]:
-    for one in fields(config):
-        if one.name.endswith("topic") and isinstance(value := getattr(config, one.name), str):
-            yield one.name, value

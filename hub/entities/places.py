@@ -4,11 +4,11 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, delete, insert, select
 
-from hub import audit
-from hub.devices import Place
+from hub.devices.registry import Place
 from hub.entities.entity import FoundDevice
-from hub.store import Store
-from hub.tables import found_place
+from hub.store import audit
+from hub.store.store import Store
+from hub.store.tables import found_place
 
 
 class FoundPlaces:

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections import Counter as Counts
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import fields
 
 import structlog
 from prometheus_client import Counter, Gauge
 from slugify import slugify
 
-from hub.entities.configs import BinarySensor, Common, Maker, Sensor
+from devices.wire.connection import Received, Wire
+from hub.entities.configs import BinarySensor, Common, Maker, Sensor, topics_of
 from hub.entities.discovery import Announced, Announcement, DiscoveryError, read
 from hub.entities.doubts import Doubts
 from hub.entities.entity import MOMENTARY, Availability, Change, Entity, FoundDevice, Value, key_of
@@ -19,8 +19,7 @@ from hub.entities.orders import EXPIRY_SECONDS, GUARDED, Order, command_topics
 from hub.entities.ownership import Ownership
 from hub.entities.topics import Topics
 from hub.entities.watching import Watcher
-from hub.live import Live
-from hub.wire import Received, Wire
+from hub.store.live import Live
 
 log = structlog.get_logger("entities")
 
@@ -363,10 +362,9 @@ class Entities:
     def _refuse_ours(self, topic: str, key: str, config: Common) -> None:
         """The hub reads and writes everything: nobody may have it do so with our own branches in their name."""
         where = f"components.{key}." if key else ""
-        named = [(one.name, getattr(config, one.name)) for one in fields(config) if one.name.endswith("topic")]
-        named += [("availability", source.topic) for source in config.availability or ()]
+        named = topics_of(config) + [("availability", source.topic) for source in config.availability or ()]
         for name, value in named:
-            if isinstance(value, str) and self._is_ours(value):
+            if self._is_ours(value):
                 raise DiscoveryError(
                     f"{topic}: {where}{name}: expected a topic outside {self._root}/, {self._root}-shown/, "
                     f"{self.prefix}/…/config and $…"

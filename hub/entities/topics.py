@@ -7,9 +7,9 @@ from collections.abc import Callable
 import structlog
 from paho.mqtt.matcher import MQTTMatcher
 
+from devices.wire.connection import Wire
 from hub.entities.entity import Entity
-from hub.entities.templates import Payload
-from hub.wire import Wire
+from hub.entities.templating.templates import Payload
 
 log = structlog.get_logger("entities")
 
@@ -113,7 +113,7 @@ class Topics:
         if group is None:
             group = self._groups[topic] = Group()
             if "+" in topic or "#" in topic:
-                self._wild[topic] = group  # as in hub/mqtt.py: paho's tree
+                self._wild[topic] = group  # as in hub/devices/mqtt.py: paho's tree
                 self._wild_filters.add(topic)
         group.append(listen)
         group.is_metered = group.is_metered or getattr(listen, "costs", False) or len(group) > MANY

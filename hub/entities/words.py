@@ -1,7 +1,7 @@
 """How a state is said to people: by component and device class, as messages for the catalogues."""
 
 from hub.entities.entity import Entity
-from hub.translation import N_
+from hub.language.translation import N_
 
 STATES = {
     "closed": N_("closed"),

@@ -5,8 +5,8 @@ import json
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from hub.parts import Condition
 from hub.web.security import SESSION
+from hub.work.parts import Condition
 
 LOOPBACK = ("127.0.0.1", "::1")
 FORWARDED = {"forwarded", "x-forwarded-for"}

@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from hub.live import Live
+from hub.store.live import Live
 from hub.web.security import SESSION
 from hub.web.standing import Standing
 

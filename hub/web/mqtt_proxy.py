@@ -9,8 +9,8 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMsgType, hdrs, web
 
+from devices.wire.connection import Address
 from hub.web.connections import prove
-from hub.wire import Address
 
 READ_BYTES = 65_536
 CONNECT_SECONDS = 5.0

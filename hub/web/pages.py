@@ -15,11 +15,11 @@ from babel.dates import format_date, format_datetime, format_time
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from hub.hooks import Hooks
-from hub.hookspecs import Page, Role, pages
-from hub.live import Live
-from hub.settings import SiteSettings
-from hub.translation import N_, Translator
+from hub.configuration.settings import SiteSettings
+from hub.hooks.asking import Hooks
+from hub.hooks.specifications import Page, Role, pages
+from hub.language.translation import N_, Translator
+from hub.store.live import Live
 from hub.web.assets import Assets
 from hub.web.forms import Form, with_form
 from hub.web.security import SESSION
@@ -28,23 +28,24 @@ Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TURNS = {code: f"[U+{code:04X}]" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
 """Unicode's marks, embeddings, overrides and isolates (UAX #9)."""
 LANGUAGE_COOKIE = "kommunevert_language"
+KERNEL = Path(__file__).resolve().parents[1]
+KERNEL_TEMPLATES = (KERNEL / "web" / "templates", KERNEL / "console" / "templates")
 
 
 class Shell:
     """What all pages share: the template engine, the assets, the menu."""
 
-    def __init__(self, site: SiteSettings, hooks: Hooks, assets: Assets, kernel_folder: Path, live: Live) -> None:
+    def __init__(self, site: SiteSettings, hooks: Hooks, assets: Assets, live: Live) -> None:
         self.site = site
         self.hooks = hooks
         self.assets = assets
-        self.kernel_folder = kernel_folder
         self.live = live
         self.ask_again: Callable[[Serve], Serve]
-        """Set where pages are served (hub.web.asking_again)."""
+        """Set where pages are served (hub.console.login.asking_again)."""
         self.wrong_tries: Callable[[str], Any] = lambda _account: None
-        """What others tried with somebody's name (hub.web.login_limits)."""
+        """What others tried with somebody's name (hub.console.login.limits)."""
         self.translators: dict[str, Translator] = {}
-        self.languages = tuple(one for one in site.languages if (kernel_folder / "locale" / one).is_dir()) or ("en",)
+        self.languages = tuple(one for one in site.languages if (KERNEL / "locale" / one).is_dir()) or ("en",)
         self._folders: dict[str, FileSystemLoader] = {}
         self.templates = Environment(
             loader=PrefixLoader(self._folders),
@@ -56,8 +57,8 @@ class Shell:
         )
 
     def add(self, owner: str, folder: Path) -> Translator:
-        self._folders[owner] = FileSystemLoader(folder / "templates")
-        translator = Translator(dict.fromkeys((folder, self.kernel_folder)), self.site.languages)
+        self._folders[owner] = FileSystemLoader(KERNEL_TEMPLATES if folder == KERNEL else folder / "templates")
+        translator = Translator(dict.fromkeys((folder, KERNEL)), self.site.languages)
         self.translators[owner] = translator
         return translator
 

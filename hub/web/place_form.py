@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from devices.contract.messages import clean
-from hub.devices import Device, Place
+from hub.devices.registry import Device, Place
 from hub.web.forms import Form
 
 PARTS = ("site", "building", "floor", "zone")

@@ -7,11 +7,11 @@ from typing import Any
 import structlog
 from aiohttp import hdrs, web
 
-from hub.accounts import Accounts, Session
-from hub.api.problems import KINDS, problem_answer
-from hub.trouble import in_store
+from hub.accounts.accounts import Accounts, Session
+from hub.store.trouble import in_store
 from hub.web.connections import connection_of, prove
 from hub.web.forms import is_storable
+from hub.web.problems import KINDS, problem_answer
 
 log = structlog.get_logger("web")
 

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
-from hub.accounts import Accounts
-from hub.api.tokens import Tokens
+from hub.accounts.accounts import Accounts
+from hub.accounts.tokens import Tokens
 from hub.web.security import SESSION
 
 EVERY_SECONDS = 5.0

@@ -2,7 +2,7 @@
 
 from devices.contract import kiosk
 from devices.contract.enrolment import Enrolment
-from hub.hookspecs import Answer, Health, HeldData, MessageState, Page, Present
+from hub.hooks.specifications import Answer, Health, HeldData, MessageState, Page, Present
 from hub.plugin import N_, Context, hookimpl
 from plugins.checkin.api import VisitApi
 from plugins.checkin.config import Settings

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from devices.contract.messages import Id
 from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, page_of
-from hub.api.problems import ProblemError
-from hub.hookspecs import Answer, Role, present
+from hub.hooks.specifications import Answer, Role, present
 from hub.plugin import Context
-from hub.store import now
+from hub.store.store import now
+from hub.web.problems import ProblemError
 from plugins.checkin.service import Visits
 from plugins.checkin.timing import Timing
 

@@ -1,64 +1,97 @@
 """Who is inside, in memory: the evacuation list is needed most when the machine with the database is gone.
 
-Whoever has been registered is in it as soon as that is durable; who has left may stand on it for a second more.
+It follows each visit as soon as that is durable, and is read whole at the start and now and then.
 """
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
-from hub.hookspecs import Present
+from sqlalchemy import Row
+
+from hub.hooks.specifications import Present
 from hub.plugin import Context, in_store
 from plugins.checkin import rows
-from plugins.checkin.models import Visit
 from plugins.checkin.rows import Arrival
 
-LEAST_PAUSE_SECONDS = 1.0
 READ_SECONDS = 1.0
+ANEW_SECONDS = 600.0
+"""A belt: read whole so often though nothing asks for it."""
 
 
 class Inside:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._known: list[Present] = []
-        self._fresh: dict[str, Present] = {}
+        self._known: dict[str, Present] = {}
+        self._changes: dict[str, Present | None] | None = None
+        """What has become of visits while they are being read; None: nobody reads."""
+        self._read_anew = asyncio.Event()
 
     async def people(self) -> list[Present]:
         """In the order of their registration; from memory while the database does not answer."""
         try:
             async with asyncio.timeout(READ_SECONDS):
-                return [_of(visit) for visit in await self._context.store.read(rows.inside)]
+                return list((await self._read()).values())
         except TimeoutError:
-            return [*self._known, *self._fresh.values()]
+            return self._remembered()
         except Exception as error:
             if not in_store(error):
                 raise
-            return [*self._known, *self._fresh.values()]
+            return self._remembered()
 
     def arrived(self, arrivals: Iterable[Arrival]) -> None:
-        """Call it when they are durable."""
-        self._fresh |= {one.message.id: _of_arrival(one) for one in arrivals}
+        """Call it, and the next two, when it is durable."""
+        self._note({one.message.id: _of_arrival(one) for one in arrivals})
+
+    def left(self, visit_id: str) -> None:
+        self._note({visit_id: None})
+
+    def changed(self) -> None:
+        """Somebody is back, or many have left at once."""
+        self._read_anew.set()
 
     async def keep_current(self) -> None:
         """For ever. Raises what reading raises, and begins anew then."""
-        is_known = False
-        async for changed in self._context.live.changes():
-            if is_known and "visits" not in changed:
+        while True:
+            self._read_anew.clear()
+            self._changes = {}
+            try:
+                self._known = await self._read()
+                self._apply(self._changes)
+            finally:
+                self._changes = None
+            try:
+                async with asyncio.timeout(ANEW_SECONDS):
+                    await self._read_anew.wait()
+            except TimeoutError:
                 continue
-            before = list(self._fresh)
-            self._known = [_of(visit) for visit in await self._context.store.read(rows.inside)]
-            for visit_id in before:
-                del self._fresh[visit_id]
-            is_known = True
-            await asyncio.sleep(LEAST_PAUSE_SECONDS)
+
+    def _note(self, changes: dict[str, Present | None]) -> None:
+        self._apply(changes)
+        if self._changes is not None:
+            self._changes |= changes
+
+    def _apply(self, changes: dict[str, Present | None]) -> None:
+        for visit_id, one in changes.items():
+            if one is None:
+                self._known.pop(visit_id, None)
+            else:
+                self._known[visit_id] = one
+
+    def _remembered(self) -> list[Present]:
+        return sorted(self._known.values(), key=lambda one: one.since)
+
+    async def _read(self) -> dict[str, Present]:
+        return await self._context.store.read(lambda connection: {row.id: _of(row) for row in rows.inside(connection)})
 
 
-def _of(visit: Visit) -> Present:
+def _of(row: Row[Any]) -> Present:
     return Present(
-        name=_named(visit.visitor, visit.company),
-        belongs_to=visit.host_name or "",
-        since=visit.registered_at,
-        note=visit.host_unit or "",
-        late_since=visit.arrived_at if visit.timing == "late" else None,
+        name=_named(row.visitor, row.company),
+        belongs_to=row.host_name or "",
+        since=row.registered_at,
+        note=row.host_unit or "",
+        late_since=row.arrived_at if row.timing == "late" else None,
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from hub.hookspecs import Answer
+from hub.hooks.specifications import Answer
 from plugins.checkin.timing import Timing
 
 

@@ -8,8 +8,8 @@ import structlog
 
 from devices.contract import kiosk
 from hub.calendar.telling import other_days, week_of
-from hub.hooks import UnansweredError
-from hub.limits import Limiter
+from hub.hooks.asking import UnansweredError
+from hub.hooks.limits import Limiter
 from hub.plugin import Context, Device, Event, Incoming
 from plugins.checkin.config import Settings
 from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError, Visit

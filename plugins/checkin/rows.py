@@ -1,6 +1,7 @@
 """Visits in and out of their table. Plain functions on a connection: they run in the store's threads."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from devices.contract import kiosk
-from hub.hookspecs import Answer, Person
+from hub.hooks.specifications import Answer, Person
 from plugins.checkin.models import UnknownNumberError, Visit
 from plugins.checkin.tables import visit
 from plugins.checkin.timing import USUAL, Timing
@@ -142,9 +143,13 @@ def get(connection: Connection, visit_id: str) -> Visit | None:
     return _visit(row) if row else None
 
 
-def inside(connection: Connection) -> list[Visit]:
-    rows = connection.execute(select(visit).where(visit.c.left_at.is_(None)).order_by(visit.c.registered_at))
-    return [_visit(row) for row in rows]
+def inside(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
+    """What the evacuation list says of everybody who is inside, in the order of their registration."""
+    said = select(
+        visit.c.id, visit.c.visitor, visit.c.company, visit.c.host_name, visit.c.host_unit, visit.c.registered_at,
+        visit.c.arrived_at, visit.c.timing,
+    )  # fmt: skip
+    return connection.execute(said.where(visit.c.left_at.is_(None)).order_by(visit.c.registered_at)).all()
 
 
 def since(connection: Connection, start: datetime) -> list[Visit]:

@@ -1,13 +1,14 @@
 """What happens to visits. No MQTT and no pages here."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
 
 from devices.contract import kiosk
-from hub.hookspecs import (
+from hub.hooks.limits import Limiter
+from hub.hooks.specifications import (
     Answer,
     HeldData,
     Message,
@@ -19,10 +20,9 @@ from hub.hookspecs import (
     find_hosts,
     forget_messages,
 )
-from hub.hookspecs import host as host_question
-from hub.limits import Limiter
+from hub.hooks.specifications import host as host_question
 from hub.plugin import N_, Context, Event, after_commit, audit
-from hub.store import now
+from hub.store.store import now
 from plugins.checkin import rows
 from plugins.checkin.config import Settings
 from plugins.checkin.inside import Inside
@@ -39,6 +39,8 @@ HOST_SECONDS = 600.0
 class Visits:
     def __init__(self, context: Context, settings: Settings) -> None:
         self.inside = Inside(context)
+        self._day = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+        """When the last day ended, and until when that is known."""
         self._context = context
         self._settings = settings
         self._messages = Limiter(settings.messages_per_host, HOST_SECONDS)
@@ -113,6 +115,7 @@ class Visits:
             if rows.undo_check_out(connection, visit_id):
                 audit.record(connection, actor, "visit.check_out_undone", visit_id)
                 self._context.touch(connection, "visits")
+                after_commit(connection, self.inside.changed)
 
         await self._context.store.write(write)
 
@@ -124,6 +127,7 @@ class Visits:
                 audit.record(connection, actor, "visit.confirmed", visit_id)
                 self._context.emit(connection, "arrived", visit_id)
                 self._context.touch(connection, "visits")
+                after_commit(connection, self.inside.changed)
 
         await self._context.store.write(write)
 
@@ -252,11 +256,21 @@ class Visits:
                     self._context.emit(connection, "forgotten", *forgotten)
                 if left or forgotten:
                     self._context.touch(connection, "visits")
+                if left:
+                    after_commit(connection, self.inside.changed)
 
             await self._context.store.write(write)
             await asyncio.sleep(SWEEP_SECONDS)
 
     def _last_day_end(self, at: datetime) -> datetime:
+        """Kept until the next one: every visitor asks, and time zones take their time."""
+        ended, ends = self._day
+        if not ended <= at < ends:
+            ended = self._latest_end(at)
+            self._day = ended, min(self._latest_end(ended + timedelta(hours=36)), at + timedelta(hours=1))
+        return self._day[0]
+
+    def _latest_end(self, at: datetime) -> datetime:
         here = at.astimezone(self._context.site.zone)
         end = here.replace(hour=self._settings.day_ends_at_hour, minute=0, second=0, microsecond=0)
         return end if end <= here else end - timedelta(days=1)
@@ -264,6 +278,7 @@ class Visits:
     def _left(self, connection: Connection, visit_id: str) -> None:
         self._context.emit(connection, "left", visit_id)
         self._context.touch(connection, "visits")
+        after_commit(connection, lambda: self.inside.left(visit_id))
 
     def _message(self, visit: Visit, host: Person) -> Message:
         language = self._context.site.languages[0]

@@ -2,9 +2,9 @@
 
 from aiohttp import web
 
-from hub.hookspecs import present
+from hub.hooks.specifications import present
 from hub.plugin import Context
-from hub.store import now
+from hub.store.store import now
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.checkin.mqtt import Kiosks

@@ -3,9 +3,9 @@
 import asyncio
 from urllib.parse import quote
 
-from hub.hookspecs import Finding, Health, HeldData, Login, Page, Person, Presence, Role, presence_changed
-from hub.person_ids import PersonIds
+from hub.hooks.specifications import Finding, Health, HeldData, Login, Page, Person, Presence, Role, presence_changed
 from hub.plugin import N_, Context, NotYetError, Remark, hookimpl
+from hub.store.person_ids import PersonIds
 from plugins.directory.api import PeopleApi
 from plugins.directory.config import Settings
 from plugins.directory.looking import look_over

@@ -2,8 +2,8 @@
 
 from itertools import islice
 
-from hub.person_ids import PersonIds
 from hub.plugin import Remark
+from hub.store.person_ids import PersonIds
 from plugins.directory.config import Ldif, Settings
 from plugins.directory.source import DirectoryError, employee_of, source_for
 

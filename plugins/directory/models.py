@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from hub.hookspecs import Person
+from hub.hooks.specifications import Person
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from hub.hookspecs import Person, Presence
-from hub.person_ids import PersonIds
-from hub.store import now
+from hub.hooks.specifications import Person, Presence
+from hub.store.person_ids import PersonIds
+from hub.store.store import now
 from plugins.directory.config import Settings
 from plugins.directory.models import Employee, folded
 

@@ -9,12 +9,12 @@ import structlog
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub import audit
-from hub.hookspecs import Health, Login, employees_changed, presence_changed
-from hub.mail_address import usable_address
-from hub.person_ids import PersonIds
+from hub.configuration.mail_address import usable_address
+from hub.hooks.specifications import Health, Login, employees_changed, presence_changed
 from hub.plugin import N_, Context
-from hub.store import now
+from hub.store import audit
+from hub.store.person_ids import PersonIds
+from hub.store.store import now
 from plugins.directory.config import Settings
 from plugins.directory.models import Employee, folded
 from plugins.directory.people import People, in_order

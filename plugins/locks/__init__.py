@@ -2,37 +2,37 @@
 
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
-from hub.hookspecs import Health, HeldData, Page, Role, Shown
+from hub.hooks.specifications import Health, HeldData, Page, Role, Shown
 from hub.plugin import N_, Context, Remark, hookimpl
-from plugins.locks import groups
-from plugins.locks.access import Access
-from plugins.locks.access_api import AccessApi
-from plugins.locks.alarms import Alarms
-from plugins.locks.answering import Answers
-from plugins.locks.api import DoorApi
+from plugins.locks.api.access import AccessApi
+from plugins.locks.api.doors import DoorApi
+from plugins.locks.api.hub_keys import HubKeyApi
+from plugins.locks.api.plans import PlanApi
+from plugins.locks.api.rules import RuleApi
+from plugins.locks.api.settings import SettingsApi
 from plugins.locks.config import Settings
-from plugins.locks.elsewhere import door_told, doors_shown
-from plugins.locks.enrolling import enrol_door
-from plugins.locks.found import FoundLocks, needed
-from plugins.locks.heard import Heard
-from plugins.locks.hub_keys import HubKeys
-from plugins.locks.hub_keys_api import HubKeyApi
-from plugins.locks.inside import Inside
-from plugins.locks.keys import credential_key
-from plugins.locks.lists import Lists
-from plugins.locks.lockdowns import Lockdowns
-from plugins.locks.log import Log
-from plugins.locks.mqtt import Doors
-from plugins.locks.passes import Passes
+from plugins.locks.doors.mqtt import Doors
+from plugins.locks.doors.standing import Standing
+from plugins.locks.history.alarms import Alarms
+from plugins.locks.history.found import FoundLocks, needed
+from plugins.locks.history.log import Log
+from plugins.locks.history.reports import Reports
+from plugins.locks.operating.answering import Answers
+from plugins.locks.operating.elsewhere import door_told, doors_shown
+from plugins.locks.operating.heard import Heard
+from plugins.locks.operating.lockdowns import Lockdowns
+from plugins.locks.operating.service import Locks
 from plugins.locks.permissions import Permissions, zones_to_compare
 from plugins.locks.plans import Plans
-from plugins.locks.plans_api import PlanApi
-from plugins.locks.reports import Reports
-from plugins.locks.rules_api import RuleApi
-from plugins.locks.service import Locks
-from plugins.locks.settings_api import SettingsApi
-from plugins.locks.signing import Signer
-from plugins.locks.standing import Standing
+from plugins.locks.rules import groups
+from plugins.locks.rules.access import Access
+from plugins.locks.rules.inside import Inside
+from plugins.locks.rules.keys import credential_key
+from plugins.locks.trust.enrolling import enrol_door
+from plugins.locks.trust.hub_keys import HubKeys
+from plugins.locks.trust.lists import Lists
+from plugins.locks.trust.passes import Passes
+from plugins.locks.trust.signing import Signer
 from plugins.locks.web.door import DoorPage
 from plugins.locks.web.doors import DoorPages
 from plugins.locks.web.hub_keys import HubKeyPages

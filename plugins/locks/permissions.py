@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from hub.hookspecs import Role
+from hub.hooks.specifications import Role
 from hub.plugin import Remark
 from plugins.locks.config import Permission, Permitted
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from hub.plugin import N_, Context, audit
 from plugins.locks.mistakes import MistakeError
-from plugins.locks.tables import placed, plan
+from plugins.locks.store.tables import placed, plan
 
 MOST_BYTES = 900_000
 SVG = "{http://www.w3.org/2000/svg}svg"

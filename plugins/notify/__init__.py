@@ -1,6 +1,6 @@
 """Telling people: mail and Teams, from a durable outbox, with a signed link to answer by."""
 
-from hub.hookspecs import Health, HeldData, Message, Person
+from hub.hooks.specifications import Health, HeldData, Message, Person
 from hub.plugin import Context, Remark, hookimpl
 from plugins.notify.api import OutboxApi
 from plugins.notify.config import Settings

@@ -5,9 +5,9 @@ from typing import Literal
 import apprise
 from pydantic import Field, field_validator, model_validator
 
-from hub.mail_address import MailAddress
+from hub.configuration.mail_address import MailAddress
+from hub.configuration.settings import ConfigFile, Port
 from hub.plugin import N_, MistakeError, PluginSettings
-from hub.settings import ConfigFile, Port
 
 
 class Mail(PluginSettings):

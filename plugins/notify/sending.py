@@ -17,9 +17,9 @@ from prometheus_client import Counter
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub.hookspecs import Health
+from hub.hooks.specifications import Health
 from hub.plugin import N_, Context
-from hub.store import now
+from hub.store.store import now
 from plugins.notify import mail
 from plugins.notify.config import Settings
 from plugins.notify.mail import Letter, NotNowError, NotReachedError, RefusedError

@@ -8,10 +8,18 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from hub.hookspecs import Answer, HeldData, Message, Person, message_answered, message_delivered, message_state
-from hub.mail_address import usable_address
+from hub.configuration.mail_address import usable_address
+from hub.hooks.specifications import (
+    Answer,
+    HeldData,
+    Message,
+    Person,
+    message_answered,
+    message_delivered,
+    message_state,
+)
 from hub.plugin import N_, Context, Event, after_commit
-from hub.store import now
+from hub.store.store import now
 from plugins.notify.config import Settings
 from plugins.notify.sending import MAIL, OWN, SHARED, channel_of
 from plugins.notify.tables import message as message_table

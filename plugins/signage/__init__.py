@@ -2,7 +2,7 @@
 
 from devices.contract import screen
 from devices.contract.enrolment import Enrolment
-from hub.hookspecs import Health, HeldData, Page, Shown
+from hub.hooks.specifications import Health, HeldData, Page, Shown
 from hub.plugin import N_, Context, hookimpl
 from plugins.signage.api import ScreenApi
 from plugins.signage.config import Settings

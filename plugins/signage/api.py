@@ -7,9 +7,9 @@ from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 from devices.contract import screen
 from devices.contract.messages import Id, Language, clean
 from hub.api.operations import Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, found, page_of
-from hub.api.problems import FieldError, ProblemError
 from hub.plugin import Context
-from hub.store import now
+from hub.store.store import now
+from hub.web.problems import FieldError, ProblemError
 from plugins.signage.models import HungNotice, make_notice
 from plugins.signage.service import Signage
 

@@ -8,9 +8,9 @@ from multidict import MultiDict
 
 from devices.contract.messages import clean
 from hub.api.operations import FIRST_YEAR, LAST_YEAR
+from hub.configuration.settings import SiteSettings
 from hub.plugin import N_
-from hub.settings import SiteSettings
-from hub.store import now
+from hub.store.store import now
 from plugins.signage.models import HungNotice, make_notice
 
 SEVERITIES = ("info", "warning", "danger")

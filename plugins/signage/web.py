@@ -7,7 +7,7 @@ from aiohttp import web
 
 from devices.contract import screen
 from hub.plugin import Context
-from hub.store import now
+from hub.store.store import now
 from hub.web.forms import Form
 from hub.web.pages import see
 from hub.web.security import session_of

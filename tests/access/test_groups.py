@@ -1,7 +1,7 @@
 """A group's name in a rule: it counts while one group alone has it, and it is told when two have it."""
 
-from plugins.locks.groups import ambiguous, told, with_names
 from plugins.locks.models import AccessRule, Where, Who
+from plugins.locks.rules.groups import ambiguous, told, with_names
 
 HERE, THERE, NIGHT = "CN=Vakt,OU=Teknisk,DC=x", "CN=Vakt,OU=Helse,DC=x", "CN=Natt,OU=Helse,DC=x"
 PEOPLE = {"a": frozenset({HERE}), "b": frozenset({THERE, NIGHT})}

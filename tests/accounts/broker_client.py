@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from hub.wire import Address, Received, Wire
+from devices.wire.connection import Address, Received, Wire
 from tests.conftest import until
 from tests.patience import PATIENCE_SECONDS
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from hub.broker import Broker
-from hub.broker_accounts import BrokerAccounts
-from hub.dynamic_security import DynamicSecurity
-from hub.settings import OwnBroker
-from hub.wire import Address, Received
+from devices.wire.connection import Address, Received
+from hub.broker.accounts import BrokerAccounts
+from hub.broker.dynamic_security import DynamicSecurity
+from hub.broker.mosquitto import Broker
+from hub.configuration.settings import OwnBroker
 from tests.accounts.broker_client import BrokerClient
 from tests.conftest import needs, until
 from tests.ports import free_port

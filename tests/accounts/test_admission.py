@@ -13,13 +13,13 @@ from sqlalchemy import select
 
 from devices.contract.door import KIND as DOOR
 from devices.contract.enrolment import Enrolment
-from hub.admission import TakenNameError
-from hub.broker_accounts import Account, BrokerRefusedError
-from hub.cli import main
-from hub.gateways import FilterError, check_filter
+from devices.wire.connection import Address
+from hub.broker.accounts import Account, BrokerRefusedError
+from hub.cli.main import main
+from hub.devices.admission import TakenNameError
+from hub.devices.gateways import FilterError, check_filter
 from hub.hub import Hub
-from hub.tables import waiting_secret
-from hub.wire import Address
+from hub.store.tables import waiting_secret
 from tests.accounts import brokers
 from tests.accounts.broker_client import BrokerClient, is_refused
 from tests.conftest import running_hub, until, until_async

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from hub.admission import account_of
-from hub.broker_accounts import Account, BrokerAccounts, mosquitto_hash
-from hub.devices import Device
-from hub.dynamic_security import ACL_TYPES, CONTROL, DynamicSecurity
-from hub.gateways import Gateway
-from hub.store import now
-from hub.wire import Address
+from devices.wire.connection import Address
+from hub.broker.accounts import Account, BrokerAccounts, mosquitto_hash
+from hub.broker.dynamic_security import ACL_TYPES, CONTROL, DynamicSecurity
+from hub.devices.admission import account_of
+from hub.devices.gateways import Gateway
+from hub.devices.registry import Device
+from hub.store.store import now
 from tests.accounts import brokers
 from tests.accounts.broker_client import BrokerClient, is_refused
 from tests.conftest import until

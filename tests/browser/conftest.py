@@ -10,9 +10,9 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Playwright, async_playwright
 from ruamel.yaml import YAML
 
-from hub.hookspecs import Role
+from hub.configuration.shipped import shipped
+from hub.hooks.specifications import Role
 from hub.hub import Hub
-from hub.shipped import shipped
 from tests.browser.chromium import Chromium, Size, launch
 from tests.browser.hub_process import HubProcess
 from tests.mail_server import MailServer

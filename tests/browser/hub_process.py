@@ -9,8 +9,8 @@ from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Any
 
+from hub.configuration.settings import Configuration
 from hub.hub import Hub
-from hub.settings import Configuration
 from tests.conftest import until, write_configuration
 
 

@@ -18,10 +18,10 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from devices.contract.door import KIND
-from hub.devices import Place
+from hub.devices.registry import Place
 from hub.hub import Hub
-from plugins.locks import access_rows
 from plugins.locks.models import Order
+from plugins.locks.rules import rows as access_rows
 from tests.browser.conftest import TownHall
 from tests.browser.looks import CONSOLE_PHONE_PX, look
 from tests.conftest import until, until_async

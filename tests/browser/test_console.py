@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from playwright.async_api import expect
 
-from hub.hookspecs import Role
+from hub.hooks.specifications import Role
 from tests.browser.chromium import Size
 from tests.browser.conftest import PASSWORD, TownHall, fill_in_login
 from tests.browser.looks import PICTURES

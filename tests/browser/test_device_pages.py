@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import expect
 
 from devices.contract.alive import Heartbeat, Status
-from hub.devices import Place
+from hub.devices.registry import Place
 from tests.browser.conftest import TownHall
 from tests.browser.test_pairing import looked_at
 from tests.conftest import until

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from hub.wire import Address
+from devices.wire.connection import Address
 from tests.accounts.broker_client import is_refused
 from tests.browser.chromium import SIZES
 from tests.browser.conftest import TownHall

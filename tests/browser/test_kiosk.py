@@ -10,10 +10,10 @@ from typing import Any
 from playwright.async_api import Page, expect
 from sqlalchemy import select
 
-from hub.broker_accounts import mosquitto_hash
+from devices.wire.connection import Address, Received, Wire
+from hub.broker.accounts import mosquitto_hash
 from hub.hub import Hub
-from hub.tables import metadata as kernel_tables
-from hub.wire import Address, Received, Wire
+from hub.store.tables import metadata as kernel_tables
 from plugins.checkin.models import Visit
 from plugins.checkin.tables import visit as visit_table
 from tests.browser.clock import set_clock

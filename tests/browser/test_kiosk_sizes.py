@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Page, expect
 
-from hub.shipped import shipped
+from hub.configuration.shipped import shipped
 from tests.browser.conftest import TownHall
 from tests.browser.looks import look
 from tests.browser.visitor import choose_language, number_shown

@@ -11,8 +11,8 @@ import pytest
 from playwright.async_api import Page, expect
 
 from devices.contract.door import KIND as DOOR
+from hub.configuration.shipped import shipped
 from hub.hub import Hub
-from hub.shipped import shipped
 from plugins.signage.models import make_notice
 from tests.browser.chromium import SIZES, Size
 from tests.browser.conftest import TownHall

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from playwright.async_api import Page, expect
 
-from hub.calendar.settings import spans_of
-from hub.store import now
+from hub.configuration.opening_hours import spans_of
+from hub.store.store import now
 from tests.browser.chromium import Size
 from tests.browser.conftest import LANGUAGES, TownHall
 from tests.browser.looks import look

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
-from hub.devices import Place
+from hub.devices.registry import Place
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.plans import size_of
 from tests.browser.conftest import TownHall

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from hub.demo import Demo, Ports, demo_configuration
+from hub.demo.town_hall import Demo, Ports, demo_configuration
 from hub.hub import Hub
 from tests.conftest import free_port, needs, until
 

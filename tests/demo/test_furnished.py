@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from hub.demo import Demo, Ports, demo_configuration
-from hub.demo_requests import ApiRequest, DemoRequestError, ask_once
+from hub.configuration.shipped import shipped
+from hub.demo.requests import ApiRequest, DemoRequestError, ask_once
+from hub.demo.town_hall import Demo, Ports, demo_configuration
 from hub.hub import Hub
-from hub.shipped import shipped
-from plugins.locks import rows
+from plugins.locks.store import rows
 from tests.conftest import free_port, needs, until
 
 
@@ -89,7 +89,7 @@ async def test_what_the_hub_does_not_take_is_told_and_asked_again_at_the_next_st
     wrong = [ApiRequest(method="POST", path="/access-rules", body={"name": "X", "whom": {}})]
     done = tmp_path / "done"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hub.demo_requests.PATIENCE_SECONDS", 0.0)
+        patch.setattr("hub.demo.requests.PATIENCE_SECONDS", 0.0)
         with pytest.raises(DemoRequestError, match=r"/access-rules.*whom"):
             await ask_once(hub, wrong, done)
     assert not done.exists()

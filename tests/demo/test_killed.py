@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from hub.demo import free_ports
+from hub.demo.town_hall import free_ports
 from tests.conftest import needs
 
 SECONDS = 40

@@ -10,7 +10,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from devices.contract.enrolment import Enrolment
-from hub.wire import Address, Wire
+from devices.wire.connection import Address, Wire
 from tests.door.desk import Desk
 from tests.door.door_process import DoorProcess
 from tests.door.mosquitto import PASSWORDS, PROGRAM, RIGHTS, Mosquitto

@@ -21,7 +21,7 @@ from devices.contract.door import (
     State,
 )
 from devices.contract.messages import Message, new_id
-from hub.wire import Received, Wire
+from devices.wire.connection import Received, Wire
 from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from devices.access.lists import Credential, DoorAccess, Opening, Rule
 from devices.access.times import Times
 from devices.contract.door import Command, Event, Shown, Signed, State
 from devices.contract.messages import new_id
-from devices.door.reader import Presented
+from devices.door.hardware.reader import Presented
 from tests.conftest import until
 from tests.door.desk import Desk
 from tests.door.door_process import DoorProcess

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from devices.contract.enrolment import Enrolment
 from devices.door.controller import Controller
-from devices.door.hardware import HardwareError
+from devices.door.hardware.interface import HardwareError
+from devices.door.hardware.simulated import SimulatedDoor
 from devices.door.identity import Identity
-from devices.door.journal import Journal
-from devices.door.simulated import SimulatedDoor
+from devices.door.memory.journal import Journal
 from tests.door.desk import Desk
 
 

@@ -15,11 +15,11 @@ from devices.access.passes import PREFIX, Pass
 from devices.access.times import Times, Weekly
 from devices.contract.door import Event, State
 from devices.contract.enrolment import Enrolment
-from devices.door.clock import PATIENCE_SECONDS, TimeOfDay
 from devices.door.controller import Controller
+from devices.door.deciding.clock import PATIENCE_SECONDS, TimeOfDay
+from devices.door.hardware.simulated import SimulatedDoor, SimulatedReader
 from devices.door.identity import Identity
-from devices.door.journal import Journal
-from devices.door.simulated import SimulatedDoor, SimulatedReader
+from devices.door.memory.journal import Journal
 from tests.access.test_deciding import CARD, access
 from tests.door.desk import Desk
 from tests.door.lists import KARI, signed_list

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devices.door.reader import Condition, Presented
+from devices.door.hardware.reader import Condition, Presented
 from devices.door.readers import qr
 from devices.door.readers.qr import EVENT, GRAB, CodeReader, Keyboard, keyboard_reader, serial_reader
 from tests.patience import PATIENCE_SECONDS

@@ -16,10 +16,10 @@ from devices.access.passes import PREFIX, Pass
 from devices.contract.door import ANSWER_SECONDS, Event, Outcome, Shown, Signed, State
 from devices.contract.enrolment import Enrolment
 from devices.door.controller import Controller
-from devices.door.hardware import HardwareError
+from devices.door.hardware.interface import HardwareError
+from devices.door.hardware.simulated import SimulatedDoor, SimulatedReader
 from devices.door.identity import Identity
-from devices.door.journal import Journal
-from devices.door.simulated import SimulatedDoor, SimulatedReader
+from devices.door.memory.journal import Journal
 from tests.door.desk import Desk
 from tests.door.door_process import DoorProcess
 from tests.door.lists import KARI, signed_list

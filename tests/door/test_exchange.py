@@ -7,7 +7,7 @@ from nacl.signing import SigningKey
 
 from devices.contract.door import COMMAND_SECONDS, ChallengeRequest, Command, Signed
 from devices.contract.messages import MAX_PAYLOAD_BYTES, new_id
-from devices.door.exchange import Act, Exchange, Refuse
+from devices.door.deciding.exchange import Act, Exchange, Refuse
 
 HUB = SigningKey.generate()
 

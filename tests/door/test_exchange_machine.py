@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from nacl.signing import SigningKey
 
 from devices.contract.door import COMMAND_SECONDS, ChallengeRequest, Command, Signed
-from devices.door.exchange import Act, Exchange, Refuse
+from devices.door.deciding.exchange import Act, Exchange, Refuse
 
 HUB, SECOND, FOREIGN = SigningKey.generate(), SigningKey.generate(), SigningKey.generate()
 NAMES = {HUB: "hub-1", SECOND: "hub-2"}

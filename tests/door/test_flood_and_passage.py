@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.door.flood import BURST, FloodGate, HeldBack
-from devices.door.passage import EXIT_SECONDS, GRACE_SECONDS, Passage
+from devices.door.deciding.flood import BURST, FloodGate, HeldBack
+from devices.door.deciding.passage import EXIT_SECONDS, GRACE_SECONDS, Passage
 
 START = datetime(2026, 11, 23, 2, 13, tzinfo=UTC)
 KEY = ("command_refused", "late")

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from devices.door.gpio import GpioDoor, Pins
-from devices.door.hardware import HardwareError, Reading
+from devices.door.hardware.interface import HardwareError, Reading
 from tests.patience import PATIENCE_SECONDS
 
 gpiozero = pytest.importorskip("gpiozero")

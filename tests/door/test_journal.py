@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from devices.door.exchange import MOST_ACTED
-from devices.door.flood import HeldBack
-from devices.door.journal import QUOTAS, Entry, Journal, Receipt
+from devices.door.deciding.exchange import MOST_ACTED
+from devices.door.deciding.flood import HeldBack
+from devices.door.memory.journal import QUOTAS, Entry, Journal, Receipt
 
 ROOT = Path(__file__).parents[2]
 WRITER = """
 import sys
 from pathlib import Path
-from devices.door.journal import Entry, Journal
+from devices.door.memory.journal import Entry, Journal
 journal = Journal(Path(sys.argv[1]))
 for number in range(100):
     journal.apply([Entry(f"{journal.boot}-{number}", "forced_open", b"x" * 500)])

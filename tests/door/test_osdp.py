@@ -13,8 +13,8 @@ from pathlib import Path
 import osdp
 import pytest
 
-from devices.door.hardware import HardwareError
-from devices.door.reader import Condition, Presented
+from devices.door.hardware.interface import HardwareError
+from devices.door.hardware.reader import Condition, Presented
 from devices.door.readers.installing import NotInstalledError, install
 from devices.door.readers.keys import DEFAULT_KEY, reader_key
 from devices.door.readers.osdp import OsdpLine, OsdpReader

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from devices.door.radio import signal_dbm
+from devices.door.hardware.radio import signal_dbm
 
 HEADINGS = """\
 Inter-| sta-|   Quality        |   Discarded packets               | Missed | WE

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from devices.door.gpio import Pins
-from devices.door.hardware import HardwareError
+from devices.door.hardware.interface import HardwareError
 from devices.door.readers.mounting import mounted
 from devices.door.readers.osdp import OsdpReader
 from devices.door.readers.qr import CodeReader

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from devices.door import recorder as recorder_module
-from devices.door.journal import Applied, Entry, Journal, Receipt
-from devices.door.recorder import Recorder
+from devices.door.memory import recorder as recorder_module
+from devices.door.memory.journal import Applied, Entry, Journal, Receipt
+from devices.door.memory.recorder import Recorder
 
 
 class Disk(Journal):

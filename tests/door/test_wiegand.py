@@ -8,8 +8,8 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devices.door.hardware import HardwareError
-from devices.door.reader import Condition, Presented
+from devices.door.hardware.interface import HardwareError
+from devices.door.hardware.reader import Condition, Presented
 from devices.door.readers import wiegand
 from devices.door.readers.frames import FrameError, bits_of, card, card_or_uid, key
 from devices.door.readers.wiegand import WiegandReader

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 from structlog.testing import capture_logs
 
-from hub.wire import Address, Received, Will, Wire
+from devices.wire.connection import Address, Received, Will, Wire
 from tests.door.conftest import DOOR, ROOT, SECRETS, SITE
 from tests.door.desk import Desk
 from tests.door.door_process import DoorProcess

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from devices.contract.door import KIND as DOOR
 from hub.entities.discovery import read
 from hub.hub import Hub
-from hub.tables import audit as audit_table
+from hub.store.tables import audit as audit_table
 from tests.conftest import running_hub, until, until_async
 from tests.door.door_process import DoorProcess
 from tests.entities.conftest import say

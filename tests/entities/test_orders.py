@@ -5,13 +5,13 @@ import json
 import pytest
 from sqlalchemy import select
 
-from hub import audit
 from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
 from hub.entities.configs import checked
 from hub.entities.entity import Entity, FoundDevice
 from hub.entities.orders import OrderError, order, verbs
 from hub.hub import Hub
-from hub.tables import audit as audit_table
+from hub.store import audit
+from hub.store.tables import audit as audit_table
 from tests.conftest import until
 from tests.entities.conftest import announce, say
 

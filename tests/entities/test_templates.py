@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.entities.template_words import TemplateError, TooSlowError
-from hub.entities.templates import Payload, Template, _compiled
+from hub.entities.templating.templates import Payload, Template, _compiled
+from hub.entities.templating.words import TemplateError, TooSlowError
 
 ZIGBEE_ACTION = """\
 {% set patterns = [

@@ -20,10 +20,10 @@ from sqlalchemy.exc import OperationalError
 
 from devices.contract import kiosk as contract
 from devices.contract.messages import new_id
-from hub.absences import note_life
+from hub.devices.absences import note_life
 from hub.hub import Hub
-from hub.store import Store
-from hub.trouble import in_store
+from hub.store.store import Store
+from hub.store.trouble import in_store
 from tests.api_client import browser
 from tests.conftest import PERSON_IDS, needs, running_hub, until, until_async
 from tests.hub_process import HubProcess

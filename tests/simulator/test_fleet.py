@@ -12,8 +12,8 @@ import pytest
 
 from devices.simulator.fleet import Fleet, Plan
 from devices.simulator.habits import VISITS_BY_HOUR, Habits
+from hub.demo.simulate import Counts, make_plan
 from hub.hub import Hub
-from hub.simulate import Counts, make_plan
 from tests.conftest import running_hub, until, until_async
 from tests.test_production import command
 

@@ -5,7 +5,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from devices.door.hardware import HardwareError
+from devices.door.hardware.interface import HardwareError
 
 KEY_BYTES = 16
 DEFAULT_KEY = bytes(range(0x30, 0x40))

@@ -4,7 +4,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, assert_never
 
-from devices.door.reader import Reader
+from devices.door.hardware.reader import Reader
 from devices.door.readers.config import KeyboardCodePlan, OsdpPlan, ReaderPlan, SerialCodePlan, WiegandPlan
 from devices.door.readers.keys import reader_key
 from devices.door.readers.osdp import OsdpLine, OsdpReader

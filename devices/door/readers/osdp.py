@@ -15,8 +15,8 @@ import structlog
 
 from devices.access.credentials import turned
 from devices.contract.door import Side
-from devices.door.hardware import HardwareError
-from devices.door.reader import Condition, Presented, Signal
+from devices.door.hardware.interface import HardwareError
+from devices.door.hardware.reader import Condition, Presented, Signal
 from devices.door.readers.frames import FrameError, bits_of, card_or_uid
 from devices.door.readers.keypad import Keypad
 from devices.door.readers.serial_port import Baud

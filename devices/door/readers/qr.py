@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from devices.contract.door import Side
-from devices.door.reader import Condition, Presented, Signal
+from devices.door.hardware.reader import Condition, Presented, Signal
 from devices.door.readers.serial_port import Baud, open_serial
 
 log = structlog.get_logger("door.qr")

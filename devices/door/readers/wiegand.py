@@ -11,8 +11,8 @@ import structlog
 
 from devices.access.credentials import turned
 from devices.contract.door import Side
-from devices.door.hardware import HardwareError
-from devices.door.reader import Condition, Presented, Signal
+from devices.door.hardware.interface import HardwareError
+from devices.door.hardware.reader import Condition, Presented, Signal
 from devices.door.readers.frames import FrameError, card, key
 from devices.door.readers.keypad import Keypad
 

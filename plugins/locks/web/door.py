@@ -9,19 +9,19 @@ from devices.access.lists import Opening, WithoutClock
 from devices.contract import door
 from devices.contract.messages import clean
 from hub.plugin import N_, Context, Device
-from hub.store import now
+from hub.store.store import now
 from hub.web.forms import Form
 from hub.web.pages import see
 from hub.web.security import session_of
-from plugins.locks.access import Access
-from plugins.locks.alarms import Alarms
 from plugins.locks.config import Settings
-from plugins.locks.inside import Inside
-from plugins.locks.log import Log
+from plugins.locks.history.alarms import Alarms
+from plugins.locks.history.log import Log
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import MOST_OFFLINE_HOURS, DoorSettings
+from plugins.locks.operating.service import Locks
 from plugins.locks.permissions import MAKE
-from plugins.locks.service import Locks
+from plugins.locks.rules.access import Access
+from plugins.locks.rules.inside import Inside
 from plugins.locks.web.doors import LOOK, DoorPages, reason_of
 from plugins.locks.web.times_form import TIMES, day_in, shown_times, times_in, typed_times
 

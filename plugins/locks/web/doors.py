@@ -14,25 +14,25 @@ from aiohttp import web
 from devices.contract import door
 from devices.contract.door import CONFIRMED_SECONDS, MOST_HOLD_SECONDS
 from devices.contract.messages import clean
-from hub.devices import Vitals
+from hub.devices.registry import Vitals
 from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
 from hub.entities.orders import OrderError
 from hub.entities.words import STATES
 from hub.plugin import N_, Context, Device, in_store
-from hub.store import now
+from hub.store.store import now
 from hub.web.forms import Form, number_in
 from hub.web.pages import see
 from hub.web.security import session_of
-from plugins.locks import alarm_rows
-from plugins.locks.access import Access
-from plugins.locks.alarms import Alarms, UnknownAlarmError
-from plugins.locks.found import NEEDS, FoundLock, FoundLocks
-from plugins.locks.lockdowns import Lockdowns
+from plugins.locks.doors.standing import Standing
+from plugins.locks.history.alarms import Alarms, UnknownAlarmError
+from plugins.locks.history.found import NEEDS, FoundLock, FoundLocks
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Command, DoorState, Order, TooManyCommandsError, UnknownDoorError
+from plugins.locks.operating.lockdowns import Lockdowns
+from plugins.locks.operating.service import Locks
 from plugins.locks.permissions import MAKE, NEEDED, WHOLE_SITE, Permissions
-from plugins.locks.service import Locks
-from plugins.locks.standing import Standing
+from plugins.locks.rules.access import Access
+from plugins.locks.store import alarm_rows
 from plugins.locks.wording import DONE, HAPPENED, SUBJECTS, WHY
 
 T = TypeVar("T")

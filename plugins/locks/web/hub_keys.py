@@ -7,9 +7,9 @@ from aiohttp import web
 from hub.plugin import Context
 from hub.web.pages import see
 from hub.web.security import session_of
-from plugins.locks.hub_keys import HubKeys
 from plugins.locks.models import HubKey, HubKeyError
-from plugins.locks.signing import SigningError
+from plugins.locks.trust.hub_keys import HubKeys
+from plugins.locks.trust.signing import SigningError
 
 CHANGE = frozenset[Any]({"it"})
 

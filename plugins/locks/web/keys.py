@@ -13,14 +13,14 @@ from hub.plugin import N_, Context
 from hub.web.forms import Form, number_in
 from hub.web.pages import see
 from hub.web.security import session_of
-from plugins.locks.access import Access
-from plugins.locks.answering import Answers
 from plugins.locks.config import Settings
-from plugins.locks.inside import Inside
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Credential, KnownCredentialError, UnknownCredentialError
-from plugins.locks.naming import name_of, person_in
+from plugins.locks.operating.answering import Answers
 from plugins.locks.permissions import MAKE
+from plugins.locks.rules.access import Access
+from plugins.locks.rules.inside import Inside
+from plugins.locks.rules.naming import name_of, person_in
 from plugins.locks.web.once import Once
 from plugins.locks.web.times_form import day_in
 

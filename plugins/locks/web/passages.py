@@ -8,11 +8,11 @@ from devices.contract import door
 from hub.plugin import Context
 from hub.web.forms import Form
 from hub.web.security import session_of
-from plugins.locks.access import Access
 from plugins.locks.config import Settings
-from plugins.locks.log import Log
+from plugins.locks.history.log import Log
 from plugins.locks.mistakes import MistakeError
-from plugins.locks.naming import person_in
+from plugins.locks.rules.access import Access
+from plugins.locks.rules.naming import person_in
 from plugins.locks.web.doors import DoorPages, reason_of
 
 MOST_PASSAGES = 500

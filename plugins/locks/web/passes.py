@@ -10,16 +10,16 @@ from devices.access.passes import MOST_DOORS
 from devices.contract import door
 from devices.contract.messages import clean, new_id
 from hub.plugin import N_, Context, Device
-from hub.store import now
+from hub.store.store import now
 from hub.web.forms import Form
 from hub.web.pages import see
 from hub.web.security import session_of
-from plugins.locks.access import Access
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import UnknownPassError, VisitPass
-from plugins.locks.passes import LONGEST, Passes
 from plugins.locks.permissions import Permissions
-from plugins.locks.signing import SigningError
+from plugins.locks.rules.access import Access
+from plugins.locks.trust.passes import LONGEST, Passes
+from plugins.locks.trust.signing import SigningError
 from plugins.locks.web.once import Once
 from plugins.locks.web.times_form import moment_in
 

@@ -12,9 +12,9 @@ from hub.web.forms import Form, number_in
 from hub.web.pages import see
 from hub.web.security import session_of
 from plugins.locks.mistakes import MistakeError
+from plugins.locks.operating.service import Locks
 from plugins.locks.permissions import MAKE
 from plugins.locks.plans import Plan, Plans, UnknownPlanError
-from plugins.locks.service import Locks
 from plugins.locks.web.doors import LOOK, DoorPages
 
 MOST_NAME = 80

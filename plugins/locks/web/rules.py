@@ -12,19 +12,19 @@ from pydantic import ValidationError
 from devices.contract import door
 from devices.contract.messages import clean
 from hub.plugin import N_, Context, Device
-from hub.store import now
+from hub.store.store import now
 from hub.web.forms import Form, number_in
 from hub.web.pages import see
 from hub.web.security import session_of
-from plugins.locks import foreseeing
-from plugins.locks.access import Access
-from plugins.locks.compiling import Kept
-from plugins.locks.foreseeing import Foreseen
-from plugins.locks.groups import ambiguous
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
-from plugins.locks.naming import name_of, names_of, people_in, person_in
 from plugins.locks.permissions import MAKE
+from plugins.locks.rules import foreseeing
+from plugins.locks.rules.access import Access
+from plugins.locks.rules.compiling import Kept
+from plugins.locks.rules.foreseeing import Foreseen
+from plugins.locks.rules.groups import ambiguous
+from plugins.locks.rules.naming import name_of, names_of, people_in, person_in
 from plugins.locks.web.times_form import TIMES, clock, moment_in, shown_times, times_in, typed_times
 from plugins.locks.wording import WHY
 

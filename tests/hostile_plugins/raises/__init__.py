@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hub.hookspecs import Health, Page
+from hub.hooks.specifications import Health, Page
 from hub.plugin import Context, PluginSettings, hookimpl
 
 

@@ -1,0 +1,1 @@
+"""The hardware of a door as its controller sees it, and one that exists only here."""

@@ -1,0 +1,1 @@
+"""What a controller keeps on its disk, over restarts."""

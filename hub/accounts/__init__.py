@@ -1,0 +1,1 @@
+"""People who log in, their sessions, and the tokens of programs."""

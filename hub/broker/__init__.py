@@ -1,0 +1,1 @@
+"""Mosquitto as a child process, and the accounts of any broker."""

@@ -1,0 +1,181 @@
+"""Accounts of a Mosquitto elsewhere, by its Dynamic Security plugin, over the hub's own connection.
+
+The commands are JSON on `$CONTROL/dynamic-security/v1` (https://mosquitto.org/documentation/dynamic-security/).
+Patterns with `%u` do nothing in Debian's 2.0.11, so each account has a role of its own. What we put bears our name
+and a mark; accounts of others are left alone. Good for about a thousand accounts: the plugin writes its
+file anew at every command.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any
+
+import orjson
+import structlog
+
+from devices.wire.connection import Received, Wire
+from hub.broker.accounts import Account, BrokerAwayError, BrokerRefusedError
+
+log = structlog.get_logger("dynamic_security")
+
+CONTROL = "$CONTROL/dynamic-security/v1"
+RESPONSE = f"{CONTROL}/response"
+OURS = "kommunevert"
+HUB_ROLE = "kommunevert-hub"
+ANSWER_SECONDS = 20
+TOGETHER = 40
+"""Accounts in one message: the broker does nothing else meanwhile."""
+LISTED = 500
+ACL_TYPES = ("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe")
+
+Command = dict[str, Any]
+
+
+class DynamicSecurity:
+    """Give it the hub's wire with `attach`, and what comes on RESPONSE with `take`."""
+
+    needs_secrets = True
+
+    def __init__(self, hub_account: str) -> None:
+        self._hub_account = hub_account
+        self._wire: Wire | None = None
+        self._is_prepared = False
+        self._numbers = count(1)
+        self._waiting: dict[str, asyncio.Future[list[Command]]] = {}
+        self._turn = asyncio.Lock()
+
+    def attach(self, wire: Wire) -> None:
+        self._wire = wire
+        wire.subscribe(RESPONSE)
+
+    def take(self, received: Received) -> bool:
+        """Whether it was an answer to us; called by the wire for every message."""
+        if received.topic != RESPONSE:
+            return False
+        if self._wire is not None:
+            self._wire.acknowledge(received)
+        responses: list[Command] = orjson.loads(received.payload).get("responses", [])
+        number = str(responses[0].get("correlationData", "")) if responses else ""
+        future = self._waiting.get(number)
+        if future is not None and not future.done():
+            future.set_result(responses)
+        return True
+
+    def lost(self) -> None:
+        """The connection is gone, and the answers with it."""
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(BrokerAwayError("the broker went away"))
+
+    async def _prepare(self) -> None:
+        """Nobody may do anything that no role allows, and the hub may do everything. Changes only what is not so."""
+        found = await self._ask({"command": "getDefaultACLAccess"})
+        allowed = [one for one in found["acls"] if one["allow"]]
+        client = (await self._ask({"command": "getClient", "username": self._hub_account}))["client"]
+        if HUB_ROLE not in [role["rolename"] for role in client.get("roles", [])]:
+            log.info("hub_gets_its_role", account=self._hub_account)
+            role = _role(HUB_ROLE, ("#",), ("#", "$SYS/#"))
+            await self._do([{"command": "deleteRole", "rolename": HUB_ROLE}, role], missing_is_fine=True)
+            add = {"command": "addClientRole", "username": self._hub_account, "rolename": HUB_ROLE}
+            await self._do([add])  # the broker cuts us for it; we come back with the role
+        if allowed:
+            acls = [{"acltype": one, "allow": False} for one in ACL_TYPES]
+            await self._do([{"command": "setDefaultACLAccess", "acls": acls}])
+
+    async def put(self, accounts: Sequence[Account], secrets: dict[str, str]) -> None:
+        foreign = await self.foreign([one.name for one in accounts])
+        ours = [one for one in accounts if one.name not in foreign]
+        for at in range(0, len(ours), TOGETHER):
+            some = ours[at : at + TOGETHER]
+            await self._do([*_removing([one.name for one in some])], missing_is_fine=True)
+            await self._do([command for one in some for command in _making(one, secrets[one.name])])
+        if foreign:
+            named = ", ".join(sorted(foreign))
+            raise BrokerRefusedError(f"accounts that somebody else has made stay as they are: {named}")
+
+    async def remove(self, names: Sequence[str]) -> None:
+        foreign = await self.foreign(names)
+        ours = [name for name in names if name not in foreign]
+        for at in range(0, len(ours), TOGETHER):
+            await self._do([*_removing(ours[at : at + TOGETHER])], missing_is_fine=True)
+
+    async def foreign(self, names: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for at in range(0, len(names), TOGETHER):
+            asked: list[Command] = [{"command": "getClient", "username": one} for one in names[at : at + TOGETHER]]
+            answers = await self._do(asked, missing_is_fine=True)
+            clients = [one["data"]["client"] for one in answers if "data" in one]
+            found |= {one["username"] for one in clients if one.get("textname") != OURS}
+        return found
+
+    async def all(self) -> dict[str, str]:
+        if not self._is_prepared:
+            await self._prepare()
+            self._is_prepared = True
+        found: dict[str, str] = {}
+        offset, total = 0, 1
+        while offset < total:
+            page = await self._ask({"command": "listClients", "verbose": True, "count": LISTED, "offset": offset})
+            clients, total = page["clients"], page["totalCount"]
+            found |= {one["username"]: one.get("textdescription", "") for one in clients if one.get("textname") == OURS}
+            offset += LISTED
+        return found
+
+    async def _ask(self, command: Command) -> Command:
+        data: Command = (await self._do([command]))[0]["data"]
+        return data
+
+    async def _do(self, commands: list[Command], *, missing_is_fine: bool = False) -> list[Command]:
+        """All of them, in their order; the answers. Raises BrokerAwayError or BrokerRefusedError."""
+        async with self._turn:
+            number = str(next(self._numbers))
+            future = self._waiting[number] = asyncio.get_running_loop().create_future()
+            marked = [command | {"correlationData": number} for command in commands]
+            try:
+                if self._wire is None or not self._wire.publish(CONTROL, orjson.dumps({"commands": marked})):
+                    raise BrokerAwayError("the broker is away")
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    responses: list[Command] = await future
+            except TimeoutError:
+                raise BrokerAwayError(
+                    f"no answer on {RESPONSE}: is the plugin loaded, and may the hub's account use it?"
+                ) from None
+            finally:
+                del self._waiting[number]
+        errors = [one["error"] for one in responses if "error" in one]
+        if missing_is_fine:
+            errors = [one for one in errors if "not found" not in one]
+        if errors:
+            raise BrokerRefusedError(f"Dynamic Security: {errors[0]}")
+        return responses
+
+
+def _removing(names: Sequence[str]) -> Iterator[Command]:
+    for name in names:
+        yield {"command": "deleteClient", "username": name}
+        yield {"command": "deleteRole", "rolename": _role_of(name)}
+
+
+def _making(account: Account, secret: str) -> Iterator[Command]:
+    yield _role(_role_of(account.name), account.writes, account.reads)
+    yield {
+        "command": "createClient",
+        "username": account.name,
+        "password": secret,
+        "clientid": account.name,
+        "textname": OURS,
+        "textdescription": account.mark,
+        "roles": [{"rolename": _role_of(account.name)}],
+    }
+
+
+def _role(name: str, writes: Sequence[str], reads: Sequence[str]) -> Command:
+    acls = [{"acltype": "publishClientSend", "topic": one, "allow": True} for one in writes]
+    for acl in ("publishClientReceive", "subscribePattern", "unsubscribePattern"):
+        acls += [{"acltype": acl, "topic": one, "allow": True} for one in reads]
+    return {"command": "createRole", "rolename": name, "textname": OURS, "acls": acls}
+
+
+def _role_of(name: str) -> str:
+    return f"{OURS}-{name}"

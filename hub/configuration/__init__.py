@@ -1,0 +1,1 @@
+"""The configuration file, its mistakes told by line, and the data folder."""

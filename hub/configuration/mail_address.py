@@ -1,0 +1,49 @@
+"""Mail addresses as the mail server takes them: RFC 5321, with other letters by RFC 6531 and IDNA (RFC 5891)."""
+
+import unicodedata
+from typing import Annotated
+
+import idna
+from pydantic import AfterValidator, StringConstraints
+
+from hub.language.mistakes import MistakeError
+from hub.language.translation import N_
+
+MOST_LOCAL_BYTES = 64
+MOST_BYTES = 254
+ATOM = frozenset("!#$%&'*+-/=?^_`{|}~")
+
+
+def usable_address(address: str) -> str:
+    """The address with its domain in ASCII; what stands before the @ stays as it is.
+
+    Raises ValueError for what no mail can be sent to, with the reason.
+    """
+    local, at, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
+    if not at or not local or not domain:
+        raise MistakeError(N_("is no mail address: it has no name before and no domain behind an @"))
+    if any(not atom or not all(_may_stand(one) for one in atom) for atom in local.split(".")):
+        raise MistakeError(N_("is no mail address: before the @ there is a sign that may not stand there"))
+    try:
+        ascii_domain = idna.encode(domain.rstrip("."), uts46=True, std3_rules=True).decode()
+    except (idna.IDNAError, UnicodeError):
+        raise MistakeError(N_("is no mail address: behind the @ there is no domain")) from None
+    if len(local.encode()) > MOST_LOCAL_BYTES or len(local.encode()) + 1 + len(ascii_domain) > MOST_BYTES:
+        raise MistakeError(N_("is no mail address: it is too long"))
+    return f"{local}@{ascii_domain}"
+
+
+def _may_stand(one: str) -> bool:
+    """`atext`, and RFC 6531's letters; no direction marks and nothing unseen."""
+    if one.isascii():
+        return one.isalnum() or one in ATOM
+    return unicodedata.category(one)[0] in "LMNS"
+
+
+def _checked(address: str) -> str:
+    usable_address(address)
+    return address.strip()
+
+
+MailAddress = Annotated[str, StringConstraints(max_length=320), AfterValidator(_checked)]
+"""One that mail can be sent to, as it was written."""

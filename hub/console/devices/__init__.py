@@ -1,0 +1,1 @@
+"""Devices: all of them by place, and each with its history."""

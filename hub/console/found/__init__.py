@@ -1,0 +1,1 @@
+"""Found devices and their entities."""

@@ -1,0 +1,302 @@
+"""The console's pages of devices that have announced themselves: what they are, say, have said, and can be told."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import hdrs, web
+from babel.dates import format_timedelta
+from babel.numbers import format_decimal
+
+from hub.devices.registry import Devices
+from hub.entities.commands import Commands, NotAllowedError, UnknownEntityError, UnreachableError
+from hub.entities.configs import COMPONENTS
+from hub.entities.entity import Entity, FoundDevice, Value
+from hub.entities.history import History
+from hub.entities.orders import OrderError, verbs
+from hub.entities.places import FoundPlaces
+from hub.entities.registry import Entities
+from hub.entities.words import VERBS, message_of, name_of
+from hub.language.translation import N_
+from hub.web.forms import Form, number_in
+from hub.web.pages import Pages, babel_locale, see
+from hub.web.place_form import PLACE, place_in, suggestions
+from hub.web.security import session_of
+from hub.work.parts import Condition
+
+MOST_SHOWN = 200
+MOST_DAYS = 3650
+DASH = "\N{EN DASH}"
+SHOWN = timedelta(days=1)
+MOST_CHANGES = 20
+JUST_NOW_SECONDS = 5
+PICTURES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
+
+
+class FoundPages:
+    def __init__(
+        self,
+        pages: Pages,
+        entities: Entities,
+        commands: Commands,
+        history: History,
+        places: FoundPlaces,
+        devices: Devices,
+        condition: Condition,
+    ) -> None:
+        self._pages = pages
+        self._entities = entities
+        self._commands = commands
+        self._history = history
+        self._places = places
+        self._devices = devices
+        self._condition = condition
+        pages.page("/found", {"it", "caretaker"}, self.all)
+        pages.page("/found/{device}", {"it", "caretaker"}, self.one)
+        pages.page("/found/{device}/pictures/{entity}", {"it", "caretaker"}, self.picture)
+        pages.page("/found/{device}/diagnostics", {"it", "caretaker"}, self.diagnostics)
+        pages.action("/found/{device}/place", {"it"}, self.place, PLACE)
+        pages.action(
+            "/found/{device}/order",
+            {"it", "caretaker"},
+            self.order,
+            Form(must=("entity", "verb"), may=("value", "reason")),
+        )
+        pages.action(
+            "/found/{device}/allow",
+            {"it"},
+            self.allow,
+            Form(must=("entity", "allowed"), choices={"allowed": {"yes", "no"}}),
+            asks_again=True,
+        )
+        pages.action("/found/{device}/keep", {"it"}, self.keep, Form(must=("entity", "days")))
+        pages.action("/found/{device}/remove", {"it"}, self.remove)
+
+    async def all(self, request: web.Request) -> web.StreamResponse:
+        sought = request.query.get("q", "").strip()
+        entities = self._entities
+        place_of = self._places.of
+        found = [one for one in entities.devices.values() if _is_found(one, str(place_of(one)), sought.lower())]
+        found.sort(key=lambda one: (one.available is not False, one.name.lower()))
+        return await self._pages.render(
+            request,
+            "found.html",
+            devices=found[:MOST_SHOWN],
+            sought=sought,
+            total=len(found),
+            entity_count=len(entities),
+            most=MOST_SHOWN,
+            mistakes=dict(entities.mistakes),
+            is_doubted=entities.is_doubted,
+            **self._seeing(request),
+        )
+
+    async def one(self, request: web.Request) -> web.StreamResponse:
+        return await self._device_page(request)
+
+    async def picture(self, request: web.Request) -> web.StreamResponse:
+        """An image entity's picture, as a picture and nothing else: it comes from a device."""
+        picture, kind = self._entities.pictures.get(request.match_info["entity"], (b"", ""))
+        if kind not in PICTURES:
+            raise web.HTTPNotFound(text="There is no picture.")
+        return web.Response(body=picture, content_type=kind, headers={hdrs.CACHE_CONTROL: "no-store"})
+
+    async def diagnostics(self, request: web.Request) -> web.StreamResponse:
+        """For whoever helps from afar: what it announces and how it is. No states of what may tell who came."""
+        device = self._device(request)
+        whole = {
+            "made_at": datetime.now(UTC).isoformat(),
+            "device": device.id,
+            "maker": _said(device.maker),
+            "origin": _said(device.origin),
+            "is_available": device.available,
+            "entities": [
+                {
+                    "id": entity.id,
+                    "announced_by": entity.place[0],
+                    "config": {
+                        key: value for key, value in _said(entity.config).items() if key not in ("device", "origin")
+                    },
+                    "state": None if entity.component in ("tag", "text", "image") else entity.value,
+                    "is_available": entity.available,
+                    "is_assumed": entity.assumed,
+                    "changed_at": entity.changed_at,
+                    "heard_at": entity.heard_at,
+                    "problem": entity.problem,
+                }
+                for entity in device.entities.values()
+            ],
+            "mistakes": [text for topic, text in self._entities.mistakes.items() if device.id in topic],
+            "hub": self._condition.in_words(),
+        }
+        return web.Response(
+            text=json.dumps(whole, indent=1, default=str) + "\n",
+            content_type="application/json",
+            headers={
+                hdrs.CONTENT_DISPOSITION: f'attachment; filename="{device.id}-diagnostics.json"',
+                hdrs.CACHE_CONTROL: "no-store",
+            },
+        )
+
+    async def place(self, request: web.Request) -> web.StreamResponse:
+        device = self._device(request)
+        place = place_in({key: str(value) for key, value in (await request.post()).items()})
+        await self._places.put(device, place, session_of(request).account)
+        return see(self._address(request))
+
+    async def order(self, request: web.Request) -> web.StreamResponse:
+        """Tell an entity something. What opens a building asks for the password again, as a door of ours does."""
+        sent = await request.post()
+        entity, verb = self._entity(str(sent.get("entity", ""))), str(sent.get("verb", ""))
+        if not await self._commands.may_be_told(entity, verb, session_of(request).roles):
+            raise web.HTTPForbidden(text="Your role may not tell it this, or the plugin that knows is out of order.")
+        give = self._pages.ask_again(self._give) if self._entities.opens(entity) else self._give
+        return await give(request)
+
+    async def _give(self, request: web.Request) -> web.StreamResponse:
+        """What hinders it stands on the page."""
+        sent = await request.post()
+        entity, verb = str(sent.get("entity", "")), str(sent.get("verb", ""))
+        value = str(sent["value"]) if "value" in sent else None
+        reason = str(sent.get("reason", "")).strip()[:200]
+        try:
+            await self._commands.give(entity, verb, value, session_of(request).account, reason)
+        except (OrderError, NotAllowedError, UnreachableError) as error:
+            return await self._device_page(request, problem=(entity, _kind_of(error), str(error)), status=409)
+        except UnknownEntityError:
+            raise web.HTTPNotFound(text="There is no such entity.") from None
+        return see(self._address(request))
+
+    async def allow(self, request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        entity = self._entity(str(sent.get("entity", "")))
+        actor = session_of(request).account
+        await self._commands.allow(entity.id, is_allowed=sent.get("allowed") == "yes", actor=actor)
+        return see(self._address(request))
+
+    async def keep(self, request: web.Request) -> web.StreamResponse:
+        sent = await request.post()
+        entity, days = self._entity(str(sent.get("entity", ""))), str(sent.get("days", ""))
+        wanted = number_in(days, MOST_DAYS)
+        if days and wanted is None:
+            raise web.HTTPBadRequest(text=f"days: expected a whole number from 0 to {MOST_DAYS}, or nothing")
+        await self._commands.keep(entity.id, wanted, session_of(request).account)
+        return see(self._address(request))
+
+    async def remove(self, request: web.Request) -> web.StreamResponse:
+        await self._commands.take_away(self._device(request), session_of(request).account)
+        return see("/found")
+
+    async def _device_page(self, request: web.Request, *, problem: Any = None, status: int = 200) -> web.StreamResponse:
+        device = self._device(request)
+        until = time.time()
+        history = {
+            entity.id: await self._history.read(entity.id, until - SHOWN.total_seconds(), until)
+            for entity in device.entities.values()
+        }
+        roles = session_of(request).roles
+        asks = {
+            one.id: [verb for verb in verbs(one) if await self._commands.may_be_told(one, verb, roles)]
+            for one in device.entities.values()
+        }
+        return await self._pages.render(
+            request,
+            "found_device.html",
+            status=status,
+            device=device,
+            asks_of=asks,
+            history=history,
+            suggestions=suggestions(self._devices),
+            most_changes=MOST_CHANGES,
+            problem=problem,
+            keep_days=self._history.keep_days,
+            verbs=verbs,
+            verb_words=VERBS,
+            opens=self._entities.opens,
+            needs_leave=self._entities.needs_leave,
+            is_doubted=self._entities.is_doubted(device),
+            has_changed=self._commands.has_changed,
+            may=self._commands.may,
+            pictures={one for one, (_, kind) in self._entities.pictures.items() if kind in PICTURES},
+            moment_of=lambda at: datetime.fromtimestamp(at, UTC),
+            **self._seeing(request),
+        )
+
+    def _seeing(self, request: web.Request) -> dict[str, Any]:
+        language = self._pages.language(request)
+        return {
+            "say": _saying(language, self._pages.words(language)),
+            "age": _age(language),
+            "ago": _ago(language, self._pages.words(language)),
+            "name_of": lambda entity: self._pages.words(language)(name_of(entity)),
+            "known_components": frozenset(COMPONENTS),
+            "place_of": self._places.of,
+        }
+
+    def _device(self, request: web.Request) -> FoundDevice:
+        device = self._entities.devices.get(request.match_info["device"])
+        if device is None:
+            raise web.HTTPNotFound(text="There is no such device, or it is gone.")
+        return device
+
+    def _entity(self, entity_id: str) -> Entity:
+        entity = self._entities.get(entity_id)
+        if entity is None:
+            raise web.HTTPNotFound(text="There is no such entity.")
+        return entity
+
+    def _address(self, request: web.Request) -> str:
+        return f"/found/{request.match_info['device']}"
+
+
+def _is_found(device: FoundDevice, place: str, sought: str) -> bool:
+    maker = device.maker
+    texts = [device.name, device.id, place, *((maker.manufacturer, maker.model) if maker else ())]
+    return not sought or any(sought in (text or "").lower() for text in texts)
+
+
+def _said(announced: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """What was announced, without what was not."""
+    if announced is None:
+        return {}
+    found = {one.name: getattr(announced, one.name) for one in fields(announced) if one.name not in without}
+    return {key: value for key, value in found.items() if value not in (None, [], "")}
+
+
+def _saying(language: str, words: Callable[..., str]) -> Callable[[Entity, Value], str]:
+    """A state in the page's language, with its unit; a dash when it is unknown."""
+
+    def say(entity: Entity, value: Value) -> str:
+        if value is None:
+            return DASH
+        if isinstance(value, str):
+            return words(message_of(entity, value))
+        number = format_decimal(value, format="#,##0.###", locale=babel_locale(language))
+        return f"{number} {entity.unit}".rstrip()
+
+    return say
+
+
+def _age(language: str) -> Callable[[float | None], str]:
+    def age(at: float | None) -> str:
+        if at is None:
+            return DASH
+        return str(format_timedelta(timedelta(seconds=time.time() - at), locale=babel_locale(language), threshold=1.2))
+
+    return age
+
+
+def _ago(language: str, words: Callable[..., str]) -> Callable[[float], str]:
+    age = _age(language)
+    return lambda at: (
+        words(N_("just now")) if time.time() - at < JUST_NOW_SECONDS else words(N_("%(time)s ago"), time=age(at))
+    )
+
+
+def _kind_of(error: Exception) -> str:
+    if isinstance(error, NotAllowedError):
+        return "not_allowed"
+    return "away" if isinstance(error, UnreachableError) else "wrong"

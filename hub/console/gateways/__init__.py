@@ -1,0 +1,1 @@
+"""Accounts on the broker for what is not ours."""

@@ -1,0 +1,1 @@
+"""The login, its limits, and the password asked for again."""

@@ -1,0 +1,44 @@
+"""What lets somebody in asks for the password again when it was given long ago: a tablet left lying opens nothing."""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from hub.accounts.accounts import Accounts
+from hub.hooks.limits import Limiter
+from hub.web.forms import PASSWORD_AGAIN
+from hub.web.pages import Pages, Serve
+from hub.web.security import session_of
+
+TRIES = 10
+TRIES_SECONDS = 60.0
+
+
+def asking_again(pages: Pages, accounts: Accounts) -> Callable[[Serve], Serve]:
+    """Wraps a form's POST. The form waits in the page that asks, and is done once the password is right."""
+    tries = Limiter(TRIES, TRIES_SECONDS)
+
+    def wrapped(serve: Serve) -> Serve:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            session = session_of(request)
+            if session.is_confirmed:
+                return await serve(request)
+            sent = await request.post()
+            password, problem, status = str(sent.get(PASSWORD_AGAIN, "")), None, 200
+            if PASSWORD_AGAIN in sent:
+                if tries.wait_seconds(session.account):
+                    problem, status = "slow", 429
+                elif await accounts.confirm(session, password):
+                    return await serve(request)
+                else:
+                    problem, status = "wrong", 403
+            fields = [
+                (name, value) for name, value in sent.items() if name != PASSWORD_AGAIN and isinstance(value, str)
+            ]
+            return await pages.render(
+                request, "again.html", status=status, fields=fields, problem=problem, field=PASSWORD_AGAIN
+            )
+
+        return guarded
+
+    return wrapped

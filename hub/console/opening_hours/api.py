@@ -1,0 +1,119 @@
+"""Days with other opening hours, of the site or a service, for programs."""
+
+from collections.abc import Awaitable, Callable
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from devices.contract.messages import Id
+from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.calendar.exceptions import DayError, Exceptions, SetDay
+from hub.calendar.opening import SITE, UnknownServiceError
+from hub.configuration.opening_hours import MOST_SPANS, spans_of, written
+from hub.web.problems import FieldError, ProblemError
+
+CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
+SpanText = Annotated[str, StringConstraints(pattern=f"^{CLOCK}-{CLOCK}$")]
+
+
+class DayPath(Query):
+    day: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(-[A-Za-z0-9_-]{1,64})?$")]
+
+
+class NewDay(Request):
+    """Other hours on one date than the week's or a holiday's."""
+
+    service: Id | None = Field(default=None, description="null: the site itself")
+    on: date = Field(description="from today on, and within a year")
+    spans: list[SpanText] = Field(
+        max_length=MOST_SPANS, description="such as `09:00-15:30`, by the site's clock; none: closed"
+    )
+
+
+class SetDayDocument(Document):
+    """A day that somebody has set, which goes before the configuration's."""
+
+    id: str = Field(description="the date, and the service if it is a service's")
+    service: Id | None
+    on: date
+    spans: list[str]
+
+
+class DayPage(Page[SetDayDocument]):
+    """Days that somebody has set, by date."""
+
+
+class OpeningApi:
+    """`changed` is called when the site or a service is open on other days or hours than before."""
+
+    def __init__(self, api: Api, exceptions: Exceptions, changed: Callable[[], Awaitable[None]]) -> None:
+        self._exceptions = exceptions
+        self._changed = changed
+        look: dict[str, Any] = {"scope": "opening-hours:read", "roles": {"front_line", "it"}}
+        act: dict[str, Any] = {"scope": "opening-hours:write", "roles": {"front_line", "it"}}
+        one: dict[str, Any] = {"parameters": DayPath}
+        api.offer(
+            "GET",
+            "/opening-hours/days",
+            self.days,
+            summary="Days with other opening hours",
+            answer=DayPage,
+            query=PageQuery,
+            **look,
+        )
+        api.offer("GET", "/opening-hours/days/{day}", self.day, summary="One day", answer=SetDayDocument, **one, **look)
+        api.offer(
+            "POST",
+            "/opening-hours/days",
+            self.put,
+            summary="Set other hours on a day, instead of what was set for it",
+            answer=SetDayDocument,
+            body=NewDay,
+            status=201,
+            location="/opening-hours/days/{id}",
+            **act,
+        )
+        api.offer("DELETE", "/opening-hours/days/{day}", self.remove, summary="As usual on that day", **one, **act)
+
+    async def days(self, call: Call[Nothing, PageQuery, Nothing]) -> DayPage:
+        part, following = page_of(self._exceptions.days, _id, call.query)
+        return DayPage(items=[_document(one) for one in part], next=following)
+
+    async def day(self, call: Call[DayPath, Nothing, Nothing]) -> SetDayDocument:
+        return _document(self._found(call.path))
+
+    async def put(self, call: Call[Nothing, Nothing, NewDay]) -> SetDayDocument:
+        wanted = call.body
+        try:
+            one = SetDay(wanted.service or SITE, wanted.on, spans_of(wanted.spans), call.caller.name)
+        except ValueError as error:
+            raise _invalid("spans", str(error)) from None
+        try:
+            await self._exceptions.put(one.service, one.on, one.spans, one.set_by)
+        except UnknownServiceError:
+            raise _invalid("service", "is no service of the calendar") from None
+        except DayError as error:
+            raise _invalid("on", str(error)) from None
+        await self._changed()
+        return _document(one)
+
+    async def remove(self, call: Call[DayPath, Nothing, Nothing]) -> None:
+        one = self._found(call.path)
+        await self._exceptions.remove(one.service, one.on, call.caller.name)
+        await self._changed()
+
+    def _found(self, path: DayPath) -> SetDay:
+        return found(next((one for one in self._exceptions.days if _id(one) == path.day), None), "such day")
+
+
+def _id(one: SetDay) -> str:
+    return f"{one.on}-{one.service}" if one.service else f"{one.on}"
+
+
+def _document(one: SetDay) -> SetDayDocument:
+    return SetDayDocument(id=_id(one), service=one.service or None, on=one.on, spans=written(one.spans))
+
+
+def _invalid(field: str, detail: str) -> ProblemError:
+    return ProblemError("invalid", "Look at `errors`.", errors=[FieldError(at=f"body/{field}", detail=detail)])

@@ -1,0 +1,1 @@
+"""Pairing a device by its code."""

@@ -1,0 +1,1 @@
+"""Plugins: how they are, on or off, and their settings."""

@@ -1,0 +1,1 @@
+"""Tokens, and the page that describes the API."""

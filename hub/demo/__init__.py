@@ -1,0 +1,1 @@
+"""The demo town hall, and a simulated fleet."""

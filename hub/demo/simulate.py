@@ -1,0 +1,91 @@
+"""What a simulated fleet needs of the hub: its accounts, in the plan that `python -m devices.simulator` reads.
+
+Accounts are kept from one run to the next: `data/simulator/plan.json` has their secrets, for its owner only.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from devices.contract.enrolment import Enrolment
+from hub.broker.mosquitto import way_to
+from hub.devices.registry import NewDevice, Place
+
+if TYPE_CHECKING:
+    from hub.hub import Hub
+
+ACTOR = "command line"
+FLOORS = ("Kjellar", "1. etasje", "2. etasje", "3. etasje", "4. etasje")
+BUILDINGS = ("Rådhuset", "Helsehuset", "Biblioteket", "Skulen", "Kulturhuset")
+NODE_SENSORS = 10
+NAMES = {"kiosk": "Simulert nettbrett", "screen": "Simulert storskjerm", "door": "Simulert dør"}
+
+
+class SimulationError(Exception):
+    """The fleet cannot reach this hub's broker; the text says why."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many of each; sensors stand behind a Zigbee2MQTT and ESPHome nodes, half and half."""
+
+    kiosk: int = 0
+    screen: int = 0
+    door: int = 0
+    sensors: int = 0
+
+
+async def make_plan(hub: "Hub", counts: Counts) -> Path:
+    """Enrols what is missing, `sim-…`. Raises SimulationError, or OSError."""
+    way = way_to(hub.settings.broker, None)
+    if way.get("ca_file"):
+        raise SimulationError("the simulated fleet speaks plain MQTT, and this broker has TLS")
+    path = hub.settings.data / "simulator" / "plan.json"
+    known = json.loads(path.read_text()) if path.exists() else {"devices": [], "gateways": []}
+    devices = await _devices(hub, counts, {one["device"]: one for one in known["devices"]})
+    gateways = await _gateways(hub, counts.sensors, {one["account"]: one for one in known["gateways"]})
+    where = {"host": way["host"], "port": way["port"]}
+    plan = {"devices": [one | where for one in devices], "gateways": [one | where for one in gateways]}
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(plan, file)
+    return path
+
+
+async def _devices(hub: "Hub", counts: Counts, known: dict[str, Any]) -> list[dict[str, Any]]:
+    wanted = [
+        NewDevice(f"sim-{kind}-{number}", kind, f"{name} {number}", _place(number))
+        for kind, name in NAMES.items()
+        for number in range(1, getattr(counts, kind) + 1)
+    ]
+    missing = [one for one in wanted if one.id not in known or hub.devices.get(one.id) is None]
+    fresh = await hub.enroller.enrol_many(missing, ACTOR) if missing else []
+    known |= {one.device: _as_json(one) for one in fresh}
+    return [known[one.id] for one in wanted]
+
+
+async def _gateways(hub: "Hub", sensors: int, known: dict[str, Any]) -> list[dict[str, Any]]:
+    zigbee = sensors // 2
+    nodes = -(-(sensors - zigbee) // NODE_SENSORS)
+    wanted = [("sim-zigbee2mqtt", "zigbee2mqtt-sim", zigbee)] if zigbee else []
+    for number in range(nodes):
+        left = sensors - zigbee - number * NODE_SENSORS
+        wanted.append((f"sim-esp-{number + 1}", f"sim-esp-{number + 1}", min(NODE_SENSORS, left)))
+    found = []
+    for account, topic, count in wanted:
+        one = known.get(account)
+        if one is None or hub.gateways.get(account) is None:
+            one = {"account": account, "secret": await hub.admission.add_gateway(account, [f"{topic}/#"], ACTOR)}
+        found.append(one | {"topic": topic, "sensors": count})
+    return found
+
+
+def _place(number: int) -> Place:
+    return Place("", BUILDINGS[number % len(BUILDINGS)], FLOORS[number // len(BUILDINGS) % len(FLOORS)], "")
+
+
+def _as_json(enrolment: Enrolment) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(enrolment.payload())
+    return found

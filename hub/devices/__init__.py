@@ -1,0 +1,1 @@
+"""Devices: the registry, their accounts, their absences, and the messages between them and the hub."""

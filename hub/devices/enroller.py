@@ -1,0 +1,105 @@
+"""Enrolling devices: an account that the broker knows at once, and whatever their kind needs besides."""
+
+import asyncio
+from collections.abc import Sequence
+
+from devices.contract.enrolment import Enrolment
+from hub.broker.mosquitto import way_to
+from hub.configuration.settings import HubSettings
+from hub.devices.admission import Admission
+from hub.devices.gateways import Gateways
+from hub.devices.mqtt import Mqtt
+from hub.devices.registry import Devices, NewDevice, Place
+from hub.hooks.asking import Hooks
+from hub.hooks.specifications import enrolled
+
+ENROLLED_TOGETHER = 50
+"""Devices whose plugins complete them side by side, so that they share commits."""
+
+
+class Enroller:
+    """`tablet_kinds`: the kinds of device that are a page in a browser, and its path."""
+
+    def __init__(
+        self,
+        settings: HubSettings,
+        devices: Devices,
+        gateways: Gateways,
+        admission: Admission,
+        hooks: Hooks,
+        mqtt: Mqtt,
+    ) -> None:
+        self.tablet_kinds: dict[str, str] = {}
+        self._settings = settings
+        self._devices = devices
+        self._gateways = gateways
+        self._admission = admission
+        self._hooks = hooks
+        self._mqtt = mqtt
+
+    def kinds(self) -> set[str]:
+        """The kinds of device that some plugin drives."""
+        return self._mqtt.kinds | set(self.tablet_kinds)
+
+    def free_id(self, kind: str) -> str:
+        """`kiosk-1`, or the first number that nobody has."""
+        number = 1
+        while self._devices.get(f"{kind}-{number}") or self._gateways.get(f"{kind}-{number}"):
+            number += 1
+        return f"{kind}-{number}"
+
+    async def enrol(
+        self, device: str, kind: str, name: str, place: Place | str, actor: str, *, reached_at: str | None = None
+    ) -> Enrolment:
+        """Make or renew the device's account; the broker knows it at once. What is returned is known only now.
+
+        `reached_at`: the host name by which the device found this hub, and will find a broker of ours.
+        Raises TakenNameError, or pydantic.ValidationError for what is no id.
+        """
+        wanted = [NewDevice(device, kind, name, place)]
+        return (await self.enrol_many(wanted, actor, reached_at=reached_at))[0]
+
+    async def enrol_many(
+        self, wanted: Sequence[NewDevice], actor: str, *, reached_at: str | None = None
+    ) -> list[Enrolment]:
+        """As `enrol`, with one transaction and one message to the broker for all."""
+        secrets = await self._admission.enrol(wanted, actor)
+        enrolments: list[Enrolment] = []
+        for at in range(0, len(wanted), ENROLLED_TOGETHER):
+            some = wanted[at : at + ENROLLED_TOGETHER]
+            completing = (self._enrolment(one, secrets[one.id], reached_at) for one in some)
+            enrolments += await asyncio.gather(*completing)
+        if self._admission.broker is None:
+            await self._admission.announce()
+        return enrolments
+
+    async def revoke(self, device: str, actor: str) -> None:
+        """The device is cut at once. Raises UnknownDeviceError."""
+        gone = self._devices.must(device)
+        await self._admission.revoke(device, actor)
+        self._mqtt.clear(gone)
+
+    def link(self, enrolment: Enrolment) -> str | None:
+        """For a tablet or screen: its page, with the enrolment as a fragment, which browsers keep to themselves."""
+        path = self.page_of(enrolment)
+        return f"{self._settings.web.address}{path}" if path is not None else None
+
+    def page_of(self, enrolment: Enrolment) -> str | None:
+        """As `link`, without the hub's address."""
+        path = self.tablet_kinds.get(enrolment.kind)
+        if path is None:
+            return None
+        return f"{path}#device={enrolment.device}&secret={enrolment.secret}&site={enrolment.site}&root={enrolment.root}"
+
+    async def _enrolment(self, device: NewDevice, secret: str, reached_at: str | None) -> Enrolment:
+        enrolment = Enrolment(
+            root=self._settings.root,
+            site=self._settings.site.id,
+            kind=device.kind,
+            device=device.id,
+            secret=secret,
+            **way_to(self._settings.broker, reached_at),
+        )
+        for complete in await self._hooks.every(enrolled, enrolment=enrolment):
+            enrolment = complete or enrolment
+        return enrolment

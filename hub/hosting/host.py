@@ -1,0 +1,341 @@
+"""All plugins, what became of each, and who has failed how often. A plugin's failure is its own."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal
+
+import structlog
+from prometheus_client import Counter
+
+from hub.configuration.settings import Configuration, ConfigurationError, Section
+from hub.hooks.guard import PluginBlockedError, SaidError, at_once, guarded, ours
+from hub.hosting import finding as plugin_finding
+from hub.hosting.finding import Source
+from hub.hosting.version import IncompatibleError
+from hub.store.store import Store
+from hub.store.trouble import in_store, on_disk
+
+if TYPE_CHECKING:
+    from hub.plugin import Context
+
+log = structlog.get_logger("plugins")
+
+MOST_FAILURES = 10
+WITHIN_SECONDS = 60.0
+MOST_IN_A_ROW = 10
+ROW_WITHIN_SECONDS = 600.0
+"""Failures at one place that are further apart are no row: a counter forgets."""
+MOST_BLOCKS = 3
+BLOCKS_WITHIN_SECONDS = 600.0
+LONGEST_WAIT_SECONDS = 60.0
+AFTER_STORE_SECONDS = 0.5
+SLOW_SECONDS = 60.0
+SHORT_PATIENCE = 0.1
+"""Whoever was late with a hook is given this part of its time for a while: others wait for the answers."""
+STEP_SECONDS = 1.0
+OUR_STEP_SECONDS = 10.0
+"""Whoever holds the loop is named after a quarter of a second, and interrupted after this time (hooks/watchdog.py)."""
+GRACE_SECONDS = 1.0
+OUR_GRACE_SECONDS = 5.0
+BOOT_STEP_SECONDS = 5.0
+"""While the hub itself starts there is nobody who waits."""
+
+LOOP = "loop"
+
+failures_total = Counter("plugin_failures_total", "Failures of plugins", ["plugin", "where"])
+
+State = Literal["off", "loaded", "running", "failed", "quarantined"]
+
+
+@dataclass(eq=False)
+class Loaded:
+    """One plugin, whatever became of it."""
+
+    name: str
+    source: Source | None = None
+    is_ours: bool = False
+    folder: Path | None = None
+    module: ModuleType | None = None
+    settings: Section | None = None
+    context: "Context | None" = None
+    instance: Any = None
+    state: State = "loaded"
+    reason: str | None = None
+    version: str = "?"
+    tries: int = 0
+    """How often it was started in vain, or put into quarantine, since it last ran for a good while."""
+    running_since: float = 0.0
+    retry_at: datetime | None = None
+    """When it is started again by itself; None while it runs."""
+    start_seconds: float | None = BOOT_STEP_SECONDS
+    """While it starts, how long one step may take."""
+    failures: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
+    """When it failed, of what counts."""
+    last_failure: str | None = None
+    blocks: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_BLOCKS))
+    in_a_row: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """By place: how many failures without a success between them, and when the last one was."""
+    slow_until: dict[str, float] = field(default_factory=dict)
+    jobs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    """All that runs because its code began it (hub/hooks/guard.py)."""
+
+    @property
+    def step_seconds(self) -> float:
+        if self.is_ours:
+            return OUR_STEP_SECONDS
+        if self.start_seconds is not None:
+            return self.start_seconds
+        return STEP_SECONDS
+
+    @property
+    def grace_seconds(self) -> float:
+        return OUR_GRACE_SECONDS if self.is_ours else GRACE_SECONDS
+
+    def forgive(self) -> None:
+        self.failures.clear()
+        self.last_failure = None
+        self.blocks.clear()
+        self.in_a_row.clear()
+        self.slow_until.clear()
+
+
+class PluginHost:
+    """Keeps count of failures (`hub.hooks.asking.Blame`) and quarantines a plugin that keeps failing."""
+
+    def __init__(self, changed: Callable[[], None], store: Store) -> None:
+        self.plugins: dict[str, Loaded] = {}
+        self.quarantined: Callable[[Loaded], None] = lambda _plugin: None
+        """Called when a plugin goes into quarantine; whoever started it stops it."""
+        self._changed = changed
+        self._store = store
+        self._all_started = asyncio.Event()
+
+    # -- finding
+
+    def find(self, configuration: Configuration) -> None:
+        """Import every plugin that is not switched off and check its settings.
+
+        Raises ConfigurationError with all mistakes at once. A plugin that cannot be imported is marked as failed.
+        """
+        mistakes: list[str] = []
+        places: list[tuple[str | int, ...]] = []
+        sources = plugin_finding.sources(configuration.hub.plugin_directory)
+        for name in configuration.hub.plugins:
+            if name not in sources:
+                known = ", ".join(sorted(sources))
+                mistakes.append(
+                    configuration.mistake(("plugins", name), f"there is no such plugin; installed: {known}")
+                )
+        for name, source in sources.items():
+            plugin = self.plugins[name] = Loaded(name, source, plugin_finding.is_ours(source))
+            plugin.version = plugin_finding.version(source)
+            if configuration.plugin_section(name) is False:
+                plugin.state = "off"
+                continue
+            self.load(plugin)
+            if plugin.module is None:
+                continue
+            try:
+                plugin.settings = self.check_settings(plugin, configuration)
+            except ConfigurationError as error:
+                mistakes += error.mistakes
+                places += error.places
+            except Exception as error:  # noqa: BLE001 (the model is the plugin's, and may raise anything)
+                self.fail(name, f"its settings cannot be checked: {type(error).__name__} at {_place(error)}")
+                plugin.module = None
+        if mistakes:
+            raise ConfigurationError(mistakes, places)
+
+    def load(self, plugin: Loaded) -> None:
+        """Import it; `module` is None afterwards when that cannot be. May be called in a thread."""
+        assert plugin.source is not None  # noqa: S101 (`find` gave it one)
+        plugin.module = None
+        try:
+            plugin.version = plugin_finding.version(plugin.source)
+            plugin.folder = plugin_finding.folder_of(plugin.source)
+            module = plugin_finding.load(plugin.source)
+            plugin.folder = Path(str(module.__file__)).resolve().parent
+            plugin.module = module
+        except IncompatibleError as error:
+            self.fail(plugin.name, f"is not loaded: {error}")
+        except Exception as error:  # noqa: BLE001 (a plugin's import may raise anything)
+            self.fail(plugin.name, f"cannot be imported: {type(error).__name__}: {error}")
+
+    @staticmethod
+    def check_settings(plugin: Loaded, configuration: Configuration) -> Section:
+        """Raises ConfigurationError."""
+        assert plugin.module is not None  # noqa: S101
+        model: type[Section] = plugin.module.Plugin.settings_model
+        checked: Section = at_once(plugin, configuration.plugin_settings, plugin.name, model)
+        return checked
+
+    # -- jobs
+
+    def begin(self) -> None:
+        """All plugins have started, so all can answer: let their jobs run."""
+        self._all_started.set()
+
+    def run(self, name: str, job: str, work: Callable[[], Awaitable[None]]) -> None:
+        plugin = self.plugins[name]
+        if (before := plugin.jobs.get(job)) is not None:
+            before.cancel()
+        plugin.jobs[job] = ours(self._keep_running(plugin, job, work), name=f"{name}: {job}")
+
+    async def _keep_running(self, plugin: Loaded, job: str, work: Callable[[], Awaitable[None]]) -> None:
+        await self._all_started.wait()
+        wait = 1.0
+        while True:
+            began = time.monotonic()
+            try:
+                await guarded(plugin, at_once(plugin, work))
+                return
+            except Exception as error:  # noqa: BLE001
+                if in_store(error):
+                    self.failed(plugin.name, f"job {job}", error)
+                    await asyncio.sleep(AFTER_STORE_SECONDS)
+                    await self._store.until_well()
+                    continue
+                if time.monotonic() - began > LONGEST_WAIT_SECONDS:
+                    wait = 1.0
+                    self.succeeded(plugin.name, f"job {job}")
+                self.failed(plugin.name, f"job {job}", error)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+    # -- blame
+
+    def owner(self, name: str) -> Loaded | None:
+        return self.plugins.get(name)
+
+    def failed(self, plugin: str, where: str, error: BaseException) -> None:
+        """Count it; ten within a minute, or ten in a row at one place, are too many.
+
+        What the store, the broker or the disk keeps waiting is no failure of a plugin's.
+        """
+        loaded = self._noted(plugin, where, error)
+        if loaded is None:
+            return
+        at = time.monotonic()
+        loaded.failures.append(at)
+        row, last = loaded.in_a_row.get(where, (0, at))
+        row = row + 1 if at - last < ROW_WITHIN_SECONDS else 1
+        loaded.in_a_row[where] = row, at
+        if len(loaded.failures) == MOST_FAILURES and at - loaded.failures[0] < WITHIN_SECONDS:
+            self._quarantine(loaded, f"{MOST_FAILURES} failures within a minute; the last: {loaded.last_failure}")
+        elif row >= MOST_IN_A_ROW and where != LOOP:  # nothing says that it has not held the loop
+            self._quarantine(loaded, f"{row} failures in a row; the last: {loaded.last_failure}")
+        self._changed()
+
+    def raised(self, plugin: str, where: str, error: BaseException) -> None:
+        """A page or an operation: shown, never counted. Else whoever sends odd input ten times ends the plugin."""
+        if self._noted(plugin, where, error) is not None:
+            self._changed()
+
+    def _noted(self, plugin: str, where: str, error: BaseException) -> Loaded | None:
+        """The plugin if it is to blame: what the store's own absence causes is not its failure.
+
+        The log has the type and place, never the content.
+        """
+        failures_total.labels(plugin, where.split(" ", maxsplit=1)[0]).inc()
+        line = _place(error)
+        log.error("plugin_failed", plugin=plugin, where=where, error=type(error).__name__, line=line)
+        loaded = self.plugins.get(plugin)
+        if loaded is None or isinstance(error, PluginBlockedError):  # the watchdog has counted that
+            return None
+        if in_store(error) or on_disk(error) or (isinstance(error, TimeoutError) and self._store.problem is not None):
+            return None
+        what = str(error) if isinstance(error, SaidError) else f"{_named(error)} at {line}"
+        loaded.last_failure = f"{where}: {what}"
+        return loaded
+
+    def succeeded(self, plugin: str, where: str) -> None:
+        loaded = self.plugins.get(plugin)
+        if loaded is not None and loaded.in_a_row:
+            loaded.in_a_row.pop(where, None)
+
+    def late(self, plugin: str, hook: str, within: float) -> None:
+        """It gave no answer in time. For a while it is given less time, so that others need not wait for it."""
+        loaded = self.plugins.get(plugin)
+        now = time.monotonic()
+        if loaded is None or loaded.slow_until.get(hook, 0.0) > now or self._store.problem is not None:
+            return  # it had less time than it was promised, or waits for what we do not give it
+        loaded.slow_until[hook] = now + SLOW_SECONDS
+        self.failed(plugin, f"hook {hook}", SaidError(f"no answer within {within:g} s"))
+
+    def patience(self, plugin: str, hook: str, within: float) -> float:
+        loaded = self.plugins.get(plugin)
+        if loaded is None or not loaded.slow_until or loaded.slow_until.get(hook, 0.0) < time.monotonic():
+            return within
+        return within * SHORT_PATIENCE
+
+    def blocked(self, plugin: str, where: str, seconds: float) -> None:
+        """From the watchdog: named, and again when it is interrupted, of which three are too many."""
+        loaded = self.plugins.get(plugin)
+        if loaded is None:
+            return
+        if seconds < loaded.step_seconds:
+            self.failed(plugin, LOOP, SaidError(f"blocked the loop for {seconds:.2f} s at {where}"))
+            return
+        if loaded.is_ours or loaded.state != "running":
+            return
+        loaded.blocks.append(time.monotonic())
+        if len(loaded.blocks) == MOST_BLOCKS and time.monotonic() - loaded.blocks[0] < BLOCKS_WITHIN_SECONDS:
+            minutes = f"{BLOCKS_WITHIN_SECONDS / 60:g}"
+            self._quarantine(
+                loaded,
+                f"blocked the loop and was interrupted {MOST_BLOCKS} times within {minutes} minutes; the last: {where}",
+            )
+
+    def fail(self, name: str, reason: str) -> None:
+        self.plugins[name].state = "failed"
+        self.plugins[name].reason = reason
+        log.error("plugin_out", plugin=name, reason=reason)
+        self._changed()
+
+    def is_quarantined(self, plugin: str) -> bool:
+        """Whether nothing may be asked of it."""
+        loaded = self.plugins.get(plugin)
+        return loaded is not None and loaded.state in ("quarantined", "failed", "off")
+
+    def missing(self, hook: str) -> list[str]:
+        """Plugins that should answer this hook, but cannot at present. One that is switched off is not missed."""
+        return [
+            plugin.name
+            for plugin in self.plugins.values()
+            if (plugin.state in ("failed", "quarantined") or (plugin.state == "loaded" and plugin.instance is None))
+            and plugin.folder is not None
+            and hook in plugin_finding.hook_names(plugin.folder)
+        ]
+
+    def owners(self) -> list[Loaded]:
+        """Those whose code may run."""
+        return [plugin for plugin in self.plugins.values() if plugin.module is not None]
+
+    def changed(self) -> None:
+        self._changed()
+
+    def _quarantine(self, plugin: Loaded, reason: str) -> None:
+        if plugin.state == "running":
+            plugin.state, plugin.reason = "quarantined", reason
+            log.error("plugin_quarantined", plugin=plugin.name, reason=reason)
+            self.quarantined(plugin)
+
+
+def _named(error: BaseException) -> str:
+    """Its type; what a plugin raised that is no Exception stands in the text of ours."""
+    return str(error).removeprefix("raised ") if type(error).__name__ == "PluginRaisedError" else type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line of the traceback: `service.py:42`."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else "?"

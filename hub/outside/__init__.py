@@ -1,0 +1,1 @@
+"""The outside world: where the hub may call when a setting says so."""

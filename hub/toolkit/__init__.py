@@ -1,0 +1,1 @@
+"""For developers: `kommunevert plugin new` and `check`, and the documents that are committed."""

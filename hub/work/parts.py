@@ -1,0 +1,77 @@
+"""The kernel's own background work. No part of it ends for good: one that fails is named, and begins again.
+
+A failure that the store's trouble caused is the store's, and the part begins again as soon as the store is well.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import structlog
+
+from hub.store.store import Store
+from hub.store.trouble import in_store
+
+log = structlog.get_logger("hub")
+
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 4.0
+"""Short: the hub's parts are few, and everybody waits for them."""
+WELL_SECONDS = 10.0
+"""A part that has run for so long has recovered."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How the hub is: `problems` names each part and what is wrong with it, None when nothing is.
+
+    `remarks` are what somebody should look at, though the hub itself is well.
+    """
+
+    problems: Callable[[], dict[str, str | None]]
+    remarks: Callable[[], dict[str, str]]
+
+    def in_words(self) -> dict[str, str]:
+        return {part: problem or "ok" for part, problem in self.problems().items()} | self.remarks()
+
+
+class Parts:
+    """`problems` has a line for each part that has failed lately; `changed` is called when that changes."""
+
+    def __init__(self, store: Store, changed: Callable[[], None]) -> None:
+        self.problems: dict[str, str] = {}
+        self._store = store
+        self._changed = changed
+
+    async def keep(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Run `work` until cancelled; it is meant to have no end."""
+        wait = FIRST_WAIT_SECONDS
+        while True:
+            began = time.monotonic()
+            try:
+                well = asyncio.get_running_loop().call_later(WELL_SECONDS, self._recovered, name)
+                try:
+                    await work()
+                finally:
+                    well.cancel()
+                log.error("part_ended", part=name)
+                self._failed(name, "has ended")
+            except Exception as error:  # what it could not take is logged, and tried again
+                if in_store(error):
+                    log.warning("part_waits_for_the_store", part=name)
+                    await self._store.until_well()
+                    continue
+                log.exception("part_failed", part=name, retry_seconds=wait)
+                self._failed(name, f"has failed ({type(error).__name__}) and is started again")
+            if time.monotonic() - began > WELL_SECONDS:
+                wait = FIRST_WAIT_SECONDS
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+
+    def _recovered(self, name: str) -> None:
+        if self.problems.pop(name, None) is not None:
+            self._changed()
+
+    def _failed(self, name: str, problem: str) -> None:
+        self.problems[name] = problem
+        self._changed()

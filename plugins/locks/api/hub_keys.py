@@ -1,0 +1,98 @@
+"""The hub's own keys, for programs of IT: which one doors obey, and changing it."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, page_of
+from hub.plugin import Context
+from hub.web.problems import ProblemError
+from plugins.locks.models import HubKey, HubKeyError
+from plugins.locks.trust.hub_keys import HubKeys
+from plugins.locks.trust.signing import SigningError
+
+
+class KeyPath(Query):
+    key: str = Field(pattern="^hub-[0-9]{1,6}$")
+
+
+class KeyDocument(Document):
+    """A key by its public half."""
+
+    id: str
+    verify_key: str = Field(description="hexadecimal; empty: it is intended, and not made yet")
+    made_at: datetime
+    retired_at: datetime | None = Field(description="since then it signs no more; null: it signs, or will")
+    unaware: list[str] = Field(description="doors that have not said that they believe it, while it is the coming one")
+
+
+class KeyPage(Page[KeyDocument]):
+    """Keys that doors believe or shall believe, by number."""
+
+
+class HubKeyApi:
+    def __init__(self, context: Context, hub_keys: HubKeys) -> None:
+        self._hub_keys = hub_keys
+        api = context.api
+        change: dict[str, Any] = {"scope": "hub-keys:write", "roles": {"it"}, "asks_again": True}
+        api.offer(
+            "GET",
+            "/hub-keys",
+            self.keys,
+            summary="The keys that doors obey",
+            answer=KeyPage,
+            query=PageQuery,
+            scope="hub-keys:read",
+            roles={"it"},
+        )
+        api.offer(
+            "POST",
+            "/hub-keys",
+            self.begin,
+            summary="Make a new key, and let it take over when all doors know it",
+            answer=KeyDocument,
+            status=201,
+            location="/hub-keys",
+            problems=("conflict", "unavailable"),
+            **change,
+        )
+        api.offer(
+            "POST",
+            "/hub-keys/{key}/end",
+            self.end,
+            summary="A key that somebody may have copied: nobody believes it any more",
+            parameters=KeyPath,
+            problems=("conflict",),
+            **change,
+        )
+
+    async def keys(self, call: Call[Nothing, PageQuery, Nothing]) -> KeyPage:
+        part, following = page_of(self._hub_keys.kept, lambda one: f"{one.number:010}", call.query)
+        return KeyPage(items=[self._document(one) for one in part], next=following)
+
+    async def begin(self, call: Call[Nothing, Nothing, Nothing]) -> KeyDocument:
+        try:
+            made = await self._hub_keys.begin(call.caller.name)
+        except HubKeyError as error:
+            raise ProblemError("conflict", f"{error}.") from None
+        except SigningError as error:
+            raise ProblemError("unavailable", f"{error}.") from None
+        return self._document(next(one for one in self._hub_keys.kept if one.id == made))
+
+    async def end(self, call: Call[KeyPath, Nothing, Nothing]) -> None:
+        found(next((one for one in self._hub_keys.kept if one.id == call.path.key), None), "such key")
+        try:
+            await self._hub_keys.end_now(call.path.key, call.caller.name)
+        except HubKeyError as error:
+            raise ProblemError("conflict", f"{error}.") from None
+
+    def _document(self, one: HubKey) -> KeyDocument:
+        is_coming = one == self._hub_keys.coming
+        return KeyDocument(
+            id=one.id,
+            verify_key=one.verify_key,
+            made_at=one.made_at,
+            retired_at=one.retired_at,
+            unaware=self._hub_keys.unaware() if is_coming else [],
+        )

@@ -1,0 +1,143 @@
+"""Floor plans and where doors are on them, for programs."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from devices.contract import door
+from devices.contract.messages import Id, clean
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
+from hub.plugin import Context
+from hub.web.problems import FieldError, ProblemError
+from plugins.locks.api.doors import DoorPath
+from plugins.locks.mistakes import MistakeError
+from plugins.locks.plans import MOST_BYTES, Placed, Plan, Plans, UnknownPlanError
+
+Called = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=80)]
+
+
+class PlanPath(Query):
+    plan: int = Field(ge=1, le=2**31 - 1)
+
+
+class NewPlan(Request):
+    """A picture of a floor."""
+
+    name: Called
+    picture: str = Field(min_length=1, description=f"SVG of at most {MOST_BYTES // 1000} kB, with a viewBox or a size")
+
+
+class PlanDocument(Document):
+    """A floor plan; `width` and `height` are the picture's own units."""
+
+    id: int
+    name: str
+    width: float
+    height: float
+
+
+class PlanPage(Page[PlanDocument]):
+    """Floor plans, by number."""
+
+
+class PlacedDocument(Document):
+    """Where a door is, in the units of the picture."""
+
+    door: Id
+    plan: int
+    x: float
+    y: float
+
+
+class WholePlan(PlanDocument):
+    """With its picture and its doors."""
+
+    picture: str
+    doors: list[PlacedDocument]
+
+
+class Place(Request):
+    """A point outside the picture is moved to its edge."""
+
+    plan: Whole = Field(ge=1, le=2**31 - 1)
+    x: float = Field(ge=0, le=1e6)
+    y: float = Field(ge=0, le=1e6)
+
+
+class PlanApi:
+    def __init__(self, context: Context, plans: Plans) -> None:
+        self._context = context
+        self._plans = plans
+        api = context.api
+        look: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
+        make: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}}
+        one: dict[str, Any] = {"parameters": PlanPath}
+        here: dict[str, Any] = {"parameters": DoorPath}
+        plan, place = "/door-plans/{plan}", "/doors/{door}/place"
+        api.offer("GET", "/door-plans", self.plans, summary="Floor plans", answer=PlanPage, query=PageQuery, **look)
+        api.offer("GET", plan, self.plan, summary="One floor plan", answer=WholePlan, **one, **look)
+        api.offer(
+            "POST",
+            "/door-plans",
+            self.add,
+            summary="Add a floor plan",
+            answer=PlanDocument,
+            body=NewPlan,
+            status=201,
+            location="/door-plans/{id}",
+            **make,
+        )
+        api.offer("DELETE", plan, self.drop, summary="Drop a floor plan and its doors' places", **one, **make)
+        api.offer("GET", place, self.place, summary="Where a door is", answer=PlacedDocument, **here, **look)
+        api.offer(
+            "POST", place, self.put, summary="Put a door on a plan", answer=PlacedDocument, body=Place, **here, **make
+        )
+        api.offer("DELETE", place, self.take_away, summary="Take a door off its plan", **here, **make)
+
+    async def plans(self, call: Call[Nothing, PageQuery, Nothing]) -> PlanPage:
+        part, following = page_of(await self._plans.all(), lambda one: f"{one.id:010}", call.query)
+        return PlanPage(items=[PlanDocument.model_validate(one) for one in part], next=following)
+
+    async def plan(self, call: Call[PlanPath, Nothing, Nothing]) -> WholePlan:
+        one = await self._found(call.path.plan)
+        doors = [PlacedDocument.model_validate(at) for at in await self._plans.placed() if at.plan == one.id]
+        return WholePlan(**vars(one), picture=await self._plans.picture(one.id), doors=doors)
+
+    async def add(self, call: Call[Nothing, Nothing, NewPlan]) -> PlanDocument:
+        try:
+            number = await self._plans.add(call.body.name, call.body.picture.encode(), call.caller.name)
+        except MistakeError as error:
+            wrong = FieldError(at="body/picture", detail=str(error))
+            raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
+        return PlanDocument.model_validate(await self._found(number))
+
+    async def drop(self, call: Call[PlanPath, Nothing, Nothing]) -> None:
+        try:
+            await self._plans.drop(call.path.plan, call.caller.name)
+        except UnknownPlanError:
+            raise ProblemError("not-found", "There is no such plan.") from None
+
+    async def place(self, call: Call[DoorPath, Nothing, Nothing]) -> PlacedDocument:
+        return PlacedDocument.model_validate(await self._placed(call.path.door))
+
+    async def put(self, call: Call[DoorPath, Nothing, Place]) -> PlacedDocument:
+        device = self._context.devices.get(call.path.door)
+        found(device if device is not None and device.kind == door.KIND else None, "such door")
+        where = call.body
+        try:
+            await self._plans.place(where.plan, call.path.door, where.x, where.y, call.caller.name)
+        except UnknownPlanError:
+            wrong = FieldError(at="body/plan", detail="no such plan")
+            raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
+        return PlacedDocument.model_validate(await self._placed(call.path.door))
+
+    async def take_away(self, call: Call[DoorPath, Nothing, Nothing]) -> None:
+        await self._plans.take_away(call.path.door, call.caller.name)
+
+    async def _found(self, number: int) -> Plan:
+        return found(next((one for one in await self._plans.all() if one.id == number), None), "such plan")
+
+    async def _placed(self, door_id: str) -> Placed:
+        return found(
+            next((one for one in await self._plans.placed() if one.door == door_id), None), "place of this door"
+        )

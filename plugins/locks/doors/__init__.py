@@ -1,0 +1,1 @@
+"""How doors are, and the messages between them and the hub."""

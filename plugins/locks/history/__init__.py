@@ -1,0 +1,1 @@
+"""What happened at doors: reports, alarms, the log."""

@@ -1,0 +1,1 @@
+"""Commands to doors, answers to cards, lockdowns, and other systems."""

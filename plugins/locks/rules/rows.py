@@ -1,0 +1,231 @@
+"""Rules, credentials, door settings, lockdowns and lists in and out of their tables; functions on a connection."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from hub.hooks.specifications import Person
+from hub.store import audit
+from hub.store.store import now
+from plugins.locks.models import AccessRule, Credential, DoorSettings, KnownCredentialError, Lockdown
+from plugins.locks.rules.compiling import Kept
+from plugins.locks.rules.groups import with_names
+from plugins.locks.store import pass_rows
+from plugins.locks.store.tables import access_list, credential, door, lockdown, person, rule
+
+
+def kept(connection: Connection) -> Kept:
+    """All that decides who may pass."""
+    people = {row.id: row for row in connection.execute(select(person))}
+    return Kept(
+        rules=rules(connection),
+        credentials=credentials(connection),
+        units={name: row.unit for name, row in people.items()},
+        groups=with_names({name: frozenset(row.groups) for name, row in people.items() if row.groups}),
+        settings={
+            row.id: DoorSettings.model_validate(row.settings)
+            for row in connection.execute(select(door.c.id, door.c.settings))
+        },
+        locked_down=[one.zone for one in lockdowns(connection)],
+        passes=pass_rows.living(connection, now()),
+        audit=audit.last_number(connection),
+    )
+
+
+# -- rules
+
+
+def rules(connection: Connection) -> list[AccessRule]:
+    return [
+        AccessRule.model_validate(dict(row)) for row in connection.execute(select(rule).order_by(rule.c.id)).mappings()
+    ]
+
+
+def keep_rule(connection: Connection, one: AccessRule, actor: str) -> int:
+    """Make it (id 0) or change it; its number. 0 when there is none of this number any more."""
+    values = one.model_dump(mode="json", exclude={"id"})
+    if one.id:
+        done = connection.execute(update(rule).where(rule.c.id == one.id).values(**values))
+        if not done.rowcount:
+            return 0
+        number = one.id
+    else:
+        number = connection.execute(insert(rule).values(**values).returning(rule.c.id)).scalar_one()
+    audit.record(connection, actor, "rule.kept", str(number), values)
+    return number
+
+
+def drop_rule(connection: Connection, number: int, actor: str) -> bool:
+    done = connection.execute(delete(rule).where(rule.c.id == number))
+    if done.rowcount:
+        audit.record(connection, actor, "rule.dropped", str(number))
+    return bool(done.rowcount)
+
+
+# -- credentials
+
+
+def credentials(connection: Connection, *, also_ended: bool = False) -> list[Credential]:
+    query = select(credential).order_by(credential.c.made_at)
+    if not also_ended:
+        query = query.where(credential.c.ended_at.is_(None))
+    return [Credential(**row._asdict()) for row in connection.execute(query)]
+
+
+def owners(connection: Connection, refs: Iterable[str]) -> dict[str, tuple[str | None, str]]:
+    """Pseudonym → employee and label, also of those that have ended."""
+    columns = (credential.c.ref, credential.c.person, credential.c.label)
+    query = select(*columns).where(credential.c.ref.in_(list(refs)))
+    return {row.ref: (row.person, row.label) for row in connection.execute(query)}
+
+
+def refs_of(connection: Connection, person_id: str) -> list[str]:
+    """All credentials that an employee has, or had."""
+    return list(connection.execute(select(credential.c.ref).where(credential.c.person == person_id)).scalars())
+
+
+def living_refs(connection: Connection, person: str, kind: str) -> list[str]:
+    is_theirs = (credential.c.person == person) & (credential.c.kind == kind) & credential.c.ended_at.is_(None)
+    return list(connection.execute(select(credential.c.ref).where(is_theirs)).scalars())
+
+
+def has_fingerprint(connection: Connection, fingerprint: str) -> bool:
+    query = select(credential.c.ref).where(credential.c.fingerprint == fingerprint, credential.c.ended_at.is_(None))
+    return connection.execute(query).first() is not None
+
+
+def add_credential(connection: Connection, one: Credential, actor: str) -> None:
+    """A card that was lost and is found, or given to somebody else, is a new credential; the old one loses its hash."""
+    ended = credential.c.fingerprint == one.fingerprint
+    connection.execute(update(credential).where(ended).values(fingerprint=credential.c.ref))
+    connection.execute(insert(credential), vars(one))
+    audit.record(connection, actor, "credential.added", one.ref, {"kind": one.kind, "person": one.person})
+
+
+def end_credential(connection: Connection, ref: str, why: str, actor: str) -> datetime | None:
+    """Since when; None when there is none of this name that counts."""
+    at = now()
+    done = connection.execute(
+        update(credential)
+        .where(credential.c.ref == ref, credential.c.ended_at.is_(None))
+        .values(ended_at=at, ended_why=why)
+    )
+    if not done.rowcount:
+        return None
+    audit.record(connection, actor, "credential.ended", ref, {"why": why})
+    return at
+
+
+def restore_credential(connection: Connection, ref: str, actor: str) -> bool:
+    """Raises KnownCredentialError when the card has been given to somebody else meanwhile."""
+    row = connection.execute(select(credential).where(credential.c.ref == ref)).first()
+    if row is None or row.ended_at is None or row.kind != "card":
+        return False
+    if row.fingerprint == ref:
+        raise KnownCredentialError(ref)
+    connection.execute(update(credential).where(credential.c.ref == ref).values(ended_at=None, ended_why=None))
+    audit.record(connection, actor, "credential.restored", ref)
+    return True
+
+
+def lately_ended(connection: Connection, limit: int = 20) -> list[Credential]:
+    is_card = (credential.c.kind == "card") & credential.c.ended_at.is_not(None)
+    not_given_again = credential.c.fingerprint != credential.c.ref
+    query = select(credential).where(is_card, not_given_again).order_by(credential.c.ended_at.desc()).limit(limit)
+    return [Credential(**row._asdict()) for row in connection.execute(query)]
+
+
+def change_credential(connection: Connection, ref: str, values: dict[str, Any], actor: str) -> bool:
+    living = (credential.c.ref == ref) & credential.c.ended_at.is_(None)
+    done = connection.execute(update(credential).where(living).values(**values))
+    if done.rowcount:
+        audit.record(connection, actor, "credential.changed", ref, {key: str(value) for key, value in values.items()})
+    return bool(done.rowcount)
+
+
+# -- people
+
+
+def keep_people(connection: Connection, people: Iterable[Person]) -> bool:
+    """Who works here now; whether anybody has come, gone, or changed unit or groups."""
+    rows = [{"id": one.id, "unit": one.unit, "groups": sorted(one.groups)} for one in people]
+    known = {row.id: row._asdict() for row in connection.execute(select(person))}
+    if known == {row["id"]: row for row in rows}:
+        return False
+    connection.execute(delete(person))
+    if rows:
+        connection.execute(insert(person), rows)
+    return True
+
+
+# -- doors
+
+
+def keep_settings(connection: Connection, door_id: str, settings: DoorSettings, actor: str) -> bool:
+    values = settings.model_dump(mode="json")
+    done = connection.execute(update(door).where(door.c.id == door_id).values(settings=values))
+    if done.rowcount:
+        audit.record(connection, actor, "door.set", door_id, values)
+    return bool(done.rowcount)
+
+
+def lockdowns(connection: Connection) -> list[Lockdown]:
+    return [Lockdown(**row._asdict()) for row in connection.execute(select(lockdown).order_by(lockdown.c.zone))]
+
+
+def begin_lockdown(connection: Connection, one: Lockdown) -> None:
+    """One that stands already stays as it began."""
+    if connection.execute(select(lockdown.c.zone).where(lockdown.c.zone == one.zone)).first() is not None:
+        return
+    connection.execute(insert(lockdown), vars(one))
+    audit.record(connection, one.actor, "lockdown.began", one.zone or "*", {"reason": one.reason})
+
+
+def end_lockdown(connection: Connection, zone: str, actor: str, reason: str) -> bool:
+    done = connection.execute(delete(lockdown).where(lockdown.c.zone == zone))
+    if done.rowcount:
+        audit.record(connection, actor, "lockdown.ended", zone or "*", {"reason": reason})
+    return bool(done.rowcount)
+
+
+# -- lists
+
+
+@dataclass(frozen=True)
+class ListRow:
+    """A door's latest list. `digest`: of what it says. Without a payload it was intended, and never signed."""
+
+    version: int
+    digest: str
+    valid_until: datetime
+    has_payload: bool
+
+
+def lists(connection: Connection) -> dict[str, ListRow]:
+    one = access_list.c
+    query = select(one.door, one.version, one.digest, one.valid_until, one.payload.is_not(None).label("has_payload"))
+    return {row.door: ListRow(*row[1:]) for row in connection.execute(query)}
+
+
+def payload(connection: Connection, door_id: str) -> tuple[int, bytes] | None:
+    """The version of the door's newest list, and the list as it goes out."""
+    query = select(access_list.c.version, access_list.c.payload).where(access_list.c.door == door_id)
+    row = connection.execute(query.where(access_list.c.payload.is_not(None))).first()
+    return (row.version, row.payload) if row else None
+
+
+def intend_list(
+    connection: Connection, door_id: str, version: int, digest: str, sha256: str, made_at: datetime, until: datetime
+) -> None:
+    """The committed intent that the signer looks for."""
+    connection.execute(delete(access_list).where(access_list.c.door == door_id))
+    row = {"door": door_id, "version": version, "digest": digest, "sha256": sha256}
+    connection.execute(insert(access_list), row | {"made_at": made_at, "valid_until": until, "payload": None})
+
+
+def keep_payload(connection: Connection, door_id: str, version: int, payload: bytes) -> None:
+    mine = (access_list.c.door == door_id) & (access_list.c.version == version)
+    connection.execute(update(access_list).where(mine).values(payload=payload))

@@ -1,0 +1,57 @@
+"""The keys that doors obey, in and out of their table. Their private halves are the signer's."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from hub.store import audit
+from plugins.locks.models import HubKey
+from plugins.locks.store.tables import door, hub_key
+
+
+def kept(connection: Connection) -> list[HubKey]:
+    """Those that some door may still believe, the oldest first."""
+    query = select(hub_key).where(hub_key.c.ended_at.is_(None)).order_by(hub_key.c.number)
+    return [HubKey(**row._asdict()) for row in connection.execute(query)]
+
+
+def signing(connection: Connection) -> HubKey:
+    """The one that signs; there is one."""
+    return next(one for one in kept(connection) if one.is_made and one.retired_at is None)
+
+
+def retire_if_known(connection: Connection, name: str, actor: str, at: datetime, known: Mapping[str, str]) -> bool:
+    """Unless there is a door that is not `known` (door → its own key): one was enrolled meanwhile."""
+    if any(known.get(row.id) != row.verify_key for row in connection.execute(select(door.c.id, door.c.verify_key))):
+        return False
+    retire(connection, name, actor, at)
+    return True
+
+
+def intend(connection: Connection, actor: str, at: datetime) -> str:
+    """The committed intent that the signer looks for; the new key's id. Numbers are never given twice."""
+    newest = connection.execute(select(hub_key.c.number).order_by(hub_key.c.number.desc()).limit(1)).scalar() or 0
+    name = f"hub-{newest + 1}"
+    row = {"id": name, "number": newest + 1, "verify_key": "", "made_at": at, "made_by": actor}
+    connection.execute(insert(hub_key), row)
+    audit.record(connection, actor, "hub_key.made", name)
+    return name
+
+
+def made(connection: Connection, name: str, verify_key: str) -> None:
+    connection.execute(update(hub_key).where(hub_key.c.id == name).values(verify_key=verify_key))
+
+
+def retire(connection: Connection, name: str, actor: str, at: datetime) -> None:
+    """It signs no more; what it has signed still counts."""
+    fresh = (hub_key.c.id == name) & hub_key.c.retired_at.is_(None)
+    if connection.execute(update(hub_key).where(fresh).values(retired_at=at)).rowcount:
+        audit.record(connection, actor, "hub_key.retired", name)
+
+
+def end(connection: Connection, name: str, actor: str, at: datetime) -> None:
+    """What it has signed does not count any more."""
+    fresh = (hub_key.c.id == name) & hub_key.c.ended_at.is_(None)
+    if connection.execute(update(hub_key).where(fresh).values(ended_at=at)).rowcount:
+        audit.record(connection, actor, "hub_key.ended", name)

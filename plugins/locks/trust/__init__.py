@@ -1,0 +1,1 @@
+"""The hub's key and its process, the signed lists and passes."""

@@ -1,0 +1,164 @@
+"""Making each door's list, having it signed, and seeing to it that the door has it (docs/doors.md)."""
+
+import asyncio
+import hashlib
+import threading
+from datetime import datetime, timedelta
+
+import orjson
+import structlog
+from nacl.signing import VerifyKey
+
+from devices.access.lists import AccessList, Columns, Roll
+from devices.contract import door
+from hub.plugin import Context, Device
+from hub.store.store import now
+from plugins.locks.doors.mqtt import Doors
+from plugins.locks.doors.standing import Standing
+from plugins.locks.rules import rows as access_rows
+from plugins.locks.rules.access import Access
+from plugins.locks.trust.hub_keys import HubKeys
+from plugins.locks.trust.signing import SigningError
+
+log = structlog.get_logger("locks")
+
+LOOK_SECONDS = 60.0
+RETRY_SECONDS = 2.0
+AT_ONCE = 8
+SIGNED_BYTES = 300
+"""What is around the content: signature, key, punctuation."""
+FORMAT = 2
+"""Of lists on the wire; one of before is made anew."""
+GATHER_SECONDS = 0.05
+"""A burst of changes, as when the directory has been read, makes one list."""
+
+
+class Lists:
+    def __init__(self, context: Context, access: Access, hub_keys: HubKeys, doors: Doors, standing: Standing) -> None:
+        self.problem: str | None = None
+        self._sent: dict[str, int] = {}
+        """Door → version of the list that went out last."""
+        self._context = context
+        self._access = access
+        self._hub_keys = hub_keys
+        self._doors = doors
+        self._standing = standing
+        self._latest: dict[str, int] = {}
+        """Door → the version that was made last, as the store has it."""
+        standing.on_list = self._is_at
+
+    async def run(self) -> None:
+        """Make lists when something has changed, and before they run out, for ever."""
+        while True:
+            self._access.changed.clear()
+            try:
+                self.problem = None
+                await self.make()
+                wait = LOOK_SECONDS
+            except SigningError as error:
+                self.problem = f"no lists for the doors: {error}"
+                wait = RETRY_SECONDS
+            try:
+                async with asyncio.timeout(wait):
+                    await self._access.changed.wait()
+            except TimeoutError:
+                continue
+            await asyncio.sleep(GATHER_SECONDS)
+
+    def _is_at(self, door_id: str, version: int) -> None:
+        """A door that is ahead of us, as after an older database was put back, gets a newer list at once."""
+        if door_id in self._latest and version > self._latest[door_id]:
+            self._access.changed.set()
+
+    async def make(self) -> None:
+        """New lists for the doors whose list says something else than it should, or is half through its time.
+
+        Several at a time, so that their commits share the disk's. Raises SigningError.
+        """
+        latest = await self._context.store.read(access_rows.lists)
+        self._latest |= {door_id: one.version for door_id, one in latest.items()}
+        credentials = _PackedOf(self._access.roll)
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(device: Device) -> None:
+            async with turns:
+                await self._make(device, latest.get(device.id), credentials)
+
+        doors = [one for one in self._context.devices.of_kind(door.KIND) if one.id in self._standing]
+        for ended in await asyncio.gather(*map(in_turn, doors), return_exceptions=True):
+            if ended is not None:
+                raise ended
+
+    async def publish_again(self) -> None:
+        """What is retained, after the broker has come back."""
+        for device in self._context.devices.of_kind(door.KIND):
+            found = await self._context.store.read(lambda c, device=device: access_rows.payload(c, device.id))  # type: ignore[misc]
+            if found is not None and found[0] >= self._sent.get(device.id, 0):  # else a newer one went out meanwhile
+                self._doors.send_list(device, door.Signed.model_validate_json(found[1]))
+
+    async def _make(self, device: Device, latest: access_rows.ListRow | None, credentials: "_PackedOf") -> None:
+        settings = self._access.settings_of(device.id)
+        lasting = timedelta(hours=settings.offline_hours)
+        at_door = self._standing.list_version(device.id)  # higher than ours after an old database was put back
+        version, made_at = max(latest.version if latest else 0, at_door) + 1, now()
+        key = self._standing.key(device.id)
+        assert key is not None  # noqa: S101 (it stands there)
+        access = self._access.listed(device.id, device.where.zone, version, made_at + lasting)
+        if self._access.roll is not credentials.roll:
+            return  # old credentials and new rules do not mix; `changed` is set, and the next pass makes it
+        hub_keys = {name: one.encode().hex() for name, one in (await self._hub_keys.believed()).items()}
+        whole = AccessList(access=access, key=self._access.key.hex(), hub_keys=hub_keys)
+        packed, of_packed = await asyncio.to_thread(credentials.of, frozenset(rule.id for rule in access.rules))
+        digest = await asyncio.to_thread(_digest, whole, of_packed, key)
+        is_good = latest is not None and latest.has_payload and latest.digest == digest and at_door <= latest.version
+        if latest is not None and is_good and not _is_old(latest, lasting, made_at):
+            return
+        content = await asyncio.to_thread(whole.sealed, key, packed)
+        if (size := len(content) * 4 // 3 + SIGNED_BYTES) > door.MOST_LIST_BYTES:
+            self.problem = f"the list of {device.id} is too long: {size} bytes, at most {door.MOST_LIST_BYTES}"
+            log.error("list_too_long", door=device.id, size=size)
+            return
+        sha256 = hashlib.sha256(content).hexdigest()
+        self._latest[device.id] = version
+        until = access.valid_until
+        await self._context.store.write(
+            lambda connection: access_rows.intend_list(connection, device.id, version, digest, sha256, made_at, until)
+        )
+        signed = await self._hub_keys.sign_content(content)
+        payload = signed.payload()
+        await self._context.store.write(
+            lambda connection: access_rows.keep_payload(connection, device.id, version, payload)
+        )
+        self._sent[device.id] = version
+        self._doors.send_list(device, signed)
+
+
+class _PackedOf:
+    """Many doors have the same rules, and so the same credentials in their lists: packed once, in any thread."""
+
+    def __init__(self, roll: Roll) -> None:
+        self.roll = roll
+        self._known: dict[frozenset[int], tuple[bytes, bytes]] = {}
+        self._packing = threading.Lock()
+
+    def of(self, rules: frozenset[int]) -> tuple[bytes, bytes]:
+        """And a digest of them."""
+        with self._packing:
+            if rules not in self._known:
+                packed = Columns.of(self.roll, rules).packed()
+                self._known[rules] = packed, hashlib.sha256(packed).digest()
+            return self._known[rules]
+
+
+def _digest(whole: AccessList, of_credentials: bytes, key: VerifyKey) -> str:
+    """Of what it says and for whom, whenever it was made."""
+    made = {"version", "made_at", "valid_until", "audit"}
+    said = whole.model_dump(mode="json", exclude={"access": made, "credentials": True})
+    said["format"] = FORMAT
+    said["access"]["holidays"] = sorted(said["access"]["holidays"])
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS) + of_credentials + key.encode()).hexdigest()
+
+
+def _is_old(latest: access_rows.ListRow, lasting: timedelta, at: datetime) -> bool:
+    """Half through its time, or made for another length of time."""
+    return lasting > timedelta() and not lasting / 2 < latest.valid_until - at <= lasting
