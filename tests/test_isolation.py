@@ -3,14 +3,18 @@
 The plugins lie in tests/hostile_plugins. Each begins once there is a file `go`, so that the same hub is measured quiet
 first. I10: a plugin's failure delays a door command and a check-in by less than 100 ms; one that holds the loop itself
 is interrupted after a second, and out of the way after three of them.
+
+By the clock other programs are in it, too, so the slowest is looked at again when it was slow. What no other program
+can make longer is the processor time of a turn of the loop: as nobody is served within one, it is bounded at once.
 """
 
 import asyncio
+import gc
 import re
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +22,7 @@ from typing import Any
 import pytest
 
 from hub.devices.mqtt import refused_total
-from hub.hosting.host import STEP_SECONDS
+from hub.hosting.host import STEP_SECONDS, Loaded
 from hub.hub import Hub
 from tests.conftest import running_hub, until
 from tests.door.door_process import DoorProcess
@@ -29,6 +33,8 @@ pytestmark = pytest.mark.alone
 FOLDER = Path(__file__).parent / "hostile_plugins"
 ALL = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
 DELAY_SECONDS = 0.1
+TURN_SECONDS = 0.05
+"""Of processor time, for one turn of the loop: a door command takes some ten of them."""
 REFUSAL_SECONDS = 0.0005
 """Of the loop's own time, for one message that is too many: what is refused must cost next to nothing."""
 WILD_SECONDS = 4.0
@@ -111,6 +117,35 @@ def delay(quiet: tuple[list[float], list[float]], loud: tuple[list[float], list[
     return max(max(noisy) - max(calm) for calm, noisy in zip(quiet, loud, strict=True))
 
 
+@contextmanager
+def turns() -> Iterator[list[float]]:
+    """The seconds of processor time that each turn of the loop takes.
+
+    What the test itself has left behind is not looked through for garbage in one of them, as in `kommunevert run`.
+    """
+    loop: Any = asyncio.get_running_loop()
+    gc.collect()
+    gc.freeze()
+    once, found = loop._run_once, list[float]()
+
+    def timed() -> None:
+        began = time.thread_time()
+        once()
+        found.append(time.thread_time() - began)
+
+    loop._run_once = timed
+    try:
+        yield found
+    finally:
+        del loop._run_once
+        gc.unfreeze()
+
+
+async def until_quarantined(plugin: Loaded) -> str:
+    """Why. It is tried again some seconds later."""
+    return str(await until(lambda: plugin.reason if plugin.state == "quarantined" else None))
+
+
 async def spent(here: Town) -> float:
     """The seconds of processor time that the loop takes while everybody is served: what else runs is not in them."""
     began = time.thread_time()
@@ -130,10 +165,13 @@ async def test_a_door_and_a_visitor_notice_nothing(settings: dict[str, Any], tmp
             assert plugin.state == "running", plugin.reason
             quiet = await here.times(LOOK_SECONDS)
             (here.hub.settings.data / "go").touch()
-            delays.append(delay(quiet, await here.times(LOOK_SECONDS)))
+            quarantined = asyncio.create_task(until_quarantined(plugin))
+            with turns() as taken:
+                delays.append(delay(quiet, await here.times(LOOK_SECONDS)))
+            assert max(taken) < TURN_SECONDS
             if hostile in REASONS:
-                assert plugin.state == "quarantined"
-                assert re.search(REASONS[hostile], str(plugin.reason)), plugin.reason
+                assert re.search(REASONS[hostile], await quarantined)
+            quarantined.cancel()
             began = time.monotonic()
         assert time.monotonic() - began < STOP_SECONDS, "the hub stops although the plugin does not"
     assert delays[-1] < DELAY_SECONDS, delays
@@ -147,10 +185,10 @@ async def test_a_plugin_that_holds_the_loop_is_named_interrupted_and_put_aside(
         quiet = await here.times(1.0)
         (here.hub.settings.data / "go").touch()
         here.is_wild = True
+        quarantined = asyncio.create_task(until_quarantined(plugin))
         wild = await here.times(WILD_SECONDS)
         here.is_wild = False
-        assert plugin.state == "quarantined"
-        assert re.search(REASONS["blocks"], str(plugin.reason)), plugin.reason
+        assert re.search(REASONS["blocks"], await quarantined)
         assert max(map(max, wild)) < INTERRUPTED_SECONDS
         (here.hub.settings.data / "go").unlink()
         await until(lambda: plugin.state == "running")  # it is tried again, and behaves now
@@ -186,10 +224,12 @@ asyncio.run(flood())
         assert await flood.stdout.readline() == b"begun\n"
         refused = refused_total.labels("kiosk", "too many")._value
         before = refused.get()
-        wild = await spent(here)  # which fails when somebody is not served
+        with turns() as taken:
+            wild = await spent(here)  # which fails when somebody is not served
         messages = refused.get() - before
         flood.kill()
         await flood.communicate()
         assert here.hub.devices.vitals("kiosk-2").last_refusal == "search: too many"
         assert messages > 100
         assert (wild - calm) / messages < REFUSAL_SECONDS
+        assert max(taken) < TURN_SECONDS
