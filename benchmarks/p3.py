@@ -34,7 +34,7 @@ async def run(seconds: float) -> dict[str, float]:
                     await asyncio.sleep(0.02)
             bare = await bare_round_trips(hub, enrolments[1], seconds / 2)
             quiet = await pulses(plugin.locks, seconds)
-            async with updates(hub, enrolments[2:]):
+            async with flooding(RATE, enrolments[2:]):
                 loaded = await pulses(plugin.locks, seconds)
     return {
         "command to signed outcome, quiet, p50 ms": percentile(quiet, 0.5) * 1000,
@@ -109,10 +109,10 @@ async def bare_round_trips(hub: Hub, enrolment: Enrolment, seconds: float) -> li
 
 
 @asynccontextmanager
-async def updates(hub: Hub, enrolments: list[Enrolment]) -> AsyncIterator[None]:
-    """Heartbeats, a thousand a second, from a process of their own."""
+async def flooding(rate: int, enrolments: list[Enrolment]) -> AsyncIterator[None]:
+    """Heartbeats of these devices, so many a second, from a process of their own."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.updates", str(RATE), *(f"{one.port}|{one.device}|{one.secret}|{branch(one.root, one.site, one.kind, one.device)}" for one in enrolments),
+        sys.executable, "-m", "benchmarks.updates", str(rate), *(f"{one.port}|{one.device}|{one.secret}|{branch(one.root, one.site, one.kind, one.device)}" for one in enrolments),
         stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout

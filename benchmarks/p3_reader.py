@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import insert
 
 from benchmarks.bench_hub import folder_with_devices, percentile
-from benchmarks.p3 import OTHERS, bare_round_trips, updates
+from benchmarks.p3 import OTHERS, RATE, bare_round_trips, flooding
 from devices.access.credentials import card
 from devices.contract.enrolment import Enrolment
 from devices.contract.topics import branch
@@ -57,7 +57,7 @@ async def run(seconds: float) -> dict[str, float]:
                 bare = await bare_round_trips(hub, enrolments[DOORS], seconds / 2)
                 await shown(door, WARM_SECONDS)
                 quiet = await shown(door, seconds)
-                async with updates(hub, enrolments[DOORS + 1 :]):
+                async with flooding(RATE, enrolments[DOORS + 1 :]):
                     loaded = await shown(door, seconds)
                 taken = [await lost(hub, lists, door) for _ in range(CHANGES)]
                 limit = await sent_again(hub, lists)
