@@ -146,7 +146,7 @@ function waitAfterTakeover(before: number): number {
   return spread(Math.min(LONGEST_AFTER_TAKEOVER_MS, AFTER_TAKEOVER_MS * 2 ** Math.min(before, 10)));
 }
 
-/** At most 5 s in an outage's first five minutes, and then a second more for each minute; as `hub/coming_back.py`. */
+/** At most 5 s in an outage's first five minutes, and then a second more for each minute; as `devices/wire/coming_back.py`. */
 function waitBefore(failures: number, awayMs: number): number {
   const first = Math.min(SHORTEST_WAIT_MS * 2 ** Math.min(failures - 1, 10), FIRST_LONGEST_MS);
   const later = Math.min(awayMs / 60, LONGEST_WAIT_MS);
