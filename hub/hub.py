@@ -309,17 +309,19 @@ class Hub:
 
     def _own_operations(self) -> list[Operation]:
         api = Api("hub")
-        DeviceApi(api, self.devices, self.enroller, self.diagnostics)
-        AccountApi(api, self.gateways, self.admission)
-        EntityApi(api, self.entities, self.commands, self.history)
-        OpeningApi(api, self.exceptions, self.opening_changed)
-        PairingApi(api, self.pairing, self.devices, self.enroller, self.settings.web.address)
-        PluginApi(api, self.host, self.choosing, self.hooks, self.condition)
-        PluginChoiceApi(api, self.host, self.choosing)
-        AuditApi(api, self.store)
-        TokenApi(api, self.tokens, self.operations)
-        SearchApi(api, self.hooks)
-        self.event_stream.offer(api)
+        api.offer(
+            DeviceApi(self.devices, self.enroller, self.diagnostics),
+            AccountApi(self.gateways, self.admission),
+            EntityApi(self.entities, self.commands, self.history),
+            OpeningApi(self.exceptions, self.opening_changed),
+            PairingApi(self.pairing, self.devices, self.enroller, self.settings.web.address),
+            PluginApi(self.host, self.choosing, self.hooks, self.condition),
+            PluginChoiceApi(self.host, self.choosing),
+            AuditApi(self.store),
+            TokenApi(self.tokens, self.operations),
+            SearchApi(self.hooks),
+            self.event_stream,
+        )
         return api.operations
 
     def _own_broker(self) -> Broker | None:

@@ -82,6 +82,15 @@ async def test_its_page_is_used(lostfound: Hub) -> None:
     assert ours == [("skranke", "lostfound.given_back"), ("skranke", "lostfound.handed_in")]
 
 
+async def test_programs_read_what_lies_there(lostfound: Hub) -> None:
+    await lostfound.host.plugins["lostfound"].instance.items.hand_in("Ein vott", "Biblioteket", "Ola Finnar", "test")
+    async with browser(lostfound) as desk:
+        assert (await desk.get("/api/v1/lost-things")).status == 401
+        await log_in(desk, "skranke")
+        (item,) = (await (await desk.get("/api/v1/lost-things")).json())["items"]
+        assert (item["what"], item["place"], "finder" in item) == ("Ein vott", "Biblioteket", False)
+
+
 async def test_the_search_finds_what_lies_there_for_whom_it_is(lostfound: Hub) -> None:
     await lostfound.host.plugins["lostfound"].instance.items.hand_in(
         "Ein raud vott", "Biblioteket", "Ola Finnar", "test"

@@ -23,6 +23,7 @@ ALL = ["checkin", "notify", "signage", "locks"]
 
 HOSTILE = """
 import asyncio, time
+from hub.api.operations import Call, Nothing, operation
 from hub.plugin import Context, PluginSettings, hookimpl
 from hub.hooks.specifications import Health, Page, Person, Present
 
@@ -40,7 +41,7 @@ class Plugin:
     async def start(self):
         self.context.run("storm", self.storm)
         self.context.pages.public("GET", "/hostile", self.page)
-        self.context.api.offer("GET", "/hostile", self.operation, summary="Fails", scope=None, roles=set())
+        self.context.api.offer(self)
 
     async def storm(self):
         await self.act()
@@ -48,7 +49,8 @@ class Plugin:
     async def page(self, request):
         await self.act()
 
-    async def operation(self, call):
+    @operation("GET", "/hostile", summary="Fails", scope=None, roles=set())
+    async def fail(self, call: Call[Nothing, Nothing, Nothing]) -> None:
         if self.mood == "hang":
             await self.act()
         raise ValueError("Kari Nordmann")

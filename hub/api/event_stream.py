@@ -11,7 +11,7 @@ import orjson
 from aiohttp import hdrs, web
 from pydantic import Field
 
-from hub.api.operations import Api, Call, Query
+from hub.api.operations import Call, Nothing, Query, stream
 from hub.store.events import Event, Events
 from hub.web.problems import ProblemError
 from hub.web.standing import Standing
@@ -37,16 +37,6 @@ class EventStream:
         self._standing = standing
         self._open: set[asyncio.Task[Any]] = set()
 
-    def offer(self, api: Api) -> None:
-        api.stream(
-            "/events",
-            self.serve,
-            summary="What happens, as server-sent events",
-            scope="events:read",
-            roles={"front_line", "caretaker", "it"},
-            query=EventQuery,
-        )
-
     async def close(self) -> None:
         """End all streams; who listens comes again, and misses nothing."""
         ending = set(self._open)
@@ -55,7 +45,13 @@ class EventStream:
         if ending:
             await asyncio.wait(ending, timeout=STOP_SECONDS)
 
-    async def serve(self, request: web.Request, call: Call[Any, EventQuery, Any]) -> web.StreamResponse:
+    @stream(
+        "/events",
+        summary="What happens, as server-sent events",
+        scope="events:read",
+        roles={"front_line", "caretaker", "it"},
+    )
+    async def serve(self, request: web.Request, call: Call[Nothing, EventQuery, Nothing]) -> web.StreamResponse:
         if len(self._open) >= MOST_STREAMS:
             raise ProblemError("too-many-requests", "Too many streams are open.", headers={hdrs.RETRY_AFTER: "30"})
         last = _last(request, call.query)

@@ -6,7 +6,9 @@ from collections.abc import Set as AbstractSet
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar, cast
+from functools import partial
+from types import NoneType
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from aiohttp import web
 from pydantic import (
@@ -117,7 +119,6 @@ P = TypeVar("P", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
 B = TypeVar("B", bound=BaseModel)
 T = TypeVar("T")
-A = TypeVar("A", bound=BaseModel | None)
 
 
 class Page(Document, Generic[T]):
@@ -162,6 +163,12 @@ class Call(Generic[P, Q, B]):
 
 
 Stream = Callable[[web.Request, Call[Any, Any, Any]], Awaitable[web.StreamResponse]]
+Handler = TypeVar("Handler", bound=Callable[[Any, Call[Any, Any, Any]], Awaitable[BaseModel | None]])
+StreamHandler = TypeVar(
+    "StreamHandler", bound=Callable[[Any, web.Request, Call[Any, Any, Any]], Awaitable[web.StreamResponse]]
+)
+OFFERED = "_offered"
+"""The attribute of a handler that makes its Operation, of an owner and the handler's object."""
 
 
 @dataclass(frozen=True)
@@ -211,55 +218,50 @@ class Operation:
         return "_".join([self.method.lower(), *words])
 
 
-@dataclass
-class Api:
-    """One owner's operations."""
+def operation(
+    method: Method,
+    path: str,
+    *,
+    summary: str,
+    scope: str | None,
+    roles: AbstractSet[Role] | Callable[[Any], AbstractSet[Role]],
+    status: int = 200,
+    location: str | None = None,
+    problems: Sequence[str] = (),
+    is_personal: bool = False,
+    asks_again: bool = False,
+    all_roles: bool = False,
+) -> Callable[[Handler], Handler]:
+    """Make a method an operation, `method` on `path`, that `Api.offer` finds. `roles` may ask the method's object.
 
-    owner: str
-    operations: list[Operation] = field(default_factory=list)
+    What it takes and answers stands in its own types: `(self, call: Call[Path, Query, Body]) -> Document`, or None
+    where there is no answer. Raises TypeError for a method that does not say so.
 
-    def offer(
-        self,
-        method: Method,
-        path: str,
-        take: Callable[[Call[P, Q, B]], Awaitable[A]],
-        *,
-        summary: str,
-        scope: str | None,
-        roles: AbstractSet[Role],
-        answer: type[A] | None = None,
-        parameters: type[P] = Nothing,  # type: ignore[assignment]
-        query: type[Q] = Nothing,  # type: ignore[assignment]
-        body: type[B] = Nothing,  # type: ignore[assignment]
-        status: int = 200,
-        location: str | None = None,
-        problems: Sequence[str] = (),
-        is_personal: bool = False,
-        asks_again: bool = False,
-        all_roles: bool = False,
-    ) -> None:
-        """Offer `method` on `path`. `take` gets a Call and returns the answer's model, or None where there is none.
+    A PUT replaces a thing, so each field of its body must come, whatever the model says: what is left out would
+    fall back to what it is for a new one.
 
-        A PUT replaces a thing, so each field of its body must come, whatever the model says: what is left out would
-        fall back to what it is for a new one.
+    GET: one thing, which gets an ETag, or a Page. PUT, PATCH, DELETE: of what a GET on the same path shows; the
+    caller must have seen its present state (If-Match). POST: the same Idempotency-Key twice does it once.
+    """
 
-        GET: one thing, which gets an ETag, or a Page. PUT, PATCH, DELETE: of what a GET on the same path shows; the
-        caller must have seen its present state (If-Match). POST: the same Idempotency-Key twice does it once.
-        """
+    def declare(handler: Handler) -> Handler:
+        parameters, query, body, answer = _types(handler)
+        whole_body = _whole(body) if method == "PUT" else body
         known = (*(("not-found",) if parameters is not Nothing else ()), *(("password-again",) if asks_again else ()))
-        self.operations.append(
-            Operation(
-                owner=self.owner,
+
+        def offered(owner: str, source: object) -> Operation:
+            return Operation(
+                owner=owner,
                 method=method,
                 path=path,
                 summary=summary,
                 scope=scope,
-                roles=frozenset(roles),
-                answer=cast("type[BaseModel] | None", answer),
-                take=take,
+                roles=frozenset(roles(source) if callable(roles) else roles),
+                answer=answer,
+                take=partial(handler, source),
                 parameters=parameters,
                 query=query,
-                body=_whole(body) if method == "PUT" else body,
+                body=whole_body,
                 status=status if answer is not None else 204,
                 location=location,
                 problems=tuple(dict.fromkeys((*known, *problems))),
@@ -267,16 +269,54 @@ class Api:
                 asks_again=asks_again,
                 all_roles=all_roles,
             )
-        )
 
-    def stream(
-        self, path: str, stream: Stream, *, summary: str, scope: str, roles: AbstractSet[Role], query: type[BaseModel]
-    ) -> None:
-        """Server-sent events, for as long as the caller listens."""
-        operation = Operation(
-            self.owner, "GET", path, summary, scope, frozenset(roles), None, _nothing, query=query, stream=stream
-        )
-        self.operations.append(operation)
+        setattr(handler, OFFERED, offered)
+        return handler
+
+    return declare
+
+
+def stream(
+    path: str, *, summary: str, scope: str, roles: AbstractSet[Role]
+) -> Callable[[StreamHandler], StreamHandler]:
+    """Make a method `(self, request, call)` an operation of server-sent events, for as long as the caller listens."""
+
+    def declare(handler: StreamHandler) -> StreamHandler:
+        _, query, _, _ = _types(handler)
+
+        def offered(owner: str, source: object) -> Operation:
+            serve = partial(handler, source)
+            return Operation(
+                owner, "GET", path, summary, scope, frozenset(roles), None, _nothing, query=query, stream=serve
+            )
+
+        setattr(handler, OFFERED, offered)
+        return handler
+
+    return declare
+
+
+@dataclass
+class Api:
+    """One owner's operations."""
+
+    owner: str
+    operations: list[Operation] = field(default_factory=list)
+
+    def offer(self, *objects: object) -> None:
+        """Offer all operations of these, in the order in which their classes define them."""
+        for one in objects:
+            offered = (getattr(member, OFFERED, None) for member in vars(type(one)).values())
+            self.operations += [make(self.owner, one) for make in offered if make is not None]
+
+
+def _types(handler: Callable[..., Any]) -> tuple[type[BaseModel], type[BaseModel], type[BaseModel], Any]:
+    """Models of path, query, body and answer."""
+    call, answer = [None, None, *get_type_hints(handler).values()][-2:]
+    if get_origin(call) is not Call:
+        raise TypeError(f"{handler.__qualname__} does not say `call: Call[Path, Query, Body]`, and what it answers")
+    parameters, query, body = get_args(call)
+    return parameters, query, body, None if answer is NoneType else answer
 
 
 def _whole(body: type[B]) -> type[B]:

@@ -26,7 +26,7 @@ class Plugin:
     async def start(self) -> None:
         self.context.opens(kiosk.KIND, "/kiosk")
         VisitPages(self.context, self.visits, self.kiosks)
-        VisitApi(self.context, self.visits)
+        self.context.api.offer(VisitApi(self.context, self.visits))
         self.kiosks.listen()
         await self.context.follow("arrived", self.visits.tell_hosts)
         await self.context.follow("answered", self.kiosks.show_answers)

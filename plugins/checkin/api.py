@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import Field
 
 from devices.contract.messages import Id
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, page_of
-from hub.hooks.specifications import Answer, Role, present
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, operation, page_of
+from hub.hooks.specifications import Answer, present
 from hub.plugin import Context
 from hub.store.store import now
 from hub.web.problems import ProblemError
@@ -71,56 +71,17 @@ class EvacuationDocument(Document):
     people: list[PresentDocument]
 
 
+LOOK: dict[str, Any] = {"scope": "visits:read", "roles": {"front_line"}, "is_personal": True}
+EVACUATION: dict[str, Any] = LOOK | {"roles": {"front_line", "caretaker"}}
+ACT: dict[str, Any] = {"scope": "visits:write", "roles": {"front_line"}, "is_personal": True}
+
+
 class VisitApi:
     def __init__(self, context: Context, visits: Visits) -> None:
         self._context = context
         self._visits = visits
-        api = context.api
-        look: dict[str, Any] = {"scope": "visits:read", "is_personal": True}
-        act: dict[str, Any] = {"scope": "visits:write", "roles": {"front_line"}, "is_personal": True}
-        one: dict[str, Any] = {"parameters": VisitPath, "answer": VisitDocument}
-        desk: set[Role] = {"front_line"}
-        api.offer(
-            "GET", "/visits", self.visits, summary="Visits", roles=desk, answer=VisitPage, query=PageQuery, **look
-        )
-        api.offer("GET", "/visits/{visit}", self.visit, summary="One visit", roles=desk, **one, **look)
-        api.offer(
-            "POST",
-            "/visits/{visit}/check-out",
-            self.check_out,
-            summary="The visitor has left",
-            problems=("conflict",),
-            **one,
-            **act,
-        )
-        api.offer(
-            "POST",
-            "/visits/{visit}/undo-check-out",
-            self.undo,
-            summary="The visitor is here still",
-            problems=("conflict",),
-            **one,
-            **act,
-        )
-        api.offer(
-            "POST",
-            "/visits/{visit}/confirm",
-            self.confirm,
-            summary="A visitor whose registration came late is here: tell the host",
-            problems=("conflict",),
-            **one,
-            **act,
-        )
-        api.offer(
-            "GET",
-            "/evacuation",
-            self.evacuation,
-            summary="Who is in the building",
-            roles={"front_line", "caretaker"},
-            answer=EvacuationDocument,
-            **look,
-        )
 
+    @operation("GET", "/visits", summary="Visits", **LOOK)
     async def visits(self, call: Call[Nothing, PageQuery, Nothing]) -> VisitPage:
         part, following = page_of(
             await self._visits.today(),
@@ -130,15 +91,24 @@ class VisitApi:
         )
         return VisitPage(items=[VisitDocument.model_validate(one) for one in part], next=following)
 
+    @operation("GET", "/visits/{visit}", summary="One visit", **LOOK)
     async def visit(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
         return await self._found(call.path)
 
+    @operation("POST", "/visits/{visit}/check-out", summary="The visitor has left", problems=("conflict",), **ACT)
     async def check_out(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
         if (await self._found(call.path)).left_at is not None:
             raise ProblemError("conflict", "They have left already.")
         await self._visits.check_out(call.path.visit, call.caller.name)
         return await self._found(call.path)
 
+    @operation(
+        "POST",
+        "/visits/{visit}/confirm",
+        summary="A visitor whose registration came late is here: tell the host",
+        problems=("conflict",),
+        **ACT,
+    )
     async def confirm(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
         visit = await self._found(call.path)
         if visit.timing != "late" or visit.left_at is not None:
@@ -146,6 +116,9 @@ class VisitApi:
         await self._visits.is_here(call.path.visit, call.caller.name)
         return await self._found(call.path)
 
+    @operation(
+        "POST", "/visits/{visit}/undo-check-out", summary="The visitor is here still", problems=("conflict",), **ACT
+    )
     async def undo(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
         visit = await self._found(call.path)
         if visit.left_at is None or visit.visitor is None:
@@ -153,6 +126,9 @@ class VisitApi:
         await self._visits.undo_check_out(call.path.visit, call.caller.name)
         return await self._found(call.path)
 
+    @operation(
+        "GET", "/evacuation", summary="Who is in the building", **(LOOK | {"roles": {"front_line", "caretaker"}})
+    )
     async def evacuation(self, _call: Call[Nothing, Nothing, Nothing]) -> EvacuationDocument:
         answers = await self._context.hooks.named(present)
         people = sorted((one for _, some in answers for one in some), key=lambda one: one.since)

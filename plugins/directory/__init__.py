@@ -38,7 +38,7 @@ class Plugin:
         await self.directory.load()
         self.context.run("read the directory", self.directory.read_again_and_again)
         PeoplePages(self.context, self.directory, self.people)
-        PeopleApi(self.context, self.directory, self.people)
+        self.context.api.offer(PeopleApi(self.directory, self.people))
 
     async def stop(self) -> None:
         self.directory.close()

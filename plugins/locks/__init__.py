@@ -109,12 +109,16 @@ class Plugin:
         PassPages(self.context, self.access, self.passes, self.permissions)
         PlanPages(self.context, self.plans, self.locks, doors)
         DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors, self.inside)
-        AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions, self.inside)
-        RuleApi(self.context, self.access)
-        SettingsApi(self.context, self.access)
-        PlanApi(self.context, self.plans)
-        HubKeyApi(self.context, self.hub_keys)
-        DoorApi(self.context, self.permissions, self.settings.may_search_people, self.locks, self.standing, self.alarms)
+        self.context.api.offer(
+            AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions, self.inside),
+            RuleApi(self.context, self.access),
+            SettingsApi(self.context, self.access),
+            PlanApi(self.context, self.plans),
+            HubKeyApi(self.hub_keys),
+            DoorApi(
+                self.context, self.permissions, self.settings.may_search_people, self.locks, self.standing, self.alarms
+            ),
+        )
 
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> Enrolment | None:

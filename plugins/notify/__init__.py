@@ -32,7 +32,7 @@ class Plugin:
     async def start(self) -> None:
         await self.context.follow("answered", self.notices.pass_answers_on)
         await self.context.follow("tried", self.notices.pass_tries_on)
-        OutboxApi(self.context, self.notices)
+        self.context.api.offer(OutboxApi(self.notices))
         self.context.run("send", self.sender.send_again_and_again)
         self.context.run("forget", self.notices.forget_again_and_again)
 

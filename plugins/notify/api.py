@@ -4,8 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, page_of
-from hub.plugin import Context
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, operation, page_of
 from plugins.notify.service import Notices
 
 
@@ -27,19 +26,10 @@ class OutboxPage(Page[OutboxDocument]):
 
 
 class OutboxApi:
-    def __init__(self, context: Context, notices: Notices) -> None:
+    def __init__(self, notices: Notices) -> None:
         self._notices = notices
-        context.api.offer(
-            "GET",
-            "/outbox",
-            self.outbox,
-            summary="Messages, and how far they have come",
-            scope="messages:read",
-            roles={"it"},
-            answer=OutboxPage,
-            query=PageQuery,
-        )
 
+    @operation("GET", "/outbox", summary="Messages, and how far they have come", scope="messages:read", roles={"it"})
     async def outbox(self, call: Call[Nothing, PageQuery, Nothing]) -> OutboxPage:
         part, following = page_of(
             await self._notices.outbox(),

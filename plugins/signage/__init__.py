@@ -27,7 +27,7 @@ class Plugin:
         self.context.speaks(screen.CHANNELS)
         self.context.opens(screen.KIND, "/screen")
         ScreenPages(self.context, self.signage)
-        ScreenApi(self.context, self.signage)
+        self.context.api.offer(ScreenApi(self.context, self.signage))
 
     @hookimpl
     async def project(self) -> None:

@@ -6,7 +6,19 @@ from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from devices.contract import screen
 from devices.contract.messages import Id, Language, clean
-from hub.api.operations import Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import (
+    Call,
+    Document,
+    Moment,
+    Nothing,
+    Page,
+    PageQuery,
+    Query,
+    Request,
+    found,
+    operation,
+    page_of,
+)
 from hub.plugin import Context
 from hub.store.store import now
 from hub.web.problems import FieldError, ProblemError
@@ -93,91 +105,31 @@ class HoursDocument(Document):
     days: list[DayDocument]
 
 
+LOOK: dict[str, Any] = {"scope": "screens:read", "roles": {"front_line", "it"}}
+ACT: dict[str, Any] = {"scope": "screens:write", "roles": {"front_line"}}
+
+
 class ScreenApi:
     def __init__(self, context: Context, signage: Signage) -> None:
         self._context = context
         self._signage = signage
-        api = context.api
-        look: dict[str, Any] = {"scope": "screens:read", "roles": {"front_line", "it"}}
-        act: dict[str, Any] = {"scope": "screens:write", "roles": {"front_line"}}
-        one: dict[str, Any] = {"parameters": NoticePath}
-        api.offer("GET", "/notices", self.notices, summary="Notices", answer=NoticePage, query=PageQuery, **look)
-        api.offer("GET", "/notices/{notice}", self.notice, summary="One notice", answer=NoticeDocument, **one, **look)
-        api.offer(
-            "POST",
-            "/notices",
-            self.put_up,
-            summary="Put up a notice",
-            answer=NoticeDocument,
-            body=NewNotice,
-            status=201,
-            location="/notices/{id}",
-            **act,
-        )
-        api.offer(
-            "PUT",
-            "/notices/{notice}",
-            self.change,
-            summary="Change a notice",
-            answer=NoticeDocument,
-            body=NewNotice,
-            **one,
-            **act,
-        )
-        api.offer("DELETE", "/notices/{notice}", self.take_down, summary="Take a notice down", **one, **act)
-        api.offer(
-            "GET",
-            "/screens/{screen}/power",
-            self.power,
-            summary="Is the screen on",
-            answer=PowerDocument,
-            parameters=ScreenPath,
-            **look,
-        )
-        api.offer(
-            "PUT",
-            "/screens/{screen}/power",
-            self.set_power,
-            summary="Switch a screen on, or let it be dark",
-            scope="screens:power",
-            roles={"front_line", "it"},
-            answer=PowerDocument,
-            body=Power,
-            parameters=ScreenPath,
-        )
-        api.offer("GET", "/opening-hours", self.hours, summary="Opening hours", answer=HoursDocument, **look)
-        api.offer(
-            "GET",
-            "/programme",
-            self.programme,
-            summary="All that the screens show, and what waits for its time",
-            answer=screen.Programme,
-            is_personal=True,
-            **look,
-        )
-        api.offer(
-            "GET",
-            "/screens/{screen}/programme",
-            self.programme_of,
-            summary="All that one screen shows, and what waits for its time",
-            answer=screen.Programme,
-            parameters=ScreenPath,
-            is_personal=True,
-            **look,
-        )
 
+    @operation("GET", "/notices", summary="Notices", **LOOK)
     async def notices(self, call: Call[Nothing, PageQuery, Nothing]) -> NoticePage:
         part, following = page_of(await self._signage.notices(), lambda one: one.id, call.query)
         return NoticePage(items=[NoticeDocument.model_validate(one) for one in part], next=following)
 
+    @operation("GET", "/notices/{notice}", summary="One notice", **LOOK)
     async def notice(self, call: Call[NoticePath, Nothing, Nothing]) -> NoticeDocument:
         return NoticeDocument.model_validate(await self._found(call.path))
 
+    @operation("POST", "/notices", summary="Put up a notice", status=201, location="/notices/{id}", **ACT)
     async def put_up(self, call: Call[Nothing, Nothing, NewNotice]) -> NoticeDocument:
         made = self._made(call.body)
         await self._signage.put_up(made, call.caller.name)
         return NoticeDocument.model_validate(made)
 
+    @operation("PUT", "/notices/{notice}", summary="Change a notice", **ACT)
     async def change(self, call: Call[NoticePath, Nothing, NewNotice]) -> NoticeDocument:
         changed = self._made(call.body, (await self._found(call.path)).id)
         found(await self._signage.change(changed, call.caller.name) or None, "such notice")
@@ -207,12 +159,21 @@ class ScreenApi:
             notice_id=notice_id,
         )
 
+    @operation("DELETE", "/notices/{notice}", summary="Take a notice down", **ACT)
     async def take_down(self, call: Call[NoticePath, Nothing, Nothing]) -> None:
         await self._signage.take_down((await self._found(call.path)).id, call.caller.name)
 
+    @operation("GET", "/screens/{screen}/power", summary="Is the screen on", **LOOK)
     async def power(self, call: Call[ScreenPath, Nothing, Nothing]) -> PowerDocument:
         return PowerDocument(is_on=self._screen(call.path) not in self._signage.off)
 
+    @operation(
+        "PUT",
+        "/screens/{screen}/power",
+        summary="Switch a screen on, or let it be dark",
+        scope="screens:power",
+        roles={"front_line", "it"},
+    )
     async def set_power(self, call: Call[ScreenPath, Nothing, Power]) -> PowerDocument:
         await self._signage.switch(self._screen(call.path), is_on=call.body.is_on, actor=call.caller.name)
         return PowerDocument(is_on=call.body.is_on)
@@ -221,6 +182,7 @@ class ScreenApi:
         device = self._context.devices.get(path.screen)
         return found(device if device is not None and device.kind == screen.KIND else None, "such screen").id
 
+    @operation("GET", "/opening-hours", summary="Opening hours", **LOOK)
     async def hours(self, _call: Call[Nothing, Nothing, Nothing]) -> HoursDocument:
         programme = await self._signage.programme()
         days = [
@@ -231,9 +193,19 @@ class ScreenApi:
         ]
         return HoursDocument(time_zone=programme.time_zone, days=days)
 
+    @operation(
+        "GET", "/programme", summary="All that the screens show, and what waits for its time", is_personal=True, **LOOK
+    )
     async def programme(self, _call: Call[Nothing, Nothing, Nothing]) -> screen.Programme:
         return await self._signage.programme()
 
+    @operation(
+        "GET",
+        "/screens/{screen}/programme",
+        summary="All that one screen shows, and what waits for its time",
+        is_personal=True,
+        **LOOK,
+    )
     async def programme_of(self, call: Call[ScreenPath, Nothing, Nothing]) -> screen.Programme:
         return await self._signage.programme(self._screen(call.path))
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, cursor, read_cursor
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, cursor, operation, read_cursor
 from hub.store import audit
 from hub.store.store import Store
 from hub.web.problems import ProblemError
@@ -33,35 +33,21 @@ class Verification(Document):
 
 
 class AuditApi:
-    def __init__(self, api: Api, store: Store) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        api.offer(
-            "GET",
-            "/audit",
-            self.entries,
-            summary="The audit log, newest first",
-            scope="audit:read",
-            roles={"it"},
-            answer=AuditPage,
-            query=PageQuery,
-            is_personal=True,
-        )
-        api.offer(
-            "GET",
-            "/audit/verification",
-            self.verification,
-            summary="Follow the chain from its first entry",
-            scope="audit:read",
-            roles={"it"},
-            answer=Verification,
-        )
 
+    @operation(
+        "GET", "/audit", summary="The audit log, newest first", scope="audit:read", roles={"it"}, is_personal=True
+    )
     async def entries(self, call: Call[Nothing, PageQuery, Nothing]) -> AuditPage:
         before, limit = _before(call.query.cursor), call.query.limit
         entries = await self._store.read(lambda connection: audit.newest(connection, limit + 1, before))
         following = cursor(str(entries[limit - 1].id)) if len(entries) > limit else None
         return AuditPage(items=[AuditEntry.model_validate(one) for one in entries[:limit]], next=following)
 
+    @operation(
+        "GET", "/audit/verification", summary="Follow the chain from its first entry", scope="audit:read", roles={"it"}
+    )
     async def verification(self, _call: Call[Nothing, Nothing, Nothing]) -> Verification:
         broken = await self._store.read(audit.first_broken)
         return Verification(is_whole=broken is None, entries=await self._store.read(audit.length), first_broken=broken)

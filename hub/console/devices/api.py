@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from devices.contract.alive import Heartbeat
 from devices.contract.enrolment import Enrolment
 from devices.contract.messages import Id, Name, clean
-from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from hub.devices.absences import By, EndedBy
 from hub.devices.admission import TakenNameError
 from hub.devices.diagnostics import Diagnostics
@@ -135,94 +135,55 @@ class Enrolled(Document):
     enrolment: Enrolment | None = Field(description="for a controller: its enrolment file")
 
 
+LOOK: dict[str, Any] = {"scope": "devices:read", "roles": {"it", "caretaker"}}
+ACT: dict[str, Any] = {"scope": "devices:write", "roles": {"it"}}
+
+
 class DeviceApi:
-    def __init__(self, api: Api, devices: Devices, enroller: Enroller, diagnostics: Diagnostics) -> None:
+    def __init__(self, devices: Devices, enroller: Enroller, diagnostics: Diagnostics) -> None:
         self._devices = devices
         self._enroller = enroller
         self._diagnostics = diagnostics
-        one: dict[str, Any] = {"parameters": DevicePath}
-        look: dict[str, Any] = {"scope": "devices:read", "roles": {"it", "caretaker"}}
-        act: dict[str, Any] = {"scope": "devices:write", "roles": {"it"}}
-        api.offer("GET", "/devices", self.devices, summary="Devices", answer=DevicePage, query=DeviceQuery, **look)
-        api.offer("GET", "/devices/{device}", self.device, summary="One device", answer=DeviceDocument, **one, **look)
-        api.offer(
-            "GET", "/devices/{device}/vitals", self.vitals, summary="How it is", answer=VitalsDocument, **one, **look
-        )
-        api.offer(
-            "POST",
-            "/devices",
-            self.enrol,
-            summary="Enrol a device",
-            answer=Enrolled,
-            body=WantedDevice,
-            status=201,
-            location="/devices/{id}",
-            problems=("conflict", "invalid"),
-            **act,
-        )
-        api.offer(
-            "POST",
-            "/devices/{device}/renew",
-            self.renew,
-            summary="Give a device a new secret and link; the old ones are dead then",
-            answer=Enrolled,
-            **one,
-            **act,
-        )
-        api.offer(
-            "PUT",
-            "/devices/{device}",
-            self.describe,
-            summary="Another name or place",
-            answer=DeviceDocument,
-            body=Description,
-            **one,
-            **act,
-        )
-        api.offer(
-            "GET",
-            "/devices/{device}/absences",
-            self.absences,
-            summary="When it was away",
-            answer=AbsencesDocument,
-            **one,
-            **look,
-        )
-        api.offer(
-            "GET",
-            "/devices/{device}/diagnostics",
-            self.diagnostics,
-            summary="What whoever helps from afar needs",
-            answer=DiagnosticsDocument,
-            **one,
-            **look,
-        )
-        api.offer("DELETE", "/devices/{device}", self.revoke, summary="Shut a device out, at once", **one, **act)
 
+    @operation("GET", "/devices", summary="Devices", **LOOK)
     async def devices(self, call: Call[Nothing, DeviceQuery, Nothing]) -> DevicePage:
         wanted = [one for one in self._devices if call.query.kind in (None, one.kind)]
         part, following = page_of(wanted, lambda one: f"{one.kind}/{one.id}", call.query)
         return DevicePage(items=[self._listed(one) for one in part], next=following)
 
+    @operation("GET", "/devices/{device}", summary="One device", **LOOK)
     async def device(self, call: Call[DevicePath, Nothing, Nothing]) -> DeviceDocument:
         return DeviceDocument.model_validate(self._found(call.path))
 
+    @operation("GET", "/devices/{device}/vitals", summary="How it is", **LOOK)
     async def vitals(self, call: Call[DevicePath, Nothing, Nothing]) -> VitalsDocument:
         return self._vitals(self._found(call.path))
 
+    @operation("PUT", "/devices/{device}", summary="Another name or place", **ACT)
     async def describe(self, call: Call[DevicePath, Nothing, Description]) -> DeviceDocument:
         wanted, device = call.body, self._found(call.path)
         place = Place(**wanted.where.model_dump())
         await self._devices.describe(device.id, wanted.name, place, call.caller.name)
         return DeviceDocument.model_validate(self._found(call.path))
 
+    @operation("GET", "/devices/{device}/absences", summary="When it was away", **LOOK)
     async def absences(self, call: Call[DevicePath, Nothing, Nothing]) -> AbsencesDocument:
         latest, count = await self._devices.absences.of(self._found(call.path).id)
         return AbsencesDocument(in_all=count, latest=[AbsenceDocument.model_validate(one) for one in latest])
 
+    @operation("GET", "/devices/{device}/diagnostics", summary="What whoever helps from afar needs", **LOOK)
     async def diagnostics(self, call: Call[DevicePath, Nothing, Nothing]) -> DiagnosticsDocument:
         return DiagnosticsDocument(diagnostics=await self._diagnostics.of(self._found(call.path)))
 
+    @operation(
+        "POST",
+        "/devices",
+        summary="Enrol a device",
+        status=201,
+        location="/devices/{id}",
+        problems=("conflict", "invalid"),
+        **ACT,
+    )
     async def enrol(self, call: Call[Nothing, Nothing, WantedDevice]) -> Enrolled:
         wanted = call.body
         if wanted.kind not in self._enroller.kinds():
@@ -236,10 +197,17 @@ class DeviceApi:
         place = Place(**wanted.where.model_dump())
         return await self._enrolled(device, wanted.kind, wanted.name or device, place, call.caller.name)
 
+    @operation(
+        "POST",
+        "/devices/{device}/renew",
+        summary="Give a device a new secret and link; the old ones are dead then",
+        **ACT,
+    )
     async def renew(self, call: Call[DevicePath, Nothing, Nothing]) -> Enrolled:
         known = self._found(call.path)
         return await self._enrolled(known.id, known.kind, known.name, known.where, call.caller.name)
 
+    @operation("DELETE", "/devices/{device}", summary="Shut a device out, at once", **ACT)
     async def revoke(self, call: Call[DevicePath, Nothing, Nothing]) -> None:
         await self._enroller.revoke(self._found(call.path).id, call.caller.name)
 

@@ -9,7 +9,6 @@ from pydantic import Base64Bytes, BeforeValidator, Field
 from devices.contract.messages import Text
 from hub.api.operations import (
     PASSWORD_AGAIN,
-    Api,
     Call,
     Document,
     Moment,
@@ -19,6 +18,7 @@ from hub.api.operations import (
     Query,
     Request,
     found,
+    operation,
     page_of,
     whole,
 )
@@ -146,139 +146,65 @@ class PermissionDocument(Document):
     is_allowed: bool
 
 
+LOOK: dict[str, Any] = {"scope": "entities:read", "roles": {"it", "caretaker"}}
+IT: dict[str, Any] = {"scope": "entities:allow", "roles": {"it"}}
+
+
 class EntityApi:
-    def __init__(self, api: Api, entities: Entities, commands: Commands, history: History) -> None:
+    def __init__(self, entities: Entities, commands: Commands, history: History) -> None:
         self._entities = entities
         self._commands = commands
         self._history = history
-        one: dict[str, Any] = {"parameters": EntityPath}
-        look: dict[str, Any] = {"scope": "entities:read", "roles": {"it", "caretaker"}}
-        it: dict[str, Any] = {"scope": "entities:allow", "roles": {"it"}}
-        offer = api.offer
-        offer("GET", "/found-devices", self.found, summary="Found devices", answer=FoundPage, query=PageQuery, **look)
-        offer(
-            "GET",
-            "/found-devices/{device}",
-            self.found_one,
-            summary="One found device",
-            answer=FoundDocument,
-            parameters=FoundPath,
-            **look,
-        )
-        offer(
-            "DELETE",
-            "/found-devices/{device}",
-            self.take_away,
-            summary="It is gone: take its announcements away",
-            parameters=FoundPath,
-            **it,
-        )
-        offer("GET", "/entities", self.entities, summary="Entities", answer=EntityPage, query=EntityQuery, **look)
-        offer("GET", "/entities/{entity}", self.entity, summary="One entity", answer=EntityDocument, **one, **look)
-        offer(
-            "GET",
-            "/entities/{entity}/attributes",
-            self.attributes,
-            summary="What it says besides its state",
-            answer=AttributesDocument,
-            **one,
-            **look,
-        )
-        offer(
-            "GET",
-            "/entities/{entity}/picture",
-            self.picture,
-            summary="The picture that an image shows",
-            answer=PictureDocument,
-            **one,
-            **look,
-        )
-        offer(
-            "GET",
-            "/entities/{entity}/history",
-            self.history,
-            summary="What it was, and when",
-            answer=HistoryDocument,
-            query=HistoryQuery,
-            **one,
-            **look,
-        )
-        offer(
-            "POST",
-            "/entities/{entity}/command",
-            self.command,
-            summary="Tell it to do something",
-            scope="entities:command",
-            roles={"it", "caretaker"},
-            answer=Given,
-            body=Order,
-            status=202,
-            problems=("conflict", "password-again"),
-            **one,
-        )
-        offer(
-            "POST",
-            "/entities/{entity}/keep",
-            self.keep,
-            summary="How long its history is kept",
-            answer=KeptDocument,
-            body=Keep,
-            **one,
-            **it,
-        )
-        offer(
-            "GET",
-            "/entities/{entity}/permission",
-            self.permission,
-            summary="Whether it may be told anything",
-            answer=PermissionDocument,
-            **one,
-            **look,
-        )
-        offer(
-            "PUT",
-            "/entities/{entity}/permission",
-            self.allow,
-            summary="Allow that it is told what to do, or not any more",
-            answer=PermissionDocument,
-            body=Permission,
-            asks_again=True,
-            **one,
-            **it,
-        )
 
+    @operation("GET", "/found-devices", summary="Found devices", **LOOK)
     async def found(self, call: Call[Nothing, PageQuery, Nothing]) -> FoundPage:
         part, following = page_of(self._entities.devices.values(), lambda one: one.id, call.query)
         return FoundPage(items=[_found_document(one) for one in part], next=following)
 
+    @operation("GET", "/found-devices/{device}", summary="One found device", **LOOK)
     async def found_one(self, call: Call[FoundPath, Nothing, Nothing]) -> FoundDocument:
         return _found_document(found(self._entities.devices.get(call.path.device), "such device"))
 
+    @operation("DELETE", "/found-devices/{device}", summary="It is gone: take its announcements away", **IT)
     async def take_away(self, call: Call[FoundPath, Nothing, Nothing]) -> None:
         device = found(self._entities.devices.get(call.path.device), "such device")
         await self._commands.take_away(device, call.caller.name)
 
+    @operation("GET", "/entities", summary="Entities", **LOOK)
     async def entities(self, call: Call[Nothing, EntityQuery, Nothing]) -> EntityPage:
         wanted = [one for one in self._entities if call.query.component in (None, one.component)]
         part, following = page_of(wanted, lambda one: one.id, call.query)
         return EntityPage(items=[self._document(one) for one in part], next=following)
 
+    @operation("GET", "/entities/{entity}", summary="One entity", **LOOK)
     async def entity(self, call: Call[EntityPath, Nothing, Nothing]) -> EntityDocument:
         return self._document(self._found(call.path))
 
+    @operation("GET", "/entities/{entity}/attributes", summary="What it says besides its state", **LOOK)
     async def attributes(self, call: Call[EntityPath, Nothing, Nothing]) -> AttributesDocument:
         return AttributesDocument(attributes=self._found(call.path).attributes)
 
+    @operation("GET", "/entities/{entity}/picture", summary="The picture that an image shows", **LOOK)
     async def picture(self, call: Call[EntityPath, Nothing, Nothing]) -> PictureDocument:
         picture, kind = found(self._entities.pictures.get(call.path.entity), "picture")
         return PictureDocument(content_type=kind, content=b64encode(picture))
 
+    @operation("GET", "/entities/{entity}/history", summary="What it was, and when", **LOOK)
     async def history(self, call: Call[EntityPath, HistoryQuery, Nothing]) -> HistoryDocument:
         until = call.query.until or now()
         since = call.query.since or until - timedelta(days=1)
         samples = await self._history.read(self._found(call.path).id, since.timestamp(), until.timestamp())
         return HistoryDocument(samples=[SampleDocument(at=_time(one.at), value=one.value) for one in samples])
 
+    @operation(
+        "POST",
+        "/entities/{entity}/command",
+        summary="Tell it to do something",
+        scope="entities:command",
+        roles={"it", "caretaker"},
+        status=202,
+        problems=("conflict", "password-again"),
+    )
     async def command(self, call: Call[EntityPath, Nothing, Order]) -> Given:
         wanted = call.body
         entity = self._found(call.path)
@@ -296,13 +222,22 @@ class EntityApi:
             raise ProblemError("conflict", str(error)) from None
         return Given(was_sent=True)
 
+    @operation("POST", "/entities/{entity}/keep", summary="How long its history is kept", **IT)
     async def keep(self, call: Call[EntityPath, Nothing, Keep]) -> KeptDocument:
         await self._commands.keep(self._found(call.path).id, call.body.days, call.caller.name)
         return KeptDocument(days=call.body.days)
 
+    @operation("GET", "/entities/{entity}/permission", summary="Whether it may be told anything", **LOOK)
     async def permission(self, call: Call[EntityPath, Nothing, Nothing]) -> PermissionDocument:
         return PermissionDocument(is_allowed=self._commands.may(self._found(call.path)))
 
+    @operation(
+        "PUT",
+        "/entities/{entity}/permission",
+        summary="Allow that it is told what to do, or not any more",
+        asks_again=True,
+        **IT,
+    )
     async def allow(self, call: Call[EntityPath, Nothing, Permission]) -> PermissionDocument:
         entity = self._found(call.path)
         await self._commands.allow(entity.id, is_allowed=call.body.is_allowed, actor=call.caller.name)

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from devices.contract.messages import Id
-from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from hub.devices.admission import Admission, TakenNameError
 from hub.devices.gateways import MOST_CHARACTERS, MOST_FILTERS, FilterError, Gateway, Gateways
 from hub.web.problems import FieldError, ProblemError
@@ -43,46 +43,33 @@ class MadeAccount(AccountDocument):
     password: str
 
 
+LOOK: dict[str, Any] = {"scope": "accounts:read", "roles": {"it"}}
+ACT: dict[str, Any] = {"scope": "accounts:write", "roles": {"it"}}
+
+
 class AccountApi:
-    def __init__(self, api: Api, gateways: Gateways, admission: Admission) -> None:
+    def __init__(self, gateways: Gateways, admission: Admission) -> None:
         self._gateways = gateways
         self._admission = admission
-        look: dict[str, Any] = {"scope": "accounts:read", "roles": {"it"}}
-        act: dict[str, Any] = {"scope": "accounts:write", "roles": {"it"}}
-        one: dict[str, Any] = {"parameters": AccountPath}
-        api.offer(
-            "GET",
-            "/accounts",
-            self.accounts,
-            summary="Accounts on the broker",
-            answer=AccountPage,
-            query=PageQuery,
-            **look,
-        )
-        api.offer(
-            "GET", "/accounts/{account}", self.account, summary="One account", answer=AccountDocument, **one, **look
-        )
-        api.offer(
-            "POST",
-            "/accounts",
-            self.add,
-            summary="Make an account; one of the same name gets new topics and a new password",
-            answer=MadeAccount,
-            body=NewAccount,
-            status=201,
-            location="/accounts/{name}",
-            problems=("conflict",),
-            **act,
-        )
-        api.offer("DELETE", "/accounts/{account}", self.remove, summary="Take an account away, at once", **one, **act)
 
+    @operation("GET", "/accounts", summary="Accounts on the broker", **LOOK)
     async def accounts(self, call: Call[Nothing, PageQuery, Nothing]) -> AccountPage:
         part, following = page_of(self._gateways, lambda one: one.name, call.query)
         return AccountPage(items=[AccountDocument.model_validate(one) for one in map(_fields, part)], next=following)
 
+    @operation("GET", "/accounts/{account}", summary="One account", **LOOK)
     async def account(self, call: Call[AccountPath, Nothing, Nothing]) -> AccountDocument:
         return AccountDocument.model_validate(_fields(self._found(call.path)))
 
+    @operation(
+        "POST",
+        "/accounts",
+        summary="Make an account; one of the same name gets new topics and a new password",
+        status=201,
+        location="/accounts/{name}",
+        problems=("conflict",),
+        **ACT,
+    )
     async def add(self, call: Call[Nothing, Nothing, NewAccount]) -> MadeAccount:
         wanted = call.body
         try:
@@ -97,6 +84,7 @@ class AccountApi:
         made = found(self._gateways.get(wanted.name), "such account any more")
         return MadeAccount(**_fields(made), password=password)
 
+    @operation("DELETE", "/accounts/{account}", summary="Take an account away, at once", **ACT)
     async def remove(self, call: Call[AccountPath, Nothing, Nothing]) -> None:
         await self._admission.remove_gateway(self._found(call.path).name, call.caller.name)
 

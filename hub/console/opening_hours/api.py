@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, StringConstraints
 
 from devices.contract.messages import Id
-from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from hub.calendar.exceptions import DayError, Exceptions, SetDay
 from hub.calendar.opening import SITE, UnknownServiceError
 from hub.configuration.opening_hours import MOST_SPANS, spans_of, written
@@ -44,45 +44,34 @@ class DayPage(Page[SetDayDocument]):
     """Days that somebody has set, by date."""
 
 
+LOOK: dict[str, Any] = {"scope": "opening-hours:read", "roles": {"front_line", "it"}}
+ACT: dict[str, Any] = {"scope": "opening-hours:write", "roles": {"front_line", "it"}}
+
+
 class OpeningApi:
     """`changed` is called when the site or a service is open on other days or hours than before."""
 
-    def __init__(self, api: Api, exceptions: Exceptions, changed: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, exceptions: Exceptions, changed: Callable[[], Awaitable[None]]) -> None:
         self._exceptions = exceptions
         self._changed = changed
-        look: dict[str, Any] = {"scope": "opening-hours:read", "roles": {"front_line", "it"}}
-        act: dict[str, Any] = {"scope": "opening-hours:write", "roles": {"front_line", "it"}}
-        one: dict[str, Any] = {"parameters": DayPath}
-        api.offer(
-            "GET",
-            "/opening-hours/days",
-            self.days,
-            summary="Days with other opening hours",
-            answer=DayPage,
-            query=PageQuery,
-            **look,
-        )
-        api.offer("GET", "/opening-hours/days/{day}", self.day, summary="One day", answer=SetDayDocument, **one, **look)
-        api.offer(
-            "POST",
-            "/opening-hours/days",
-            self.put,
-            summary="Set other hours on a day, instead of what was set for it",
-            answer=SetDayDocument,
-            body=NewDay,
-            status=201,
-            location="/opening-hours/days/{id}",
-            **act,
-        )
-        api.offer("DELETE", "/opening-hours/days/{day}", self.remove, summary="As usual on that day", **one, **act)
 
+    @operation("GET", "/opening-hours/days", summary="Days with other opening hours", **LOOK)
     async def days(self, call: Call[Nothing, PageQuery, Nothing]) -> DayPage:
         part, following = page_of(self._exceptions.days, _id, call.query)
         return DayPage(items=[_document(one) for one in part], next=following)
 
+    @operation("GET", "/opening-hours/days/{day}", summary="One day", **LOOK)
     async def day(self, call: Call[DayPath, Nothing, Nothing]) -> SetDayDocument:
         return _document(self._found(call.path))
 
+    @operation(
+        "POST",
+        "/opening-hours/days",
+        summary="Set other hours on a day, instead of what was set for it",
+        status=201,
+        location="/opening-hours/days/{id}",
+        **ACT,
+    )
     async def put(self, call: Call[Nothing, Nothing, NewDay]) -> SetDayDocument:
         wanted = call.body
         try:
@@ -98,6 +87,7 @@ class OpeningApi:
         await self._changed()
         return _document(one)
 
+    @operation("DELETE", "/opening-hours/days/{day}", summary="As usual on that day", **ACT)
     async def remove(self, call: Call[DayPath, Nothing, Nothing]) -> None:
         one = self._found(call.path)
         await self._exceptions.remove(one.service, one.on, call.caller.name)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from pydantic import Field
 
 from devices.contract.messages import Id, Name
-from hub.api.operations import Api, Call, Document, Nothing, Query, Request, found
+from hub.api.operations import Call, Document, Nothing, Query, Request, found, operation
 from hub.console.devices.api import DeviceDocument, NewPlace
 from hub.devices.admission import TakenNameError
 from hub.devices.enroller import Enroller
@@ -41,38 +41,25 @@ class Confirmation(Request):
 
 
 class PairingApi:
-    def __init__(self, api: Api, pairing: Pairing, devices: Devices, enroller: Enroller, web_address: str) -> None:
+    def __init__(self, pairing: Pairing, devices: Devices, enroller: Enroller, web_address: str) -> None:
         self._pairing = pairing
         self._devices = devices
         self._enroller = enroller
         self._web_address = web_address
         self._mistyped = Limiter(MISTYPED_PER_MINUTE, 60)
-        api.offer(
-            "GET",
-            "/pairings/{code}",
-            self.waiting,
-            summary="Who shows this code",
-            scope="devices:write",
-            roles={"it"},
-            answer=WaitingDocument,
-            parameters=CodePath,
-        )
-        api.offer(
-            "POST",
-            "/pairings/{code}/confirm",
-            self.confirm,
-            summary="Give the device its account",
-            scope="devices:write",
-            roles={"it"},
-            answer=DeviceDocument,
-            parameters=CodePath,
-            body=Confirmation,
-            problems=("conflict",),
-        )
 
+    @operation("GET", "/pairings/{code}", summary="Who shows this code", scope="devices:write", roles={"it"})
     async def waiting(self, call: Call[CodePath, Nothing, Nothing]) -> WaitingDocument:
         return WaitingDocument.model_validate(self._found(call.path, call.caller.name))
 
+    @operation(
+        "POST",
+        "/pairings/{code}/confirm",
+        summary="Give the device its account",
+        scope="devices:write",
+        roles={"it"},
+        problems=("conflict",),
+    )
     async def confirm(self, call: Call[CodePath, Nothing, Confirmation]) -> DeviceDocument:
         wanted = call.body
         waiting = self._found(call.path, call.caller.name)

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from hub.api.operations import Api, Call, Document, Nothing, Page, PageQuery, Query, found, page_of
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, operation, page_of
 from hub.hooks.asking import Hooks
 from hub.hooks.specifications import health, held_data
 from hub.hosting.choosing import Choosing
@@ -57,63 +57,34 @@ class PartsDocument(Document):
 
 
 class PluginApi:
-    def __init__(self, api: Api, host: PluginHost, choosing: Choosing, hooks: Hooks, condition: Condition) -> None:
+    def __init__(self, host: PluginHost, choosing: Choosing, hooks: Hooks, condition: Condition) -> None:
         self._host = host
         self._choosing = choosing
         self._hooks = hooks
         self._condition = condition
-        api.offer(
-            "GET",
-            "/plugins",
-            self.plugins,
-            summary="Plugins",
-            scope="plugins:read",
-            roles={"it"},
-            answer=PluginPage,
-            query=PageQuery,
-        )
-        api.offer(
-            "GET",
-            "/plugins/{plugin}",
-            self.plugin,
-            summary="One plugin",
-            scope="plugins:read",
-            roles={"it"},
-            answer=PluginDocument,
-            parameters=PluginPath,
-        )
-        api.offer(
-            "POST",
-            "/plugins/{plugin}/release",
-            self.release,
-            summary="Start a plugin anew that is in quarantine or did not start",
-            scope="plugins:write",
-            roles={"it"},
-            answer=PluginDocument,
-            parameters=PluginPath,
-        )
-        api.offer(
-            "GET",
-            "/parts",
-            self.parts,
-            summary="The hub's parts",
-            scope="plugins:read",
-            roles={"it"},
-            answer=PartsDocument,
-        )
 
+    @operation("GET", "/plugins", summary="Plugins", scope="plugins:read", roles={"it"})
     async def plugins(self, call: Call[Nothing, PageQuery, Nothing]) -> PluginPage:
         part, following = page_of(self._host.plugins.values(), lambda one: one.name, call.query)
         return PluginPage(items=await self._documents(part), next=following)
 
+    @operation("GET", "/plugins/{plugin}", summary="One plugin", scope="plugins:read", roles={"it"})
     async def plugin(self, call: Call[PluginPath, Nothing, Nothing]) -> PluginDocument:
         return (await self._documents([self._found(call.path)]))[0]
 
+    @operation(
+        "POST",
+        "/plugins/{plugin}/release",
+        summary="Start a plugin anew that is in quarantine or did not start",
+        scope="plugins:write",
+        roles={"it"},
+    )
     async def release(self, call: Call[PluginPath, Nothing, Nothing]) -> PluginDocument:
         plugin = self._found(call.path)
         await self._choosing.release(plugin, call.caller.name)
         return (await self._documents([plugin]))[0]
 
+    @operation("GET", "/parts", summary="The hub's parts", scope="plugins:read", roles={"it"})
     async def parts(self, _call: Call[Nothing, Nothing, Nothing]) -> PartsDocument:
         problems = self._condition.problems()
         return PartsDocument(

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from hub.api.operations import Api, Call, Document, Nothing, Request, found
+from hub.api.operations import Call, Document, Nothing, Request, found, operation
 from hub.configuration import file_only
 from hub.console.plugins.api import PluginPath
 from hub.hosting.choosing import Choosing
@@ -36,55 +36,44 @@ class NewSettings(Request):
     settings: dict[str, Any] = Field(description="the whole section, as it would stand in the file")
 
 
+SETTINGS: dict[str, Any] = {
+    "scope": "plugins:settings",
+    "roles": {"it"},
+    "is_personal": True,
+    "problems": ("conflict",),
+}
+
+
 class PluginChoiceApi:
-    def __init__(self, api: Api, host: PluginHost, choosing: Choosing) -> None:
+    def __init__(self, host: PluginHost, choosing: Choosing) -> None:
         self._host = host
         self._choosing = choosing
-        one: dict[str, Any] = {"parameters": PluginPath, "roles": {"it"}}
-        choose: dict[str, Any] = {"scope": "plugins:settings", "is_personal": True}
-        path = "/plugins/{plugin}/settings"
-        api.offer(
-            "GET",
-            "/plugins/{plugin}/switch",
-            self.switch,
-            summary="Whether a plugin is on",
-            scope="plugins:read",
-            answer=SwitchDocument,
-            **one,
-        )
-        api.offer(
-            "PUT",
-            "/plugins/{plugin}/switch",
-            self.set_switch,
-            summary="Switch a plugin on or off; what it offers comes and goes at once",
-            scope="plugins:write",
-            answer=SwitchDocument,
-            body=Switch,
-            **one,
-        )
-        settings: dict[str, Any] = {**one, **choose, "problems": ("conflict",)}
-        api.offer("GET", path, self.settings, summary="A plugin's settings", answer=PluginSettingsDocument, **settings)
-        api.offer(
-            "PUT",
-            path,
-            self.set,
-            summary="Give a plugin other settings; it starts anew with them",
-            answer=PluginSettingsDocument,
-            body=NewSettings,
-            **settings,
-        )
-        api.offer("DELETE", path, self.back_to_file, summary="Back to the settings of the file", **settings)
 
+    @operation("GET", "/plugins/{plugin}/switch", summary="Whether a plugin is on", scope="plugins:read", roles={"it"})
     async def switch(self, call: Call[PluginPath, Nothing, Nothing]) -> SwitchDocument:
         return SwitchDocument(is_on=self._choosing.choices.should_run(self._found(call.path).name))
 
+    @operation(
+        "PUT",
+        "/plugins/{plugin}/switch",
+        summary="Switch a plugin on or off; what it offers comes and goes at once",
+        scope="plugins:write",
+        roles={"it"},
+    )
     async def set_switch(self, call: Call[PluginPath, Nothing, Switch]) -> SwitchDocument:
         await self._choosing.switch(self._found(call.path), call.caller.name, is_on=call.body.is_on)
         return SwitchDocument(is_on=call.body.is_on)
 
+    @operation("GET", "/plugins/{plugin}/settings", summary="A plugin's settings", **SETTINGS)
     async def settings(self, call: Call[PluginPath, Nothing, Nothing]) -> PluginSettingsDocument:
         return self._document(self._loaded(call.path))
 
+    @operation(
+        "PUT",
+        "/plugins/{plugin}/settings",
+        summary="Give a plugin other settings; it starts anew with them",
+        **SETTINGS,
+    )
     async def set(self, call: Call[PluginPath, Nothing, NewSettings]) -> PluginSettingsDocument:
         plugin = self._loaded(call.path)
         try:
@@ -103,6 +92,7 @@ class PluginChoiceApi:
         await self._choosing.keep_settings(plugin, section, changed, call.caller.name)
         return self._document(self._loaded(call.path))
 
+    @operation("DELETE", "/plugins/{plugin}/settings", summary="Back to the settings of the file", **SETTINGS)
     async def back_to_file(self, call: Call[PluginPath, Nothing, Nothing]) -> None:
         await self._choosing.back_to_file(self._loaded(call.path), call.caller.name)
 

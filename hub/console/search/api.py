@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract.messages import clean
-from hub.api.operations import Api, Call, Document, Nothing, Request
+from hub.api.operations import Call, Document, Nothing, Request, operation
 from hub.console.search.search import LEAST, LONGEST, search
 from hub.hooks.asking import Hooks
 
@@ -34,20 +34,17 @@ class FindingsDocument(Document):
 
 
 class SearchApi:
-    def __init__(self, api: Api, hooks: Hooks) -> None:
+    def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
-        api.offer(
-            "POST",
-            "/search",
-            self.search,
-            summary="Search in all plugins",
-            scope="search:read",
-            roles={"front_line", "caretaker", "it"},
-            answer=FindingsDocument,
-            body=Question,
-            is_personal=True,
-        )
 
+    @operation(
+        "POST",
+        "/search",
+        summary="Search in all plugins",
+        scope="search:read",
+        roles={"front_line", "caretaker", "it"},
+        is_personal=True,
+    )
     async def search(self, call: Call[Nothing, Nothing, Question]) -> FindingsDocument:
         answers = await search(self._hooks, call.body.text, call.caller.roles)
         return FindingsDocument(

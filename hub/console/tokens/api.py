@@ -8,7 +8,6 @@ from pydantic import Field
 from devices.contract.messages import Id, Name
 from hub.accounts.tokens import Token, Tokens
 from hub.api.operations import (
-    Api,
     Call,
     Document,
     Moment,
@@ -19,6 +18,7 @@ from hub.api.operations import (
     Query,
     Request,
     found,
+    operation,
     page_of,
 )
 from hub.api.scopes import may_give
@@ -67,58 +67,16 @@ class CallerDocument(Document):
 
 
 class TokenApi:
-    def __init__(self, api: Api, tokens: Tokens, operations: Callable[[], list[Operation]]) -> None:
+    def __init__(self, tokens: Tokens, operations: Callable[[], list[Operation]]) -> None:
         self._tokens = tokens
         self._operations = operations
-        api.offer(
-            "GET", "/session", self.session, summary="Who is asking", scope=None, roles=set(), answer=CallerDocument
-        )
-        api.offer(
-            "GET",
-            "/tokens",
-            self.tokens,
-            summary="Tokens",
-            scope="tokens:read",
-            roles={"it"},
-            answer=TokenPage,
-            query=PageQuery,
-        )
-        api.offer(
-            "GET",
-            "/tokens/{token}",
-            self.token,
-            summary="One token",
-            scope="tokens:read",
-            roles={"it"},
-            answer=TokenDocument,
-            parameters=TokenPath,
-        )
-        api.offer(
-            "POST",
-            "/tokens",
-            self.make,
-            summary="Make a token with scopes that the caller reaches",
-            scope="tokens:write",
-            roles={"it"},
-            answer=MadeToken,
-            body=NewToken,
-            status=201,
-            location="/tokens/{id}",
-        )
-        api.offer(
-            "DELETE",
-            "/tokens/{token}",
-            self.revoke,
-            summary="Revoke a token, at once",
-            scope="tokens:write",
-            roles={"it"},
-            parameters=TokenPath,
-        )
 
+    @operation("GET", "/session", summary="Who is asking", scope=None, roles=set())
     async def session(self, call: Call[Nothing, Nothing, Nothing]) -> CallerDocument:
         scopes = may_give(call.caller, self._operations())
         return CallerDocument(name=call.caller.name, roles=sorted(call.caller.roles), scopes=sorted(scopes))
 
+    @operation("GET", "/tokens", summary="Tokens", scope="tokens:read", roles={"it"})
     async def tokens(self, call: Call[Nothing, PageQuery, Nothing]) -> TokenPage:
         part, following = page_of(
             await self._tokens.all(),
@@ -128,9 +86,19 @@ class TokenApi:
         )
         return TokenPage(items=[TokenDocument.model_validate(one) for one in part], next=following)
 
+    @operation("GET", "/tokens/{token}", summary="One token", scope="tokens:read", roles={"it"})
     async def token(self, call: Call[TokenPath, Nothing, Nothing]) -> TokenDocument:
         return TokenDocument.model_validate(await self._found(call.path))
 
+    @operation(
+        "POST",
+        "/tokens",
+        summary="Make a token with scopes that the caller reaches",
+        scope="tokens:write",
+        roles={"it"},
+        status=201,
+        location="/tokens/{id}",
+    )
     async def make(self, call: Call[Nothing, Nothing, NewToken]) -> MadeToken:
         wanted = call.body
         beyond = set(wanted.scopes) - may_give(call.caller, self._operations())
@@ -148,6 +116,7 @@ class TokenApi:
             raise ProblemError("forbidden", "The token that makes it has ended.") from None
         return MadeToken(**TokenDocument.model_validate(token).model_dump(), secret=secret)
 
+    @operation("DELETE", "/tokens/{token}", summary="Revoke a token, at once", scope="tokens:write", roles={"it"})
     async def revoke(self, call: Call[TokenPath, Nothing, Nothing]) -> None:
         await self._tokens.revoke((await self._found(call.path)).id, call.caller.name)
 

@@ -11,10 +11,23 @@ from devices.access.lists import Ref
 from devices.contract import door
 from devices.contract.door import MOST_HOLD_SECONDS
 from devices.contract.messages import Id, clean
-from hub.api.operations import Call, Document, Moment, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
+from hub.api.operations import (
+    Call,
+    Document,
+    Moment,
+    Nothing,
+    Page,
+    PageQuery,
+    Query,
+    Request,
+    Whole,
+    found,
+    operation,
+    page_of,
+)
 from hub.plugin import Context
 from hub.web.problems import FieldError, ProblemError
-from plugins.locks.api.doors import RETRY_SECONDS, DoorPath, GivenReason, PulseResult, Reason, must_reach
+from plugins.locks.api.doors import LOOK, RETRY_SECONDS, DoorPath, GivenReason, PulseResult, Reason, must_reach
 from plugins.locks.models import (
     Credential,
     KnownCredentialError,
@@ -132,6 +145,10 @@ class InLockdown(Request):
     opens: bool = Field(description="also doors that are shut down")
 
 
+ACT: dict[str, Any] = {"scope": "doors:stand", "asks_again": True}
+KEYS: dict[str, Any] = {"scope": "credentials:write", "roles": {"caretaker", "it"}, "is_personal": True}
+
+
 class AccessApi:
     def __init__(
         self,
@@ -148,127 +165,14 @@ class AccessApi:
         self._locks = locks
         self._lockdowns = lockdowns
         self._inside = inside
-        api = context.api
-        act: dict[str, Any] = {"scope": "doors:stand", "asks_again": True}
-        keys: dict[str, Any] = {"roles": {"caretaker", "it"}}
-        api.offer(
-            "POST",
-            "/doors/{door}/order",
-            self.order,
-            summary="Hold a door open, lock it, or let it follow its schedule",
-            answer=PulseResult,
-            parameters=DoorPath,
-            body=OrderRequest,
-            roles=permissions.roles("resume"),
-            **act,
-        )
-        api.offer(
-            "POST",
-            "/doors/{door}/forgive",
-            self.forgive_all_behind,
-            summary="Anti-passback: whoever counts as inside, behind this door, may come in again",
-            parameters=DoorPath,
-            body=Forgiving,
-            roles={"caretaker", "it"},
-            **act,
-        )
-        api.offer(
-            "POST",
-            "/credentials/{credential}/forgive",
-            self.forgive,
-            summary="Anti-passback: it may come in again, though it counts as inside",
-            parameters=CredentialPath,
-            body=Forgiving,
-            is_personal=True,
-            asks_again=True,
-            scope="credentials:write",
-            **keys,
-        )
-        api.offer(
-            "POST",
-            "/lockdown",
-            self.lockdown,
-            summary="Begin or end a lockdown",
-            answer=Told,
-            body=LockdownRequest,
-            roles=permissions.roles("lockdown"),
-            **act,
-        )
-        api.offer(
-            "GET",
-            "/lockdowns",
-            self.lockdowns,
-            summary="What is shut down",
-            answer=LockdownPage,
-            query=PageQuery,
-            scope="doors:read",
-            roles={"caretaker", "front_line", "it"},
-        )
-        api.offer(
-            "GET",
-            "/credentials",
-            self.credentials,
-            summary="Cards and PINs, as pseudonyms",
-            answer=CredentialPage,
-            query=CredentialQuery,
-            is_personal=True,
-            scope="credentials:read",
-            **keys,
-        )
-        api.offer(
-            "POST",
-            "/credentials",
-            self.add,
-            summary="Add a card",
-            answer=CredentialDocument,
-            body=NewCard,
-            status=201,
-            location="/credentials",
-            problems=("conflict",),
-            is_personal=True,
-            asks_again=True,
-            scope="credentials:write",
-            **keys,
-        )
-        api.offer(
-            "POST",
-            "/credentials/{credential}/end",
-            self.end,
-            summary="A card is lost or handed in: it is gone from every door",
-            answer=CredentialDocument,
-            parameters=CredentialPath,
-            body=Ending,
-            is_personal=True,
-            scope="credentials:write",
-            **keys,
-        )
-        api.offer(
-            "POST",
-            "/credentials/{credential}/restore",
-            self.restore,
-            summary="What was lost is found: it opens doors again",
-            answer=CredentialDocument,
-            parameters=CredentialPath,
-            problems=("conflict",),
-            is_personal=True,
-            asks_again=True,
-            scope="credentials:write",
-            **keys,
-        )
-        api.offer(
-            "POST",
-            "/credentials/{credential}/lockdown",
-            self.name_for_lockdown,
-            summary="Whether it opens doors that are shut down",
-            answer=CredentialDocument,
-            parameters=CredentialPath,
-            body=InLockdown,
-            is_personal=True,
-            asks_again=True,
-            scope="credentials:write",
-            **keys,
-        )
 
+    @operation(
+        "POST",
+        "/doors/{door}/order",
+        summary="Hold a door open, lock it, or let it follow its schedule",
+        roles=lambda self: self._permissions.roles("resume"),
+        **ACT,
+    )
     async def order(self, call: Call[DoorPath, Nothing, OrderRequest]) -> PulseResult:
         wanted = call.body
         must_reach(self._permissions, call.caller, wanted.verb, self._context.devices.get(call.path.door))
@@ -282,6 +186,13 @@ class AccessApi:
                 "too-many-requests", "This door has been told too often.", headers={"Retry-After": str(RETRY_SECONDS)}
             ) from None
 
+    @operation(
+        "POST",
+        "/lockdown",
+        summary="Begin or end a lockdown",
+        roles=lambda self: self._permissions.roles("lockdown"),
+        **ACT,
+    )
     async def lockdown(self, call: Call[Nothing, Nothing, LockdownRequest]) -> Told:
         if call.caller.scopes is None and not self._permissions.may(call.caller.roles, "lockdown", call.body.zone):
             raise ProblemError("forbidden", "The session's roles do not reach this zone.")
@@ -292,15 +203,34 @@ class AccessApi:
         change = self._lockdowns.begin if call.body.is_on else self._lockdowns.end
         return Told(results=await change(call.body.zone, call.caller.name, call.body.reason))
 
+    @operation("GET", "/lockdowns", summary="What is shut down", **LOOK)
     async def lockdowns(self, call: Call[Nothing, PageQuery, Nothing]) -> LockdownPage:
         part, following = page_of(await self._lockdowns.current(), lambda one: f"zone {one.zone}", call.query)
         return LockdownPage(items=[LockdownDocument.model_validate(one) for one in part], next=following)
 
+    @operation(
+        "GET",
+        "/credentials",
+        summary="Cards and PINs, as pseudonyms",
+        is_personal=True,
+        scope="credentials:read",
+        roles={"caretaker", "it"},
+    )
     async def credentials(self, call: Call[Nothing, CredentialQuery, Nothing]) -> CredentialPage:
         shown = await self._access.lately_ended() if call.query.ended else self._access.kept.credentials
         part, following = page_of(shown, lambda one: one.ref, call.query)
         return CredentialPage(items=[CredentialDocument.model_validate(one) for one in part], next=following)
 
+    @operation(
+        "POST",
+        "/credentials",
+        summary="Add a card",
+        status=201,
+        location="/credentials",
+        problems=("conflict",),
+        asks_again=True,
+        **KEYS,
+    )
     async def add(self, call: Call[Nothing, Nothing, NewCard]) -> CredentialDocument:
         wanted, access = call.body, self._access
         if wanted.person is not None and wanted.person not in access.names:
@@ -320,6 +250,12 @@ class AccessApi:
             raise ProblemError("conflict", "Somebody has this card already.") from None
         return CredentialDocument.model_validate(self._found(ref))
 
+    @operation(
+        "POST",
+        "/credentials/{credential}/end",
+        summary="A card is lost or handed in: it is gone from every door",
+        **KEYS,
+    )
     async def end(self, call: Call[CredentialPath, Nothing, Ending]) -> CredentialDocument:
         one = self._found(call.path.credential)
         try:
@@ -328,6 +264,14 @@ class AccessApi:
             raise ProblemError("not-found", "There is no such credential.") from None
         return CredentialDocument.model_validate(replace(one, ended_at=at, ended_why=call.body.why))
 
+    @operation(
+        "POST",
+        "/credentials/{credential}/restore",
+        summary="What was lost is found: it opens doors again",
+        problems=("conflict",),
+        asks_again=True,
+        **KEYS,
+    )
     async def restore(self, call: Call[CredentialPath, Nothing, Nothing]) -> CredentialDocument:
         try:
             await self._access.restore_credential(call.path.credential, call.caller.name)
@@ -337,15 +281,36 @@ class AccessApi:
             raise ProblemError("conflict", "Somebody else has this card now.") from None
         return CredentialDocument.model_validate(self._found(call.path.credential))
 
+    @operation(
+        "POST",
+        "/credentials/{credential}/forgive",
+        summary="Anti-passback: it may come in again, though it counts as inside",
+        asks_again=True,
+        **KEYS,
+    )
     async def forgive(self, call: Call[CredentialPath, Nothing, Forgiving]) -> None:
         await self._inside.forgive(self._found(call.path.credential).ref, call.caller.name, call.body.reason)
 
+    @operation(
+        "POST",
+        "/doors/{door}/forgive",
+        summary="Anti-passback: whoever counts as inside, behind this door, may come in again",
+        roles={"caretaker", "it"},
+        **ACT,
+    )
     async def forgive_all_behind(self, call: Call[DoorPath, Nothing, Forgiving]) -> None:
         try:
             await self._inside.forgive_all_behind(call.path.door, call.caller.name, call.body.reason)
         except UnknownDoorError:
             raise ProblemError("not-found", "There is no such door.") from None
 
+    @operation(
+        "POST",
+        "/credentials/{credential}/lockdown",
+        summary="Whether it opens doors that are shut down",
+        asks_again=True,
+        **KEYS,
+    )
     async def name_for_lockdown(self, call: Call[CredentialPath, Nothing, InLockdown]) -> CredentialDocument:
         ref = self._found(call.path.credential).ref
         try:

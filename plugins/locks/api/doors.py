@@ -8,7 +8,19 @@ from sqlalchemy import Connection
 
 from devices.contract import door
 from devices.contract.messages import Id, clean
-from hub.api.operations import Call, Caller, Document, Nothing, Page, PageQuery, Query, Request, found, page_of
+from hub.api.operations import (
+    Call,
+    Caller,
+    Document,
+    Nothing,
+    Page,
+    PageQuery,
+    Query,
+    Request,
+    found,
+    operation,
+    page_of,
+)
 from hub.hooks.specifications import Role
 from hub.plugin import Context, Device, audit
 from hub.web.problems import ProblemError
@@ -149,6 +161,9 @@ def must_reach(permissions: Permissions, caller: Caller, verb: str, device: Devi
         raise ProblemError("forbidden", "The session's roles do not reach this door.")
 
 
+LOOK: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
+
+
 class DoorApi:
     def __init__(
         self,
@@ -162,71 +177,29 @@ class DoorApi:
         """Only who has all roles of `may_search_people` gives a program the scope that tells whose card it was."""
         self._context = context
         self._permissions = permissions
+        self._may_search_people = may_search_people
         self._alarms = alarms
         self._locks = locks
         self._standing = standing
-        api = context.api
-        look: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
-        pages: dict[str, Any] = {"query": PageQuery}
-        api.offer("GET", "/doors", self.doors, summary="Doors", answer=DoorPage, **pages, **look)
-        api.offer(
-            "GET", "/doors/{door}", self.door, summary="One door", answer=DoorDocument, parameters=DoorPath, **look
-        )
-        api.offer(
-            "POST",
-            "/doors/{door}/pulse",
-            self.pulse,
-            summary="Open a door for a moment",
-            scope="doors:open",
-            roles=permissions.roles("pulse"),
-            asks_again=True,
-            answer=PulseResult,
-            parameters=DoorPath,
-            body=Pulse,
-        )
-        api.offer(
-            "GET",
-            "/door-commands",
-            self.commands,
-            summary="Who opened which door",
-            answer=CommandPage,
-            is_personal=True,
-            **pages,
-            **look,
-        )
-        api.offer(
-            "GET",
-            "/door-passages",
-            self.passages,
-            summary="What was shown at doors and decided by the hub, and by which card; the audit log says who asked",
-            scope="passages:read",
-            roles=may_search_people,
-            all_roles=True,
-            answer=PassagePage,
-            is_personal=True,
-            **pages,
-        )
-        api.offer("GET", "/door-alarms", self.alarms, summary="What to look at", answer=AlarmPage, **pages, **look)
-        api.offer(
-            "POST",
-            "/door-alarms/{alarm}/acknowledge",
-            self.acknowledge,
-            summary="Somebody has looked",
-            scope="doors:stand",
-            roles={"caretaker", "front_line"},
-            parameters=AlarmPath,
-            body=Acknowledgement,
-        )
-        api.offer("GET", "/door-reports", self.reports, summary="What doors told", answer=ReportPage, **pages, **look)
 
+    @operation("GET", "/doors", summary="Doors", **LOOK)
     async def doors(self, call: Call[Nothing, PageQuery, Nothing]) -> DoorPage:
         part, following = page_of(self._context.devices.of_kind(door.KIND), lambda one: one.id, call.query)
         return DoorPage(items=[self._document(one) for one in part], next=following)
 
+    @operation("GET", "/doors/{door}", summary="One door", **LOOK)
     async def door(self, call: Call[DoorPath, Nothing, Nothing]) -> DoorDocument:
         device = self._context.devices.get(call.path.door)
         return self._document(found(device if device is not None and device.kind == door.KIND else None, "such door"))
 
+    @operation(
+        "POST",
+        "/doors/{door}/pulse",
+        summary="Open a door for a moment",
+        scope="doors:open",
+        roles=lambda self: self._permissions.roles("pulse"),
+        asks_again=True,
+    )
     async def pulse(self, call: Call[DoorPath, Nothing, Pulse]) -> PulseResult:
         must_reach(self._permissions, call.caller, "pulse", self._context.devices.get(call.path.door))
         try:
@@ -241,11 +214,21 @@ class DoorApi:
             ) from None
         return PulseResult(result=result)
 
+    @operation("GET", "/door-commands", summary="Who opened which door", is_personal=True, **LOOK)
     async def commands(self, call: Call[Nothing, PageQuery, Nothing]) -> CommandPage:
         commands, _ = await self._locks.history()
         part, following = page_of(commands, _by_time, call.query, newest_first=True)
         return CommandPage(items=[CommandDocument.model_validate(one) for one in part], next=following)
 
+    @operation(
+        "GET",
+        "/door-passages",
+        summary="What was shown at doors and decided by the hub, and by which card; the audit log says who asked",
+        scope="passages:read",
+        roles=lambda self: self._may_search_people,
+        all_roles=True,
+        is_personal=True,
+    )
     async def passages(self, call: Call[Nothing, PageQuery, Nothing]) -> PassagePage:
         if call.caller.scopes is None:
             raise ProblemError("forbidden", "For tokens only: people search passages on the console, with a reason.")
@@ -258,6 +241,7 @@ class DoorApi:
         part, following = page_of(shown, _by_time, call.query, newest_first=True)
         return PassagePage(items=[PassageDocument.model_validate(one) for one in part], next=following)
 
+    @operation("GET", "/door-reports", summary="What doors told", **LOOK)
     async def reports(self, call: Call[Nothing, PageQuery, Nothing]) -> ReportPage:
         _, reports = await self._locks.history()
         part, following = page_of(
@@ -268,12 +252,20 @@ class DoorApi:
         )
         return ReportPage(items=[ReportDocument.model_validate(one) for one in part], next=following)
 
+    @operation("GET", "/door-alarms", summary="What to look at", **LOOK)
     async def alarms(self, call: Call[Nothing, PageQuery, Nothing]) -> AlarmPage:
         part, following = page_of(
             await self._alarms.standing(), lambda one: f"{one.id:012}", call.query, newest_first=True
         )
         return AlarmPage(items=[AlarmDocument.model_validate(one) for one in part], next=following)
 
+    @operation(
+        "POST",
+        "/door-alarms/{alarm}/acknowledge",
+        summary="Somebody has looked",
+        scope="doors:stand",
+        roles={"caretaker", "front_line"},
+    )
     async def acknowledge(self, call: Call[AlarmPath, Nothing, Acknowledgement]) -> None:
         try:
             await self._alarms.acknowledge(call.path.alarm, call.caller.name, call.body.note)

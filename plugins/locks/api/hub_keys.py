@@ -5,8 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, page_of
-from hub.plugin import Context
+from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, operation, page_of
 from hub.web.problems import ProblemError
 from plugins.locks.models import HubKey, HubKeyError
 from plugins.locks.trust.hub_keys import HubKeys
@@ -31,46 +30,27 @@ class KeyPage(Page[KeyDocument]):
     """Keys that doors believe or shall believe, by number."""
 
 
-class HubKeyApi:
-    def __init__(self, context: Context, hub_keys: HubKeys) -> None:
-        self._hub_keys = hub_keys
-        api = context.api
-        change: dict[str, Any] = {"scope": "hub-keys:write", "roles": {"it"}, "asks_again": True}
-        api.offer(
-            "GET",
-            "/hub-keys",
-            self.keys,
-            summary="The keys that doors obey",
-            answer=KeyPage,
-            query=PageQuery,
-            scope="hub-keys:read",
-            roles={"it"},
-        )
-        api.offer(
-            "POST",
-            "/hub-keys",
-            self.begin,
-            summary="Make a new key, and let it take over when all doors know it",
-            answer=KeyDocument,
-            status=201,
-            location="/hub-keys",
-            problems=("conflict", "unavailable"),
-            **change,
-        )
-        api.offer(
-            "POST",
-            "/hub-keys/{key}/end",
-            self.end,
-            summary="A key that somebody may have copied: nobody believes it any more",
-            parameters=KeyPath,
-            problems=("conflict",),
-            **change,
-        )
+CHANGE: dict[str, Any] = {"scope": "hub-keys:write", "roles": {"it"}, "asks_again": True}
 
+
+class HubKeyApi:
+    def __init__(self, hub_keys: HubKeys) -> None:
+        self._hub_keys = hub_keys
+
+    @operation("GET", "/hub-keys", summary="The keys that doors obey", scope="hub-keys:read", roles={"it"})
     async def keys(self, call: Call[Nothing, PageQuery, Nothing]) -> KeyPage:
         part, following = page_of(self._hub_keys.kept, lambda one: f"{one.number:010}", call.query)
         return KeyPage(items=[self._document(one) for one in part], next=following)
 
+    @operation(
+        "POST",
+        "/hub-keys",
+        summary="Make a new key, and let it take over when all doors know it",
+        status=201,
+        location="/hub-keys",
+        problems=("conflict", "unavailable"),
+        **CHANGE,
+    )
     async def begin(self, call: Call[Nothing, Nothing, Nothing]) -> KeyDocument:
         try:
             made = await self._hub_keys.begin(call.caller.name)
@@ -80,6 +60,13 @@ class HubKeyApi:
             raise ProblemError("unavailable", f"{error}.") from None
         return self._document(next(one for one in self._hub_keys.kept if one.id == made))
 
+    @operation(
+        "POST",
+        "/hub-keys/{key}/end",
+        summary="A key that somebody may have copied: nobody believes it any more",
+        problems=("conflict",),
+        **CHANGE,
+    )
     async def end(self, call: Call[KeyPath, Nothing, Nothing]) -> None:
         found(next((one for one in self._hub_keys.kept if one.id == call.path.key), None), "such key")
         try:

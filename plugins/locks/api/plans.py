@@ -6,10 +6,22 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract import door
 from devices.contract.messages import Id, clean
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, Whole, found, page_of
+from hub.api.operations import (
+    Call,
+    Document,
+    Nothing,
+    Page,
+    PageQuery,
+    Query,
+    Request,
+    Whole,
+    found,
+    operation,
+    page_of,
+)
 from hub.plugin import Context
 from hub.web.problems import FieldError, ProblemError
-from plugins.locks.api.doors import DoorPath
+from plugins.locks.api.doors import LOOK, DoorPath
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.plans import MOST_BYTES, Placed, Plan, Plans, UnknownPlanError
 
@@ -64,45 +76,26 @@ class Place(Request):
     y: float = Field(ge=0, le=1e6)
 
 
+MAKE: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}}
+
+
 class PlanApi:
     def __init__(self, context: Context, plans: Plans) -> None:
         self._context = context
         self._plans = plans
-        api = context.api
-        look: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
-        make: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}}
-        one: dict[str, Any] = {"parameters": PlanPath}
-        here: dict[str, Any] = {"parameters": DoorPath}
-        plan, place = "/door-plans/{plan}", "/doors/{door}/place"
-        api.offer("GET", "/door-plans", self.plans, summary="Floor plans", answer=PlanPage, query=PageQuery, **look)
-        api.offer("GET", plan, self.plan, summary="One floor plan", answer=WholePlan, **one, **look)
-        api.offer(
-            "POST",
-            "/door-plans",
-            self.add,
-            summary="Add a floor plan",
-            answer=PlanDocument,
-            body=NewPlan,
-            status=201,
-            location="/door-plans/{id}",
-            **make,
-        )
-        api.offer("DELETE", plan, self.drop, summary="Drop a floor plan and its doors' places", **one, **make)
-        api.offer("GET", place, self.place, summary="Where a door is", answer=PlacedDocument, **here, **look)
-        api.offer(
-            "POST", place, self.put, summary="Put a door on a plan", answer=PlacedDocument, body=Place, **here, **make
-        )
-        api.offer("DELETE", place, self.take_away, summary="Take a door off its plan", **here, **make)
 
+    @operation("GET", "/door-plans", summary="Floor plans", **LOOK)
     async def plans(self, call: Call[Nothing, PageQuery, Nothing]) -> PlanPage:
         part, following = page_of(await self._plans.all(), lambda one: f"{one.id:010}", call.query)
         return PlanPage(items=[PlanDocument.model_validate(one) for one in part], next=following)
 
+    @operation("GET", "/door-plans/{plan}", summary="One floor plan", **LOOK)
     async def plan(self, call: Call[PlanPath, Nothing, Nothing]) -> WholePlan:
         one = await self._found(call.path.plan)
         doors = [PlacedDocument.model_validate(at) for at in await self._plans.placed() if at.plan == one.id]
         return WholePlan(**vars(one), picture=await self._plans.picture(one.id), doors=doors)
 
+    @operation("POST", "/door-plans", summary="Add a floor plan", status=201, location="/door-plans/{id}", **MAKE)
     async def add(self, call: Call[Nothing, Nothing, NewPlan]) -> PlanDocument:
         try:
             number = await self._plans.add(call.body.name, call.body.picture.encode(), call.caller.name)
@@ -111,15 +104,18 @@ class PlanApi:
             raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
         return PlanDocument.model_validate(await self._found(number))
 
+    @operation("DELETE", "/door-plans/{plan}", summary="Drop a floor plan and its doors' places", **MAKE)
     async def drop(self, call: Call[PlanPath, Nothing, Nothing]) -> None:
         try:
             await self._plans.drop(call.path.plan, call.caller.name)
         except UnknownPlanError:
             raise ProblemError("not-found", "There is no such plan.") from None
 
+    @operation("GET", "/doors/{door}/place", summary="Where a door is", **LOOK)
     async def place(self, call: Call[DoorPath, Nothing, Nothing]) -> PlacedDocument:
         return PlacedDocument.model_validate(await self._placed(call.path.door))
 
+    @operation("POST", "/doors/{door}/place", summary="Put a door on a plan", **MAKE)
     async def put(self, call: Call[DoorPath, Nothing, Place]) -> PlacedDocument:
         device = self._context.devices.get(call.path.door)
         found(device if device is not None and device.kind == door.KIND else None, "such door")
@@ -131,6 +127,7 @@ class PlanApi:
             raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
         return PlacedDocument.model_validate(await self._placed(call.path.door))
 
+    @operation("DELETE", "/doors/{door}/place", summary="Take a door off its plan", **MAKE)
     async def take_away(self, call: Call[DoorPath, Nothing, Nothing]) -> None:
         await self._plans.take_away(call.path.door, call.caller.name)
 

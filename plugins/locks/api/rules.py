@@ -17,6 +17,7 @@ from hub.api.operations import (
     Query,
     Request,
     found,
+    operation,
     page_of,
 )
 from hub.plugin import Context
@@ -78,54 +79,30 @@ class ForeseenPage(Page[ForeseenDocument]):
     """Cards and PINs at this door, by their pseudonym."""
 
 
+LOOK: dict[str, Any] = {"scope": "rules:read", "roles": {"caretaker", "it"}, "is_personal": True}
+MAKE: dict[str, Any] = LOOK | {"scope": "rules:write", "asks_again": True}
+
+
 class RuleApi:
     def __init__(self, context: Context, access: Access) -> None:
         self._context = context
         self._access = access
-        api = context.api
-        look: dict[str, Any] = {"scope": "rules:read", "roles": {"caretaker", "it"}, "is_personal": True}
-        make: dict[str, Any] = look | {"scope": "rules:write", "asks_again": True}
-        one: dict[str, Any] = {"parameters": RulePath}
-        path = "/access-rules/{rule}"
-        api.offer("GET", "/access-rules", self.rules, summary="Rules", answer=RulePage, query=PageQuery, **look)
-        api.offer("GET", path, self.rule, summary="One rule", answer=RuleDocument, **one, **look)
-        api.offer(
-            "POST",
-            "/access-rules",
-            self.make,
-            summary="Make a rule",
-            answer=RuleDocument,
-            body=RuleRequest,
-            status=201,
-            location="/access-rules/{id}",
-            **make,
-        )
-        api.offer(
-            "PUT", path, self.change, summary="Change a rule", answer=RuleDocument, body=RuleRequest, **one, **make
-        )
-        api.offer("DELETE", path, self.drop, summary="Drop a rule", **one, **make)
-        api.offer(
-            "GET",
-            "/doors/{door}/access",
-            self.foreseen,
-            summary="Who could pass this door at some time, and why",
-            answer=ForeseenPage,
-            parameters=DoorPath,
-            query=WhenQuery,
-            **look,
-        )
 
+    @operation("GET", "/access-rules", summary="Rules", **LOOK)
     async def rules(self, call: Call[Nothing, PageQuery, Nothing]) -> RulePage:
         part, following = page_of(self._access.kept.rules, lambda one: f"{one.id:010}", call.query)
         return RulePage(items=[RuleDocument.model_validate(one) for one in part], next=following)
 
+    @operation("GET", "/access-rules/{rule}", summary="One rule", **LOOK)
     async def rule(self, call: Call[RulePath, Nothing, Nothing]) -> RuleDocument:
         return RuleDocument.model_validate(self._found(call.path.rule))
 
+    @operation("POST", "/access-rules", summary="Make a rule", status=201, location="/access-rules/{id}", **MAKE)
     async def make(self, call: Call[Nothing, Nothing, RuleRequest]) -> RuleDocument:
         number = await self._access.keep_rule(self._asked(call.body, 0), call.caller.name)
         return RuleDocument.model_validate(self._found(number))
 
+    @operation("PUT", "/access-rules/{rule}", summary="Change a rule", **MAKE)
     async def change(self, call: Call[RulePath, Nothing, RuleRequest]) -> RuleDocument:
         try:
             await self._access.keep_rule(self._asked(call.body, call.path.rule), call.caller.name)
@@ -133,12 +110,14 @@ class RuleApi:
             raise ProblemError("not-found", "There is no such rule.") from None
         return RuleDocument.model_validate(self._found(call.path.rule))
 
+    @operation("DELETE", "/access-rules/{rule}", summary="Drop a rule", **MAKE)
     async def drop(self, call: Call[RulePath, Nothing, Nothing]) -> None:
         try:
             await self._access.drop_rule(call.path.rule, call.caller.name)
         except UnknownRuleError:
             raise ProblemError("not-found", "There is no such rule.") from None
 
+    @operation("GET", "/doors/{door}/access", summary="Who could pass this door at some time, and why", **LOOK)
     async def foreseen(self, call: Call[DoorPath, WhenQuery, Nothing]) -> ForeseenPage:
         device = self._context.devices.get(call.path.door)
         found(device if device is not None and device.kind == door.KIND else None, "such door")

@@ -6,10 +6,10 @@ from pydantic import AfterValidator
 
 from devices.access.lists import Opening
 from devices.contract import door
-from hub.api.operations import Call, Document, Nothing, Request, found
+from hub.api.operations import Call, Document, Nothing, Request, found, operation
 from hub.plugin import Context
 from hub.web.problems import FieldError, ProblemError
-from plugins.locks.api.doors import DoorPath
+from plugins.locks.api.doors import LOOK, DoorPath
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import DoorSettings, UnknownDoorError
 from plugins.locks.rules.access import NO_HOURS, Access
@@ -31,20 +31,19 @@ class DoorSettingsDocument(DoorSettings, Document):
     """A door's habits."""
 
 
+MAKE: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}, "asks_again": True}
+
+
 class SettingsApi:
     def __init__(self, context: Context, access: Access) -> None:
         self._context = context
         self._access = access
-        path = "/doors/{door}/settings"
-        one: dict[str, Any] = {"answer": DoorSettingsDocument, "parameters": DoorPath}
-        look: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
-        make: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}, "asks_again": True}
-        context.api.offer("GET", path, self.settings, summary="A door's habits", **one, **look)
-        context.api.offer("PUT", path, self.change, summary="Set a door's habits", body=SettingsRequest, **one, **make)
 
+    @operation("GET", "/doors/{door}/settings", summary="A door's habits", **LOOK)
     async def settings(self, call: Call[DoorPath, Nothing, Nothing]) -> DoorSettingsDocument:
         return self._document(call.path.door)
 
+    @operation("PUT", "/doors/{door}/settings", summary="Set a door's habits", **MAKE)
     async def change(self, call: Call[DoorPath, Nothing, SettingsRequest]) -> DoorSettingsDocument:
         found(call.path.door if self._is_door(call.path.door) else None, "such door")
         try:
