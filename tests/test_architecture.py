@@ -145,6 +145,15 @@ def test_the_hub_knows_no_plugin_and_of_devices_only_what_all_of_them_say() -> N
     assert wrong("hub", "hub", "devices.wire", *CONTRACT_FOR_THE_HUB) == []
 
 
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_a_plugin_knows_what_is_public_and_of_other_plugins_their_contract(plugin: str) -> None:
+    contracts = [f"plugins.{one}.contract" for one in PLUGINS]
+    assert (
+        wrong(f"plugins.{plugin}", "hub.plugin", "devices.contract", "devices.access", f"plugins.{plugin}", *contracts)
+        == []
+    )
+
+
 def test_the_whole_hub_is_for_commands_demo_and_toolkit() -> None:
     users = [name for name, found in IMPORTS.items() if "hub.hub" in found]
     assert [name for name in users if not under(name, *KNOWS_THE_HUB)] == []

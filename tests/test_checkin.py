@@ -10,9 +10,9 @@ import pytest
 
 from devices.contract import kiosk as contract
 from devices.contract.messages import new_id
-from hub.hooks.specifications import present
 from hub.hub import Hub
 from plugins.checkin import rows
+from plugins.checkin.contract import present
 from plugins.checkin.service import Visits
 from tests.conftest import running_hub, until, until_async
 from tests.kiosk_client import KioskClient, a_visit

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from hub.configuration.mail_address import usable_address
-from hub.hooks.specifications import Message, Person
 from hub.hub import Hub
 from hub.store.store import now
+from plugins.directory.contract import Person
 from plugins.notify import mail, sending
+from plugins.notify.contract import Message
 from plugins.notify.mail import Letter
 from tests.api_client import browser
 from tests.conftest import running_hub, until, until_async

@@ -12,8 +12,9 @@ import pytest_asyncio
 from aiohttp import web
 
 from hub.configuration.settings import Configuration, ConfigurationError
-from hub.hooks.specifications import Message, Person, deliver
 from hub.outside.addresses import Outside, RefusedAddressError
+from plugins.directory.contract import Person
+from plugins.notify.contract import Message, deliver
 from tests.conftest import running_hub, until_async
 from tests.ports import free_port
 

@@ -15,12 +15,12 @@ from sqlalchemy import Connection, insert, select
 
 import plugins
 from hub.configuration.settings import Configuration
-from hub.hooks.specifications import host
 from hub.hub import MIGRATIONS, Hub
 from hub.store.migrating import migrate
 from hub.store.person_ids import KEY_BYTES, PersonIds
 from hub.store.store import Store
 from plugins.checkin.tables import visit
+from plugins.directory.contract import host
 from plugins.directory.tables import person, presence, reading
 from plugins.locks.store.tables import credential, rule
 from plugins.locks.store.tables import person as lock_person

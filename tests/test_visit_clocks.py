@@ -8,10 +8,10 @@ import pytest
 from devices.contract import kiosk as contract
 from devices.contract.alive import Heartbeat
 from devices.contract.messages import new_id
-from hub.hooks.specifications import Present, present
 from hub.hub import Hub
 from hub.store.store import now
 from plugins.checkin import rows
+from plugins.checkin.contract import Present, present
 from plugins.checkin.models import Visit
 from plugins.checkin.service import Visits
 from plugins.checkin.timing import timing_of

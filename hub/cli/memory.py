@@ -11,8 +11,9 @@ M_ARENA_MAX = -8
 """From glibc's malloc.h."""
 
 
-def share_one_heap() -> None:
-    """Before the first thread starts. Does nothing with another C library than glibc."""
+def begin() -> None:
+    """Before the first thread starts: one heap, with glibc, and no search for garbage until `settle`."""
+    gc.disable()
     if (set_option := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         set_option(M_ARENA_MAX, 1)
 
@@ -22,6 +23,7 @@ def settle() -> None:
 
     What lives as long as the process need not be searched for garbage again and again.
     """
+    gc.enable()
     gc.collect()
     if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)

@@ -2,18 +2,17 @@
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
 from functools import cache
-from types import ModuleType
 from typing import Any, ParamSpec, Protocol, TypeVar, get_origin, get_type_hints
 
 import pluggy
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from hub.hooks import specifications as hookspecs
 from hub.hooks.guard import Owner, at_once, guarded, ours
 from hub.hooks.patience import Patience
-from hub.hooks.specifications import NotYetError
+from hub.hooks.specifications import DECLARING, NotYetError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,13 +52,14 @@ class Hooks:
 
     def __init__(self, blame: Blame) -> None:
         self._manager = pluggy.PluginManager("kommunevert")
-        self._manager.add_hookspecs(hookspecs)
         self._blame = blame
-        self._specifications: set[str] = set()
+        self._specifications: list[str] = []
+        self._learn()
         self._failed_to_take: dict[tuple[str, str], int] = {}
 
     def register(self, name: str, plugin: object) -> None:
         """Raises pluggy.PluginValidationError when an implementation does not fit its specification."""
+        self._learn()
         try:
             self._manager.register(plugin, name)
             self._manager.check_pending()
@@ -81,11 +81,12 @@ class Hooks:
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
 
-    def add_specifications(self, module: ModuleType) -> None:
-        """A plugin's own hooks, for others to implement."""
-        if module.__name__ not in self._specifications:
-            self._specifications.add(module.__name__)
-            self._manager.add_hookspecs(module)
+    def _learn(self) -> None:
+        """The hooks of contracts that have been imported since."""
+        while len(self._specifications) < len(DECLARING):
+            name = DECLARING[len(self._specifications)]
+            self._specifications.append(name)
+            self._manager.add_hookspecs(sys.modules[name])
 
     def implemented_by(self, name: str) -> list[str]:
         """The hooks that this plugin answers."""
@@ -202,6 +203,7 @@ class Hooks:
     def _willing(self, spec: Callable[..., Any], args: tuple[Any, ...]) -> list[pluggy.HookImpl]:
         if args:
             raise TypeError("hooks are asked by keyword")
+        self._learn()
         caller: pluggy.HookCaller = getattr(self._manager.hook, spec.__name__)
         return [each for each in caller.get_hookimpls() if not self._blame.is_quarantined(each.plugin_name)]
 

@@ -18,7 +18,6 @@ hookspec = pluggy.HookspecMarker("kommunevert")
 hookimpl = pluggy.HookimplMarker("kommunevert")
 
 Role = Literal["front_line", "caretaker", "it"]
-Answer = Literal["coming", "five_minutes", "ask_desk"]
 
 
 class NotYetError(Exception):
@@ -27,76 +26,20 @@ class NotYetError(Exception):
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+DECLARING: list[str] = []
+"""The modules that declare hooks: this one, and plugins' contracts, in the order in which they were imported."""
+
 
 def question(*, within_seconds: float = 5.0) -> Callable[[F], F]:
     """Mark a hook specification and say how long an answer may take."""
 
     def marked(function: F) -> F:
+        if function.__module__ not in DECLARING:
+            DECLARING.append(function.__module__)
         function.within_seconds = within_seconds  # type: ignore[attr-defined]
         return hookspec(function)
 
     return marked
-
-
-@dataclass(frozen=True)
-class Person:
-    """An employee, as other plugins may know them."""
-
-    id: str
-    name: str
-    unit: str
-    title: str = ""
-    mail: str | None = None
-    phone: str | None = None
-    tasks: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    """Of the directory, by their own names."""
-
-
-@dataclass(frozen=True)
-class Presence:
-    """In or out, and never why."""
-
-    person: Person
-    is_in: bool
-
-
-@dataclass(frozen=True)
-class Present:
-    """Somebody who is in the building, for the evacuation list."""
-
-    name: str
-    belongs_to: str
-    since: datetime
-    note: str = ""
-    late_since: datetime | None = None
-    """When they registered, where that came so late that they may have gone: somebody has to look."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """What a person is told. The same id twice is one message.
-
-    `answers` are offered as a signed, single-use link; the one chosen comes back in `message_answered`.
-    """
-
-    id: str
-    to: Person
-    subject: str
-    body: str
-    language: str
-    answers: tuple[Answer, ...] = ()
-
-
-@dataclass(frozen=True)
-class MessageState:
-    """What has become of what a message is about; `is_over`: there is nothing to answer any more.
-
-    `answer`: the person who waits has it on a screen, not yet, or will not: the desk has it.
-    """
-
-    is_over: bool
-    answer: Literal["shown", "not_shown", "desk"] | None = None
 
 
 @dataclass(frozen=True)
@@ -169,72 +112,9 @@ class Finding:
     roles: frozenset[Role] = frozenset()
 
 
-@dataclass(frozen=True)
-class Slide:
-    """Something for the screens, for everybody to read: never about a visitor, never why somebody is out.
-
-    Title and text by language; `until` takes it down by itself.
-    """
-
-    id: str
-    title: dict[str, str]
-    text: dict[str, str] = field(default_factory=dict)
-    until: datetime | None = None
-
-
 @question(within_seconds=2)
 async def find(text: str, limit: int) -> list[Finding]:
     """What this plugin has about `text`, the best first, at most `limit`: for the search on the console."""
-    raise NotImplementedError
-
-
-@question(within_seconds=2)
-async def slides() -> list[Slide]:
-    """What this plugin wants to have on the screens now."""
-    raise NotImplementedError
-
-
-@question(within_seconds=5)
-async def slides_changed() -> None:
-    """Somebody has other slides than before: whoever shows them asks `slides`."""
-    raise NotImplementedError
-
-
-@question(within_seconds=2)
-async def find_hosts(text: str, limit: int, device: str) -> list[Person]:
-    """Who can be visited today and has a name that begins with `text` (three letters or more). At most `limit`.
-
-    `device` is where somebody searches.
-
-    People of protected units, and people who take no visits, are never among the answers.
-    """
-    raise NotImplementedError
-
-
-@question(within_seconds=2)
-async def host(person_id: str) -> Person | None:
-    """The person with this id if they can be visited; None otherwise, also for people of protected units."""
-    raise NotImplementedError
-
-
-@question(within_seconds=5)
-async def employees() -> list[Person]:
-    """Everybody who works here, for rules about them: never for a public page, and not for visitors to choose from.
-
-    Raise NotYetError before you know; an answer is believed whole.
-    """
-    raise NotImplementedError
-
-
-@question(within_seconds=5)
-async def employees_changed() -> None:
-    """Somebody has begun, left, or changed unit: whoever keeps rules about people asks `employees`."""
-    raise NotImplementedError
-
-
-@question(within_seconds=2)
-async def presences() -> list[Presence]:
-    """Who stands on the public board, in or out."""
     raise NotImplementedError
 
 
@@ -244,57 +124,6 @@ async def opening_changed() -> None:
 
     Whoever shows that asks `context.calendar`.
     """
-    raise NotImplementedError
-
-
-@question(within_seconds=5)
-async def presence_changed() -> None:
-    """Somebody on the board has come or gone, or the board has other people: whoever shows it asks `presences`."""
-    raise NotImplementedError
-
-
-@question(within_seconds=5)
-async def present() -> list[Present]:
-    """Who is in the building by what this plugin knows; the evacuation list is made of all answers."""
-    raise NotImplementedError
-
-
-@question(within_seconds=5)
-async def deliver(message: Message) -> bool:
-    """Take responsibility for telling a person something: True once it is durable in an outbox.
-
-    False: no channel reaches this person. Raising: try again later.
-    """
-    raise NotImplementedError
-
-
-@question(within_seconds=0.05)
-async def can_reach(person: Person) -> bool:
-    """Whether a message to this person would have a channel to go by. Know it: a visitor waits for the answer."""
-    raise NotImplementedError
-
-
-@question(within_seconds=5)
-async def message_delivered(message_id: str, sent: bool) -> None:
-    """A channel has taken the message (`sent`), or could not so far and tries again. May be called more than once."""
-    raise NotImplementedError
-
-
-@question(within_seconds=5)
-async def message_answered(message_id: str, answer: Answer) -> None:
-    """The person has chosen an answer to the message with this id. May be called twice for one choice."""
-    raise NotImplementedError
-
-
-@question(within_seconds=1)
-async def message_state(message_id: str) -> MessageState | None:
-    """How it stands with what a message of yours is about; None when the message is not yours."""
-    raise NotImplementedError
-
-
-@question(within_seconds=5)
-async def forget_messages(message_ids: list[str]) -> None:
-    """The time is over for which what these messages say may be kept: hold nothing of them."""
     raise NotImplementedError
 
 

@@ -17,6 +17,7 @@ BLOCKING = {
     "subprocess.check_output",
 }
 BLOCKING_PACKAGES = {"requests"}
+PUBLIC = ("hub.plugin", "devices.contract", "devices.access")
 
 
 def files(folder: Path) -> list[Path]:
@@ -36,14 +37,20 @@ def literal(path: Path, name: str) -> str | None:
     return None
 
 
-def imports_of_others(folder: Path, name: str) -> Iterator[str]:
+def private_imports(folder: Path, name: str) -> Iterator[str]:
+    """What it imports of the hub, of devices and of other plugins that is not public."""
     for path, tree in _trees(folder):
         for node, module in _imports(tree):
-            parts = module.split(".")
-            if parts[0] == "plugins" and len(parts) > 1 and parts[1] != name:
-                yield f"{path.name}:{node.lineno}: imports {module}; ask by a hook"
-            if parts[0].startswith("kommunevert_plugin_"):
-                yield f"{path.name}:{node.lineno}: imports {module}; ask by a hook"
+            top, *inner = module.split(".")
+            if top.startswith("kommunevert_plugin_") or (top == "plugins" and inner[:1] != [name]):
+                if "contract" not in inner[:2]:
+                    yield f"{path.name}:{node.lineno}: imports {module}; of another plugin only its contract is public"
+            elif top in ("hub", "devices") and not _is_under(module, PUBLIC):
+                yield f"{path.name}:{node.lineno}: imports {module}; public are {', '.join(PUBLIC)}"
+
+
+def _is_under(module: str, names: tuple[str, ...]) -> bool:
+    return any(module == one or module.startswith(f"{one}.") for one in names)
 
 
 def blocking_calls(folder: Path) -> Iterator[str]:

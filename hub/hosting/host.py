@@ -1,11 +1,14 @@
 """All plugins, what became of each, and who has failed how often. A plugin's failure is its own."""
 
 import asyncio
+import importlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -313,6 +316,13 @@ class PluginHost:
             and plugin.folder is not None
             and hook in plugin_finding.hook_names(plugin.folder)
         ]
+
+    def import_contracts(self) -> None:
+        """Those of all plugins, for the hooks that they declare."""
+        for plugin in self.plugins.values():
+            if isinstance(plugin.source, EntryPoint):
+                with suppress(ImportError):
+                    importlib.import_module(f"{plugin.source.module}.contract")
 
     def owners(self) -> list[Loaded]:
         """Those whose code may run."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
+from pluggy import PluginValidationError
 from pydantic import ValidationError
 
 from hub.api.operations import Api, Operation
@@ -167,9 +168,11 @@ class PluginLives:
         api = Api(name)
         context = plugin.context = self._context(plugin, pages, api)
         instance = plugin.instance = at_once(plugin, plugin.module.Plugin, context, plugin.settings)
-        if specifications := getattr(plugin.module, "hookspecs", None):
-            kernel.hooks.add_specifications(specifications)
-        kernel.hooks.register(name, instance)
+        try:
+            kernel.hooks.register(name, instance)
+        except PluginValidationError:
+            self._host.import_contracts()  # it may answer a hook of a plugin that is switched off
+            kernel.hooks.register(name, instance)
         await guarded(plugin, at_once(plugin, instance.start))
         kernel.enroller.tablet_kinds |= context.tablet_kinds
         self.routes.put(name, [*kernel.api_server.offer(api.operations), *pages.routes])

@@ -2,7 +2,7 @@
 
 import re
 
-API_VERSION = "1.1"
+API_VERSION = "2.0"
 """The first number changes when a plugin must change; the second when there is more to use."""
 
 

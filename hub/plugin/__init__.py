@@ -1,4 +1,6 @@
-"""All that a plugin imports: `from hub.plugin import Context, PluginSettings, hookimpl`.
+"""All that a plugin imports of the hub: `from hub.plugin import Context, PluginSettings, hookimpl`.
+
+Here is what every plugin needs; beside it are `hooks`, `tables`, `settings`, `web`, `api`, `calendar` and `entities`.
 
 A plugin is a package with a class `Plugin`: its settings as `settings_model`, a constructor that takes a Context,
 `async start()`, and hook implementations as methods. docs/plugins.md walks through one.
@@ -18,12 +20,13 @@ from hub.configuration.remarks import Remark
 from hub.configuration.settings import Section as PluginSettings
 from hub.configuration.settings import SiteSettings
 from hub.devices.mqtt import Incoming, Mqtt
-from hub.devices.registry import Device, Devices, Place
+from hub.devices.registry import Device, Devices, Place, Vitals
 from hub.entities.commands import Commands
 from hub.entities.entity import Change, Entity
 from hub.entities.places import FoundPlaces
 from hub.entities.registry import Entities
 from hub.hooks.asking import Hooks
+from hub.hooks.limits import Limiter
 from hub.hooks.specifications import NotYetError, hookimpl
 from hub.language.mistakes import MistakeError
 from hub.language.translation import N_, Translator
@@ -32,8 +35,9 @@ from hub.plugin.store import PluginStore
 from hub.store import audit
 from hub.store.events import Event, Events
 from hub.store.live import Live
+from hub.store.person_ids import PersonIds
 from hub.store.retention import delete_part, in_parts
-from hub.store.store import after_commit
+from hub.store.store import after_commit, now
 from hub.store.trouble import in_store
 from hub.web.pages import Pages
 
@@ -49,17 +53,22 @@ __all__ = [
     "Entity",
     "Event",
     "Incoming",
+    "Limiter",
     "MistakeError",
     "NotYetError",
+    "PersonIds",
+    "Place",
     "Plugin",
     "PluginSettings",
     "Remark",
+    "Vitals",
     "after_commit",
     "audit",
     "delete_part",
     "hookimpl",
     "in_parts",
     "in_store",
+    "now",
 ]
 
 M = TypeVar("M", bound=Message)

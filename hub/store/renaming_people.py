@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import op
 
 from hub.store.person_ids import PersonIds
 
 
 def rename_people(table: str, column: str) -> None:
     """In a migration: make the old ids in a column those of today."""
+    from alembic import op  # noqa: PLC0415 (12 MB, and only while something is migrated)
+
     ids, connection = _migrated(), op.get_bind()
     mine = sa.table(table, sa.column(column, sa.String))
     for known in connection.execute(sa.select(mine.c[column]).distinct()).scalars().all():
@@ -23,6 +24,8 @@ def rename_people(table: str, column: str) -> None:
 
 def rename_people_within(table: str, column: str, lists: tuple[str, ...]) -> None:
     """As `rename_people`, where ids stand in a JSON document's lists; the table has a number as its `id`."""
+    from alembic import op  # noqa: PLC0415 (12 MB, and only while something is migrated)
+
     ids, connection = _migrated(), op.get_bind()
     mine = sa.table(table, sa.column("id", sa.Integer), sa.column(column, sa.JSON))
     for number, document in connection.execute(sa.select(mine.c.id, mine.c[column])).all():
@@ -36,6 +39,8 @@ def _renamed(document: Mapping[str, Any], lists: tuple[str, ...], today: Callabl
 
 
 def _migrated() -> PersonIds:
+    from alembic import op  # noqa: PLC0415
+
     config = op.get_context().config
     assert config is not None  # noqa: S101 (hub.migrating_steps gives one)
     return PersonIds.made(config.attributes["data"])

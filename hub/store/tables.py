@@ -50,9 +50,7 @@ audit = Table(
     Column("salt", LargeBinary),
     Column("commitment", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
-    Index(
-        "audit_kept", "happened_at", sqlite_where=text("salt IS NOT NULL"), postgresql_where=text("salt IS NOT NULL")
-    ),
+    Index("audit_kept", "happened_at", sqlite_where=text("salt IS NOT NULL")),
 )
 
 device = Table(

@@ -138,7 +138,7 @@ def _words(looked: Looked) -> Iterator[str]:
 
 
 def _imports(looked: Looked) -> Iterator[str]:
-    yield from plugin_code.imports_of_others(looked.folder, looked.name)
+    yield from plugin_code.private_imports(looked.folder, looked.name)
 
 
 def _blocking(looked: Looked) -> Iterator[str]:
@@ -245,7 +245,7 @@ def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str]
 DEMANDS = (
     Demand("bronze", "It is imported, fits this version, starts and stops in an empty hub; its hooks fit.", _starts),
     Demand("bronze", "The words nn, nb and en are complete.", _words),
-    Demand("bronze", "It imports nothing from another plugin.", _imports),
+    Demand("bronze", "It imports only what is public of the hub, and of another plugin its contract.", _imports),
     Demand(
         "bronze",
         "No coroutine calls what blocks, such as `time.sleep` or `subprocess.run`.",

@@ -2,17 +2,19 @@
 
 from devices.contract import kiosk
 from devices.contract.enrolment import Enrolment
-from hub.hooks.specifications import Answer, Health, HeldData, MessageState, Page, Present
 from hub.plugin import N_, Context, hookimpl
+from hub.plugin.hooks import Health, HeldData, Page
 from plugins.checkin.api import VisitApi
 from plugins.checkin.config import Settings
+from plugins.checkin.contract import Present
 from plugins.checkin.mqtt import Kiosks
 from plugins.checkin.service import Visits
 from plugins.checkin.web import VisitPages
+from plugins.notify.contract import Answer, MessageState
 
 __all__ = ["Plugin"]
 
-kommunevert_api = "1.1"
+kommunevert_api = "2.0"
 
 
 class Plugin:

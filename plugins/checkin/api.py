@@ -6,13 +6,12 @@ from typing import Any
 from pydantic import Field
 
 from devices.contract.messages import Id
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, operation, page_of
-from hub.hooks.specifications import Answer, present
-from hub.plugin import Context
-from hub.store.store import now
-from hub.web.problems import ProblemError
+from hub.plugin import Context, now
+from hub.plugin.api import Call, Document, Nothing, Page, PageQuery, ProblemError, Query, found, operation, page_of
+from plugins.checkin.contract import present
 from plugins.checkin.service import Visits
 from plugins.checkin.timing import Timing
+from plugins.notify.contract import Answer
 
 
 class VisitPath(Query):

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from hub.hooks.specifications import Present
 from hub.plugin import Context, in_store
 from plugins.checkin import rows
+from plugins.checkin.contract import Present
 from plugins.checkin.rows import Arrival
 
 READ_SECONDS = 1.0

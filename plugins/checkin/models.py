@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from hub.hooks.specifications import Answer
 from plugins.checkin.timing import Timing
+from plugins.notify.contract import Answer
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from collections import OrderedDict
 import structlog
 
 from devices.contract import kiosk
-from hub.calendar.telling import other_days, week_of
-from hub.hooks.asking import UnansweredError
-from hub.hooks.limits import Limiter
-from hub.plugin import Context, Device, Event, Incoming
+from hub.plugin import Context, Device, Event, Incoming, Limiter
+from hub.plugin.calendar import other_days, week_of
+from hub.plugin.hooks import UnansweredError
 from plugins.checkin.config import Settings
 from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError, Visit
 from plugins.checkin.service import Visits

@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from devices.contract import kiosk
-from hub.hooks.specifications import Answer, Person
 from plugins.checkin.models import UnknownNumberError, Visit
 from plugins.checkin.tables import visit
 from plugins.checkin.timing import USUAL, Timing
+from plugins.directory.contract import Person
+from plugins.notify.contract import Answer
 
 NUMBERS = 10_000
 SPARE = 8

@@ -7,27 +7,17 @@ import structlog
 from sqlalchemy import Connection
 
 from devices.contract import kiosk
-from hub.hooks.limits import Limiter
-from hub.hooks.specifications import (
-    Answer,
-    HeldData,
-    Message,
-    MessageState,
-    Person,
-    Present,
-    can_reach,
-    deliver,
-    find_hosts,
-    forget_messages,
-)
-from hub.hooks.specifications import host as host_question
-from hub.plugin import N_, Context, Event, after_commit, audit
-from hub.store.store import now
+from hub.plugin import N_, Context, Event, Limiter, after_commit, audit, now
+from hub.plugin.hooks import HeldData
 from plugins.checkin import rows
 from plugins.checkin.config import Settings
+from plugins.checkin.contract import Present
 from plugins.checkin.inside import Inside
 from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError, Visit
 from plugins.checkin.timing import by_our_clock, timing_of
+from plugins.directory.contract import Person, find_hosts
+from plugins.directory.contract import host as host_question
+from plugins.notify.contract import Answer, Message, MessageState, can_reach, deliver, forget_messages
 
 log = structlog.get_logger("checkin")
 

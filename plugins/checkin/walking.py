@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from hub.hooks.limits import Limiter
+from hub.plugin import Limiter
 
 SECONDS = 600.0
 LETTERS = 4

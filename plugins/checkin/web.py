@@ -2,11 +2,9 @@
 
 from aiohttp import web
 
-from hub.hooks.specifications import present
-from hub.plugin import Context
-from hub.store.store import now
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin import Context, now
+from hub.plugin.web import see, session_of
+from plugins.checkin.contract import present
 from plugins.checkin.mqtt import Kiosks
 from plugins.checkin.service import Visits
 

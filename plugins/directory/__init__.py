@@ -3,11 +3,11 @@
 import asyncio
 from urllib.parse import quote
 
-from hub.hooks.specifications import Finding, Health, HeldData, Login, Page, Person, Presence, Role, presence_changed
-from hub.plugin import N_, Context, NotYetError, Remark, hookimpl
-from hub.store.person_ids import PersonIds
+from hub.plugin import N_, Context, NotYetError, PersonIds, Remark, hookimpl
+from hub.plugin.hooks import Finding, Health, HeldData, Login, Page, Role
 from plugins.directory.api import PeopleApi
 from plugins.directory.config import Settings
+from plugins.directory.contract import Person, Presence, presence_changed
 from plugins.directory.looking import look_over
 from plugins.directory.people import People
 from plugins.directory.service import Directory
@@ -16,7 +16,7 @@ from plugins.directory.web import PeoplePages
 
 __all__ = ["Plugin"]
 
-kommunevert_api = "1.1"
+kommunevert_api = "2.0"
 WHO_FINDS: frozenset[Role] = frozenset({"front_line", "it"})
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from hub.configuration.settings import ConfigFile
-from hub.hooks.specifications import Role
 from hub.plugin import N_, MistakeError, PluginSettings
+from hub.plugin.hooks import Role
+from hub.plugin.settings import ConfigFile
 
 
 @lru_cache(maxsize=4096)

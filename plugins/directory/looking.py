@@ -2,8 +2,7 @@
 
 from itertools import islice
 
-from hub.plugin import Remark
-from hub.store.person_ids import PersonIds
+from hub.plugin import PersonIds, Remark
 from plugins.directory.config import Ldif, Settings
 from plugins.directory.source import DirectoryError, employee_of, source_for
 

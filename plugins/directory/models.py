@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from hub.hooks.specifications import Person
+from plugins.directory.contract import Person
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from hub.hooks.specifications import Person, Presence
-from hub.store.person_ids import PersonIds
-from hub.store.store import now
+from hub.plugin import PersonIds, now
 from plugins.directory.config import Settings
+from plugins.directory.contract import Person, Presence
 from plugins.directory.models import Employee, folded
 
 LEAST_LETTERS = 3

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hub.store.person_ids import PersonIds
+from hub.plugin import PersonIds
 from plugins.directory.config import Settings, folded_unit
 from plugins.directory.models import Employee
 

@@ -9,13 +9,11 @@ import structlog
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub.configuration.mail_address import usable_address
-from hub.hooks.specifications import Health, Login, employees_changed, presence_changed
-from hub.plugin import N_, Context
-from hub.store import audit
-from hub.store.person_ids import PersonIds
-from hub.store.store import now
+from hub.plugin import N_, Context, PersonIds, audit, now
+from hub.plugin.hooks import Health, Login
+from hub.plugin.settings import usable_address
 from plugins.directory.config import Settings
+from plugins.directory.contract import employees_changed, presence_changed
 from plugins.directory.models import Employee, folded
 from plugins.directory.people import People, in_order
 from plugins.directory.safety import Protection, Tally, doubts, unmatched

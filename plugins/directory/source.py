@@ -21,8 +21,8 @@ from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
 from devices.contract.messages import clean
-from hub.hooks.specifications import Role
-from hub.store.person_ids import PersonIds
+from hub.plugin import PersonIds
+from hub.plugin.hooks import Role
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Ldif, Settings
 from plugins.directory.models import Employee, folded
 

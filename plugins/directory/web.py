@@ -3,9 +3,7 @@
 from aiohttp import web
 
 from hub.plugin import Context
-from hub.web.forms import Form
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin.web import Form, see, session_of
 from plugins.directory.people import People
 from plugins.directory.service import Directory
 

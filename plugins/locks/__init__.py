@@ -2,8 +2,8 @@
 
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
-from hub.hooks.specifications import Health, HeldData, Page, Role, Shown
 from hub.plugin import N_, Context, Remark, hookimpl
+from hub.plugin.hooks import Health, HeldData, Page, Role, Shown
 from plugins.locks.api.access import AccessApi
 from plugins.locks.api.doors import DoorApi
 from plugins.locks.api.hub_keys import HubKeyApi
@@ -44,7 +44,7 @@ from plugins.locks.web.rules import RulePages
 
 __all__ = ["Plugin"]
 
-kommunevert_api = "1.1"
+kommunevert_api = "2.0"
 
 
 class Plugin:

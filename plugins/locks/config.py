@@ -6,10 +6,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from devices.contract.door import MOST_PULSE_MS
-from hub.configuration.mail_address import MailAddress
-from hub.configuration.settings import TimeOfDay
-from hub.hooks.specifications import Role
 from hub.plugin import N_, MistakeError, PluginSettings
+from hub.plugin.hooks import Role
+from hub.plugin.settings import MailAddress, TimeOfDay
 
 Permitted = Literal["pulse", "hold_open", "lock", "lockdown"]
 """What somebody may be allowed to tell doors; `lock` and `hold_open` include that it follows its schedule again."""

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from hub.hooks.specifications import Role
 from hub.plugin import Remark
+from hub.plugin.hooks import Role
 from plugins.locks.config import Permission, Permitted
 
 WHOLE_SITE = ""

@@ -1,9 +1,11 @@
 """Telling people: mail and Teams, from a durable outbox, with a signed link to answer by."""
 
-from hub.hooks.specifications import Health, HeldData, Message, Person
 from hub.plugin import Context, Remark, hookimpl
+from hub.plugin.hooks import Health, HeldData
+from plugins.directory.contract import Person
 from plugins.notify.api import OutboxApi
 from plugins.notify.config import Settings
+from plugins.notify.contract import Message
 from plugins.notify.looking import look_over
 from plugins.notify.sending import Sender
 from plugins.notify.service import Notices
@@ -12,7 +14,7 @@ from plugins.notify.web import AnswerPages
 
 __all__ = ["Plugin"]
 
-kommunevert_api = "1.1"
+kommunevert_api = "2.0"
 
 
 class Plugin:

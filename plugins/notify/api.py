@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, operation, page_of
+from hub.plugin.api import Call, Document, Nothing, Page, PageQuery, operation, page_of
 from plugins.notify.service import Notices
 
 

@@ -12,7 +12,7 @@ from re import match
 
 import aiosmtplib
 
-from hub.configuration.mail_address import usable_address
+from hub.plugin.settings import usable_address
 from plugins.notify.config import Mail
 
 COMMAND_SECONDS = 300.0

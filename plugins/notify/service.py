@@ -8,19 +8,12 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from hub.configuration.mail_address import usable_address
-from hub.hooks.specifications import (
-    Answer,
-    HeldData,
-    Message,
-    Person,
-    message_answered,
-    message_delivered,
-    message_state,
-)
-from hub.plugin import N_, Context, Event, after_commit
-from hub.store.store import now
+from hub.plugin import N_, Context, Event, after_commit, now
+from hub.plugin.hooks import HeldData
+from hub.plugin.settings import usable_address
+from plugins.directory.contract import Person
 from plugins.notify.config import Settings
+from plugins.notify.contract import Answer, Message, message_answered, message_delivered, message_state
 from plugins.notify.sending import MAIL, OWN, SHARED, channel_of
 from plugins.notify.tables import message as message_table
 from plugins.notify.tables import outbox

@@ -8,8 +8,7 @@ import asyncio
 from aiohttp import web
 
 from hub.plugin import Context
-from hub.web.forms import Form
-from hub.web.pages import see
+from hub.plugin.web import Form, see
 from plugins.notify.service import Notices
 from plugins.notify.tokens import Tokens
 

@@ -2,8 +2,8 @@
 
 from devices.contract import screen
 from devices.contract.enrolment import Enrolment
-from hub.hooks.specifications import Health, HeldData, Page, Shown
 from hub.plugin import N_, Context, hookimpl
+from hub.plugin.hooks import Health, HeldData, Page, Shown
 from plugins.signage.api import ScreenApi
 from plugins.signage.config import Settings
 from plugins.signage.elsewhere import screen_told, screens_shown
@@ -12,7 +12,7 @@ from plugins.signage.web import ScreenPages
 
 __all__ = ["Plugin"]
 
-kommunevert_api = "1.1"
+kommunevert_api = "2.0"
 
 
 class Plugin:

@@ -6,22 +6,22 @@ from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from devices.contract import screen
 from devices.contract.messages import Id, Language, clean
-from hub.api.operations import (
+from hub.plugin import Context, now
+from hub.plugin.api import (
     Call,
     Document,
+    FieldError,
     Moment,
     Nothing,
     Page,
     PageQuery,
+    ProblemError,
     Query,
     Request,
     found,
     operation,
     page_of,
 )
-from hub.plugin import Context
-from hub.store.store import now
-from hub.web.problems import FieldError, ProblemError
 from plugins.signage.models import HungNotice, make_notice
 from plugins.signage.service import Signage
 

@@ -1,9 +1,8 @@
 """What a Home Assistant on the broker sees of screens, and may tell them."""
 
 from devices.contract import screen
-from hub.hooks.specifications import Role, Shown
-from hub.plugin import Context
-from hub.store.store import now
+from hub.plugin import Context, now
+from hub.plugin.hooks import Role, Shown
 from plugins.signage.service import Signage
 
 MAY_SWITCH: frozenset[Role] = frozenset({"caretaker", "front_line", "it"})

@@ -7,10 +7,9 @@ from typing import Any
 from multidict import MultiDict
 
 from devices.contract.messages import clean
-from hub.api.operations import FIRST_YEAR, LAST_YEAR
-from hub.configuration.settings import SiteSettings
-from hub.plugin import N_
-from hub.store.store import now
+from hub.plugin import N_, now
+from hub.plugin.api import FIRST_YEAR, LAST_YEAR
+from hub.plugin.settings import SiteSettings
 from plugins.signage.models import HungNotice, make_notice
 
 SEVERITIES = ("info", "warning", "danger")

@@ -9,11 +9,11 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from devices.contract import screen
 from devices.contract.messages import MAX_PAYLOAD_BYTES
-from hub.calendar.telling import other_days, week_of
-from hub.hooks.specifications import HeldData, presences, slides
-from hub.plugin import N_, Context
-from hub.store import audit
-from hub.store.store import now
+from hub.plugin import N_, Context, audit, now
+from hub.plugin.calendar import other_days, week_of
+from hub.plugin.hooks import HeldData
+from plugins.directory.contract import presences
+from plugins.signage.contract import slides
 from plugins.signage.models import HungNotice
 from plugins.signage.tables import notice, off
 

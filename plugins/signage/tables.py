@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, Column, MetaData, String, Table
 
-from hub.store.store import Utc
+from hub.plugin.tables import Utc
 
 metadata = MetaData()
 

@@ -6,11 +6,8 @@ from typing import Any
 from aiohttp import web
 
 from devices.contract import screen
-from hub.plugin import Context
-from hub.store.store import now
-from hub.web.forms import Form
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin import Context, now
+from hub.plugin.web import Form, see, session_of
 from plugins.signage.models import HungNotice
 from plugins.signage.notice_form import SEVERITIES, MistakeError, notice_in, shown_fields
 from plugins.signage.service import Signage

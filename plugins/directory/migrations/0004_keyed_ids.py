@@ -1,6 +1,6 @@
 """People's ids are made with the hub's key."""
 
-from hub.store.renaming_people import rename_people, rename_people_within
+from hub.plugin.tables import rename_people, rename_people_within
 
 revision = "0004"
 down_revision = "0003"

@@ -11,13 +11,16 @@ from devices.access.lists import Ref
 from devices.contract import door
 from devices.contract.door import MOST_HOLD_SECONDS
 from devices.contract.messages import Id, clean
-from hub.api.operations import (
+from hub.plugin import Context
+from hub.plugin.api import (
     Call,
     Document,
+    FieldError,
     Moment,
     Nothing,
     Page,
     PageQuery,
+    ProblemError,
     Query,
     Request,
     Whole,
@@ -25,8 +28,6 @@ from hub.api.operations import (
     operation,
     page_of,
 )
-from hub.plugin import Context
-from hub.web.problems import FieldError, ProblemError
 from plugins.locks.api.doors import LOOK, RETRY_SECONDS, DoorPath, GivenReason, PulseResult, Reason, must_reach
 from plugins.locks.models import (
     Credential,

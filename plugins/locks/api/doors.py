@@ -8,22 +8,22 @@ from sqlalchemy import Connection
 
 from devices.contract import door
 from devices.contract.messages import Id, clean
-from hub.api.operations import (
+from hub.plugin import Context, Device, audit
+from hub.plugin.api import (
     Call,
     Caller,
     Document,
     Nothing,
     Page,
     PageQuery,
+    ProblemError,
     Query,
     Request,
     found,
     operation,
     page_of,
 )
-from hub.hooks.specifications import Role
-from hub.plugin import Context, Device, audit
-from hub.web.problems import ProblemError
+from hub.plugin.hooks import Role
 from plugins.locks.doors.standing import Standing
 from plugins.locks.history.alarms import Alarms, UnknownAlarmError
 from plugins.locks.models import Command, Result, Severity, TooManyCommandsError, UnknownDoorError

@@ -5,8 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, found, operation, page_of
-from hub.web.problems import ProblemError
+from hub.plugin.api import Call, Document, Nothing, Page, PageQuery, ProblemError, Query, found, operation, page_of
 from plugins.locks.models import HubKey, HubKeyError
 from plugins.locks.trust.hub_keys import HubKeys
 from plugins.locks.trust.signing import SigningError

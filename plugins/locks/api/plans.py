@@ -6,12 +6,15 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract import door
 from devices.contract.messages import Id, clean
-from hub.api.operations import (
+from hub.plugin import Context
+from hub.plugin.api import (
     Call,
     Document,
+    FieldError,
     Nothing,
     Page,
     PageQuery,
+    ProblemError,
     Query,
     Request,
     Whole,
@@ -19,8 +22,6 @@ from hub.api.operations import (
     operation,
     page_of,
 )
-from hub.plugin import Context
-from hub.web.problems import FieldError, ProblemError
 from plugins.locks.api.doors import LOOK, DoorPath
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.plans import MOST_BYTES, Placed, Plan, Plans, UnknownPlanError

@@ -7,22 +7,22 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from devices.access.times import Times
 from devices.contract import door
 from devices.contract.messages import Id, clean
-from hub.api.operations import (
+from hub.plugin import Context, now
+from hub.plugin.api import (
     Call,
     Document,
+    FieldError,
     Moment,
     Nothing,
     Page,
     PageQuery,
+    ProblemError,
     Query,
     Request,
     found,
     operation,
     page_of,
 )
-from hub.plugin import Context
-from hub.store.store import now
-from hub.web.problems import FieldError, ProblemError
 from plugins.locks.api.doors import DoorPath
 from plugins.locks.models import AccessRule, ClearTimes, UnknownRuleError, Where, Who
 from plugins.locks.rules.access import Access

@@ -6,9 +6,8 @@ from pydantic import AfterValidator
 
 from devices.access.lists import Opening
 from devices.contract import door
-from hub.api.operations import Call, Document, Nothing, Request, found, operation
 from hub.plugin import Context
-from hub.web.problems import FieldError, ProblemError
+from hub.plugin.api import Call, Document, FieldError, Nothing, ProblemError, Request, found, operation
 from plugins.locks.api.doors import LOOK, DoorPath
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import DoorSettings, UnknownDoorError

@@ -8,13 +8,13 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from devices.contract import door
-from hub.hooks.specifications import Message, Person, deliver
-from hub.plugin import Context, after_commit
-from hub.store.store import now
+from hub.plugin import Context, after_commit, now
+from plugins.directory.contract import Person
 from plugins.locks.config import Settings
 from plugins.locks.models import Alarm
 from plugins.locks.store import alarm_rows
 from plugins.locks.wording import HAPPENED, SUBJECTS
+from plugins.notify.contract import Message, deliver
 
 LOOK_SECONDS = 10.0
 AWAY_SECONDS = 120.0

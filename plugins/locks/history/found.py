@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from hub.devices.registry import Place
-from hub.entities.orders import verbs
-from hub.plugin import Change, Context, Entity
-from hub.store.store import now
+from hub.plugin import Change, Context, Entity, Place, now
+from hub.plugin.entities import verbs
 from plugins.locks.history.alarms import Alarms
 from plugins.locks.store import alarm_rows
 

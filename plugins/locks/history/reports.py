@@ -7,8 +7,7 @@ import structlog
 from sqlalchemy import Connection
 
 from devices.contract import door
-from hub.plugin import Context
-from hub.store.store import now
+from hub.plugin import Context, now
 from plugins.locks.history.alarms import Alarms
 from plugins.locks.store import pass_rows, rows
 

@@ -12,9 +12,7 @@ from sqlalchemy import Connection
 from devices.access.deciding import Circumstances, Decision, Shown
 from devices.access.passes import Pass, PassError
 from devices.contract import door
-from hub.hooks.limits import Limiter
-from hub.plugin import Context, Device
-from hub.store.store import now
+from hub.plugin import Context, Device, Limiter, now
 from plugins.locks.doors.mqtt import Doors, NoContactError
 from plugins.locks.doors.standing import Standing
 from plugins.locks.history.alarms import Alarms

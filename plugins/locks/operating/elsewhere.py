@@ -1,8 +1,8 @@
 """What a Home Assistant on the broker sees of doors, and may tell them."""
 
 from devices.contract import door
-from hub.hooks.specifications import Shown
 from hub.plugin import Context
+from hub.plugin.hooks import Shown
 from plugins.locks.doors.standing import Standing
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
 from plugins.locks.operating.service import Locks

@@ -1,8 +1,7 @@
 """Shutting a zone, or the site, to all but the named: committed first, then each door is told. Never the way out."""
 
 from devices.contract import door
-from hub.plugin import Context
-from hub.store.store import now
+from hub.plugin import Context, now
 from plugins.locks.models import Lockdown, Order, Result
 from plugins.locks.operating.service import Locks
 from plugins.locks.rules import rows as access_rows

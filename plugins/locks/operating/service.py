@@ -9,9 +9,7 @@ from sqlalchemy import Connection
 
 from devices.contract import door
 from devices.contract.messages import new_id
-from hub.hooks.limits import Limiter
-from hub.plugin import Context, Device, in_parts
-from hub.store.store import now
+from hub.plugin import Context, Device, Limiter, in_parts, now
 from plugins.locks.config import Settings
 from plugins.locks.doors.mqtt import Doors, NoContactError
 from plugins.locks.doors.standing import Standing

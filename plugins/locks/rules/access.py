@@ -14,9 +14,8 @@ from devices.access.lists import Credential as Listed
 from devices.access.lists import DoorAccess
 from devices.contract import door
 from devices.contract.messages import new_id
-from hub.hooks.specifications import Person, employees
-from hub.plugin import N_, Context
-from hub.store.store import now
+from hub.plugin import N_, Context, now
+from plugins.directory.contract import Person, employees
 from plugins.locks.config import Settings
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import (

@@ -14,9 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from devices.contract import door
-from hub.plugin import Context
-from hub.store import audit
-from hub.store.store import now
+from hub.plugin import Context, audit, now
 from plugins.locks.config import Settings
 from plugins.locks.rules.access import Access
 from plugins.locks.store.tables import inside

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from hub.hooks.specifications import Person
 from hub.plugin import N_
+from plugins.directory.contract import Person
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Credential
 from plugins.locks.rules.access import Access

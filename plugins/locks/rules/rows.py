@@ -7,9 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from hub.hooks.specifications import Person
-from hub.store import audit
-from hub.store.store import now
+from hub.plugin import audit, now
+from plugins.directory.contract import Person
 from plugins.locks.models import AccessRule, Credential, DoorSettings, KnownCredentialError, Lockdown
 from plugins.locks.rules.compiling import Kept
 from plugins.locks.rules.groups import with_names

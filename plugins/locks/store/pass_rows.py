@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from hub.store import audit
+from hub.plugin import audit
 from plugins.locks.models import VisitPass
 from plugins.locks.store.tables import visit_pass
 

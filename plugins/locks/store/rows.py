@@ -10,8 +10,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from devices.contract.door import Event, State
 from devices.contract.messages import new_id
-from hub.plugin import delete_part
-from hub.store import audit
+from hub.plugin import audit, delete_part
 from plugins.locks.models import Command, Order, Report, Result
 from plugins.locks.store.tables import command, door, event
 

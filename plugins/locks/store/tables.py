@@ -2,7 +2,7 @@
 
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
-from hub.store.store import Utc
+from hub.plugin.tables import Utc
 
 metadata = MetaData()
 
@@ -44,8 +44,8 @@ command = Table(
     Index("locks_command_door", "door", "asked_at"),
     Index("locks_command_credential", "credential", "asked_at"),
     Index("locks_command_asked", "asked_at"),
-    Index("locks_command_told", "asked_at", sqlite_where=text(TOLD), postgresql_where=text(TOLD)),
-    Index("locks_command_open", "asked_at", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
+    Index("locks_command_told", "asked_at", sqlite_where=text(TOLD)),
+    Index("locks_command_open", "asked_at", sqlite_where=text(OPEN)),
 )
 
 event = Table(

@@ -14,8 +14,7 @@ from sqlalchemy import Connection
 
 from devices.contract import door
 from devices.contract.door import Command, Signed
-from hub.plugin import Context
-from hub.store.store import now
+from hub.plugin import Context, now
 from plugins.locks.doors.standing import Standing
 from plugins.locks.models import HubKey, HubKeyError
 from plugins.locks.rules.access import Access

@@ -11,8 +11,7 @@ from nacl.signing import VerifyKey
 
 from devices.access.lists import AccessList, Columns, Roll
 from devices.contract import door
-from hub.plugin import Context, Device
-from hub.store.store import now
+from hub.plugin import Context, Device, now
 from plugins.locks.doors.mqtt import Doors
 from plugins.locks.doors.standing import Standing
 from plugins.locks.rules import rows as access_rows

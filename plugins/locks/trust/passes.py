@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 from devices.access.passes import MOST_DOORS, PREFIX, Pass, PassError, read_pass
 from devices.contract.messages import new_id
-from hub.plugin import N_, Context
-from hub.store.store import now
+from hub.plugin import N_, Context, now
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import UnknownPassError, VisitPass
 from plugins.locks.rules.access import Access

@@ -8,11 +8,8 @@ from aiohttp import hdrs, web
 from devices.access.lists import Opening, WithoutClock
 from devices.contract import door
 from devices.contract.messages import clean
-from hub.plugin import N_, Context, Device
-from hub.store.store import now
-from hub.web.forms import Form
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin import N_, Context, Device, now
+from hub.plugin.web import Form, see, session_of
 from plugins.locks.config import Settings
 from plugins.locks.history.alarms import Alarms
 from plugins.locks.history.log import Log

@@ -14,15 +14,9 @@ from aiohttp import web
 from devices.contract import door
 from devices.contract.door import CONFIRMED_SECONDS, MOST_HOLD_SECONDS
 from devices.contract.messages import clean
-from hub.devices.registry import Vitals
-from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
-from hub.entities.orders import OrderError
-from hub.entities.words import STATES
-from hub.plugin import N_, Context, Device, in_store
-from hub.store.store import now
-from hub.web.forms import Form, number_in
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin import N_, Context, Device, Vitals, in_store, now
+from hub.plugin.entities import STATES, NotAllowedError, OrderError, UnknownEntityError, UnreachableError
+from hub.plugin.web import Form, number_in, see, session_of
 from plugins.locks.doors.standing import Standing
 from plugins.locks.history.alarms import Alarms, UnknownAlarmError
 from plugins.locks.history.found import NEEDS, FoundLock, FoundLocks

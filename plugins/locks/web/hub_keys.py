@@ -5,8 +5,7 @@ from typing import Any
 from aiohttp import web
 
 from hub.plugin import Context
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin.web import see, session_of
 from plugins.locks.models import HubKey, HubKeyError
 from plugins.locks.trust.hub_keys import HubKeys
 from plugins.locks.trust.signing import SigningError

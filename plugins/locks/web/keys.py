@@ -10,9 +10,7 @@ from devices.access.credentials import MOST_CARD, MOST_PRINTED, UID_PATTERN
 from devices.contract import door
 from devices.contract.messages import clean, new_id
 from hub.plugin import N_, Context
-from hub.web.forms import Form, number_in
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin.web import Form, number_in, see, session_of
 from plugins.locks.config import Settings
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Credential, KnownCredentialError, UnknownCredentialError

@@ -6,8 +6,7 @@ from aiohttp import web
 
 from devices.contract import door
 from hub.plugin import Context
-from hub.web.forms import Form
-from hub.web.security import session_of
+from hub.plugin.web import Form, session_of
 from plugins.locks.config import Settings
 from plugins.locks.history.log import Log
 from plugins.locks.mistakes import MistakeError

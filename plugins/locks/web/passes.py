@@ -9,11 +9,8 @@ from aiohttp import web
 from devices.access.passes import MOST_DOORS
 from devices.contract import door
 from devices.contract.messages import clean, new_id
-from hub.plugin import N_, Context, Device
-from hub.store.store import now
-from hub.web.forms import Form
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin import N_, Context, Device, now
+from hub.plugin.web import Form, see, session_of
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import UnknownPassError, VisitPass
 from plugins.locks.permissions import Permissions

@@ -8,9 +8,7 @@ from aiohttp import hdrs, web
 from devices.contract import door
 from devices.contract.messages import clean
 from hub.plugin import Context
-from hub.web.forms import Form, number_in
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin.web import Form, number_in, see, session_of
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.operating.service import Locks
 from plugins.locks.permissions import MAKE

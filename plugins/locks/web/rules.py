@@ -11,11 +11,8 @@ from pydantic import ValidationError
 
 from devices.contract import door
 from devices.contract.messages import clean
-from hub.plugin import N_, Context, Device
-from hub.store.store import now
-from hub.web.forms import Form, number_in
-from hub.web.pages import see
-from hub.web.security import session_of
+from hub.plugin import N_, Context, Device, now
+from hub.plugin.web import Form, number_in, see, session_of
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
 from plugins.locks.permissions import MAKE

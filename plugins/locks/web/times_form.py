@@ -14,9 +14,9 @@ from devices.access.times import (
     Times,
     Weekly,
 )
-from hub.api.operations import FIRST_YEAR, LAST_YEAR
 from hub.plugin import N_
-from hub.web.forms import Form, number_in
+from hub.plugin.api import FIRST_YEAR, LAST_YEAR
+from hub.plugin.web import Form, number_in
 from plugins.locks.mistakes import MistakeError
 
 SPARE_ROWS = 2

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from hub.store.store import Utc
+from hub.plugin.tables import Utc
 
 revision = "0001"
 down_revision = None

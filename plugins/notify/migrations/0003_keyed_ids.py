@@ -1,6 +1,6 @@
 """People's ids are made with the hub's key."""
 
-from hub.store.renaming_people import rename_people
+from hub.plugin.tables import rename_people
 
 revision = "0003"
 down_revision = "0002"

@@ -5,7 +5,7 @@ import asyncio
 from devices.contract import screen
 from devices.contract.messages import new_id
 from hub.plugin import Context, PluginSettings
-from hub.store.store import now
+from hub.plugin import now
 
 
 class Settings(PluginSettings):

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hub.hooks.specifications import Health, Page
+from hub.plugin.hooks import Health, Page
 from hub.plugin import Context, PluginSettings, hookimpl
 
 

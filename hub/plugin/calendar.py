@@ -1,0 +1,13 @@
+"""The site"s calendar, as `context.calendar` has it."""
+
+from hub.calendar.opening import Calendar, names
+from hub.calendar.telling import other_days, week_of
+from hub.configuration.opening_hours import Span
+
+__all__ = [
+    "Calendar",
+    "Span",
+    "names",
+    "other_days",
+    "week_of",
+]
