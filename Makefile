@@ -4,10 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test check bench bench-peer contract lock install install-test install-check broker
+.PHONY: run dev test quick check fix bench bench-peer contract lock install install-test install-check broker
 
 run: install broker
 	@$(BIN)/kommunevert demo
+
+# The hub, started anew after each change of Python, words or configuration; templates, styles and scripts count at the
+# next page. `make dev CONFIG=FILE` for a hub of your own, with `WATCH=FOLDER` for plugins that lie elsewhere.
+HUB := $(if $(CONFIG),$(BIN)/kommunevert run --config $(CONFIG),$(BIN)/kommunevert demo)
+
+dev: install-check broker
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; node build.mjs --watch & building=$$!; trap "kill $$building" EXIT; \
+	  $(BIN)/watchfiles --sigint-timeout 20 --filter hub.toolkit.watching.counts "setsid $(HUB)" hub plugins devices config $(CONFIG) $(WATCH)
 
 # All tests: three at a time, as they wait a lot, then one by one those that measure time. `make test ARGS="tests/test_checkin.py"` runs some.
 test: install-check
@@ -18,6 +26,10 @@ else
 	@$(BIN)/pytest -m alone
 endif
 
+# Tests that start no program, no broker and no browser: under a minute. They say it when one does.
+quick: install-check
+	@$(BIN)/pytest -n 2 --dist worksteal -m quick $(ARGS)
+
 check: install-check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -27,6 +39,12 @@ check: install-check
 	$(BIN)/python -m devices.contract.typescript --check
 	$(BIN)/python -m hub.toolkit.published --check
 	PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
+
+# Mends what can be mended without thought, and writes the committed documents anew.
+fix: install-check
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+	@$(MAKE) --no-print-directory contract
 
 bench: install-test
 	@$(BIN)/python -m benchmarks $(ARGS)

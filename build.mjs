@@ -3,12 +3,13 @@
  * manifest.json (logical name -> hashed file) and the notices of third parties.
  *
  * Needs the catalogues of devices/locale as JSON: `python -m devices.locale.catalogues` makes them, and the
- * Python build (hatch_build.py) does both.
+ * Python build (hatch_build.py) does both. With --watch it does it all again whenever a source has changed.
  */
 
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
 import * as esbuild from "esbuild";
 
 const OUT = "hub/static/dist";
@@ -16,6 +17,10 @@ const SERVED_AS = "/static/dist";
 const MARK = "devices/web/mark.svg";
 const CATALOGUES = "devices/web/catalogues";
 const NOTICES = { "@navikt/aksel-icons": "MIT License. Copyright (c) NAV (Arbeids- og velferdsdirektoratet)" };
+
+const APPS = { kiosk: "devices/kiosk/index.html", screen: "devices/player/index.html" };
+const WORKER = "devices/web/offline_worker.ts";
+const IS_WATCHING = process.argv.includes("--watch");
 
 const version = readFileSync("pyproject.toml", "utf8").match(/^version = "(.+)"$/m)[1];
 
@@ -25,14 +30,22 @@ const catalogues = {
   setup(build) {
     build.onResolve({ filter: /^catalogues$/ }, () => ({ path: "catalogues", namespace: "catalogues" }));
     build.onLoad({ filter: /.*/, namespace: "catalogues" }, () => {
+      if (IS_WATCHING) execFileSync("python", ["-m", "devices.locale.catalogues"], { stdio: ["ignore", "ignore", "pipe"] });
       if (!existsSync(CATALOGUES)) throw new Error(`${CATALOGUES} is missing: run python -m devices.locale.catalogues`);
       const all = readdirSync(CATALOGUES)
         .sort()
         .map((name) => [basename(name, ".json"), JSON.parse(readFileSync(join(CATALOGUES, name), "utf8"))]);
-      return { contents: JSON.stringify(Object.fromEntries(all)), loader: "json" };
+      const watchFiles = [...words(), ...Object.values(APPS), WORKER].map((one) => resolve(one));
+      return { contents: JSON.stringify(Object.fromEntries(all)), loader: "json", watchFiles };
     });
   },
 };
+
+function words() {
+  return readdirSync("devices/locale", { recursive: true })
+    .filter((name) => name.endsWith(".po"))
+    .map((name) => join("devices/locale", name));
+}
 
 /** Pictures that a stylesheet carries as data: become files, so that `default-src 'self'` is policy enough. */
 const picturesAsFiles = {
@@ -60,8 +73,22 @@ const common = {
   define: { __VERSION__: JSON.stringify(version) },
 };
 
-rmSync(OUT, { recursive: true, force: true });
-const built = await esbuild.build({
+/** What is made of the bundles' names. */
+const pages = {
+  name: "pages",
+  setup(build) {
+    build.onEnd(async ({ metafile, errors }) => {
+      if (errors.length) return;
+      const manifest = manifestOf(metafile);
+      for (const [name, page] of Object.entries(APPS)) await writeApp(name, page, manifest);
+      writeFileSync(join(OUT, "THIRD_PARTY.txt"), notices(metafile));
+      writeFileSync(join(OUT, "manifest.new"), JSON.stringify(manifest, null, 1) + "\n");
+      renameSync(join(OUT, "manifest.new"), join(OUT, "manifest.json"));
+    });
+  },
+};
+
+const bundles = {
   ...common,
   entryPoints: [
     { in: "devices/kiosk/main.ts", out: "kiosk" },
@@ -82,22 +109,27 @@ const built = await esbuild.build({
   entryNames: "[name]-[hash]",
   assetNames: "[name]-[hash]",
   loader: { ".svg": "file", ".woff2": "file" },
-  plugins: [catalogues, picturesAsFiles],
-});
+  plugins: [catalogues, picturesAsFiles, pages],
+};
 
-const outputs = Object.entries(built.metafile.outputs);
-const manifest = {};
-for (const [file, { entryPoint, inputs }] of outputs) {
-  if (entryPoint || MARK in inputs) manifest[basename(file).replace(/-[A-Z0-9]{8}\./, ".")] = basename(file);
+if (IS_WATCHING) {
+  await (await esbuild.context(bundles)).watch();
+} else {
+  rmSync(OUT, { recursive: true, force: true });
+  await esbuild.build(bundles);
 }
-writeFileSync(join(OUT, "manifest.json"), JSON.stringify(manifest, null, 1) + "\n");
-for (const [name, page] of [["kiosk", "devices/kiosk/index.html"], ["screen", "devices/player/index.html"]]) {
-  await writeApp(name, page);
+
+/** Logical name -> hashed file. */
+function manifestOf(metafile) {
+  const manifest = {};
+  for (const [file, { entryPoint, inputs }] of Object.entries(metafile.outputs)) {
+    if (entryPoint || MARK in inputs) manifest[basename(file).replace(/-[A-Z0-9]{8}\./, ".")] = basename(file);
+  }
+  return manifest;
 }
-writeFileSync(join(OUT, "THIRD_PARTY.txt"), notices());
 
 /** The page with the names of its bundles in it, and the service worker that keeps them. */
-async function writeApp(name, page) {
+async function writeApp(name, page, manifest) {
   const script = served(manifest[`${name}.js`]);
   const style = served(manifest[`${name}.css`]);
   const mark = served(manifest["mark.svg"]);
@@ -110,7 +142,7 @@ async function writeApp(name, page) {
   writeFileSync(join(OUT, name, "index.html"), html);
   await esbuild.build({
     ...common,
-    entryPoints: [{ in: "devices/web/offline_worker.ts", out: "sw" }],
+    entryPoints: [{ in: WORKER, out: "sw" }],
     outdir: join(OUT, name),
     format: "iife",
     define: {
@@ -135,9 +167,9 @@ function hashOf(text) {
   return createHash("sha256").update(text).digest("hex").slice(0, 12);
 }
 
-function notices() {
+function notices(metafile) {
   const used = new Set();
-  for (const file of Object.keys(built.metafile.inputs)) {
+  for (const file of Object.keys(metafile.inputs)) {
     const found = file.match(/node_modules\/((?:@[^/]+\/)?[^/]+)/);
     if (found) used.add(found[1]);
   }

@@ -89,6 +89,7 @@ def test_relative_paths_start_at_the_file(tmp_path: Path) -> None:
     assert Configuration.read(path).hub.data == tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_the_program_says_it_and_starts_nothing(tmp_path: Path) -> None:
     path = tmp_path / "kommunevert.yaml"
     path.write_text(GOOD + "web:\n  port: 0\n")

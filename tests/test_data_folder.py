@@ -53,6 +53,7 @@ def test_a_folder_for_everybody_stays_one(tmp_path: Path) -> None:
     assert mode(folder) == "1777"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_there", [True, False])
 async def test_nobody_else_reads_what_a_door_keeps(tmp_path: Path, is_there: bool) -> None:
     keys = {name: SigningKey.generate() for name in ("hub", "door")}

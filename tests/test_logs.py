@@ -92,6 +92,7 @@ def test_an_error_that_is_its_own_cause_is_told_once() -> None:
     assert frames(error) == "builtins.ValueError"
 
 
+@pytest.mark.slow
 def test_what_libraries_log_is_without_text_too() -> None:
     script = f"""
 import logging

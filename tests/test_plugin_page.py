@@ -156,6 +156,7 @@ def test_its_catalogues_are_complete(plugins: Path) -> None:
     check_catalogues(["--check", str(plugins / "lostfound")])
 
 
+@pytest.mark.slow
 def test_its_own_test_passes(plugins: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "lostfound"],

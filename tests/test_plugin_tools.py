@@ -12,6 +12,8 @@ import pytest
 from hub.toolkit.check import DEMANDS, Grade, grade
 from hub.toolkit.scaffold import ScaffoldError, write_plugin
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 NEXT: dict[str | None, Any] = {None: "bronze", "bronze": "silver", "silver": "gold"}
 OURS = ("directory", "checkin", "notify", "signage", "locks")

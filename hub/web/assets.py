@@ -1,6 +1,7 @@
 """The browser code that the build made: `hub/static/dist`, found by the names in its manifest."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from aiohttp import web
@@ -16,16 +17,19 @@ class MissingAssetsError(Exception):
 class Assets:
     def __init__(self, folder: Path = DIST) -> None:
         """Raises MissingAssetsError."""
-        try:
-            self._names: dict[str, str] = json.loads((folder / "manifest.json").read_text())
-        except FileNotFoundError:
+        self.folder = folder
+        self._manifest = folder / "manifest.json"
+        self._names: dict[str, str] = {}
+        self._read_at = 0
+        self._read()
+        if not self._names:
             raise MissingAssetsError(
                 "the browser code is not built: run `make install` (or `pip install -e .`), see docs/architecture.md"
-            ) from None
-        self.folder = folder
+            )
 
     def url(self, name: str) -> str:
-        """`console.js` → `/static/dist/console-AB12.js`. Raises KeyError."""
+        """`console.js` → `/static/dist/console-AB12.js`, as it was built last. Raises KeyError."""
+        self._read()
         return f"/static/dist/{self._names[name]}"
 
     def file(self, name: str) -> web.FileResponse:
@@ -38,3 +42,11 @@ class Assets:
         if self.folder.resolve() not in path.parents or not path.is_file():
             raise web.HTTPNotFound(text="There is no such file.")
         return web.FileResponse(path, headers={"Cache-Control": FOREVER})
+
+    def _read(self) -> None:
+        """Where it was built since. While it is being built the names stay as they were."""
+        with suppress(FileNotFoundError):
+            changed_at = self._manifest.stat().st_mtime_ns
+            if changed_at != self._read_at:
+                self._names = json.loads(self._manifest.read_text())
+                self._read_at = changed_at

@@ -20,6 +20,8 @@ from tests.accounts import brokers
 from tests.accounts.broker_client import BrokerClient, is_refused
 from tests.conftest import until
 
+pytestmark = pytest.mark.slow
+
 KINDS = {"kiosk-1": "kiosk", "kiosk-2": "kiosk", "screen-1": "screen", "door-1": "door"}
 GATEWAYS = {"zigbee": ("zigbee2mqtt/#", True), "quiet": ("quiet/+/state", False)}
 TOPICS = [

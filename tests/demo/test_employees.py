@@ -60,6 +60,7 @@ def search(slapd: DirectoryServer, base: str, wanted: str = "(objectClass=*)") -
     return [entry["attributes"] for entry in found]
 
 
+@pytest.mark.slow
 def test_the_file_is_what_the_script_makes() -> None:
     script = Path(__file__).parents[2] / "config/demo/make_employees.py"
     subprocess.run([sys.executable, script, "--check"], check=True, timeout=30)

@@ -3,9 +3,13 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from hub.demo.town_hall import Demo, Ports, demo_configuration
 from hub.hub import Hub
 from tests.conftest import free_port, needs, until
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_newcomer_finds_sensors_a_lock_and_a_button(tmp_path: Path) -> None:

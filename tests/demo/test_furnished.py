@@ -15,6 +15,8 @@ from hub.hub import Hub
 from plugins.locks.store import rows
 from tests.conftest import free_port, needs, until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest_asyncio.fixture
 async def town(tmp_path: Path) -> AsyncIterator[tuple[Hub, Demo]]:

@@ -7,8 +7,12 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from hub.demo.town_hall import free_ports
 from tests.conftest import needs
+
+pytestmark = pytest.mark.slow
 
 SECONDS = 40
 

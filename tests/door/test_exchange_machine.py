@@ -9,6 +9,7 @@ message, the other door's commands, a key of their own, the second key once it i
 import time
 from unittest import mock
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
@@ -16,6 +17,8 @@ from nacl.signing import SigningKey
 
 from devices.contract.door import COMMAND_SECONDS, ChallengeRequest, Command, Signed
 from devices.door.deciding.exchange import Act, Exchange, Refuse
+
+pytestmark = pytest.mark.slow
 
 HUB, SECOND, FOREIGN = SigningKey.generate(), SigningKey.generate(), SigningKey.generate()
 NAMES = {HUB: "hub-1", SECOND: "hub-2"}

@@ -21,6 +21,8 @@ from devices.door.readers.osdp import OsdpLine, OsdpReader
 from tests.door.osdp_device import Injecting, OsdpDevice, PlainDevice, Terminal, challenges_in
 from tests.patience import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.slow
+
 KEY, OTHER_KEY = bytes(range(1, 17)), bytes(range(101, 117))
 CARD_BITS = "00000110000001101100000001"  # facility 12, number 3456
 CARD = "card:26:12:3456"
