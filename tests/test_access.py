@@ -111,7 +111,7 @@ async def test_a_real_door_with_and_without_its_hub(hub: Hub, tmp_path: Path) ->
             assert (await (await api.get("doors/door-9")).json())["is_locked_down"] is True
             assert [one["zone"] for one in (await (await api.get("lockdowns")).json())["items"]] == [""]
             process.say(f"show {CARD}")
-            await until(lambda: [one["signal"] for one in process.lines("reader_shows")][-1] == "denied")
+            await until(lambda: [one["signal"] for one in process.lines("reader_signal")][-1] == "denied")
             assert process.pulses() == 2
             opened = await api.post("lockdown", json={"zone": "", "is_on": False, "reason": "øving over"})
             assert await opened.json() == {"results": {"door-9": "done"}}

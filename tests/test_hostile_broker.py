@@ -216,7 +216,7 @@ async def test_an_answer_that_comes_after_the_door_decided_opens_nothing(
     await locks(hub).access.keep_rule(allowed, "kari")
     door.say(f"show {LOST}")
     await until(lambda: evil.all("down/command"))
-    await until(lambda: "denied" in [one["signal"] for one in door.lines("reader_shows")])
+    await until(lambda: "denied" in [one["signal"] for one in door.lines("reader_signal")])
     evil.rule = honest
     evil.send(evil.all("down/command")[-1])
     await refused(hub, "no_challenge")
@@ -279,7 +279,7 @@ async def test_an_old_list_is_not_taken_again(hub: Hub, evil: Between, door: Doo
     evil.rule = lambda message: [] if message.what.startswith("down/") else [message]  # and it must decide alone
     await until(lambda: len(door.lines("list_refused")) > 1)
     door.say(f"show {CARD}")
-    await until(lambda: "denied" in [one["signal"] for one in door.lines("reader_shows")])
+    await until(lambda: "denied" in [one["signal"] for one in door.lines("reader_signal")])
     assert door.pulses() == 0
     assert locks(hub).standing.of("door-1").list_version == version
 

@@ -168,7 +168,7 @@ class Controller:
     def _give_challenge(self, message: Received) -> None:
         challenge = self._exchange.challenge(message.payload, retained=message.retained)
         if challenge is None:
-            log.warning("challenge_not_given", retained=message.retained, size=len(message.payload))
+            log.warning("challenge_failed", retained=message.retained, size=len(message.payload))
             return
         self._telling.publish("challenge", self._telling.signed(challenge))
 
@@ -220,7 +220,7 @@ class Controller:
                     log.warning("list_refused", problem=str(error))
                     self._telling.happened("list_refused")
             except OSError as error:
-                log.exception("list_not_kept", error=str(error))
+                log.exception("list_save_failed", error=str(error))
                 self._lists.problem = f"the access list cannot be written: {error}"
             else:
                 log.info("list_taken", version=found.access.version, credentials=len(found.roll))

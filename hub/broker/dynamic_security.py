@@ -74,7 +74,7 @@ class DynamicSecurity:
         allowed = [one for one in found["acls"] if one["allow"]]
         client = (await self._ask({"command": "getClient", "username": self._hub_account}))["client"]
         if HUB_ROLE not in [role["rolename"] for role in client.get("roles", [])]:
-            log.info("hub_gets_its_role", account=self._hub_account)
+            log.info("hub_role_granted", account=self._hub_account)
             role = _role(HUB_ROLE, ("#",), ("#", "$SYS/#"))
             await self._do([{"command": "deleteRole", "rolename": HUB_ROLE}, role], missing_is_fine=True)
             add = {"command": "addClientRole", "username": self._hub_account, "rolename": HUB_ROLE}

@@ -81,7 +81,7 @@ class Broker:
         except OSError as error:  # a full disk: what stands there from the last start serves
             if not all((self._folder / name).exists() for name in FILES):
                 raise
-            log.warning("broker_files_not_written", problem=str(error))
+            log.warning("broker_files_write_failed", problem=str(error))
         await self._launch()
 
     async def watch(self) -> None:
@@ -102,7 +102,7 @@ class Broker:
                 self.restarts += 1
             except (BrokerError, OSError) as error:
                 self.problem = str(error)
-                log.error("broker_not_started", problem=self.problem)  # noqa: TRY400 (the text says all)
+                log.error("broker_start_failed", problem=self.problem)  # noqa: TRY400 (the text says all)
 
     async def _ended(self, process: asyncio.subprocess.Process) -> int:
         """The exit code, once there is one; until then its log is kept short."""
@@ -252,7 +252,7 @@ async def end_leftover(folder: Path) -> None:
     It is known by its configuration's path: a file with its number may not have been written on a full disk.
     """
     for pid in await asyncio.to_thread(_started_with, str(folder / "mosquitto.conf").encode()):
-        log.warning("broker_leftover_ended", pid=pid)
+        log.warning("broker_leftover_stopped", pid=pid)
         with suppress(ProcessLookupError, TimeoutError):
             os.kill(pid, signal.SIGTERM)
             async with asyncio.timeout(STOP_SECONDS):

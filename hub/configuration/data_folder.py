@@ -24,7 +24,7 @@ def open_data_folder(folder: Path) -> None:
         return
     mode = f"{stat.S_IMODE(found.st_mode):o}"
     if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX:  # another's, or one for everybody, as /tmp
-        log.warning("data_folder_is_open_to_others", folder=str(folder), mode=mode)
+        log.warning("data_folder_world_readable", folder=str(folder), mode=mode)
         return
     folder.chmod(stat.S_IRWXU)
     log.warning("data_folder_narrowed", folder=str(folder), mode=mode)

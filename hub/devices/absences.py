@@ -144,7 +144,7 @@ class Absences:
         except Exception as error:
             if not in_store(error):
                 raise
-            log.warning("absences_not_written", error=type(error).__name__)
+            log.warning("absences_write_failed", error=type(error).__name__)
             self._began, self._ended = began + self._began, ended + self._ended
             self._first_heard = first + self._first_heard
             return False

@@ -179,7 +179,7 @@ class Admission:
                 self.problem = None
             except TROUBLE as error:
                 self.problem = str(error)
-                log.warning("accounts_not_in_order", problem=self.problem)
+                log.warning("accounts_out_of_sync", problem=self.problem)
                 asyncio.get_running_loop().call_later(LOOK_SECONDS * 5, self._wanted.set)
 
     async def _compare(self, broker: BrokerAccounts) -> None:
@@ -195,7 +195,7 @@ class Admission:
             await self._forget({name: secret for name, secret in given.items() if name in {one.name for one in can}})
         self.unknown = frozenset(one.name for one in missing) - {one.name for one in can}
         if self.unknown:
-            log.warning("broker_lacks_accounts", accounts=sorted(self.unknown))
+            log.warning("broker_accounts_missing", accounts=sorted(self.unknown))
 
     async def _tell(
         self, *, put: Iterable[str] = (), remove: Sequence[str] = (), secrets: dict[str, str] | None = None
@@ -214,7 +214,7 @@ class Admission:
                 await self._forget(secrets)
         except TROUBLE as error:
             self.problem = str(error)
-            log.warning("broker_not_told", problem=self.problem)
+            log.warning("broker_update_failed", problem=self.problem)
             self._wanted.set()
 
     def accounts(self) -> Iterable[Account]:

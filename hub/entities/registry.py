@@ -139,7 +139,7 @@ class Entities:
             if topic.endswith("/config") and topic.startswith(f"{self.prefix}/"):
                 self._announce(topic, received.payload)
         except Exception as error:  # noqa: BLE001 (what strangers send must not stop the hub from hearing others)
-            log.error("message_not_taken", error=type(error).__name__)  # noqa: TRY400 (it may quote)
+            log.error("message_rejected", error=type(error).__name__)  # noqa: TRY400 (it may quote)
         finally:
             if received.qos and self.wire is not None:
                 self.wire.acknowledge(received)

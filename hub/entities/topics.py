@@ -102,7 +102,7 @@ class Topics:
         took = time.thread_time() - began
         if took > CHEAP_SECONDS and not (group.budget.spend(took) and self._budget.spend(took)):
             group.resting_until = time.monotonic() + REST_SECONDS
-            log.warning("topic_rests", seconds=REST_SECONDS, listeners=len(group))
+            log.warning("topic_rate_limited", seconds=REST_SECONDS, listeners=len(group))
             for listen in group:
                 if (entity := getattr(listen, "entity", None)) is not None:
                     self._too_costly(entity, "reading it takes too much time: it is read again later")
@@ -151,4 +151,4 @@ def _read(listen: Listen, payload: Payload, *, retained: bool) -> None:
     try:
         listen(payload, retained)
     except Exception as error:  # noqa: BLE001 (one listener must not cost the others)
-        log.error("message_not_read", error=type(error).__name__)  # noqa: TRY400 (it may quote)
+        log.error("message_unreadable", error=type(error).__name__)  # noqa: TRY400 (it may quote)

@@ -299,7 +299,7 @@ class PluginHost:
     def fail(self, name: str, reason: str) -> None:
         self.plugins[name].state = "failed"
         self.plugins[name].reason = reason
-        log.error("plugin_out", plugin=name, reason=reason)
+        log.error("plugin_disabled", plugin=name, reason=reason)
         self._changed()
 
     def is_quarantined(self, plugin: str) -> bool:

@@ -142,7 +142,7 @@ class PluginLives:
         except ConfigurationError as error:
             host.fail(plugin.name, f"its settings are wrong: {error}")
         except Exception as error:
-            log.exception("plugin_not_started", plugin=plugin.name)
+            log.exception("plugin_start_failed", plugin=plugin.name)
             host.fail(plugin.name, f"did not start: {type(error).__name__}: {error}")
         plugin.start_seconds = None
         if host.is_quarantined(plugin.name):  # it has failed
@@ -220,7 +220,7 @@ class PluginLives:
                 self._host.failed(plugin.name, "stop", error)
         left = [task for task in plugin.tasks if not task.done()]
         if left:
-            log.warning("plugin_leaves_tasks", plugin=plugin.name, tasks=len(left))
+            log.warning("plugin_leaked_tasks", plugin=plugin.name, tasks=len(left))
             if not await _end(left):
                 self._host.failed(plugin.name, "stop", SaidError("leaves tasks running that do not end"))
         plugin.tasks.clear()
@@ -333,7 +333,7 @@ async def _end(tasks: Any) -> bool:
         return True
     _, stuck = await asyncio.wait(waiting, timeout=END_SECONDS)
     for task in stuck:
-        log.error("task_does_not_end", task=task.get_name())
+        log.error("task_stuck", task=task.get_name())
     with suppress(asyncio.CancelledError, Exception):
         await asyncio.gather(*(task for task in waiting if task.done()), return_exceptions=True)
     return not stuck

@@ -211,7 +211,7 @@ class Events:
         parked.remove(one)
         if error is not None:
             self.given_up[name] += 1
-            log.error("event_given_up", follower=name, number=one.event.id, error=error)
+            log.error("event_abandoned", follower=name, number=one.event.id, error=error)
         for later in parked:  # what they all needed is back, or it is the next one's turn
             if error is None or later.event.subject == one.event.subject:
                 later.due = 0.0

@@ -268,9 +268,9 @@ class Store:
             self._trouble = None
         if (before is None) != (self._trouble is None):
             if self._trouble:
-                log.error("store_in_trouble", error=type(found).__name__, damaged=self._damage is not None)
+                log.error("store_unavailable", error=type(found).__name__, damaged=self._damage is not None)
             else:
-                log.info("store_is_well_again")
+                log.info("store_recovered")
             if self._loop and not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._tell_state)
 

@@ -58,7 +58,7 @@ class Parts:
                 self._failed(name, "has ended")
             except Exception as error:  # what it could not take is logged, and tried again
                 if in_store(error):
-                    log.warning("part_waits_for_the_store", part=name)
+                    log.warning("part_waiting_for_store", part=name)
                     await self._store.until_well()
                     continue
                 log.exception("part_failed", part=name, retry_seconds=wait)

@@ -178,7 +178,7 @@ class Kiosks:
             self._too_many[device.id] = at
             self._context.devices.refused(device.id, f"{what}: too many, it waits")
             self._context.live.touch("visits")
-            log.warning("too_many", device=device.id, what=what)
+            log.warning("rate_limited", device=device.id, what=what)
         receipt = kiosk.Receipt(of=message_id, result="wait", wait_seconds=int(wait) + 1)
         self._context.send(device, "receipt", receipt)
 

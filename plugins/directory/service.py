@@ -197,7 +197,7 @@ class Directory:
 
     def _failed(self, problem: str) -> None:
         self.problem = problem
-        log.warning("directory_not_read", people_kept=len(self._people))
+        log.warning("directory_read_failed", people_kept=len(self._people))
         self._context.live.touch("people")
         self._context.live.touch("plugins")
 

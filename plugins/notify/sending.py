@@ -239,7 +239,7 @@ class Sender:
             try:
                 return await self._context.store.write(write)
             except SQLAlchemyError as error:
-                log.warning("outbox_not_written", problem=type(error).__name__)
+                log.warning("outbox_write_failed", problem=type(error).__name__)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, LOOK_SECONDS)
 

@@ -74,7 +74,7 @@ class House:
     def denials(self, name: str) -> int:
         """How often its reader has said no: the simulated ones in the log, the real one by its light."""
         if name != "door-4":
-            return sum(one["signal"] == "denied" for one in self.doors[name].lines("reader_shows"))
+            return sum(one["signal"] == "denied" for one in self.doors[name].lines("reader_signal"))
         colours = [one["on_color"] for one in self.reader.told(osdp.Command.LED)]
         return colours.count(osdp.CommandLEDColor.Red)
 

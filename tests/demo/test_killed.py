@@ -45,7 +45,7 @@ async def test_it_opens_again_on_the_same_ports(tmp_path: Path) -> None:
         links = [re.findall(r"http://\S+#device\S+", text) for text in (said, said_again)]
         assert links[0]
         assert links[0] == links[1]  # a tablet that stands in a hall needs no new one
-        assert "broker_leftover_ended" in said_again
+        assert "broker_leftover_stopped" in said_again
     finally:
         second.terminate()
         assert await second.wait() == 0

@@ -59,7 +59,7 @@ async def shown(desk: Desk, number: int) -> Shown:
 
 
 def signals(door: DoorProcess) -> list[object]:
-    return [line["signal"] for line in door.lines("reader_shows")]
+    return [line["signal"] for line in door.lines("reader_signal")]
 
 
 async def test_the_hub_answers_and_the_door_opens(desk: Desk, door: DoorProcess) -> None:

@@ -186,7 +186,7 @@ async def test_a_full_disk_and_a_broker_that_ends_and_a_start_without_room(
         await until(lambda: (small_disk.folder / "data" / "reserve").exists())
         small_disk.fill()
         late = await refused_visit(kiosk)
-        assert "store_in_trouble" in town.log.read_text()
+        assert "store_unavailable" in town.log.read_text()
         os.kill(int((small_disk.folder / "data" / "broker" / "mosquitto.pid").read_text()), signal.SIGKILL)
         await until(lambda: not kiosk.wire.connected)
         await until(lambda: kiosk.wire.connected)

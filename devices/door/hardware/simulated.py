@@ -125,7 +125,7 @@ class SimulatedReader:
         self._on_shown = on_shown
 
     def show(self, signal: Signal) -> None:
-        log.info("reader_shows", signal=signal)
+        log.info("reader_signal", signal=signal)
 
     def close(self) -> None:
         self._on_shown = lambda _presented: None

@@ -43,7 +43,7 @@ class Lists:
             return None
         except OSError as error:
             self.problem = f"the access list cannot be read: {error}"
-            log.error("list_not_read", error=str(error))  # noqa: TRY400 (the words say all)
+            log.error("list_load_failed", error=str(error))  # noqa: TRY400 (the words say all)
             return None
         try:
             return self._opened(_signed(payload), newer_than=0)  # it was believed when it came; its key may be gone

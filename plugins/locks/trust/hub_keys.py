@@ -120,7 +120,7 @@ class HubKeys:
                     await self._settle()
                 await asyncio.sleep(LOOK_SECONDS)
             except SigningError as error:
-                log.warning("hub_key_not_changed", problem=str(error))
+                log.warning("hub_key_rotation_failed", problem=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _settle(self) -> None:
@@ -176,4 +176,4 @@ class HubKeys:
         try:
             await self._signer.destroy(name)
         except SigningError as error:
-            log.warning("hub_key_not_destroyed", key=name, problem=str(error))  # it is when the signer starts next
+            log.warning("hub_key_destroy_failed", key=name, problem=str(error))  # it is when the signer starts next
