@@ -1,6 +1,6 @@
 """What all tests share: a real hub on real servers, each test with its own ports and folders.
 
-`hub` runs in the test's own loop, on SQLite and on PostgreSQL; `hub_process` is the program itself, to be killed.
+`hub` runs in the test's own loop, on SQLite, and where tests/stores.py says so on PostgreSQL; `hub_process` is the program itself, to be killed.
 A server that is not installed skips its tests by name; with KOMMUNEVERT_NO_SKIPS=1 that is a failure.
 """
 
@@ -30,7 +30,7 @@ from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from tests.postgres import Postgres
 
-pytest_plugins = ["tests.mail_server", "tests.quickness"]
+pytest_plugins = ["tests.mail_server", "tests.quickness", "tests.stores"]
 
 PEOPLE = """\
 dn: uid=kari,dc=test
@@ -155,15 +155,15 @@ def make_tables(url: str, folder: Path) -> None:
 
 @pytest.fixture
 def sqlite_url(empty_database: Path, tmp_path: Path) -> str:
-    """A database with nothing in it, where one kind is enough."""
+    """A database with nothing in it."""
     shutil.copy(empty_database, tmp_path / "test.db")
     return f"sqlite:///{tmp_path / 'test.db'}"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture
 def store_url(request: pytest.FixtureRequest) -> str:
-    """A database of each kind with nothing in it: what uses it runs twice."""
-    if request.param == "sqlite":
+    """SQLite; and PostgreSQL, each in its turn, for the tests that tests/stores.py names."""
+    if getattr(request, "param", "sqlite") == "sqlite":
         return str(request.getfixturevalue("sqlite_url"))
     return request.getfixturevalue("empty_postgres").new_database()
 

@@ -25,11 +25,6 @@ def settings(settings: dict[str, Any], mail_server: MailServer, monkeypatch: pyt
     return settings
 
 
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
 async def visit_of(hub: Hub, receipt: contract.Receipt) -> Visit:
     found: Visit | None = await hub.host.plugins["checkin"].instance.visits.get(receipt.of)
     assert found is not None

@@ -15,13 +15,6 @@ from tests.api_client import actions, browser, problem, program
 from tests.conftest import running_hub
 from tests.kiosk_client import KioskClient
 
-
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    """One database is enough here; tests/test_api_store.py has both."""
-    return sqlite_url
-
-
 # -- who
 
 

@@ -3,7 +3,6 @@
 from base64 import b64decode
 
 import aiohttp
-import pytest
 
 from devices.wire.connection import Address
 from hub.hub import Hub
@@ -13,11 +12,6 @@ from tests.conftest import until, until_async
 from tests.entities.conftest import announce, say
 
 CLAIM = "c" * 43
-
-
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    return sqlite_url
 
 
 async def test_an_account_is_made_and_taken_away(hub: Hub) -> None:

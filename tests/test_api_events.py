@@ -7,18 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import pytest
 from sqlalchemy import delete
 
 from hub.hub import Hub
 from hub.store.tables import event
 from tests.api_client import program
 from tests.conftest import until
-
-
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    return sqlite_url
 
 
 class Stream:

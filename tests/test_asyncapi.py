@@ -23,11 +23,6 @@ PAGE = (Path(__file__).parents[1] / "docs" / "mqtt.md").read_text(encoding="utf-
 CHANNELS = [*alive.CHANNELS, *kiosk.CHANNELS, *screen.CHANNELS, *door.CHANNELS]
 
 
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
 async def test_the_running_hubs_document_is_valid(hub: Hub) -> None:
     document = asyncapi_of(hub)
     assert mistakes("asyncapi", document) == []

@@ -88,39 +88,34 @@ async def test_a_visit_to_somebody_who_cannot_be_visited_is_refused(hub: Hub, ki
     assert await visits(hub).count_inside() == 0
 
 
-@pytest.mark.parametrize(
-    ("written", "kept"),
-    [
-        ("  Ola   Nordmann ", "Ola Nordmann"),
-        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
-        ("Ola\u202egnp.exe", "Olagnp.exe"),
-        ("Zoë 👩‍👧 محمد", "Zoë 👩‍👧 محمد"),
-        ("Å" * 80, "Å" * 80),
-    ],
-)
-async def test_names_as_people_and_pranksters_write_them(hub: Hub, kiosk: KioskClient, written: str, kept: str) -> None:
-    visit_id = new_id()
-    raw = a_visit(await kari(kiosk), "x", visit_id).model_dump(mode="json") | {"visitor": written}
-    kiosk.say("visit", orjson.dumps(raw))
-    assert (await kiosk.hear(contract.Receipt, of=visit_id)).result == "registered"
-    stored = await visits(hub).get(visit_id)
-    assert stored is not None
-    assert stored.visitor == kept
+async def test_names_as_people_and_pranksters_write_them(hub: Hub, kiosk: KioskClient) -> None:
+    for written, kept in {
+        "  Ola   Nordmann ": "Ola Nordmann",
+        "<script>alert(1)</script>": "<script>alert(1)</script>",
+        "Ola\u202egnp.exe": "Olagnp.exe",
+        "Zoë 👩‍👧 محمد": "Zoë 👩‍👧 محمد",
+        "Å" * 80: "Å" * 80,
+    }.items():
+        visit_id = new_id()
+        raw = a_visit(await kari(kiosk), "x", visit_id).model_dump(mode="json") | {"visitor": written}
+        kiosk.say("visit", orjson.dumps(raw))
+        assert (await kiosk.hear(contract.Receipt, of=visit_id)).result == "registered", written
+        stored = await visits(hub).get(visit_id)
+        assert stored is not None
+        assert stored.visitor == kept
 
 
-@pytest.mark.parametrize("name", ["", "   ", "\u202e\u200b", "😀", "Å" * 81, None, 7])
-async def test_a_name_that_is_none_is_refused_for_good_and_the_device_is_named(
-    hub: Hub, kiosk: KioskClient, name: object
-) -> None:
-    visit_id = new_id()
-    raw = a_visit(await kari(kiosk), "x", visit_id).model_dump(mode="json") | {"visitor": name}
-    kiosk.say("visit", orjson.dumps(raw))
-    receipt = await kiosk.hear(contract.Receipt, of=visit_id)
-    assert (receipt.result, receipt.reason) == ("refused", "malformed")
-    vitals = hub.devices.vitals("kiosk-1")
-    assert vitals.refused == 1
-    assert vitals.last_refusal is not None
-    assert vitals.last_refusal.startswith("visit: malformed: visitor")
+async def test_a_name_that_is_none_is_refused_for_good_and_the_device_is_named(hub: Hub, kiosk: KioskClient) -> None:
+    for number, name in enumerate(("", "   ", "\u202e\u200b", "😀", "Å" * 81, None, 7), 1):
+        visit_id = new_id()
+        raw = a_visit(await kari(kiosk), "x", visit_id).model_dump(mode="json") | {"visitor": name}
+        kiosk.say("visit", orjson.dumps(raw))
+        receipt = await kiosk.hear(contract.Receipt, of=visit_id)
+        assert (receipt.result, receipt.reason) == ("refused", "malformed"), name
+        vitals = hub.devices.vitals("kiosk-1")
+        assert vitals.refused == number
+        assert vitals.last_refusal is not None
+        assert vitals.last_refusal.startswith("visit: malformed: visitor")
 
 
 async def test_what_is_no_message_at_all_is_counted_and_hurts_nobody(hub: Hub, kiosk: KioskClient) -> None:

@@ -33,12 +33,6 @@ REDIRECT, AGAIN = 303, 'name="password_again"'
 
 
 @pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    """One database is enough for pages."""
-    return sqlite_url
-
-
-@pytest.fixture
 def settings(settings: dict[str, Any]) -> dict[str, Any]:
     settings["plugins"]["locks"] = {
         "may": [

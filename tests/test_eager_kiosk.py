@@ -21,11 +21,6 @@ def settings(settings: dict[str, Any], mail_server: MailServer) -> dict[str, Any
     return settings
 
 
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
 async def test_a_kiosk_that_floods_registers_no_more_than_it_may(
     hub: Hub, kiosk: KioskClient, mail_server: MailServer
 ) -> None:

@@ -20,11 +20,6 @@ from tests.entities.conftest import announce
 REDIRECT = 303
 
 
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
 async def lock_and_lamp(hub: Hub) -> tuple[str, str]:
     """A lock that is allowed, and something that opens nothing."""
     await hub.admission.add_gateway("z", ["z/#"], "test")

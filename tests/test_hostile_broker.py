@@ -36,12 +36,6 @@ DOOR = "kommunevert/test/door/door-1"
 RIGHTS = "user evil\ntopic readwrite #\n\nuser door-1\ntopic write kommunevert/#\ntopic read kommunevert/#\n"
 
 
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    """One database is enough for what happens outside it."""
-    return sqlite_url
-
-
 @dataclass(frozen=True)
 class Message:
     """On its way. `what` is the topic below the door's branch, such as down/command."""

@@ -21,11 +21,6 @@ OSLO = ZoneInfo("Europe/Oslo")
 
 
 @pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
-@pytest.fixture
 def settings(settings: dict[str, Any]) -> dict[str, Any]:
     """A house that is open each day of the year."""
     settings["calendar"] = {"hours": {day: ["09:00-15:30"] for day in WEEKDAYS}, "holidays": ""}

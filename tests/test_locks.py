@@ -32,12 +32,6 @@ from tests.conftest import running_hub, until, until_async
 from tests.door.door_process import DoorProcess
 
 
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    """One database is enough for the exchange: what is stored of it, tests/test_access.py does with both."""
-    return sqlite_url
-
-
 def locks(hub: Hub) -> Plugin:
     return hub.host.plugins["locks"].instance
 

@@ -1,9 +1,9 @@
 """Where one comes to after the login, and after another language was chosen."""
 
 from collections.abc import AsyncIterator
+from itertools import product
 
 import aiohttp
-import pytest
 import pytest_asyncio
 
 from hub.hub import Hub
@@ -17,27 +17,26 @@ async def nobody(hub: Hub) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-@pytest.mark.parametrize(
-    "to",
-    [
-        "/\t/evil.example/x",
-        "\t/x",
-        "//evil.example",
-        "/\\evil.example",
-        "/a\\b",
-        "/\n/evil",
-        "/x\r\ny: z",
-        " /",
-        "x",
-        "",
-    ],
+ELSEWHERE = (
+    "/\t/evil.example/x",
+    "\t/x",
+    "//evil.example",
+    "/\\evil.example",
+    "/a\\b",
+    "/\n/evil",
+    "/x\r\ny: z",
+    " /",
+    "x",
+    "",
 )
-@pytest.mark.parametrize("path", ["/language", "/login"])
-async def test_nobody_is_sent_to_another_site(hub: Hub, nobody: aiohttp.ClientSession, path: str, to: str) -> None:
+
+
+async def test_nobody_is_sent_to_another_site(hub: Hub, nobody: aiohttp.ClientSession) -> None:
     await hub.accounts.put("nokon", PASSWORD, frozenset({"it"}), "test")
-    form = {"name": "nokon", "password": PASSWORD, "language": "nn", "to": to}
-    answer = await nobody.post(path, data=form, allow_redirects=False)
-    assert (answer.status, answer.headers["Location"]) == (303, "/")
+    for path, to in product(("/language", "/login"), ELSEWHERE):
+        form = {"name": "nokon", "password": PASSWORD, "language": "nn", "to": to}
+        answer = await nobody.post(path, data=form, allow_redirects=False)
+        assert (answer.status, answer.headers["Location"]) == (303, "/"), (path, to)
 
 
 async def test_one_comes_back_to_the_page_that_was_asked_for(nobody: aiohttp.ClientSession) -> None:

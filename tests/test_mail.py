@@ -58,13 +58,11 @@ async def test_mail_goes_to_the_address_as_it_stands(
     assert got["Subject"] == "Du har besøk"
 
 
-@pytest.mark.parametrize(
-    "address", ["kari", "kari@", "@fjordvik.example", "a b@x.no", "a@b, c@d.no", "Kari <k@x.no>", "k@x..no"]
-)
-async def test_an_address_that_cannot_be_used_is_no_channel(hub: Hub, address: str) -> None:
-    with pytest.raises(ValueError, match="is no mail address"):
-        usable_address(address)
-    assert await deliver(hub, address) is False
+async def test_an_address_that_cannot_be_used_is_no_channel(hub: Hub) -> None:
+    for address in ("kari", "kari@", "@fjordvik.example", "a b@x.no", "a@b, c@d.no", "Kari <k@x.no>", "k@x..no"):
+        with pytest.raises(ValueError, match="is no mail address"):
+            usable_address(address)
+        assert await deliver(hub, address) is False, address
 
 
 async def test_the_directory_tells_whose_address_cannot_be_used(settings: dict[str, Any], tmp_path: Path) -> None:

@@ -80,17 +80,15 @@ async def test_opening_the_link_answers_nothing_and_an_answer_is_the_last(
     assert (await hub.host.plugins["checkin"].instance.visits.get(receipt.of)).answer == "coming"
 
 
-@pytest.mark.parametrize("change", ["", "x", "tamper"])
-async def test_a_link_that_is_not_ours_is_no_link(
-    hub: Hub, kiosk: KioskClient, mail_server: MailServer, change: str
-) -> None:
+async def test_a_link_that_is_not_ours_is_no_link(hub: Hub, kiosk: KioskClient, mail_server: MailServer) -> None:
     await arrive(kiosk)
     await until(lambda: mail_server.mails)
     good = link_in(mail_server.mails[0])
-    bad = good[:-4] + "AAAA" if change == "tamper" else f"{hub.settings.web.address}/answer/{change}"
+    none = f"{hub.settings.web.address}/answer/"
     async with aiohttp.ClientSession() as browser:
-        assert (await browser.get(bad)).status == 404
-        assert (await browser.post(bad, data={"answer": "coming"})).status == 404
+        for bad in (none, f"{none}x", f"{good[:-4]}AAAA"):
+            assert (await browser.get(bad)).status == 404, bad
+            assert (await browser.post(bad, data={"answer": "coming"})).status == 404, bad
         assert (await browser.post(good, data={"answer": "dance"})).status == 400
 
 

@@ -4,7 +4,6 @@ import asyncio
 from datetime import UTC, datetime
 
 import aiohttp
-import pytest
 
 from devices.contract.alive import Heartbeat
 from hub.devices.registry import Vitals
@@ -12,11 +11,6 @@ from hub.hub import Hub
 from tests.api_client import browser
 from tests.conftest import until
 from tests.kiosk_client import KioskClient
-
-
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    return sqlite_url
 
 
 def beat(instance: str | None, taken_over: int = 0) -> Heartbeat:

@@ -86,14 +86,13 @@ async def stored(hub: Hub, visit: str) -> Visit:
     return found
 
 
-@pytest.mark.parametrize(
-    "said", ["1970-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "yesterday", "tomorrow"]
-)
-async def test_whatever_a_kiosks_clock_says_its_visitor_is_in_the_building(
-    hub: Hub, kiosk: KioskClient, said: str
-) -> None:
-    hours = {"yesterday": -26, "tomorrow": 26}.get(said)
-    receipt = await arrive(kiosk, said if hours is None else now() + timedelta(hours=hours))
+async def test_whatever_a_kiosks_clock_says_its_visitor_is_in_the_building(hub: Hub, kiosk: KioskClient) -> None:
+    for said in ("1970-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", -26, 26):
+        await comes_and_goes(hub, kiosk, now() + timedelta(hours=said) if isinstance(said, int) else said)
+
+
+async def comes_and_goes(hub: Hub, kiosk: KioskClient, said: datetime | str) -> None:
+    receipt = await arrive(kiosk, said)
     assert receipt.result == "registered"
     assert [one.name for one in await inside(hub)] == ["Ola Besøk"]
     visit = await stored(hub, receipt.of)

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import aiohttp
-import pytest
 import pytest_asyncio
 
 from hub.hub import Hub
@@ -53,10 +52,11 @@ async def test_a_form_that_cannot_be_read_is_refused_everywhere(hub: Hub, nobody
                 assert answer.status == 400, (what, path)
 
 
-@pytest.mark.parametrize("before", [str(2**63), "9" * 5000, "-1", "\u0662", "x"])
-async def test_a_number_that_is_none_gives_the_first_page(hub: Hub, before: str) -> None:
+async def test_a_number_that_is_none_gives_the_first_page(hub: Hub) -> None:
     async with browser(hub, "it") as it:
-        assert (await it.get(f"{hub.settings.web.address}/audit", params={"before": before})).status == 200
+        for before in (str(2**63), "9" * 5000, "-1", "\u0662", "x"):
+            answer = await it.get(f"{hub.settings.web.address}/audit", params={"before": before})
+            assert answer.status == 200, before
 
 
 async def test_a_form_of_a_plugin_is_read_before_the_plugin_sees_it(hub: Hub) -> None:
@@ -76,11 +76,9 @@ async def test_a_file_may_hold_anything(hub: Hub) -> None:
         assert answer.status == 422
 
 
-@pytest.mark.parametrize(
-    "path", ["/kiosk%00", "/login?to=%00", "/login?%00", "/api/v1/devices?kind=%00", "/found/a%00"]
-)
-async def test_an_address_with_nul_is_refused(nobody: aiohttp.ClientSession, path: str) -> None:
-    assert (await nobody.get(path)).status == 400
+async def test_an_address_with_nul_is_refused(nobody: aiohttp.ClientSession) -> None:
+    for path in ("/kiosk%00", "/login?to=%00", "/login?%00", "/api/v1/devices?kind=%00", "/found/a%00"):
+        assert (await nobody.get(path)).status == 400, path
 
 
 async def test_nul_in_json_is_refused(hub: Hub) -> None:
@@ -95,10 +93,10 @@ async def test_nul_in_json_is_refused(hub: Hub) -> None:
         assert (await caller.get("devices/%00")).status == 400
 
 
-@pytest.mark.parametrize("header", [b"Cookie: kommunevert=\xff", b"Authorization: Bearer \xff"])
-async def test_a_header_that_is_no_text_is_nobodys(hub: Hub, header: bytes) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", hub.settings.web.port)
-    writer.write(b"GET /api/v1/devices HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + header + b"\r\n\r\n")
-    status = await reader.readline()
-    writer.close()
-    assert b" 401 " in status
+async def test_a_header_that_is_no_text_is_nobodys(hub: Hub) -> None:
+    for header in (b"Cookie: kommunevert=\xff", b"Authorization: Bearer \xff"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", hub.settings.web.port)
+        writer.write(b"GET /api/v1/devices HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + header + b"\r\n\r\n")
+        status = await reader.readline()
+        writer.close()
+        assert b" 401 " in status, header

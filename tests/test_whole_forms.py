@@ -16,9 +16,9 @@ from plugins.locks.models import DoorSettings, Lockdown
 from tests.api_client import browser, problem, program
 from tests.door_client import DoorClient
 from tests.test_access import everywhere, locks
-from tests.test_doors_console import caretaker, door, seen, sent, settings, store_url
+from tests.test_doors_console import caretaker, door, seen, sent, settings
 
-__all__ = ["caretaker", "door", "settings", "store_url"]
+__all__ = ["caretaker", "door", "settings"]
 
 ORDER = Form(
     must=("zone", "reason"),

@@ -4,7 +4,6 @@ import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import select
 
 from devices.contract import door as contract
@@ -21,12 +20,6 @@ from tests.door_client import DoorClient
 from tests.kiosk_client import KioskClient
 from tests.patience import PATIENCE_SECONDS
 from tests.test_access import CARD, everywhere, locks, person
-
-
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    """One database is enough: it is about what is asked of it."""
-    return sqlite_url
 
 
 async def two_doors(hub: Hub, stack: AsyncExitStack) -> tuple[DoorClient, DoorClient]:

@@ -29,11 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    return sqlite_url
-
-
-@pytest.fixture
 def settings(settings: dict[str, Any], mail_server: MailServer) -> dict[str, Any]:
     whole = YAML(typ="safe").load(shipped("demo/demo.yaml"))
     demo, settings["calendar"] = whole["plugins"], whole["calendar"]

@@ -3,15 +3,7 @@
 import json
 from typing import Any
 
-import pytest
-
 from hub.hub import Hub
-
-
-@pytest.fixture
-def store_url(sqlite_url: str) -> str:
-    """What entities are is in memory and in the history: one kind of database is enough here."""
-    return sqlite_url
 
 
 def say(hub: Hub, topic: str, payload: Any, *, retain: bool = True) -> None:
