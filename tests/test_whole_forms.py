@@ -84,8 +84,9 @@ class _Forms(HTMLParser):
 
 PAGES = (
     *("/doors", "/doors/door-1", "/doors/door-1/settings", "/access", "/access/rules/new", "/access/rules/1"),
-    *("/keys", "/passes", "/passages", "/plans", "/hub-keys", "/visits", "/screens", "/people", "/devices"),
-    *("/devices/door-1", "/tokens", "/accounts", "/plugins", "/plugins/locks/settings", "/plugins/checkin/settings"),
+    *("/keys", "/passes", "/passages", "/plans", "/hub-keys", "/visits", "/visits/new", "/screens", "/people"),
+    *("/devices", "/devices/door-1", "/tokens", "/accounts", "/plugins"),
+    *("/plugins/locks/settings", "/plugins/checkin/settings"),
 )
 
 

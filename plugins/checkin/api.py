@@ -5,10 +5,25 @@ from typing import Any
 
 from pydantic import Field
 
-from devices.contract.messages import Id
+from devices.contract.messages import Id, Language, Name, new_id
 from hub.plugin import Context, now
-from hub.plugin.api import Call, Document, Nothing, Page, PageQuery, ProblemError, Query, found, operation, page_of
+from hub.plugin.api import (
+    Call,
+    Document,
+    FieldError,
+    Nothing,
+    Page,
+    PageQuery,
+    ProblemError,
+    Query,
+    Request,
+    found,
+    operation,
+    page_of,
+)
+from hub.plugin.hooks import UnansweredError
 from plugins.checkin.contract import present
+from plugins.checkin.models import NewVisit, TooManyVisitsError, UnknownHostError
 from plugins.checkin.service import Visits
 from plugins.checkin.timing import Timing
 from plugins.notify.contract import Answer
@@ -22,7 +37,7 @@ class VisitDocument(Document):
     """One stay of one visitor. What is personal is null once it has been deleted."""
 
     id: Id
-    kiosk: Id
+    kiosk: Id | None = Field(description="where the visitor registered; null: at the desk, or by a program")
     host: str | None = Field(description="the host's id")
     host_name: str | None
     host_unit: str | None
@@ -30,7 +45,7 @@ class VisitDocument(Document):
     company: str | None
     language: str
     number: str | None = Field(description="what the visitor checks out with")
-    arrived_at: datetime = Field(description="when the visitor tapped, by the kiosk's clock")
+    arrived_at: datetime = Field(description="when the visitor registered, by the kiosk's clock where it was at one")
     registered_at: datetime = Field(description="when the hub got it, by the hub's clock")
     timing: Timing | None = Field(
         description="clock: the kiosk's clock is wrong; waited: it waited in the kiosk; "
@@ -48,6 +63,15 @@ class VisitDocument(Document):
 
 class VisitPage(Page[VisitDocument]):
     """Today's visits and whoever is inside still, the newest first."""
+
+
+class VisitRequest(Request):
+    """A visitor who has come. The host is told, as if the visitor had registered at a kiosk."""
+
+    host: Id = Field(description="the employee's id, of somebody who can be visited")
+    visitor: Name
+    company: Name | None = None
+    language: Language | None = Field(default=None, description="the visitor's; null: the site's first")
 
 
 class PresentDocument(Document):
@@ -93,6 +117,30 @@ class VisitApi:
     @operation("GET", "/visits/{visit}", summary="One visit", **LOOK)
     async def visit(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
         return await self._found(call.path)
+
+    @operation(
+        "POST",
+        "/visits",
+        summary="Register a visitor, and tell the host",
+        status=201,
+        location="/visits/{id}",
+        **ACT,
+    )
+    async def register(self, call: Call[Nothing, Nothing, VisitRequest]) -> VisitDocument:
+        wanted, id_ = call.body, new_id()
+        language = wanted.language or self._context.site.languages[0]
+        new = NewVisit(id_, wanted.host, wanted.visitor, wanted.company, language, now(), call.caller.name)
+        try:
+            await self._visits.register(new)
+        except UnknownHostError:
+            nobody = FieldError(at="body/host", detail="nobody who can be visited")
+            raise ProblemError("invalid", "Look at `errors`.", errors=[nobody]) from None
+        except TooManyVisitsError as error:
+            headers = {"Retry-After": str(int(error.wait_seconds) + 1)}
+            raise ProblemError("too-many-requests", "So many visitors at once?", headers=headers) from None
+        except UnansweredError:
+            raise ProblemError("unavailable", "The directory does not answer who can be visited.") from None
+        return await self._found(VisitPath(visit=id_))
 
     @operation("POST", "/visits/{visit}/check-out", summary="The visitor has left", problems=("conflict",), **ACT)
     async def check_out(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:

@@ -41,7 +41,7 @@ class Inside:
 
     def arrived(self, arrivals: Iterable[Arrival]) -> None:
         """Call it, and the next two, when it is durable."""
-        self._note({one.message.id: _of_arrival(one) for one in arrivals})
+        self._note({one.new.id: _of_arrival(one) for one in arrivals})
 
     def left(self, visit_id: str) -> None:
         self._note({visit_id: None})
@@ -96,13 +96,13 @@ def _of(row: Row[Any]) -> Present:
 
 
 def _of_arrival(arrival: Arrival) -> Present:
-    message, host = arrival.message, arrival.host
+    new, host = arrival.new, arrival.host
     return Present(
-        name=_named(message.visitor, message.company),
+        name=_named(new.visitor, new.company),
         belongs_to=host.name,
         since=arrival.at,
         note=host.unit,
-        late_since=message.arrived_at if arrival.timing == "late" else None,
+        late_since=new.said_at if arrival.timing == "late" else None,
     )
 
 

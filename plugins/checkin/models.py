@@ -7,12 +7,34 @@ from plugins.checkin.timing import Timing
 from plugins.notify.contract import Answer
 
 
+@dataclass(frozen=True, slots=True)
+class NewVisit:
+    """A visitor who registers at a kiosk, or is registered at the desk or by a program."""
+
+    id: str
+    """Made by whoever registers; the same id twice is one visit."""
+    host: str
+    visitor: str
+    company: str | None
+    language: str
+    said_at: datetime
+    """By the clock of whoever registers."""
+    by: str
+    """The kiosk's id, or who does it as it stands in the audit log."""
+    is_at_kiosk: bool = False
+
+    @property
+    def kiosk(self) -> str | None:
+        return self.by if self.is_at_kiosk else None
+
+
 @dataclass(frozen=True)
 class Visit:
     """Personal fields are None once the visit has been forgotten."""
 
     id: str
-    kiosk: str
+    kiosk: str | None
+    """None: registered at the desk, or by a program."""
     host: str | None
     host_name: str | None
     host_unit: str | None
@@ -21,7 +43,7 @@ class Visit:
     language: str
     number: str | None
     arrived_at: datetime
-    """By the kiosk's clock: only ever shown."""
+    """By the clock of whoever registered it: only ever shown."""
     registered_at: datetime
     """By the hub's clock: what everything goes by."""
     told: bool | None
@@ -49,7 +71,15 @@ class UnknownHostError(LookupError):
 
 
 class AnothersVisitError(ValueError):
-    """Another kiosk has registered a visit of this id."""
+    """A visit of this id was registered elsewhere."""
+
+
+class TooManyVisitsError(Exception):
+    """More than one kiosk, or one person, may register at once."""
+
+    def __init__(self, wait_seconds: float) -> None:
+        super().__init__(wait_seconds)
+        self.wait_seconds = wait_seconds
 
 
 class UnknownNumberError(LookupError):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import OrderedDict
+from datetime import timedelta
 
 import structlog
 
@@ -11,7 +11,14 @@ from hub.plugin import Context, Device, Event, Incoming, Limiter
 from hub.plugin.calendar import other_days, week_of
 from hub.plugin.hooks import UnansweredError
 from plugins.checkin.config import Settings
-from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError, Visit
+from plugins.checkin.models import (
+    AnothersVisitError,
+    NewVisit,
+    TooManyVisitsError,
+    UnknownHostError,
+    UnknownNumberError,
+    Visit,
+)
 from plugins.checkin.service import Visits
 from plugins.checkin.walking import Walk
 
@@ -20,7 +27,6 @@ log = structlog.get_logger("checkin")
 LOOK_SECONDS = 3.0
 SOON = 40
 SELDOM_SECONDS = 60.0
-MOST_LET_IN = 5_000
 SHOWN_PER_MINUTE = 120
 EAGER_SECONDS, TELL_SECONDS = 600.0, 10.0
 
@@ -33,10 +39,7 @@ class Kiosks:
         self._searches = Limiter(settings.searches_per_minute, 60)
         self._walk = Walk(settings.beginnings_in_ten_minutes)
         self._check_outs = Limiter(settings.check_outs_per_minute, 60)
-        self._new_visits = Limiter(settings.visits_per_minute, 60)
         self._shown = Limiter(SHOWN_PER_MINUTE, 60)
-        self._let_in: OrderedDict[str, None] = OrderedDict()
-        """The newest visits that were let in: sent again, they are no new ones."""
         self._too_many: dict[str, float] = {}
         """Kiosk → when it last sent more than it may, by the monotonic clock."""
         self._sent: dict[str, tuple[float, int]] = {}
@@ -55,7 +58,7 @@ class Kiosks:
         wait = self._searches.wait_seconds(device) or self._walk.wait_seconds(text, device)
         if wait:
             self._context.live.touch("visits")
-        hosts = [] if wait else await self._visits.find_hosts(text, device)
+        hosts = [] if wait else await self._visits.find_hosts(text, kiosk.MOST_HOSTS, device)
         found = [kiosk.Host(id=host.id, name=host.name, unit=host.unit) for host in hosts]
         answer = kiosk.Found(search=incoming.message.id, hosts=found, wait_seconds=int(wait) + 1 if wait else 0)
         self._context.send(incoming.device, "found", answer)
@@ -63,13 +66,14 @@ class Kiosks:
     async def visit(self, incoming: Incoming[kiosk.Visit]) -> None:
         """The receipt goes out after the commit, and only then may the kiosk say "registered" (D1)."""
         message, device = incoming.message, incoming.device
-        if message.id not in self._let_in and (wait := self._new_visits.wait_seconds(device.id)):
-            return self._wait(device, message.id, "visit", wait)
-        self._let_in[message.id] = None
-        if len(self._let_in) > MOST_LET_IN:
-            self._let_in.popitem(last=False)
+        new = NewVisit(
+            message.id, message.host, message.visitor, message.company, message.language, message.arrived_at, device.id,
+            is_at_kiosk=True,
+        )  # fmt: skip
         try:
-            number, host_is_told = await self._visits.register(message, device.id, self._offset(device))
+            number, host_is_told = await self._visits.register(new, self._offset(device))
+        except TooManyVisitsError as error:
+            return self._wait(device, message.id, "visit", error.wait_seconds)
         except UnknownHostError:
             return self._refuse(device, message.id, "unknown_host")
         except AnothersVisitError:
@@ -83,14 +87,16 @@ class Kiosks:
         return None
 
     async def check_out(self, incoming: Incoming[kiosk.CheckOut]) -> None:
-        message = incoming.message
-        if wait := self._check_outs.wait_seconds(incoming.device.id):
-            return self._wait(incoming.device, message.id, "checkout", wait)
+        message, device = incoming.message, incoming.device
+        if wait := self._check_outs.wait_seconds(device.id):
+            return self._wait(device, message.id, "checkout", wait)
         try:
-            await self._visits.check_out_by_number(message, incoming.device.id, self._offset(incoming.device))
+            await self._visits.check_out_by_number(
+                message.number, message.id, device.id, message.left_at, self._offset(device)
+            )
         except UnknownNumberError:
-            return self._refuse(incoming.device, message.id, "unknown_number")
-        self._context.send(incoming.device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"))
+            return self._refuse(device, message.id, "unknown_number")
+        self._context.send(device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"))
         return None
 
     async def shown(self, incoming: Incoming[kiosk.AnswerShown]) -> None:
@@ -128,7 +134,7 @@ class Kiosks:
         """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            visits = {one.id: one for one in await self._visits.unshown()}
+            visits = {one.id: one for one in await self._visits.unshown(timedelta(seconds=kiosk.ANSWER_SECONDS))}
             self._sent = {name: sent for name, sent in self._sent.items() if name in visits}
             for name, visit in visits.items():
                 at, count = self._sent.get(name, (0.0, 0))
@@ -136,7 +142,7 @@ class Kiosks:
                     self._show(visit)
 
     def _show(self, visit: Visit) -> None:
-        device = self._context.devices.get(visit.kiosk)
+        device = None if visit.kiosk is None else self._context.devices.get(visit.kiosk)
         if device is not None and visit.answer is not None:
             self._sent[visit.id] = (time.monotonic(), self._sent.get(visit.id, (0.0, 0))[1] + 1)
             self._context.send(device, "answer", kiosk.HostAnswer(visit=visit.id, answer=visit.answer))

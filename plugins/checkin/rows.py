@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from devices.contract import kiosk
-from plugins.checkin.models import UnknownNumberError, Visit
+from plugins.checkin.models import NewVisit, UnknownNumberError, Visit
 from plugins.checkin.tables import visit
 from plugins.checkin.timing import USUAL, Timing
 from plugins.directory.contract import Person
@@ -24,10 +23,9 @@ ANOTHERS = "another's"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A visit as it came in, with what the hub knows of it."""
+    """A new visit, with what the hub knows of it."""
 
-    message: kiosk.Visit
-    kiosk: str
+    new: NewVisit
     host: Person
     at: datetime
     timing: Timing | None = None
@@ -38,41 +36,39 @@ def add_all(connection: Connection, arrivals: list[Arrival]) -> tuple[list[str |
 
     ANOTHERS for one whose id is a visit of another kiosk: it is not in the store, and its kiosk must not think so.
     """
-    ids = [one.message.id for one in arrivals]
+    ids = [one.new.id for one in arrivals]
     known = connection.execute(select(visit.c.id, visit.c.number, visit.c.kiosk).where(visit.c.id.in_(ids))).all()
     numbers: dict[str, str | None] = {row.id: row.number for row in known}
     kiosks = {row.id: row.kiosk for row in known}
     fresh: dict[str, Arrival] = {}
     for one in arrivals:
-        if kiosks.setdefault(one.message.id, one.kiosk) == one.kiosk and one.message.id not in numbers:
-            fresh[one.message.id] = one
+        if kiosks.setdefault(one.new.id, one.new.kiosk) == one.new.kiosk and one.new.id not in numbers:
+            fresh[one.new.id] = one
     if fresh:
         numbers |= zip(fresh, _free_numbers(connection, len(fresh)), strict=True)
         connection.execute(insert(visit), [_row(one, numbers[id_]) for id_, one in fresh.items()])
-    own = [kiosks[one.message.id] == one.kiosk for one in arrivals]
+    own = [kiosks[one.new.id] == one.new.kiosk for one in arrivals]
     return [numbers[id_] if is_own else ANOTHERS for id_, is_own in zip(ids, own, strict=True)], list(fresh)
 
 
 def check_out_by_number(
-    connection: Connection, message: kiosk.CheckOut, device: str, at: datetime, said: datetime
+    connection: Connection, number: str, check_out: str, by: str, at: datetime, said: datetime
 ) -> str | None:
-    """The visit's id; None when this very check-out was done before. Raises UnknownNumberError.
+    """The visit's id; None when this very check-out, by this kiosk, was done before. Raises UnknownNumberError.
 
     `said`: when they left by the kiosk, in our time. A check-out that waited in a kiosk is not of the visitor who has
     got the number since.
     """
-    if connection.execute(select(visit.c.id).where(visit.c.check_out == message.id, visit.c.left_by == device)).first():
+    if connection.execute(select(visit.c.id).where(visit.c.check_out == check_out, visit.c.left_by == by)).first():
         return None
     found = connection.execute(
         select(visit.c.id).where(
-            visit.c.left_at.is_(None), visit.c.number == message.number, visit.c.registered_at <= said + USUAL
+            visit.c.left_at.is_(None), visit.c.number == number, visit.c.registered_at <= said + USUAL
         )
     ).scalar()
     if found is None:
-        raise UnknownNumberError(message.id)
-    connection.execute(
-        update(visit).where(visit.c.id == found).values(left_at=at, left_by=device, check_out=message.id)
-    )
+        raise UnknownNumberError(check_out)
+    connection.execute(update(visit).where(visit.c.id == found).values(left_at=at, left_by=by, check_out=check_out))
     return str(found)
 
 
@@ -127,7 +123,10 @@ def ask(connection: Connection, number: str) -> tuple[str, Answer | None] | None
 def unshown(connection: Connection, since: datetime) -> list[Visit]:
     """Answers since then of which the kiosk has not said what became, of those who are inside."""
     waits = visit.c.left_at.is_(None) & visit.c.answer.is_not(None) & visit.c.answer_seen.is_(None)
-    return [_visit(row) for row in connection.execute(select(visit).where(waits, visit.c.answered_at > since))]
+    at_kiosk = visit.c.kiosk.is_not(None)
+    return [
+        _visit(row) for row in connection.execute(select(visit).where(waits, at_kiosk, visit.c.answered_at > since))
+    ]
 
 
 def set_told(connection: Connection, visit_ids: list[str], *, told: bool) -> None:
@@ -195,18 +194,18 @@ def forget(connection: Connection, left_before: datetime) -> list[str]:
 
 
 def _row(arrival: Arrival, number: str | None) -> dict[str, Any]:
-    message, host = arrival.message, arrival.host
+    new, host = arrival.new, arrival.host
     return {
-        "id": message.id,
-        "kiosk": arrival.kiosk,
+        "id": new.id,
+        "kiosk": new.kiosk,
         "host": host.id,
         "host_name": host.name,
         "host_unit": host.unit,
-        "visitor": message.visitor,
-        "company": message.company,
-        "language": message.language,
+        "visitor": new.visitor,
+        "company": new.company,
+        "language": new.language,
         "number": number,
-        "arrived_at": message.arrived_at,
+        "arrived_at": new.said_at,
         "registered_at": arrival.at,
         "timing": arrival.timing,
     }

@@ -1,19 +1,26 @@
 """What happens to visits. No MQTT and no pages here."""
 
 import asyncio
+from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
 
-from devices.contract import kiosk
 from hub.plugin import N_, Context, Event, Limiter, after_commit, audit, now
 from hub.plugin.hooks import HeldData
 from plugins.checkin import rows
 from plugins.checkin.config import Settings
 from plugins.checkin.contract import Present
 from plugins.checkin.inside import Inside
-from plugins.checkin.models import AnothersVisitError, UnknownHostError, UnknownNumberError, Visit
+from plugins.checkin.models import (
+    AnothersVisitError,
+    NewVisit,
+    TooManyVisitsError,
+    UnknownHostError,
+    UnknownNumberError,
+    Visit,
+)
 from plugins.checkin.timing import by_our_clock, timing_of
 from plugins.directory.contract import Person, find_hosts
 from plugins.directory.contract import host as host_question
@@ -24,6 +31,7 @@ log = structlog.get_logger("checkin")
 ANSWERS: tuple[Answer, ...] = ("coming", "five_minutes", "ask_desk")
 SWEEP_SECONDS = 60
 HOST_SECONDS = 600.0
+MOST_LET_IN = 5_000
 
 
 class Visits:
@@ -34,38 +42,40 @@ class Visits:
         self._context = context
         self._settings = settings
         self._messages = Limiter(settings.messages_per_host, HOST_SECONDS)
+        self._new_visits = Limiter(settings.visits_per_minute, 60)
+        self._let_in: OrderedDict[str, None] = OrderedDict()
+        """The newest visits that were let in: sent again, they are no new ones."""
 
-    async def find_hosts(self, text: str, device: str) -> list[Person]:
-        found = await self._context.hooks.every(find_hosts, text=text, limit=kiosk.MOST_HOSTS, device=device)
-        return [person for people in found for person in people][: kiosk.MOST_HOSTS]
+    async def find_hosts(self, text: str, limit: int, device: str | None) -> list[Person]:
+        """`device`: the kiosk where somebody searches; None: at the desk."""
+        found = await self._context.hooks.every(find_hosts, text=text, limit=limit, device=device)
+        return [person for people in found for person in people][:limit]
 
-    async def register(
-        self, message: kiosk.Visit, device: str, offset_seconds: float | None = None
-    ) -> tuple[str | None, bool]:
+    async def register(self, new: NewVisit, offset_seconds: float | None = None) -> tuple[str | None, bool]:
         """The visit's number, and whether the host is told; durable when it returns.
 
         `offset_seconds`: what the kiosk's clock is ahead of ours, None when it is not known. What is registered so late
         that the visitor may have gone is not told to the host as if it were now: the desk decides.
 
-        Raises AnothersVisitError, or UnknownHostError; a visit that is in the store already is accepted again without
-        its host. Raises hub.hooks.UnansweredError while the directory is not there to be asked: nobody is refused for
-        that.
+        Raises TooManyVisitsError, AnothersVisitError, or UnknownHostError; a visit that is in the store already is
+        accepted again without its host. Raises hub.hooks.UnansweredError while the directory is not there to be asked:
+        nobody is refused for that.
         """
-        host = await self._context.hooks.certain(host_question, person_id=message.host)
+        self._let(new)
+        host = await self._context.hooks.certain(host_question, person_id=new.host)
         if host is None:
-            known = await self._context.store.read(lambda connection: rows.get(connection, message.id))
+            known = await self.get(new.id)
             if known is None:
-                raise UnknownHostError(message.id)
-            if known.kiosk != device:
-                raise AnothersVisitError(message.id)
+                raise UnknownHostError(new.id)
+            if known.kiosk != new.kiosk:
+                raise AnothersVisitError(new.id)
             return known.number, known.told is not False
 
         at = now()
-        timing = timing_of(message.arrived_at, at, offset_seconds, self._last_day_end(at))
-        arrival = rows.Arrival(message, device, host, at, timing)
-        number = await self._context.store.write_with_others(self._add_all, arrival)
+        timing = timing_of(new.said_at, at, offset_seconds, self._last_day_end(at))
+        number = await self._context.store.write_with_others(self._add_all, rows.Arrival(new, host, at, timing))
         if number == rows.ANOTHERS:
-            raise AnothersVisitError(message.id)
+            raise AnothersVisitError(new.id)
         return number, timing != "late" and await self._context.hooks.any(can_reach, person=host)
 
     def _add_all(self, connection: Connection, arrivals: list[rows.Arrival]) -> list[str | None]:
@@ -73,20 +83,34 @@ class Visits:
         if fresh:
             self._context.emit(connection, "arrived", *fresh)
             self._context.touch(connection, "visits")
-            new = [one for one in arrivals if one.message.id in set(fresh)]
+            new = [one for one in arrivals if one.new.id in set(fresh)]
+            for one in new:
+                if not one.new.is_at_kiosk:
+                    audit.record(connection, one.new.by, "visit.registered", one.new.id)
             after_commit(connection, lambda: self.inside.arrived(new))
         return numbers
 
+    def _let(self, new: NewVisit) -> None:
+        """Raises TooManyVisitsError."""
+        if new.id not in self._let_in and (wait := self._new_visits.wait_seconds(new.by)):
+            raise TooManyVisitsError(wait)
+        self._let_in[new.id] = None
+        if len(self._let_in) > MOST_LET_IN:
+            self._let_in.popitem(last=False)
+
     async def check_out_by_number(
-        self, message: kiosk.CheckOut, device: str, offset_seconds: float | None = None
+        self, number: str, check_out: str, by: str, left_at: datetime, offset_seconds: float | None = None
     ) -> None:
-        """`offset_seconds` as for `register`. Raises UnknownNumberError."""
+        """At the kiosk `by`; the same id of a check-out twice is one. `left_at` is by the kiosk's clock.
+
+        `offset_seconds` as for `register`. Raises UnknownNumberError.
+        """
         at = now()
-        has_waited = timing_of(message.left_at, at, offset_seconds, self._last_day_end(at)) in ("waited", "late")
-        said = by_our_clock(message.left_at, offset_seconds) if has_waited else at
+        has_waited = timing_of(left_at, at, offset_seconds, self._last_day_end(at)) in ("waited", "late")
+        said = by_our_clock(left_at, offset_seconds) if has_waited else at
 
         def write(connection: Connection) -> None:
-            left = rows.check_out_by_number(connection, message, device, at, said)
+            left = rows.check_out_by_number(connection, number, check_out, by, at, said)
             if left is not None:
                 self._left(connection, left)
 
@@ -155,8 +179,9 @@ class Visits:
 
         return await self._context.store.write(write)
 
-    async def unshown(self) -> list[Visit]:
-        since = now() - timedelta(seconds=kiosk.ANSWER_SECONDS)
+    async def unshown(self, within: timedelta) -> list[Visit]:
+        """Visits whose answer is younger, and of which their kiosk has not said what became of it."""
+        since = now() - within
         return await self._context.store.read(lambda connection: rows.unshown(connection, since))
 
     async def tell_hosts(self, events: list[Event]) -> None:
@@ -228,7 +253,7 @@ class Visits:
             return MessageState(is_over=True)
         if visit.answer is None:
             return MessageState(is_over=False)
-        at_desk = visit.answer == "ask_desk" or visit.answer_seen is False
+        at_desk = visit.kiosk is None or visit.answer == "ask_desk" or visit.answer_seen is False
         return MessageState(False, "shown" if visit.answer_seen else "desk" if at_desk else "not_shown")
 
     async def end_days(self) -> None:

@@ -10,7 +10,7 @@ visit = Table(
     "checkin_visit",
     metadata,
     Column("id", String(64), primary_key=True),
-    Column("kiosk", String(64), nullable=False),
+    Column("kiosk", String(64)),
     Column("host", String(64)),
     Column("host_name", String(200)),
     Column("host_unit", String(200)),

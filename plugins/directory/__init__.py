@@ -44,8 +44,8 @@ class Plugin:
         self.directory.close()
 
     @hookimpl
-    async def find_hosts(self, text: str, limit: int, device: str) -> list[Person]:
-        if self.people.is_canary(text):
+    async def find_hosts(self, text: str, limit: int, device: str | None) -> list[Person]:
+        if device is not None and self.people.is_canary(text):
             await self.directory.canary_found(device)
         return self.people.hosts(text, limit)
 

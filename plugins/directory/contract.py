@@ -29,10 +29,10 @@ class Presence:
 
 
 @question(within_seconds=2)
-async def find_hosts(text: str, limit: int, device: str) -> list[Person]:
+async def find_hosts(text: str, limit: int, device: str | None) -> list[Person]:
     """Who can be visited today and has a name that begins with `text` (three letters or more). At most `limit`.
 
-    `device` is where somebody searches.
+    `device` is where somebody searches; None: an employee does, at the desk.
 
     People of protected units, and people who take no visits, are never among the answers.
     """

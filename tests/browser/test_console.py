@@ -78,6 +78,26 @@ async def test_a_visitor_is_checked_out_and_back_in(town_hall: TownHall) -> None
     await expect(page.locator("#visit-list")).to_contain_text("I bygget: 1", timeout=1_500)
 
 
+async def test_the_desk_registers_a_visitor_who_does_not_use_the_kiosk(town_hall: TownHall) -> None:
+    page = await town_hall.console("/visits", "front_line")
+    await page.get_by_role("link", name="Registrer ein gjest").click()
+    await expect(page.locator("#q")).to_be_focused()
+    await page.locator("#visitor").fill("Gro Gjest")
+    await page.locator("#q").press_sequentially("kar", delay=20)
+    await expect(page.locator("#hosts label")).to_have_count(2)
+    await expect(page.locator("#visitor")).to_have_value("Gro Gjest")  # whoever searches again has not to type again
+    await page.get_by_label("Kari Nordmann").check()
+    await page.locator("#company").fill("Fjord AS")
+    PICTURES.mkdir(exist_ok=True)
+    for name, size in (("tablet", (1024, 768)), ("phone", (390, 844))):
+        await page.set_viewport_size({"width": size[0], "height": size[1]})
+        await page.screenshot(path=PICTURES / f"console-new-visit-{name}.png", full_page=True)
+    await page.get_by_role("button", name="Registrer, og sei frå til verten").click()
+    await expect(page.locator("#visit-list tbody tr").first).to_contain_text("Gro Gjest")
+    await expect(page.locator("#visit-list")).to_contain_text("Kari Nordmann")
+    await page.screenshot(path=PICTURES / "console-visits-with-desk.png", full_page=True)
+
+
 async def test_people_are_found_while_one_types(town_hall: TownHall) -> None:
     page = await town_hall.console("/people", "front_line")
     await expect(page.locator("tr[id^=person-]")).to_have_count(4)

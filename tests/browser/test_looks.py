@@ -316,6 +316,7 @@ async def test_each_page_of_the_console(
         for path, name in DOOR_PAGES:
             await seen(path, name)
         await seen("/visits", "visits")
+        await seen("/visits/new?q=kari", "new-visit")
         await seen("/visits/evacuation", "evacuation")
         await seen("/people?q=park", "people")
         await seen("/screens", "screens")
