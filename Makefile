@@ -75,7 +75,7 @@ install-check: $(VENV)/.installed-check
 
 SOURCES := pyproject.toml hatch_build.py package-lock.json build.mjs
 
-$(VENV)/.installed: requirements/run.txt $(SOURCES) $(shell find devices hub/web -name '*.ts' -o -name '*.css' -o -name '*.po' -o -name '*.html' 2>/dev/null)
+$(VENV)/.installed: requirements/run.txt $(SOURCES) $(shell find devices hub/web -name '*.ts' -o -name '*.css' -o -name '*.po' -o -name '*.html' 2>/dev/null; find plugins -name '*.ts' -o -name '*.css')
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) …"
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/run.txt

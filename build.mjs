@@ -97,9 +97,9 @@ const bundles = {
     { in: "devices/player/player.css", out: "screen" },
     { in: "hub/web/console.ts", out: "console" },
     { in: "hub/web/console.css", out: "console" },
-    { in: "hub/web/plan.ts", out: "plan" },
     { in: "hub/web/chart.ts", out: "chart" },
     { in: "hub/web/chart.css", out: "chart" },
+    ...ofPlugins(),
   ],
   outdir: OUT,
   publicPath: SERVED_AS,
@@ -117,6 +117,13 @@ if (IS_WATCHING) {
 } else {
   rmSync(OUT, { recursive: true, force: true });
   await esbuild.build(bundles);
+}
+
+/** Each script and style sheet of a plugin is a bundle: `plugins/locks/web/locks.css` is `asset("locks.css")`. */
+function ofPlugins() {
+  return readdirSync("plugins", { recursive: true })
+    .filter((name) => /(?<!\.d)\.ts$|\.css$/.test(name))
+    .map((name) => ({ in: join("plugins", name), out: basename(name).replace(/\.[a-z]+$/, "") }));
 }
 
 /** Logical name -> hashed file. */

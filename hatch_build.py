@@ -81,8 +81,8 @@ class CustomBuildHook(BuildHookInterface[Any]):
 
     def _digest(self) -> str:
         digest = hashlib.sha256()
-        for source in SOURCES:
-            top = Path(self.root, source)
+        of_plugins = sorted(one for one in Path(self.root, "plugins").rglob("*") if one.suffix in {".ts", ".css"})
+        for top in (*(Path(self.root, one) for one in SOURCES), *of_plugins):
             for path in sorted(top.rglob("*")) if top.is_dir() else [top]:
                 name = path.relative_to(self.root)
                 if path.is_file() and path.suffix in SUFFIXES and MADE not in name.parents:
