@@ -30,7 +30,7 @@ from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from tests.postgres import Postgres
 
-pytest_plugins = ["tests.mail_server", "tests.quickness", "tests.stores"]
+pytest_plugins = ["tests.mail_server", "tests.quickness", "tests.stores", "tests.blocking"]
 
 PEOPLE = """\
 dn: uid=kari,dc=test
