@@ -2,9 +2,9 @@
 
 import asyncio
 import inspect
-import sys
 from collections.abc import Awaitable, Callable
 from functools import cache
+from types import ModuleType
 from typing import Any, ParamSpec, Protocol, TypeVar, get_origin, get_type_hints
 
 import pluggy
@@ -12,7 +12,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from hub.hooks.guard import Owner, at_once, guarded, ours
 from hub.hooks.patience import Patience
-from hub.hooks.specifications import DECLARING, NotYetError
+from hub.hooks.specifications import DECLARED, NotYetError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,7 +53,7 @@ class Hooks:
     def __init__(self, blame: Blame) -> None:
         self._manager = pluggy.PluginManager("kommunevert")
         self._blame = blame
-        self._specifications: list[str] = []
+        self._specified: set[str] = set()
         self._learn()
         self._failed_to_take: dict[tuple[str, str], int] = {}
 
@@ -83,10 +83,11 @@ class Hooks:
 
     def _learn(self) -> None:
         """The hooks of contracts that have been imported since."""
-        while len(self._specifications) < len(DECLARING):
-            name = DECLARING[len(self._specifications)]
-            self._specifications.append(name)
-            self._manager.add_hookspecs(sys.modules[name])
+        if len(self._specified) < len(DECLARED):
+            fresh = ModuleType("fresh")
+            vars(fresh).update((name, one) for name, one in list(DECLARED.items()) if name not in self._specified)
+            self._specified |= vars(fresh).keys() & DECLARED.keys()
+            self._manager.add_hookspecs(fresh)
 
     def implemented_by(self, name: str) -> list[str]:
         """The hooks that this plugin answers."""

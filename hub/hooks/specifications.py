@@ -26,17 +26,22 @@ class NotYetError(Exception):
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DECLARING: list[str] = []
-"""The modules that declare hooks: this one, and plugins' contracts, in the order in which they were imported."""
+DECLARED: dict[str, Callable[..., Any]] = {}
+"""All hooks by name: those of this module, and those of plugins' contracts that have been imported."""
 
 
 def question(*, within_seconds: float = 5.0) -> Callable[[F], F]:
-    """Mark a hook specification and say how long an answer may take."""
+    """Mark a hook specification and say how long an answer may take.
+
+    Raises ValueError for a name that a hook of another module has.
+    """
 
     def marked(function: F) -> F:
-        if function.__module__ not in DECLARING:
-            DECLARING.append(function.__module__)
+        known = DECLARED.get(function.__name__, function)
+        if known.__module__ != function.__module__:
+            raise ValueError(f"{known.__module__} declares a hook {function.__name__} already")
         function.within_seconds = within_seconds  # type: ignore[attr-defined]
+        DECLARED[function.__name__] = function
         return hookspec(function)
 
     return marked

@@ -6,6 +6,7 @@ import importlib.util
 import re
 import sys
 import threading
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -41,19 +42,26 @@ def version(source: Source) -> str:
 
 
 def load(source: Source) -> ModuleType:
-    """Import it, anew if it is a folder. Raises IncompatibleError before, or whatever its import raises.
+    """Import it, anew if it is a folder. Raises IncompatibleError before, or whatever its import raises."""
+    return _imported(source, lambda: _import(source))
 
-    Others' code is imported in a thread of its own: one that hangs there for ever is left behind.
-    """
+
+def load_contract(source: EntryPoint) -> None:
+    """Import what it declares for others, of a plugin that may be switched off. Raises as `load`."""
+    _imported(source, lambda: importlib.import_module(f"{source.module}.contract"))
+
+
+def _imported(source: Source, load: Callable[[], ModuleType]) -> ModuleType:
+    """Others' code is imported in a thread of its own: one that hangs there for ever is left behind."""
     _check_api(source)
     if is_ours(source):
-        return _import(source)
+        return load()
     result: list[ModuleType] = []
     raised: list[BaseException] = []
 
     def work() -> None:
         try:
-            result.append(_import(source))
+            result.append(load())
         except BaseException as error:  # noqa: BLE001 (SystemExit too: it is told below)
             raised.append(error)
 

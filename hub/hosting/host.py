@@ -1,7 +1,6 @@
 """All plugins, what became of each, and who has failed how often. A plugin's failure is its own."""
 
 import asyncio
-import importlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -318,11 +317,11 @@ class PluginHost:
         ]
 
     def import_contracts(self) -> None:
-        """Those of all plugins, for the hooks that they declare."""
+        """Those of all plugins, for the hooks that they declare. May be called in a thread."""
         for plugin in self.plugins.values():
             if isinstance(plugin.source, EntryPoint):
-                with suppress(ImportError):
-                    importlib.import_module(f"{plugin.source.module}.contract")
+                with suppress(Exception):  # it may have none, and its import may raise anything
+                    plugin_finding.load_contract(plugin.source)
 
     def owners(self) -> list[Loaded]:
         """Those whose code may run."""

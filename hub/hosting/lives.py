@@ -170,8 +170,8 @@ class PluginLives:
         instance = plugin.instance = at_once(plugin, plugin.module.Plugin, context, plugin.settings)
         try:
             kernel.hooks.register(name, instance)
-        except PluginValidationError:
-            self._host.import_contracts()  # it may answer a hook of a plugin that is switched off
+        except PluginValidationError:  # it may answer a hook of a plugin that is switched off
+            await asyncio.to_thread(self._host.import_contracts)
             kernel.hooks.register(name, instance)
         await guarded(plugin, at_once(plugin, instance.start))
         kernel.enroller.tablet_kinds |= context.tablet_kinds
