@@ -1,1 +1,1 @@
-"""The kernel: it knows nothing of visits, doors or screens. Plugins import `hub.plugin`."""
+"""The kernel: it knows no kind of device and no visit. Plugins import `hub.plugin`."""

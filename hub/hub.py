@@ -136,6 +136,7 @@ class Hub:
             self.hooks,
             self.live,
             self.store,
+            lambda: self.enroller.subjects(),  # noqa: PLW0108 (it is made further down)
         )
         self.entities.own_announcement = self.announcing.saw
         self.entities.ownership.reaching = self.gateways.reaching

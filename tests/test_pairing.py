@@ -60,7 +60,7 @@ async def confirmed(session: aiohttp.ClientSession, code: str, **values: str) ->
 
 def enrolment_in(link: str, hub: Hub) -> Enrolment:
     found = dict(part.split("=") for part in link.split("#")[1].split("&"))
-    kind = next(kind for kind, path in hub.enroller.tablet_kinds.items() if link.startswith(path))
+    kind = next(kind for kind, path in hub.enroller.pages().items() if link.startswith(path))
     return Enrolment(kind=kind, port=hub.settings.broker.port, **found)
 
 

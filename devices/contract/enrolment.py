@@ -1,6 +1,6 @@
-"""What a device is given when it is enrolled: its account, where the broker is, and for a door the keys.
+"""What a device is given when it is enrolled: its account, where the broker is, and the keys that its plugin adds.
 
-A controller reads it as a JSON file; a tablet gets the same as the fragment of a link
+A program reads it as a JSON file; a browser gets the same as the fragment of a link
 (`/kiosk#device=kiosk-1&secret=…&site=…&root=…`), which browsers never send to a server.
 """
 
@@ -22,9 +22,11 @@ class Enrolment(Message):
     ca_file: Path | None = Field(default=None, description="TLS with this CA; none: no TLS")
     tls: bool = Field(default=False, description="TLS with an authority that the system trusts, unless `ca` is given")
     ca: str | None = Field(default=None, description="TLS with this authority's certificate, PEM")
-    hub_key: str | None = Field(default=None, description="doors: the hub's Ed25519 verify key, hexadecimal")
+    hub_key: str | None = Field(
+        default=None, description="the hub's Ed25519 verify key, hexadecimal, for what obeys only what is signed"
+    )
     hub_key_id: str | None = None
-    device_key: str | None = Field(default=None, repr=False, description="doors: the door's Ed25519 seed, hexadecimal")
+    device_key: str | None = Field(default=None, repr=False, description="the device's own Ed25519 seed, hexadecimal")
 
     @classmethod
     def read(cls, path: Path) -> "Enrolment":

@@ -78,12 +78,12 @@ export interface Enrolment {
    */
   ca?: string | null;
   /**
-   * doors: the hub's Ed25519 verify key, hexadecimal
+   * the hub's Ed25519 verify key, hexadecimal, for what obeys only what is signed
    */
   hub_key?: string | null;
   hub_key_id?: string | null;
   /**
-   * doors: the door's Ed25519 seed, hexadecimal
+   * the device's own Ed25519 seed, hexadecimal
    */
   device_key?: string | null;
 }
@@ -436,7 +436,7 @@ export const definitions = {
           }
         ],
         "default": null,
-        "description": "doors: the hub's Ed25519 verify key, hexadecimal"
+        "description": "the hub's Ed25519 verify key, hexadecimal, for what obeys only what is signed"
       },
       "hub_key_id": {
         "anyOf": [
@@ -459,7 +459,7 @@ export const definitions = {
           }
         ],
         "default": null,
-        "description": "doors: the door's Ed25519 seed, hexadecimal"
+        "description": "the device's own Ed25519 seed, hexadecimal"
       }
     },
     "required": [

@@ -34,7 +34,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 PREFIX = "/api/v1"
 MOST_ON_A_PAGE = 200
 FIRST_YEAR, LAST_YEAR = 1970, 2200
-PASSWORD_AGAIN = "Open a door on the page Doors first, or use a token."  # noqa: S105 (a sentence)
+PASSWORD_AGAIN = "Do it in the console, which asks for the password again, or use a token."  # noqa: S105 (a sentence)
 KEY_PATTERN = "^[!-~]{1,255}$"
 """Of an Idempotency-Key."""
 IF_MATCH_PATTERN = r'^(\*|"[!#-~]+"(, ?"[!#-~]+")*)$'

@@ -30,7 +30,7 @@ MOST_LOG_BYTES = 5_000_000
 LOOK_SECONDS = 60
 FILES = ("mosquitto.conf", "passwords", "acl")
 MOST_PACKET_BYTES = 450_000
-"""A door's access list with its topic is the largest; of devices the hub takes far less."""
+"""The largest that a plugin of ours sends, with its topic; of devices the hub takes far less."""
 
 
 def way_to(broker: OwnBroker | ExternalBroker, reached_at: str | None) -> dict[str, Any]:

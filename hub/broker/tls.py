@@ -1,6 +1,6 @@
 """A local certificate authority, for a town hall that has no certificate of its own yet.
 
-Tablets must trust the authority once; docs/configuration.md says how. Without https a browser has no service worker
+Browsers must trust the authority once; docs/configuration.md says how. Without https a browser has no service worker
 and no camera.
 """
 
@@ -22,7 +22,7 @@ SERVER_DAYS = 397
 def make_certificates(folder: Path, names: list[str]) -> dict[str, Path]:
     """`ca.pem`, `ca-key.pem`, `server.pem`, `server-key.pem` for these host names and addresses.
 
-    An authority that is there already is used again, so that tablets need not be told anew. Raises OSError.
+    An authority that is there already is used again, so that browsers need not be told anew. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     paths = {name: folder / f"{name}.pem" for name in ("ca", "ca-key", "server", "server-key")}

@@ -1,4 +1,4 @@
-"""Whether the site, or a service, is open: one answer for kiosk, screens, doors and every plugin."""
+"""Whether the site, or a service, is open: one answer for all devices and every plugin."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -18,5 +18,5 @@ def tls() -> None:
 def tls_init(names: tuple[str, ...], out: Path) -> None:
     """Make a local authority and a server certificate for NAMES (host names and addresses)."""
     paths = make_certificates(out, list(names))
-    click.echo(f"Tablets must trust {paths['ca']} once. In the configuration:\n")
+    click.echo(f"Browsers must trust {paths['ca']} once. In the configuration:\n")
     click.echo(f"web:\n  tls:\n    certificate: {paths['server'].resolve()}\n    key: {paths['server-key'].resolve()}")

@@ -15,12 +15,12 @@ from hub.hub import Hub
 
 
 @click.command()
-@click.option("--port", type=int, help="Console, kiosk and screen.  [default: 8420, or a free one]")
+@click.option("--port", type=int, help="Console and devices' pages.  [default: 8420, or a free one]")
 @click.option("--mqtt-port", type=int, help="MQTT over TCP.  [default: 8421, or a free one]")
 @click.option("--ws-port", type=int, help="MQTT over WebSockets.  [default: 8422, or a free one]")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=Path(".demo"), show_default=True)
 def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Path) -> None:
-    """Run a town hall with invented people, kiosks, screens and simulated doors."""
+    """Run a town hall with invented people and simulated devices."""
     logs.set_up(as_json=not sys.stderr.isatty(), level=30)
     asyncio.run(end_leftover(data.resolve() / "broker"))  # of a demo that was killed: the ports are to be the same
     try:

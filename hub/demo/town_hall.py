@@ -1,4 +1,4 @@
-"""The demo town hall: the real hub with invented people, its devices enrolled, simulated doors and sensors beside it.
+"""The demo town hall: the real hub with invented people, its devices enrolled, simulated ones beside it.
 
 What the demo consists of stands in `config/demo/demo.yaml`; this only prepares it and starts the companions.
 """

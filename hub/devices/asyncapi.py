@@ -29,7 +29,7 @@ def asyncapi(
             "version": version,
             "description": (
                 "JSON in UTF-8 over MQTT 5. Unknown fields are ignored; what the hub sends has at most "
-                f"{MAX_PAYLOAD_BYTES} bytes. docs/mqtt.md tells the same in words, with the rules for receipts, doors "
+                f"{MAX_PAYLOAD_BYTES} bytes. docs/mqtt.md tells the same in words, with the rules for receipts "
                 "and retained messages."
             ),
             "license": {"name": "EUPL-1.2", "url": "https://eupl.eu/1.2/en/"},
@@ -53,20 +53,20 @@ def _name(one: Channel) -> str:
 def _servers(settings: HubSettings) -> dict[str, Any]:
     broker = settings.broker
     host = broker.host if isinstance(broker, ExternalBroker) else "localhost"
-    tablets = settings.web.address.split("://", 1)
+    browsers = settings.web.address.split("://", 1)
     return {
         "broker": {
             "host": f"{host}:{broker.port}",
             "protocol": "mqtt",
             "protocolVersion": "5.0",
-            "description": "For controllers. The user name is the device's id, and the client id is the user name.",
+            "description": "For programs. The user name is the device's id, and the client id is the user name.",
         },
-        "tablets": {
-            "host": tablets[1],
+        "browsers": {
+            "host": browsers[1],
             "pathname": "/mqtt",
-            "protocol": "wss" if tablets[0] == "https" else "ws",
+            "protocol": "wss" if browsers[0] == "https" else "ws",
             "protocolVersion": "5.0",
-            "description": "The same broker for tablets and screens, through the hub's web port.",
+            "description": "The same broker for devices that are browsers, through the hub's web port.",
         },
     }
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from devices.contract.enrolment import Enrolment
 from hub.broker.mosquitto import way_to
@@ -13,12 +14,15 @@ from hub.devices.registry import Devices, NewDevice, Place
 from hub.hooks.asking import Hooks
 from hub.hooks.specifications import enrolled
 
+if TYPE_CHECKING:
+    from hub.devices.kinds import Kind
+
 ENROLLED_TOGETHER = 50
 """Devices whose plugins complete them side by side, so that they share commits."""
 
 
 class Enroller:
-    """`tablet_kinds`: the kinds of device that are a page in a browser, and its path."""
+    """`driven`: what plugins have declared of the kinds of device that they drive."""
 
     def __init__(
         self,
@@ -29,7 +33,7 @@ class Enroller:
         hooks: Hooks,
         mqtt: Mqtt,
     ) -> None:
-        self.tablet_kinds: dict[str, str] = {}
+        self.driven: dict[str, Kind] = {}
         self._settings = settings
         self._devices = devices
         self._gateways = gateways
@@ -39,10 +43,18 @@ class Enroller:
 
     def kinds(self) -> set[str]:
         """The kinds of device that some plugin drives."""
-        return self._mqtt.kinds | set(self.tablet_kinds)
+        return self._mqtt.kinds | set(self.driven)
+
+    def pages(self) -> dict[str, str]:
+        """The kinds whose devices are browsers, and their page."""
+        return {kind: one.page for kind, one in self.driven.items() if one.page is not None}
+
+    def subjects(self) -> set[str]:
+        """What pages are told by when something about a device of ours has changed."""
+        return {"devices"} | {one.subject for one in self.driven.values() if one.subject is not None}
 
     def free_id(self, kind: str) -> str:
-        """`kiosk-1`, or the first number that nobody has."""
+        """`sensor-1`, or the first number that nobody has."""
         number = 1
         while self._devices.get(f"{kind}-{number}") or self._gateways.get(f"{kind}-{number}"):
             number += 1
@@ -80,13 +92,13 @@ class Enroller:
         self._mqtt.clear(gone)
 
     def link(self, enrolment: Enrolment) -> str | None:
-        """For a tablet or screen: its page, with the enrolment as a fragment, which browsers keep to themselves."""
+        """For a browser: its page, with the enrolment as a fragment, which browsers keep to themselves."""
         path = self.page_of(enrolment)
         return f"{self._settings.web.address}{path}" if path is not None else None
 
     def page_of(self, enrolment: Enrolment) -> str | None:
         """As `link`, without the hub's address."""
-        path = self.tablet_kinds.get(enrolment.kind)
+        path = self.pages().get(enrolment.kind)
         if path is None:
             return None
         return f"{path}#device={enrolment.device}&secret={enrolment.secret}&site={enrolment.site}&root={enrolment.root}"

@@ -12,7 +12,7 @@ and end in the audit log; without a role none is heard.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -31,7 +31,6 @@ from hub.store.store import Store
 
 log = structlog.get_logger("announcing")
 
-SUBJECTS = {"devices", "doors", "screens"}
 QUIET_SECONDS = 1.0
 AGAIN_SECONDS = 60.0
 LONGEST_ORDER = 64
@@ -53,7 +52,9 @@ class Announcing:
         hooks: Hooks,
         live: Live,
         store: Store,
+        subjects: Callable[[], set[str]],
     ) -> None:
+        """`subjects`: what pages are told by when something about a device of ours has changed."""
         self.branch = f"{root}-shown/"
         self.wire: Wire | None = None
         self._settings = settings
@@ -63,6 +64,7 @@ class Announcing:
         self._hooks = hooks
         self._live = live
         self._store = store
+        self._subjects = subjects
         self._said: dict[str, bytes] = {}
         self._shown: dict[str, Shown] = {}
         self._orders: set[asyncio.Task[None]] = set()
@@ -73,7 +75,7 @@ class Announcing:
     def attach(self, wire: Wire) -> None:
         self.wire = wire
         if self._settings.announce and self._settings.orders_as:
-            # QoS 0: what the broker would queue for us while we are away must not open a door an hour later.
+            # QoS 0: what the broker would queue for us while we are away must not be done an hour later.
             wire.subscribe(f"{self.branch}{self._site}/+/set/+", qos=0)
 
     def came_back(self) -> None:
@@ -94,7 +96,7 @@ class Announcing:
 
     async def _listen(self) -> None:
         async for changed in self._live.changes(AGAIN_SECONDS):
-            if not changed or changed & SUBJECTS:
+            if not changed or changed & self._subjects():
                 self._is_new.set()
 
     def saw(self, topic: str, raw: bytes) -> None:

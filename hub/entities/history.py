@@ -1,7 +1,7 @@
 """What entities were, and when: collected on the loop, written by a process of its own, read in a thread.
 
 It is telemetry, not truth: a hub that is killed may lose its last second, and one whose writer cannot keep up drops
-the oldest and says so. It must never make a door wait.
+the oldest and says so. It must never make an order wait.
 """
 
 import asyncio

@@ -51,8 +51,8 @@ def question(*, within_seconds: float = 5.0) -> Callable[[F], F]:
 class Shown:
     """What another system on the broker, such as a Home Assistant, sees of one of our devices.
 
-    `components`: key → Home Assistant's configuration without topics, `{"platform": "lock", "name": "Door"}`. `state`:
-    key → value; None is unknown. `orders`: the keys that can be told something, and the roles that may.
+    `components`: key → Home Assistant's configuration without topics, `{"platform": "switch", "name": "Lamp"}`.
+    `state`: key → value; None is unknown. `orders`: the keys that can be told something, and the roles that may.
     Nothing about a person belongs here.
     """
 
@@ -146,7 +146,7 @@ async def login_now(name: str) -> Login | None:
 
 @question(within_seconds=5)
 async def enrolled(enrolment: Enrolment) -> Enrolment | None:
-    """A device has got its account: add what your kind of device needs besides (a door: keys); None otherwise."""
+    """A device has got its account: add what your kind of device needs besides, such as keys; None otherwise."""
     raise NotImplementedError
 
 
@@ -167,7 +167,7 @@ async def shown() -> list[Shown]:
 
 @question(within_seconds=15)
 async def told(device: str, key: str, order: str, actor: str) -> bool | None:
-    """Another system tells your device something (`lock`, `UNLOCK`); its role is checked. True: done; None: not yours.
+    """Another system tells your device something (`lamp`, `ON`); its role is checked. True: done; None: not yours.
 
     Write into the audit log what you would have written had a person asked.
     """

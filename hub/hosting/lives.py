@@ -174,7 +174,7 @@ class PluginLives:
             await asyncio.to_thread(self._host.import_contracts)
             kernel.hooks.register(name, instance)
         await guarded(plugin, at_once(plugin, instance.start))
-        kernel.enroller.tablet_kinds |= context.tablet_kinds
+        kernel.enroller.driven |= context.driven
         self.routes.put(name, [*kernel.api_server.offer(api.operations), *pages.routes])
 
     def settings(self, plugin: Loaded) -> Any:
@@ -235,8 +235,8 @@ class PluginLives:
         await _end([*plugin.jobs.values(), *plugin.tasks])
         plugin.jobs.clear()
         if plugin.context is not None:
-            for kind in plugin.context.tablet_kinds:
-                kernel.enroller.tablet_kinds.pop(kind, None)
+            for kind in plugin.context.driven:
+                kernel.enroller.driven.pop(kind, None)
             plugin.context._end()  # noqa: SLF001 (nobody else may)
         plugin.context = plugin.instance = None
 

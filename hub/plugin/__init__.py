@@ -19,6 +19,7 @@ from hub.calendar.opening import Calendar
 from hub.configuration.remarks import Remark
 from hub.configuration.settings import Section as PluginSettings
 from hub.configuration.settings import SiteSettings
+from hub.devices.kinds import Kind
 from hub.devices.mqtt import Incoming, Mqtt
 from hub.devices.registry import Device, Devices, Place, Vitals
 from hub.entities.commands import Commands
@@ -133,7 +134,7 @@ class Context:
         self.api = api
         self.translator = translator
         self.handled: list[str] = []
-        self.tablet_kinds: dict[str, str] = {}
+        self.driven: dict[str, Kind] = {}
         self._events = events
         self._mqtt = mqtt
         self._commands = commands
@@ -142,6 +143,23 @@ class Context:
         self._watchers: list[Watcher] = []
 
     # -- devices
+
+    def drives(
+        self,
+        kind: str,
+        name: str,
+        *,
+        page: str | None = None,
+        program: str | None = None,
+        subject: str | None = None,
+    ) -> None:
+        """Declare a kind of device, and what people call one: `name` is a message, `N_("Sensor")`.
+
+        With `page` its devices are browsers on that path, enrolled by a link to it. With `program` they are computers
+        that run this command: with an enrolment file, or with `--pair`, which prints a code. `subject`: what you
+        `touch` when something about one has changed.
+        """
+        self.driven[kind] = Kind(self.name, name, page, program, subject)
 
     def speaks(self, channels: Iterable[Channel]) -> None:
         """Declare the messages between this plugin and its devices: their QoS, and their place in AsyncAPI.
@@ -167,10 +185,6 @@ class Context:
         """
         self.handled.append(f"{kind}/+/up/{what}")
         self._mqtt.receive(self.name, kind, what, model, take, on_malformed=on_malformed)
-
-    def opens(self, kind: str, path: str) -> None:
-        """Devices of this kind are browsers on the page `path`; they are enrolled by a link to it."""
-        self.tablet_kinds[kind] = path
 
     def send(
         self,

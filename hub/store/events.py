@@ -24,7 +24,7 @@ from hub.store.tables import event, follower, parked_event
 log = structlog.get_logger("events")
 
 AT_ONCE = 25
-"""Few, so that a long list of them never keeps the loop from a kiosk or a door for long."""
+"""Few, so that a long list of them never keeps the loop from a device for long."""
 SIDE_BY_SIDE = 8
 """So many subjects, when a batch has failed and each is tried alone."""
 FIRST_WAIT_SECONDS = 1.0

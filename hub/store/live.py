@@ -11,7 +11,7 @@ LEAST_SECONDS = 0.5
 
 
 class Live:
-    """Subjects are words such as `visits` or `doors`; nothing about the change itself travels."""
+    """Subjects are words such as `visits` or `devices`; nothing about the change itself travels."""
 
     def __init__(self) -> None:
         self._watchers: set[_Watcher] = set()

@@ -1,6 +1,6 @@
 """Forgetting what is older than somebody decided: in parts that nobody waits for, and the room is given back.
 
-A million rows in one transaction would keep every visitor and every door waiting, and fill the disk with SQLite's log.
+A million rows in one transaction would keep everybody waiting, and fill the disk with SQLite's log.
 """
 
 import asyncio

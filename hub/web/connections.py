@@ -2,7 +2,7 @@
 
 A connection has proven itself when a session, a token or a device's account has come by it; then nobody else ends it.
 All others may be ended at any time: the newest is let in and the oldest goes, so that whoever has something to prove
-has the time for it however many there are (a tablet needs a tenth of a second, a stranger's socket may wait for ever).
+has the time for it however many there are (a browser needs a tenth of a second, a stranger's socket may wait for ever).
 Those from an address from which somebody has proven themselves lately go last.
 """
 

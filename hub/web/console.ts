@@ -54,7 +54,7 @@ function question(form: HTMLFormElement, button: HTMLElement | null): string | u
   return (button?.dataset.confirm ?? form.dataset.confirm)?.replace("{choice}", () => chosen);
 }
 
-/** Seconds that are left, in the button: somebody is on the way to a reader with a card. */
+/** Seconds that are left, in the button: somebody is on the way to what it waits for. */
 function countDown(button: HTMLElement, seconds: number): void {
   button.textContent = String(seconds);
   if (seconds > 0) setTimeout(() => countDown(button, seconds - 1), 1000);

@@ -1,4 +1,4 @@
-"""`/mqtt`: the broker on the same origin as the pages, so that one certificate and one port serve a tablet.
+"""`/mqtt`: the broker on the same origin as the pages, so that one certificate and one port serve a browser.
 
 Bytes pass as they are; the broker checks the account. We speak TCP to it, not its WebSockets, which in Mosquitto 2.0
 hold large retained messages back. The broker is not troubled before somebody says CONNECT.

@@ -26,7 +26,7 @@ class Plugin:
         self.kiosks = Kiosks(context, settings, self.visits)
 
     async def start(self) -> None:
-        self.context.opens(kiosk.KIND, "/kiosk")
+        self.context.drives(kiosk.KIND, N_("Kiosk"), page="/kiosk")
         VisitPages(self.context, self.visits, self.kiosks)
         self.context.api.offer(VisitApi(self.context, self.visits))
         self.kiosks.listen()

@@ -79,6 +79,7 @@ class Plugin:
         return zones_to_compare(settings.may)
 
     async def start(self) -> None:
+        self.context.drives(door.KIND, N_("Door"), program="kommunevert-door", subject="doors")
         await self.hub_keys.load()
         await self.inside.load()
         await self._load_doors()

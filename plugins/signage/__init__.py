@@ -25,7 +25,7 @@ class Plugin:
 
     async def start(self) -> None:
         self.context.speaks(screen.CHANNELS)
-        self.context.opens(screen.KIND, "/screen")
+        self.context.drives(screen.KIND, N_("Screen"), page="/screen", subject="screens")
         ScreenPages(self.context, self.signage)
         self.context.api.offer(ScreenApi(self.context, self.signage))
 

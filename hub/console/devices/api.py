@@ -120,7 +120,7 @@ class DiagnosticsDocument(Document):
 class WantedDevice(Request):
     """A device to enrol."""
 
-    kind: Id = Field(description="kiosk, screen, door: a kind that a plugin drives")
+    kind: Id = Field(description="a kind that a plugin drives")
     id: Id | None = Field(default=None, description="none: the next free one of its kind")
     name: Name | None = Field(default=None, description="what people call it; none: its id")
     where: NewPlace = NewPlace()
@@ -131,8 +131,8 @@ class Enrolled(Document):
 
     id: Id
     device: DeviceDocument
-    link: str | None = Field(description="for a tablet or screen: open it there")
-    enrolment: Enrolment | None = Field(description="for a controller: its enrolment file")
+    link: str | None = Field(description="for a device that is a browser: open it there")
+    enrolment: Enrolment | None = Field(description="for any other: its enrolment file")
 
 
 LOOK: dict[str, Any] = {"scope": "devices:read", "roles": {"it", "caretaker"}}

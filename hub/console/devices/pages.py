@@ -12,6 +12,7 @@ from babel.dates import format_timedelta
 from pydantic import ValidationError
 
 from devices.contract.messages import clean
+from hub.console.devices.kind_names import kind_names
 from hub.devices.admission import Admission, TakenNameError
 from hub.devices.diagnostics import Diagnostics
 from hub.devices.enroller import Enroller
@@ -65,7 +66,7 @@ class DevicePages:
             total=len(found),
             away_count=len(away),
             most=MOST_SHOWN,
-            tablet_kinds=sorted(self._enroller.tablet_kinds),
+            page_kinds=sorted(self._enroller.pages()),
             **self._seeing(request),
         )
 
@@ -73,11 +74,11 @@ class DevicePages:
         return await self._device_page(request, self._asked_for(request))
 
     async def make_link(self, request: web.Request) -> web.StreamResponse:
-        """A new tablet or screen, or a new link for one: the link is shown once."""
+        """A new device that is a browser, or a new link for one: the link is shown once."""
         sent = await request.post()
         kind = str(sent.get("kind", ""))
-        if kind not in self._enroller.tablet_kinds:
-            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(self._enroller.tablet_kinds)}")
+        if kind not in self._enroller.pages():
+            raise web.HTTPBadRequest(text=f"kind is one of {', '.join(self._enroller.pages())}")
         device = str(sent.get("device") or "") or self._enroller.free_id(kind)
         known = self._devices.get(device)
         name = str(clean(str(sent.get("name") or (known.name if known else device))))[:MOST_NAME]
@@ -128,7 +129,7 @@ class DevicePages:
             device=device,
             absences=absences,
             absences_in_all=count,
-            is_tablet=device.kind in self._enroller.tablet_kinds,
+            is_browser=device.kind in self._enroller.pages(),
             suggestions=suggestions(self._devices),
             **self._seeing(request),
             **(nothing | values),
@@ -137,6 +138,7 @@ class DevicePages:
     def _seeing(self, request: web.Request) -> dict[str, Any]:
         """What both pages ask about a device."""
         return {
+            "kind_name": kind_names(self._pages, self._enroller, request),
             "vitals_of": self._devices.vitals,
             "away_since": self._away_since,
             "broker_lacks": self._admission.unknown,

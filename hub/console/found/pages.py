@@ -148,7 +148,7 @@ class FoundPages:
         return see(self._address(request))
 
     async def order(self, request: web.Request) -> web.StreamResponse:
-        """Tell an entity something. What opens a building asks for the password again, as a door of ours does."""
+        """Tell an entity something. What opens a building asks for the password again."""
         sent = await request.post()
         entity, verb = self._entity(str(sent.get("entity", ""))), str(sent.get("verb", ""))
         if not await self._commands.may_be_told(entity, verb, session_of(request).roles):

@@ -1,4 +1,4 @@
-"""What lets somebody in asks for the password again when it was given long ago: a tablet left lying opens nothing."""
+"""What lets somebody in asks for the password again when it was given long ago: a computer left open lets nobody in."""
 
 from collections.abc import Callable
 

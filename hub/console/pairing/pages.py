@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from devices.contract.messages import Message, clean
 from devices.contract.pairing import VALID_SECONDS, PairingAnswer, PairingClaim, PairingOffer, PairingRequest
+from hub.console.devices.kind_names import kind_names
 from hub.devices.admission import TakenNameError
 from hub.devices.enroller import Enroller
 from hub.devices.pairing import Pairing, UnknownCodeError, Waiting
@@ -25,7 +26,7 @@ MOST_PROGRAM = 120
 ASKS_PER_MINUTE = 30
 """From one address; behind a reverse proxy all devices share one."""
 CLAIMS_PER_MINUTE = 3_000
-"""From one address, behind which may be many tablets; a claim cannot be guessed."""
+"""From one address, behind which may be many devices; a claim cannot be guessed."""
 MISTYPED_PER_MINUTE = 10
 
 
@@ -129,6 +130,8 @@ class PairingPages:
             "pair.html",
             status=status,
             kinds=sorted(self._enroller.kinds()),
+            kind_name=kind_names(self._pages, self._enroller, request),
+            shown_at=[(kind, one.shows_code) for kind, one in sorted(self._enroller.driven.items()) if one.shows_code],
             suggestions=suggestions(self._devices),
             **(nothing | values),
         )
