@@ -14,7 +14,7 @@ import aiohttp
 from benchmarks.bench_hub import folder_with_devices, program
 from benchmarks.p8 import fleet, until_all_connected
 from hub.configuration.settings import Configuration
-from hub.demo.simulate import Counts, make_plan
+from hub.demo.simulate import make_plan
 from hub.hub import Hub
 
 DOORS = 100
@@ -28,7 +28,7 @@ async def run(seconds: float) -> dict[str, float]:
     async with folder_with_devices([]) as (folder, hub, _):
         preparing = Hub(Configuration.read(folder / "kommunevert.yaml"))
         async with preparing.store_only():
-            plan = await make_plan(preparing, Counts(door=DOORS))
+            plan = await make_plan(preparing, {"door": DOORS})
             await preparing.accounts.put("caretaker", PASSWORD, frozenset({"caretaker"}), "bench")
         async with program(folder, hub) as process, fleet(plan, pace=1e-6) as doors:
             await until_all_connected(doors)

@@ -22,7 +22,7 @@ import aiohttp
 
 from benchmarks.bench_hub import folder_with_devices, percentile, program
 from hub.configuration.settings import Configuration
-from hub.demo.simulate import Counts, make_plan
+from hub.demo.simulate import make_plan
 from hub.hub import Hub
 
 DEVICES = int(os.environ.get("P8_DEVICES", "10000"))
@@ -40,7 +40,7 @@ async def run(seconds: float) -> dict[str, float]:
         preparing = Hub(Configuration.read(folder / "kommunevert.yaml"))
         began = time.perf_counter()
         async with preparing.store_only():
-            plan = await make_plan(preparing, Counts(kiosk=KIOSKS, screen=PLAYERS, door=DOORS))
+            plan = await make_plan(preparing, {"kiosk": KIOSKS, "screen": PLAYERS, "door": DOORS})
             _, token = await preparing.tokens.make("bench", frozenset({"devices:read"}), "bench", None)
         enrolling = time.perf_counter() - began
         async with program(folder, hub) as process, fleet(plan) as devices:

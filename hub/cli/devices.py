@@ -9,21 +9,23 @@ import click
 from hub.broker.accounts import Account, mosquitto_hash, write_accounts
 from hub.cli.command import CONFIG, hub_of, run_to_end
 from hub.configuration.settings import Configuration, ExternalBroker
-from hub.demo.simulate import Counts, make_plan
+from hub.demo.simulate import make_plan, usual_counts
 
 
 @click.group()
 def device() -> None:
-    """Accounts of tablets, screens and controllers."""
+    """Accounts of devices."""
 
 
 @device.command("add")
 @click.argument("device_id")
-@click.option("--kind", required=True, help="kiosk, screen, door …")
+@click.option("--kind", required=True, help="One that a plugin drives.")
 @click.option("--name", help="What people call it.")
 @click.option("--place", default="")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the enrolment file for a controller."
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write its enrolment file here.",
 )
 @CONFIG
 def device_add(device_id: str, kind: str, name: str | None, place: str, out: Path | None, config: Path) -> None:
@@ -38,7 +40,9 @@ def device_add(device_id: str, kind: str, name: str | None, place: str, out: Pat
             elif out is not None:
                 out.touch(mode=0o600)
                 out.write_bytes(enrolment.payload())
-                click.echo(f"Give {out} to the controller: kommunevert-door {out}")
+                driven = hub.enroller.driven.get(kind)
+                command = f": {driven.program} {out}" if driven and driven.program else "."
+                click.echo(f"Give {out} to the device{command}")
             else:
                 click.echo(enrolment.payload().decode())
 
@@ -125,10 +129,18 @@ def broker_accounts(config: Path) -> None:
     click.echo(f"Written: {folder / 'passwords'} and {folder / 'acl'}")
 
 
+def _counts(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, int]:
+    counts = {}
+    for one in given:
+        kind, _, number = one.partition("=")
+        if not number.isdecimal():
+            raise click.BadParameter(f"{one} is not KIND=NUMBER")
+        counts[kind] = int(number)
+    return counts
+
+
 @click.command()
-@click.option("--kiosks", type=click.IntRange(0), default=2, show_default=True)
-@click.option("--players", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--doors", type=click.IntRange(0), default=4, show_default=True)
+@click.option("--count", "asked", multiple=True, callback=_counts, metavar="KIND=NUMBER", help="So many of this kind.")
 @click.option("--sensors", type=click.IntRange(0), default=20, show_default=True, help="Zigbee2MQTT and ESPHome.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed is the same fleet.")
 @click.option("--pace", type=float, default=1.0, show_default=True, help="60: an hour's visitors in a minute.")
@@ -136,9 +148,7 @@ def broker_accounts(config: Path) -> None:
 @click.option("--away/--no-away", default=True, show_default=True, help="Whether devices are away now and then.")
 @CONFIG
 def simulate(
-    kiosks: int,
-    players: int,
-    doors: int,
+    asked: dict[str, int],
     sensors: int,
     seed: int,
     pace: float,
@@ -148,15 +158,16 @@ def simulate(
 ) -> None:
     """Run a fleet of simulated devices against the hub of this configuration, until Ctrl-C."""
     hub = hub_of(Configuration.read, config)
-    counts = Counts(kiosks, players, doors, sensors)
+    counts: dict[str, int] = {}
     plans: list[Path] = []
 
     async def prepare() -> None:
         async with hub.store_only():
-            plans.append(await make_plan(hub, counts))
+            counts.update(usual_counts(hub) | asked)
+            plans.append(await make_plan(hub, counts, sensors))
 
     run_to_end(prepare)
-    click.echo(f"{sum((kiosks, players, doors))} devices and {sensors} sensors; Ctrl-C stops them.")
+    click.echo(f"{sum(counts.values())} devices and {sensors} sensors; Ctrl-C stops them.")
     arguments = ["--seed", str(seed), "--pace", str(pace), "--away" if away else "--no-away"]
     arguments += [] if hour is None else ["--hour", str(hour)]
     os.execv(sys.executable, [sys.executable, "-m", "devices.simulator", str(plans[0]), *arguments])  # noqa: S606

@@ -5,12 +5,18 @@ Accounts are kept from one run to the next: `data/simulator/plan.json` has their
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from devices.contract.enrolment import Enrolment
+from devices.contract.messages import Id
 from hub.broker.mosquitto import way_to
+from hub.configuration.settings import Section, read_section
+from hub.configuration.shipped import shipped
 from hub.devices.registry import NewDevice, Place
 
 if TYPE_CHECKING:
@@ -20,32 +26,45 @@ ACTOR = "command line"
 FLOORS = ("Kjellar", "1. etasje", "2. etasje", "3. etasje", "4. etasje")
 BUILDINGS = ("Rådhuset", "Helsehuset", "Biblioteket", "Skulen", "Kulturhuset")
 NODE_SENSORS = 10
-NAMES = {"kiosk": "Simulert nettbrett", "screen": "Simulert storskjerm", "door": "Simulert dør"}
 
 
 class SimulationError(Exception):
-    """The fleet cannot reach this hub's broker; the text says why."""
+    """There can be no such fleet with this hub; the text says why."""
 
 
-@dataclass(frozen=True)
-class Counts:
-    """How many of each; sensors stand behind a Zigbee2MQTT and ESPHome nodes, half and half."""
-
-    kiosk: int = 0
-    screen: int = 0
-    door: int = 0
-    sensors: int = 0
+class SimulatedKind(Section):
+    name: str
+    count: int = Field(ge=0, description="where nobody says how many")
 
 
-async def make_plan(hub: "Hub", counts: Counts) -> Path:
-    """Enrols what is missing, `sim-…`. Raises SimulationError, or OSError."""
+class FleetFile(Section):
+    """`fleet.yaml`: the kinds of device that `devices.simulator` can play."""
+
+    kinds: dict[Id, SimulatedKind]
+
+
+def usual_counts(hub: "Hub") -> dict[str, int]:
+    """How many of each kind that a plugin of this hub drives."""
+    return {kind: one.count for kind, one in _simulated().items() if kind in hub.enroller.kinds()}
+
+
+async def make_plan(hub: "Hub", counts: Mapping[str, int], sensors: int = 0) -> Path:
+    """Enrols what is missing, `sim-…`. Raises SimulationError, or OSError.
+
+    `counts`: how many, by kind. Sensors stand behind a Zigbee2MQTT and ESPHome nodes, half and half.
+    """
+    for kind in counts:
+        if kind not in _simulated():
+            raise SimulationError(f"nobody can play {kind}; there are {', '.join(_simulated())}")
+        if kind not in hub.enroller.kinds():
+            raise SimulationError(f"no plugin of this hub drives the kind {kind}")
     way = way_to(hub.settings.broker, None)
     if way.get("ca_file"):
         raise SimulationError("the simulated fleet speaks plain MQTT, and this broker has TLS")
     path = hub.settings.data / "simulator" / "plan.json"
     known = json.loads(path.read_text()) if path.exists() else {"devices": [], "gateways": []}
     devices = await _devices(hub, counts, {one["device"]: one for one in known["devices"]})
-    gateways = await _gateways(hub, counts.sensors, {one["account"]: one for one in known["gateways"]})
+    gateways = await _gateways(hub, sensors, {one["account"]: one for one in known["gateways"]})
     where = {"host": way["host"], "port": way["port"]}
     plan = {"devices": [one | where for one in devices], "gateways": [one | where for one in gateways]}
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,11 +73,11 @@ async def make_plan(hub: "Hub", counts: Counts) -> Path:
     return path
 
 
-async def _devices(hub: "Hub", counts: Counts, known: dict[str, Any]) -> list[dict[str, Any]]:
+async def _devices(hub: "Hub", counts: Mapping[str, int], known: dict[str, Any]) -> list[dict[str, Any]]:
     wanted = [
-        NewDevice(f"sim-{kind}-{number}", kind, f"{name} {number}", _place(number))
-        for kind, name in NAMES.items()
-        for number in range(1, getattr(counts, kind) + 1)
+        NewDevice(f"sim-{kind}-{number}", kind, f"{_simulated()[kind].name} {number}", _place(number))
+        for kind, count in counts.items()
+        for number in range(1, count + 1)
     ]
     missing = [one for one in wanted if one.id not in known or hub.devices.get(one.id) is None]
     fresh = await hub.enroller.enrol_many(missing, ACTOR) if missing else []
@@ -80,6 +99,11 @@ async def _gateways(hub: "Hub", sensors: int, known: dict[str, Any]) -> list[dic
             one = {"account": account, "secret": await hub.admission.add_gateway(account, [f"{topic}/#"], ACTOR)}
         found.append(one | {"topic": topic, "sensors": count})
     return found
+
+
+@cache
+def _simulated() -> dict[str, SimulatedKind]:
+    return read_section(shipped("demo/fleet.yaml"), FleetFile).kinds
 
 
 def _place(number: int) -> Place:

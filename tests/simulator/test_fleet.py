@@ -12,11 +12,12 @@ import pytest
 
 from devices.simulator.fleet import Fleet, Plan
 from devices.simulator.habits import VISITS_BY_HOUR, Habits
-from hub.demo.simulate import Counts, make_plan
+from hub.demo.simulate import make_plan
 from hub.hub import Hub
 from tests.conftest import running_hub, until, until_async
 from tests.test_production import command
 
+COUNTS = {"kiosk": 4, "screen": 2, "door": 3}
 BUSY = Habits(pace=400, goes_away=False, hour=lambda: 10)
 
 
@@ -32,10 +33,10 @@ async def visits_of(hub: Hub) -> set[str]:
 
 async def test_a_fleet_lives_with_the_hub(settings: dict[str, Any], tmp_path: Path) -> None:
     async with running_hub(settings, tmp_path) as hub:
-        path = await make_plan(hub, Counts(kiosk=4, screen=2, door=3, sensors=24))
+        path = await make_plan(hub, COUNTS, sensors=24)
         assert oct(path.stat().st_mode)[-3:] == "600"
         plan = Plan.read(path)
-        assert await make_plan(hub, Counts(kiosk=4, screen=2, door=3, sensors=24)) == path
+        assert await make_plan(hub, COUNTS, sensors=24) == path
         assert Plan.read(path) == plan  # accounts are kept
         fleet = Fleet(plan, 1, BUSY)
         fleet.start()
@@ -99,11 +100,11 @@ def test_a_battery_falls_and_is_charged() -> None:
 
 def test_the_command_makes_the_plan_and_the_program_ends_with_its_parent(config_file: Path, tmp_path: Path) -> None:
     """Without a broker the fleet only knocks; it must end all the same."""
-    bad = command("simulate", "--doors", "-1", "--config", config_file)
-    assert bad.returncode == 2
+    for wrong, code, why in (("door=-1", 2, "KIND=NUMBER"), ("teapot=1", 1, "nobody can play teapot")):
+        bad = command("simulate", "--count", wrong, "--config", config_file)
+        assert (bad.returncode, why in bad.stderr) == (code, True), bad.stderr
     (tmp_path / "plan.json").write_text("{")
-    wrong = asyncio.run(ended(tmp_path / "plan.json"))
-    assert wrong == 2
+    assert asyncio.run(ended(tmp_path / "plan.json")) == 2
     (tmp_path / "plan.json").write_text("{}")
     assert asyncio.run(ended(tmp_path / "plan.json")) == 0
 
