@@ -77,6 +77,7 @@ def found(text: str) -> list[str]:
     return [text[max(one.start() - 40, 0) : one.end() + 20] for one in WORDS.finditer(text)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [(), ("device",), ("device", "add"), ("simulate",), ("demo",), ("account",)])
 def test_no_command_names_a_kind_of_device(arguments: tuple[str, ...]) -> None:
     told = command(*arguments, "--help")
