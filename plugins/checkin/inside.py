@@ -23,31 +23,38 @@ class Inside:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known: dict[str, Present] = {}
+        self._is_whole = False
+        """Once it has been read. Before that, whoever came before us would be missing, and nobody would see it."""
         self._changes: dict[str, Present | None] | None = None
         """What has become of visits while they are being read; None: nobody reads."""
         self._read_anew = asyncio.Event()
 
     async def people(self) -> list[Present]:
-        """In the order of their registration; from memory while the database does not answer."""
+        """In the order of their registration; from memory while the database does not answer.
+
+        Raises what reading raises where there is nothing to remember yet.
+        """
         try:
             async with asyncio.timeout(READ_SECONDS):
                 return list((await self._read()).values())
-        except TimeoutError:
-            return self._remembered()
         except Exception as error:
-            if not in_store(error):
+            if not self._is_whole or not (isinstance(error, TimeoutError) or in_store(error)):
                 raise
-            return self._remembered()
+            return sorted(self._known.values(), key=lambda one: one.since)
 
     def arrived(self, arrivals: Iterable[Arrival]) -> None:
-        """Call it, and the next two, when it is durable."""
+        """Call it, and the next three, when it is durable."""
         self._note({one.new.id: _of_arrival(one) for one in arrivals})
+
+    def stays(self, row: Row[Any]) -> None:
+        """Somebody who had left is inside still, or what the list says of them is another thing now."""
+        self._note({row.id: _of(row)})
 
     def left(self, visit_id: str) -> None:
         self._note({visit_id: None})
 
     def changed(self) -> None:
-        """Somebody is back, or many have left at once."""
+        """Many have left at once, or it is not known whether something became durable."""
         self._read_anew.set()
 
     async def keep_current(self) -> None:
@@ -58,6 +65,7 @@ class Inside:
             try:
                 self._known = await self._read()
                 self._apply(self._changes)
+                self._is_whole = True
             finally:
                 self._changes = None
             try:
@@ -77,9 +85,6 @@ class Inside:
                 self._known.pop(visit_id, None)
             else:
                 self._known[visit_id] = one
-
-    def _remembered(self) -> list[Present]:
-        return sorted(self._known.values(), key=lambda one: one.since)
 
     async def _read(self) -> dict[str, Present]:
         return await self._context.store.read(lambda connection: {row.id: _of(row) for row in rows.inside(connection)})

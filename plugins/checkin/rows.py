@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, true, update
 
 from plugins.checkin.models import NewVisit, UnknownNumberError, Visit
 from plugins.checkin.tables import visit
@@ -80,19 +80,21 @@ def check_out(connection: Connection, visit_id: str, actor: str, at: datetime) -
     return done.rowcount == 1
 
 
-def undo_check_out(connection: Connection, visit_id: str) -> bool:
+def undo_check_out(connection: Connection, visit_id: str) -> Row[*tuple[Any, ...]] | None:
+    """As `inside`, of this one; None when they had not left, or are forgotten."""
     done = connection.execute(
         update(visit)
         .where(visit.c.id == visit_id, visit.c.left_at.is_not(None), visit.c.visitor.is_not(None))
         .values(left_at=None, left_by=None, check_out=None)
     )
-    return done.rowcount == 1
+    return _inside(connection, visit.c.id == visit_id)[0] if done.rowcount == 1 else None
 
 
-def is_here(connection: Connection, visit_id: str) -> bool:
-    """The desk has seen the visitor whose registration came late. False when it did not, or they have left."""
+def is_here(connection: Connection, visit_id: str) -> Row[*tuple[Any, ...]] | None:
+    """The desk has seen the visitor whose registration came late. None when it did not, or they have left."""
     late = (visit.c.id == visit_id) & visit.c.left_at.is_(None) & (visit.c.timing == "late")
-    return connection.execute(update(visit).where(late).values(timing="waited")).rowcount == 1
+    done = connection.execute(update(visit).where(late).values(timing="waited"))
+    return _inside(connection, visit.c.id == visit_id)[0] if done.rowcount == 1 else None
 
 
 def answer(connection: Connection, visit_id: str, chosen: Answer, at: datetime) -> bool:
@@ -145,11 +147,15 @@ def get(connection: Connection, visit_id: str) -> Visit | None:
 
 def inside(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
     """What the evacuation list says of everybody who is inside, in the order of their registration."""
+    return _inside(connection, true())
+
+
+def _inside(connection: Connection, which: ColumnElement[bool]) -> Sequence[Row[*tuple[Any, ...]]]:
     said = select(
         visit.c.id, visit.c.visitor, visit.c.company, visit.c.host_name, visit.c.host_unit, visit.c.registered_at,
         visit.c.arrived_at, visit.c.timing,
     )  # fmt: skip
-    return connection.execute(said.where(visit.c.left_at.is_(None)).order_by(visit.c.registered_at)).all()
+    return connection.execute(said.where(visit.c.left_at.is_(None), which).order_by(visit.c.registered_at)).all()
 
 
 def since(connection: Connection, start: datetime) -> list[Visit]:

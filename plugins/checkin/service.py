@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from hub.plugin import N_, Context, Event, Limiter, after_commit, audit, now
 from hub.plugin.hooks import HeldData
@@ -73,7 +74,12 @@ class Visits:
 
         at = now()
         timing = timing_of(new.said_at, at, offset_seconds, self._last_day_end(at))
-        number = await self._context.store.write_with_others(self._add_all, rows.Arrival(new, host, at, timing))
+        arrival = rows.Arrival(new, host, at, timing)
+        try:
+            number = await self._context.store.write_with_others(self._add_all, arrival)
+        except SQLAlchemyError:
+            self.inside.changed()  # a connection that is lost during the commit does not say whether it was done
+            raise
         if number == rows.ANOTHERS:
             raise AnothersVisitError(new.id)
         return number, timing != "late" and await self._context.hooks.any(can_reach, person=host)
@@ -126,10 +132,11 @@ class Visits:
 
     async def undo_check_out(self, visit_id: str, actor: str) -> None:
         def write(connection: Connection) -> None:
-            if rows.undo_check_out(connection, visit_id):
+            back = rows.undo_check_out(connection, visit_id)
+            if back is not None:
                 audit.record(connection, actor, "visit.check_out_undone", visit_id)
                 self._context.touch(connection, "visits")
-                after_commit(connection, self.inside.changed)
+                after_commit(connection, lambda: self.inside.stays(back))
 
         await self._context.store.write(write)
 
@@ -137,11 +144,12 @@ class Visits:
         """Somebody whose registration came late is here: the host is told now."""
 
         def write(connection: Connection) -> None:
-            if rows.is_here(connection, visit_id):
+            here = rows.is_here(connection, visit_id)
+            if here is not None:
                 audit.record(connection, actor, "visit.confirmed", visit_id)
                 self._context.emit(connection, "arrived", visit_id)
                 self._context.touch(connection, "visits")
-                after_commit(connection, self.inside.changed)
+                after_commit(connection, lambda: self.inside.stays(here))
 
         await self._context.store.write(write)
 

@@ -1,0 +1,77 @@
+"""Nobody who is inside is missing on the evacuation list, whatever the database did and when."""
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from devices.contract.messages import new_id
+from hub.hub import Hub
+from plugins.checkin import rows
+from plugins.checkin.inside import Inside
+from plugins.checkin.models import NewVisit
+from plugins.checkin.service import Visits
+from plugins.directory.contract import find_hosts
+from tests.conftest import until
+from tests.test_failures_of_plugins import sqlite_error
+
+
+@pytest.fixture
+def store_url(sqlite_url: str) -> str:
+    return sqlite_url
+
+
+@pytest.fixture
+def visits(hub: Hub) -> Visits:
+    return hub.host.plugins["checkin"].instance.visits
+
+
+async def a_visit(hub: Hub) -> NewVisit:
+    host = (await hub.hooks.every(find_hosts, text="kari", limit=5, device=None))[0][0].id
+    return NewVisit(new_id(), host, "Gro Gjest", None, "nb", datetime.now(UTC), "anna")
+
+
+async def away(*_arguments: Any) -> None:
+    raise sqlite_error(sqlite3.SQLITE_IOERR)
+
+
+async def names(visits: Visits) -> list[str]:
+    return [one.name for one in await visits.present()]
+
+
+async def test_who_is_back_is_on_it_though_the_database_went_at_that_moment(
+    hub: Hub, visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = await a_visit(hub)
+    await visits.register(new)
+    await visits.check_out(new.id, "anna")
+    await until(lambda: visits.inside._is_whole)
+    monkeypatch.setattr(hub.store, "read", away)
+    await visits.undo_check_out(new.id, "anna")
+    assert await names(visits) == ["Gro Gjest"]
+
+
+async def test_who_was_written_down_by_a_commit_that_did_not_answer_is_on_it(
+    hub: Hub, visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(_work: Any, arrival: rows.Arrival) -> None:
+        await hub.store.write(lambda connection: rows.add_all(connection, [arrival]))
+        await away()
+
+    monkeypatch.setattr(hub.store, "write_with_others", lost)
+    with pytest.raises(OperationalError):
+        await visits.register(await a_visit(hub))
+    await until(lambda: [one.name for one in visits.inside._known.values()] == ["Gro Gjest"])
+    monkeypatch.setattr(hub.store, "read", away)
+    assert await names(visits) == ["Gro Gjest"]
+
+
+async def test_a_list_that_was_never_read_is_missing_and_not_empty(
+    hub: Hub, visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never_read = Inside(visits._context)
+    monkeypatch.setattr(hub.store, "read", away)
+    with pytest.raises(OperationalError):
+        await never_read.people()
