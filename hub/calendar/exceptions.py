@@ -1,5 +1,6 @@
 """Days that somebody has set on the console: other hours, or closed."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -35,9 +36,12 @@ class Exceptions:
         """In order."""
         self._store = store
         self._calendar = calendar
+        self._reading = asyncio.Lock()
+        """One reading after the other: an older one that takes longer must not be the last."""
 
     async def load(self) -> None:
-        self.days = await self._store.read(_all)
+        async with self._reading:
+            self.days = await self._store.read(_all)
         self._calendar.exceptions = _by_day(self.days)
 
     async def put(self, service: str, on: date, spans: tuple[Span, ...], actor: str) -> None:

@@ -3,6 +3,7 @@
 docs/decisions/0011-settings-on-the-console.md says why this stands in the store and not in the file.
 """
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,9 +37,12 @@ class Choices:
         self._store = store
         self._configuration = configuration
         self._by_plugin: dict[str, Choice] = {}
+        self._reading = asyncio.Lock()
+        """One reading after the other: an older one that takes longer must not be the last."""
 
     async def read(self) -> None:
-        self._by_plugin = await self._store.read(choices)
+        async with self._reading:
+            self._by_plugin = await self._store.read(choices)
 
     def get(self, name: str) -> Choice | None:
         return self._by_plugin.get(name)

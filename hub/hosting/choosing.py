@@ -24,8 +24,7 @@ class Choosing:
 
     async def switch(self, plugin: Loaded, actor: str, *, is_on: bool) -> None:
         await self._store.write(lambda connection: plugin_choices.switch(connection, plugin.name, actor, is_on=is_on))
-        await self.choices.read()
-        await self._lives.switch(plugin.name, is_on=is_on)
+        await self._anew(plugin)
 
     async def keep_settings(self, plugin: Loaded, section: dict[str, Any], changed: list[str], actor: str) -> None:
         """Checked already, see `Choices.checked`. The plugin starts anew; `changed` are the names for the audit log."""
