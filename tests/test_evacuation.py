@@ -14,6 +14,7 @@ from plugins.checkin.inside import Inside
 from plugins.checkin.models import NewVisit
 from plugins.checkin.service import Visits
 from plugins.directory.contract import find_hosts
+from tests.api_client import browser
 from tests.conftest import until
 from tests.test_failures_of_plugins import sqlite_error
 
@@ -75,3 +76,16 @@ async def test_a_list_that_was_never_read_is_missing_and_not_empty(
     monkeypatch.setattr(hub.store, "read", away)
     with pytest.raises(OperationalError):
         await never_read.people()
+
+
+async def test_the_page_never_says_that_nobody_is_inside_when_nothing_has_answered(
+    hub: Hub, visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with browser(hub, "front_line") as desk:
+        page = f"{hub.settings.web.address}/visits/evacuation"
+        assert "Ingen gjester i bygget" in await (await desk.get(page)).text()
+        monkeypatch.setattr(visits.inside, "people", away)
+        shown = await (await desk.get(page)).text()
+    assert "Ingenting som veit kven som er i bygget, har svart" in shown
+    assert "Ingen gjester i bygget" not in shown
+    assert "i bygget: 0" not in shown

@@ -173,9 +173,7 @@ class VisitApi:
         await self._visits.undo_check_out(call.path.visit, call.caller.name)
         return await self._found(call.path)
 
-    @operation(
-        "GET", "/evacuation", summary="Who is in the building", **(LOOK | {"roles": {"front_line", "caretaker"}})
-    )
+    @operation("GET", "/evacuation", summary="Who is in the building", **EVACUATION)
     async def evacuation(self, _call: Call[Nothing, Nothing, Nothing]) -> EvacuationDocument:
         answers = await self._context.hooks.named(present)
         people = sorted((one for _, some in answers for one in some), key=lambda one: one.since)
