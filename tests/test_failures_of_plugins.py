@@ -11,6 +11,7 @@ from hub.hooks.patience import Patience, kept_waiting
 from hub.hosting.host import BLOCKS_WITHIN_SECONDS, ROW_WITHIN_SECONDS, Loaded, PluginHost
 from hub.store.store import Store
 from hub.store.trouble import in_store, is_damage
+from tests.patience import PATIENCE_SECONDS
 
 
 class Clock:
@@ -133,6 +134,20 @@ async def test_two_waits_side_by_side_end_with_the_second() -> None:
 
     with Patience(0.05):
         await asyncio.gather(wait(0.1), wait(0.2))
+
+
+async def test_whoever_waits_without_end_is_out_of_time_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.hooks.patience.MOST_PAUSED_SECONDS", 0.1)
+
+    async def writes_for_ever() -> None:
+        with Patience(0.05):
+            while True:
+                with kept_waiting():
+                    await asyncio.sleep(0.01)
+
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(TimeoutError):
+            await writes_for_ever()
 
 
 async def test_a_task_that_outlives_the_limit_may_still_wait() -> None:

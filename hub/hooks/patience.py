@@ -9,6 +9,8 @@ import time
 from contextvars import ContextVar
 from typing import Self
 
+MOST_PAUSED_SECONDS = 600.0
+"""In all: whoever writes without end is not kept waiting by the hub."""
 OVER = -1_000_000
 """Of the count of waits, which then never comes to naught again."""
 
@@ -23,7 +25,18 @@ class Patience:
     done as asyncio.timeout does it.
     """
 
-    __slots__ = ("_cancelling", "_end", "_loop", "_outer", "_paused_at", "_task", "_timer", "_waits", "expired")
+    __slots__ = (
+        "_cancelling",
+        "_end",
+        "_loop",
+        "_may_pause",
+        "_outer",
+        "_paused_at",
+        "_task",
+        "_timer",
+        "_waits",
+        "expired",
+    )
 
     def __init__(self, seconds: float) -> None:
         task = asyncio.current_task()
@@ -33,6 +46,7 @@ class Patience:
         self._loop = task.get_loop()
         self._cancelling = task.cancelling()
         self._end = time.monotonic() + seconds
+        self._may_pause = MOST_PAUSED_SECONDS
         self._paused_at = 0.0
         self._waits = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -54,7 +68,9 @@ class Patience:
 
     def look(self) -> None:
         """Is the time over? If not, look again when it will be."""
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._waits != 0:
             return  # it is over, or paused: whoever goes on looks again
         left = self._end - time.monotonic()
@@ -73,8 +89,12 @@ class Patience:
         """It may be over: a task that was begun inside outlives it."""
         self._waits -= 1
         if self._waits == 0:
-            self._end += time.monotonic() - self._paused_at
-            if self._timer is None:
+            paused = min(time.monotonic() - self._paused_at, self._may_pause)
+            self._may_pause -= paused
+            self._end += paused
+            if time.monotonic() >= self._end:
+                self.look()
+            elif self._timer is None:
                 _next_turn.add(self, self._loop)
 
 

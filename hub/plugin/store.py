@@ -43,9 +43,9 @@ class PluginStore:
         return self._store.problem
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """As Store.write."""
-        with kept_waiting():
-            async with self._writes:
+        """As Store.write. What waits behind the plugin's own writes spends its own time."""
+        async with self._writes:
+            with kept_waiting():
                 return await self._store.write(_Work(work, self._told()))
 
     async def write_with_others(self, work: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:

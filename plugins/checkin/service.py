@@ -89,7 +89,12 @@ class Visits:
         if fresh:
             self._context.emit(connection, "arrived", *fresh)
             self._context.touch(connection, "visits")
-            new = [one for one in arrivals if one.new.id in set(fresh)]
+            news = set(fresh)
+            new = [
+                one
+                for one, number in zip(arrivals, numbers, strict=True)
+                if one.new.id in news and number != rows.ANOTHERS
+            ]
             for one in new:
                 if not one.new.is_at_kiosk:
                     audit.record(connection, one.new.by, "visit.registered", one.new.id)
