@@ -97,6 +97,7 @@ async def says(problem: Callable[[], Any], words: str) -> bool:
     return words in await problem()
 
 
+@pytest.mark.alone
 async def test_a_server_that_hangs_for_one_mailbox_keeps_nobody_else_waiting(
     hub: Hub, kiosk: KioskClient, mail_server: MailServer
 ) -> None:

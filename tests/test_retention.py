@@ -1,7 +1,7 @@
 """Forgetting in parts, giving room back, and finding the newest of a million without looking at the others."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,8 @@ async def test_the_newest_and_the_oldest_are_found_by_an_index(sqlite_url: str, 
 
         def execute(self, statement: Any) -> Any:
             whole = statement.compile(dialect=sqlite.dialect(), compile_kwargs={"render_postcompile": True})
-            named = self.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {whole}", tuple(whole.params.values()))
+            values = tuple(str(one) if isinstance(one, datetime) else one for one in whole.params.values())
+            named = self.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {whole}", values)
             self.plans += [row[3] for row in named]
             return self.connection.execute(statement)
 

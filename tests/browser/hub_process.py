@@ -5,7 +5,7 @@ import os
 import signal
 import sqlite3
 import sys
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,10 @@ class HubProcess:
         self._end_broker(signal.SIGTERM)
 
     def rows(self, query: str) -> list[Any]:
-        with sqlite3.connect(f"file:{self.settings.data / 'kommunevert.db'}?mode=ro", uri=True) as database:
+        with (
+            closing(sqlite3.connect(f"file:{self.settings.data / 'kommunevert.db'}?mode=ro", uri=True)) as database,
+            database,
+        ):
             rows = database.execute(query).fetchall()
         database.close()
         return rows

@@ -6,6 +6,7 @@ import os
 import signal
 import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from devices.contract.enrolment import Enrolment
@@ -58,7 +59,7 @@ class DoorProcess:
 
     def waiting(self) -> list[str]:
         """Ids in the journal of a controller that does not run."""
-        with sqlite3.connect(self.state / "journal.sqlite") as database:
+        with closing(sqlite3.connect(self.state / "journal.sqlite")) as database, database:
             ids = [row[0] for row in database.execute("SELECT id FROM waiting ORDER BY n")]
         database.close()
         return ids

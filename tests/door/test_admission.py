@@ -4,6 +4,7 @@ import asyncio
 import re
 import signal
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -246,7 +247,10 @@ async def test_a_list_says_of_a_lockdown_what_it_knows_more_than_the_last_order(
         await desk.until(lambda version=version: desk.all(State)[-1].list_version == version)
         assert desk.all(State)[-1].lockdown is is_shut
     await door.stop(signal.SIGKILL)
-    with sqlite3.connect(door.state / "journal.sqlite") as database:  # the power went between list and mode
+    with (
+        closing(sqlite3.connect(door.state / "journal.sqlite")) as database,
+        database,
+    ):  # the power went between list and mode
         database.execute("DELETE FROM lasting WHERE name = 'modes'")
     database.close()
     await door.start()
@@ -270,7 +274,7 @@ async def test_a_power_cut_in_the_middle_of_a_pulse(desk: Desk, door: DoorProces
     door.say(f"show {CARD}")
     await until(lambda: door.pulses() == 1)
     await door.stop(signal.SIGKILL)
-    with sqlite3.connect(door.state / "journal.sqlite") as database:
+    with closing(sqlite3.connect(door.state / "journal.sqlite")) as database, database:
         kinds = [row[0] for row in database.execute("SELECT kind FROM waiting ORDER BY n")]
     assert "granted" in kinds  # it was written before the relay moved
     await door.start()
@@ -305,7 +309,7 @@ async def test_a_full_disk_lets_nobody_in_alone(kind: str, desk: Desk, door: Doo
     """A door never opens without its line."""
     await give_list(desk)
     await door.stop()
-    with sqlite3.connect(door.state / "journal.sqlite") as database:
+    with closing(sqlite3.connect(door.state / "journal.sqlite")) as database, database:
         database.execute(
             "CREATE TRIGGER full BEFORE INSERT ON waiting WHEN NEW.kind = 'granted' BEGIN SELECT RAISE(ABORT, 'disk full'); END"
         )
