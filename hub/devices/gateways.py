@@ -55,9 +55,12 @@ class Gateways:
         self._store = store
         self._root = root
         self._known: dict[str, Gateway] = {}
+        self._folded: dict[str, list[str]] = {}
+        """Name → filters however they are spelt."""
 
     async def load(self) -> None:
         self._known = {one.name: one for one in await self._store.read(_all)}
+        self._folded = {one.name: [_folded(each) for each in one.filters] for one in self._known.values()}
 
     def __iter__(self) -> Iterator[Gateway]:
         return iter(sorted(self._known.values(), key=lambda one: one.name))
@@ -74,9 +77,11 @@ class Gateways:
 
         A broker in between, or a device, may not care about case or doubled slashes.
         """
+        if not self._known:
+            return frozenset(), frozenset()
         folded = _folded(topic)
         announcing = {one.name for one in self._known.values() if one.announces and _matches(one.filters, topic)}
-        every = {one.name for one in self._known.values() if _matches([_folded(each) for each in one.filters], folded)}
+        every = {name for name, filters in self._folded.items() if _matches(filters, folded)}
         return frozenset(announcing), frozenset(every)
 
     def made(
