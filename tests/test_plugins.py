@@ -141,8 +141,9 @@ async def test_a_plugin_that_raises_or_hangs_is_left_out_of_the_answers(
         for _ in range(2):
             found = await hub.hooks.every(find_hosts, text="kari", limit=5, device="kiosk-1")
             assert [person.name for people in found for person in people] == ["Kari Nordmann"]
-        assert waits[:2] == [2, 2]
-        assert min(waits) == pytest.approx(0.2 if mood == "hang" else 2)  # other questions are asked meanwhile
+        short = [one for one in waits if one <= 2]  # others, with longer limits, may be asked meanwhile
+        assert short[:2] == [2, 2]
+        assert min(short) == pytest.approx(0.2 if mood == "hang" else 2)
         assert hub.host.plugins["hostile"].last_failure is not None
         assert hub.host.plugins["directory"].last_failure is None
 
