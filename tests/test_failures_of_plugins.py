@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -148,6 +149,16 @@ async def test_whoever_waits_without_end_is_out_of_time_all_the_same(monkeypatch
     async with asyncio.timeout(PATIENCE_SECONDS):
         with pytest.raises(TimeoutError):
             await writes_for_ever()
+
+
+async def test_time_that_is_over_when_the_work_is_done_cancels_nothing_afterwards() -> None:
+    end = time.monotonic() + 0.02
+    with Patience(0.01):
+        while time.monotonic() < end:
+            pass
+        with kept_waiting():
+            pass
+    await asyncio.sleep(0)  # the task is not to be cancelled here
 
 
 async def test_a_task_that_outlives_the_limit_may_still_wait() -> None:

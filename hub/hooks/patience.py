@@ -68,11 +68,11 @@ class Patience:
 
     def look(self) -> None:
         """Is the time over? If not, look again when it will be."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._waits != 0:
-            return  # it is over, or paused: whoever goes on looks again
+        self._timer = None
+        if self._waits < 0:
+            return  # the work is done
+        if self._waits > 0 and self._paused_at < self._end:
+            return  # paused with time left: whoever goes on looks again
         left = self._end - time.monotonic()
         if left > 0:
             self._timer = self._loop.call_later(left, self.look)
@@ -92,10 +92,8 @@ class Patience:
             paused = min(time.monotonic() - self._paused_at, self._may_pause)
             self._may_pause -= paused
             self._end += paused
-            if time.monotonic() >= self._end:
-                self.look()
-            elif self._timer is None:
-                _next_turn.add(self, self._loop)
+            if self._timer is None:
+                _next_turn.add(self, self._loop)  # never at once: a task that runs is cancelled where it waits next
 
 
 class _NextTurn:
