@@ -168,7 +168,10 @@ class Devices:
         return self._known.get(device_id)
 
     def vitals(self, device_id: str) -> Vitals:
-        return self._vitals.setdefault(device_id, Vitals())
+        known = self._vitals.get(device_id)
+        if known is None:
+            known = self._vitals[device_id] = Vitals()
+        return known
 
     async def describe(self, device_id: str, name: str, place: Place, actor: str) -> None:
         """Another name or place. Raises UnknownDeviceError."""
@@ -252,8 +255,10 @@ class Devices:
         """A time that a device gave as just now: what is known of its clock until its first heartbeat."""
         vitals = self.vitals(device_id)
         if vitals.heartbeat is None:
+            is_first = vitals.clock_ahead is None
             vitals.clock_ahead = said.timestamp() - time.monotonic()
-            self._live.touch("devices")
+            if is_first:
+                self._live.touch("devices")
 
     def goodbye(self, device: Device) -> None:
         """Its last will, or its own word that it stops."""

@@ -371,12 +371,12 @@ def _mistake(item: dict[str, Any]) -> str:
     return f"{where}: {text[0].lower()}{text[1:]}{found}"
 
 
-def topics_of(config: Common) -> list[tuple[str, str]]:
-    """The topics that it names in fields of its own, each with the field's name."""
-    names = _topic_fields(type(config))  # type: ignore[arg-type]  # a class is hashable, whatever its instances are
+def topics_of(config: Common, endings: tuple[str, ...] = ("topic",)) -> list[tuple[str, str]]:
+    """The topics that it names in fields of its own whose names end so, each with the field's name."""
+    names = _fields_ending(type(config), endings)  # type: ignore[arg-type]  # a class is hashable, whatever its instances are
     return [(name, value) for name in names if isinstance(value := getattr(config, name), str)]
 
 
 @cache
-def _topic_fields(kind: type[Common]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind) if one.name.endswith("topic"))
+def _fields_ending(kind: type[Common], endings: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(one.name for one in fields(kind) if one.name.endswith(endings))

@@ -44,6 +44,8 @@ class Ownership:
 
         Empty where they are nobody's.
         """
+        if not self.announcers():
+            return NOBODY
         return self._within([value for _, value in _commands(config)]) or self._within(_read(config))
 
     def commands_of_nobody(self, config: Common) -> bool:
@@ -75,7 +77,7 @@ class Ownership:
 
 def _commands(config: Common) -> list[tuple[str, str]]:
     """What the hub would write to."""
-    return [(name, value) for name, value in topics_of(config) if name.endswith(WRITTEN)]
+    return topics_of(config, WRITTEN)
 
 
 def _read(config: Common) -> list[str]:

@@ -4,7 +4,7 @@ It follows each visit as soon as that is durable, and is read whole at the start
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Row
@@ -22,10 +22,11 @@ ANEW_SECONDS = 600.0
 class Inside:
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._known: dict[str, Present] = {}
+        self._known: dict[str, Present | Arrival] = {}
+        """Who has just arrived is made a person on the list when somebody asks for it: visitors come in bursts."""
         self._is_whole = False
         """Once it has been read. Before that, whoever came before us would be missing, and nobody would see it."""
-        self._changes: dict[str, Present | None] | None = None
+        self._changes: dict[str, Present | Arrival | None] | None = None
         """What has become of visits while they are being read; None: nobody reads."""
         self._read_anew = asyncio.Event()
 
@@ -40,11 +41,12 @@ class Inside:
         except Exception as error:
             if not self._is_whole or not (isinstance(error, TimeoutError) or in_store(error)):
                 raise
-            return sorted(self._known.values(), key=lambda one: one.since)
+            present = [_of_arrival(one) if isinstance(one, Arrival) else one for one in self._known.values()]
+            return sorted(present, key=lambda one: one.since)
 
     def arrived(self, arrivals: Iterable[Arrival]) -> None:
         """Call it, and the next three, when it is durable."""
-        self._note({one.new.id: _of_arrival(one) for one in arrivals})
+        self._note({one.new.id: one for one in arrivals})
 
     def stays(self, row: Row[Any]) -> None:
         """Somebody who had left is inside still, or what the list says of them is another thing now."""
@@ -63,7 +65,7 @@ class Inside:
             self._read_anew.clear()
             self._changes = {}
             try:
-                self._known = await self._read()
+                self._known = {**await self._read()}
                 self._apply(self._changes)
                 self._is_whole = True
             finally:
@@ -74,12 +76,12 @@ class Inside:
             except TimeoutError:
                 continue
 
-    def _note(self, changes: dict[str, Present | None]) -> None:
+    def _note(self, changes: Mapping[str, Present | Arrival | None]) -> None:
         self._apply(changes)
         if self._changes is not None:
             self._changes |= changes
 
-    def _apply(self, changes: dict[str, Present | None]) -> None:
+    def _apply(self, changes: Mapping[str, Present | Arrival | None]) -> None:
         for visit_id, one in changes.items():
             if one is None:
                 self._known.pop(visit_id, None)

@@ -30,8 +30,10 @@ def timing_of(said: datetime, received: datetime, offset_seconds: float | None, 
     `offset_seconds`: the kiosk's clock against ours by its latest heartbeat, None when none has come: then an odd time
     is its clock's. `day_ended`: when the last day ended by our clock; what was said before is no visit of today.
     """
+    if offset_seconds is None:
+        return "clock" if abs(received - said) > USUAL else None
     then = by_our_clock(said, offset_seconds)
     waited = received - then
-    if offset_seconds is not None and USUAL < waited <= LONGEST_IN_OUTBOX:
+    if USUAL < waited <= LONGEST_IN_OUTBOX:
         return "late" if waited > LATE or then < day_ended else "waited"
     return "clock" if abs(received - said) > USUAL else None

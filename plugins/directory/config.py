@@ -1,7 +1,7 @@
 """Where people come from, and what their attributes are called there."""
 
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -100,4 +100,8 @@ class Settings(PluginSettings):
 
     def is_protected(self, unit: str) -> bool:
         """However it is spelt in case and spaces."""
-        return folded_unit(unit) in {folded_unit(one) for one in self.protected_units}
+        return folded_unit(unit) in self._folded_protected
+
+    @cached_property
+    def _folded_protected(self) -> frozenset[str]:
+        return frozenset(folded_unit(one) for one in self.protected_units)
