@@ -64,7 +64,7 @@ async def test_who_was_written_down_by_a_commit_that_did_not_answer_is_on_it(
     monkeypatch.setattr(hub.store, "write_with_others", lost)
     with pytest.raises(OperationalError):
         await visits.register(await a_visit(hub))
-    await until(lambda: [one.name for one in visits.inside._known.values()] == ["Gro Gjest"])
+    await until(lambda: [name for name, *_ in visits.inside._known.values()] == ["Gro Gjest"])
     monkeypatch.setattr(hub.store, "read", away)
     assert await names(visits) == ["Gro Gjest"]
 
