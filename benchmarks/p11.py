@@ -18,7 +18,7 @@ from benchmarks.bench_hub import folder_with_devices, percentile, program
 from benchmarks.p3 import door, flooding
 from benchmarks.raw_mqtt import RawClient
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from devices.contract.topics import branch
 from hub.configuration.settings import Configuration
 from hub.hub import Hub
@@ -42,7 +42,7 @@ async def run(seconds: float) -> dict[str, float]:
             scopes = frozenset({"doors:read", "doors:open"})
             _, token = await preparing.tokens.make("bench", scopes, "bench", None)
         path = folder / "door-1.json"
-        path.write_bytes(enrolments[0].payload())
+        path.write_bytes(enrolments[0].encoded())
         headers = {"Authorization": f"Bearer {token}"}
         address = f"http://127.0.0.1:{hub.settings.web.port}"
         async with (

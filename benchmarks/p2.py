@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.bench_hub import folder_with_devices, percentile, program
 from benchmarks.raw_mqtt import RawClient
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from devices.contract.topics import branch
 from hub.broker.mosquitto import Broker
 from hub.configuration.settings import OwnBroker

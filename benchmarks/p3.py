@@ -26,7 +26,7 @@ async def run(seconds: float) -> dict[str, float]:
     devices = [("door-1", "door"), ("kiosk-echo", "kiosk"), *((f"kiosk-{n}", "kiosk") for n in range(OTHERS))]
     async with folder_with_devices(devices) as (folder, hub, enrolments):
         path = folder / "door-1.json"
-        path.write_bytes(enrolments[0].payload())
+        path.write_bytes(enrolments[0].encoded())
         async with hub.running(), door(str(path), str(folder / "door")):
             plugin = hub.host.plugins["locks"].instance
             async with asyncio.timeout(20):

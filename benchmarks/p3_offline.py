@@ -9,7 +9,7 @@ from random import Random
 
 from benchmarks.bench_hub import percentile
 from devices.access.credentials import card, fingerprint
-from devices.access.deciding import Shown, decide
+from devices.access.deciding import Fingerprints, decide
 from devices.access.lists import Credential, DoorAccess, Rule
 from devices.access.times import Times, Weekly
 
@@ -39,7 +39,7 @@ async def run(seconds: float) -> dict[str, float]:
         began = time.perf_counter()
         shown = fingerprint(KEY, text)
         hashed = time.perf_counter()
-        decide(access, roll, Shown(card=shown), datetime.now(UTC))
+        decide(access, roll, Fingerprints(card=shown), datetime.now(UTC))
         whole.append(time.perf_counter() - began)
         limit.append(hashed - began)
     return {

@@ -45,7 +45,7 @@ async def run(seconds: float) -> dict[str, float]:
     async with folder_with_devices(devices) as (folder, hub, enrolments):
         (folder / "people.ldif").write_text("\n".join(map(employee, range(EMPLOYEES))))
         path = folder / "door-0.json"
-        path.write_bytes(enrolments[0].payload())
+        path.write_bytes(enrolments[0].encoded())
         async with hub.running():
             plugin = hub.host.plugins["locks"].instance
             plugin.answers._limit = Limiter(1_000_000, 60)  # else a door is asked no more than twice a second

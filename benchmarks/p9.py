@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.bench_hub import folder_with_devices, program
 from benchmarks.raw_mqtt import RawClient
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from devices.contract.topics import branch
 from hub.configuration.settings import Configuration
 from hub.devices.registry import NewDevice

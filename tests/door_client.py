@@ -11,7 +11,7 @@ from devices.access.credentials import fingerprint
 from devices.access.lists import AccessList, Credential
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Message, new_id
+from devices.contract.payload import Payload, new_id
 from devices.door.identity import Identity
 from devices.wire.connection import Received, Wire
 from tests.patience import PATIENCE_SECONDS
@@ -73,9 +73,9 @@ class DoorClient:
 
     def asks(
         self, card: str | None = None, pin: str | None = None, side: door.Side = "in", code: str | None = None
-    ) -> door.Shown:
+    ) -> door.AccessRequest:
         """Something is shown at the reader; whether anybody hears of it or not."""
-        shown = door.Shown(
+        shown = door.AccessRequest(
             door=self.identity.door,
             id=new_id(),
             nonce=token_hex(16),
@@ -109,9 +109,9 @@ class DoorClient:
     async def receipt_of(self, name: str) -> None:
         await self._until(lambda: name in self.receipts)
 
-    def _say(self, what: str, message: Message, expiry_seconds: int | None = None) -> None:
+    def _say(self, what: str, message: Payload, expiry_seconds: int | None = None) -> None:
         signed = door.Signed.sign(message, self.identity.own_key, self.identity.door)
-        self.latest[what] = signed.payload()
+        self.latest[what] = signed.encoded()
         self.wire.publish(self.identity.topic("up", what), self.latest[what], expiry_seconds=expiry_seconds)
 
     def _take(self, received: Received) -> None:

@@ -8,13 +8,13 @@ from typing import TypeVar
 
 from devices.contract import kiosk
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Message, new_id
+from devices.contract.payload import Payload, new_id
 from devices.contract.topics import topic
 from devices.wire.connection import Address, Received, Wire
 from tests.patience import PATIENCE_SECONDS
 
-M = TypeVar("M", bound=Message)
-MODELS: dict[str, type[Message]] = {
+M = TypeVar("M", bound=Payload)
+MODELS: dict[str, type[Payload]] = {
     "found": kiosk.Found,
     "receipt": kiosk.Receipt,
     "answer": kiosk.HostAnswer,
@@ -26,7 +26,7 @@ MODELS: dict[str, type[Message]] = {
 class KioskClient:
     def __init__(self, enrolment: Enrolment) -> None:
         self.enrolment = enrolment
-        self.heard: list[tuple[str, Message]] = []
+        self.heard: list[tuple[str, Payload]] = []
         self.wire = Wire(
             Address(enrolment.host, enrolment.port, enrolment.device, enrolment.secret), on_message=self._take
         )
@@ -44,8 +44,8 @@ class KioskClient:
             running.cancel()
             await asyncio.wait({running})
 
-    def say(self, what: str, message: Message | bytes, *, retain: bool = False) -> None:
-        payload = message if isinstance(message, bytes) else message.payload()
+    def say(self, what: str, message: Payload | bytes, *, retain: bool = False) -> None:
+        payload = message if isinstance(message, bytes) else message.encoded()
         self.wire.publish(self._topic("up", what), payload, retain=retain)
 
     async def hear(self, model: type[M], *, of: str | None = None, seconds: float = PATIENCE_SECONDS) -> M:

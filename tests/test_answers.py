@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from devices.contract import kiosk as contract
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.hub import Hub
 from plugins.checkin import mqtt
 from plugins.checkin.models import Visit

@@ -26,8 +26,7 @@ FLOORS = {
 """Lowest first. A longer name is a part with a floor of its own; what is not named stands above all."""
 KNOWS_THE_HUB = ("hub.cli", "hub.demo", "hub.toolkit", "hub.__main__")
 CONTRACT_FOR_THE_HUB = tuple(
-    f"devices.contract.{name}"
-    for name in ("messages", "topics", "channels", "alive", "enrolment", "pairing", "opening")
+    f"devices.contract.{name}" for name in ("payload", "topics", "channels", "alive", "enrolment", "pairing", "opening")
 )
 
 

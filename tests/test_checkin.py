@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from devices.contract import kiosk as contract
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.hub import Hub
 from plugins.checkin import rows
 from plugins.checkin.contract import present

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from devices.contract import alive, door, enrolment, kiosk, screen
-from devices.contract.messages import Message
+from devices.contract.payload import Payload
 from hub.configuration.settings import Configuration, HubSettings
 from hub.hub import Hub
 
@@ -99,14 +99,14 @@ def test_every_topic_stands_on_the_page(module: ModuleType) -> None:
     assert not missing, f"docs/mqtt.md lacks {missing}"
 
 
-def messages() -> list[type[Message]]:
+def messages() -> list[type[Payload]]:
     modules = (kiosk, screen, door, alive, enrolment)
     found: list[Any] = [one for module in modules for one in vars(module).values() if isinstance(one, type)]
-    return list(dict.fromkeys(one for one in found if issubclass(one, Message) and one is not Message))
+    return list(dict.fromkeys(one for one in found if issubclass(one, Payload) and one is not Payload))
 
 
 @pytest.mark.parametrize("message", messages(), ids=lambda one: f"{one.__module__.rpartition('.')[2]}.{one.__name__}")
-def test_every_field_stands_on_the_page(message: type[Message]) -> None:
+def test_every_field_stands_on_the_page(message: type[Payload]) -> None:
     kind = message.__module__.rpartition(".")[2]
     line = re.search(rf"^\| `{kind}\.{message.__name__}` \|(.*)$", page("mqtt.md"), re.MULTILINE)
     assert line, f"docs/mqtt.md lacks `{kind}.{message.__name__}`"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devices.contract import alive, door
-from devices.contract.messages import MAX_PAYLOAD_BYTES
+from devices.contract.payload import MAX_PAYLOAD_BYTES
 from devices.door.deciding import flood, tries
 from devices.door.memory import journal, recorder
 from devices.door.readers import keypad, osdp, osdp_line, qr

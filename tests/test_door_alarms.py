@@ -95,7 +95,7 @@ async def test_a_low_battery_is_one_alarm_until_it_is_charged(hub: Hub, door: Do
 
     async def beat(percent: int) -> None:
         beat = Heartbeat(sent_at=now(), version="1", uptime_seconds=1, battery_percent=percent)
-        door.wire.publish(door.identity.topic("up", "heartbeat"), beat.payload())
+        door.wire.publish(door.identity.topic("up", "heartbeat"), beat.encoded())
         vitals = hub.devices.vitals("door-1")
         await until(lambda: vitals.heartbeat is not None and vitals.heartbeat.battery_percent == percent)
         await alarms._look(now(), monotonic())
@@ -112,7 +112,7 @@ async def test_a_low_battery_is_one_alarm_until_it_is_charged(hub: Hub, door: Do
 async def test_a_silent_door_is_an_alarm_until_it_speaks(hub: Hub, door: DoorClient) -> None:
     alarms = locks(hub).alarms
     beat = Heartbeat(sent_at=now(), version="1", uptime_seconds=1)
-    door.wire.publish(door.identity.topic("up", "heartbeat"), beat.payload())
+    door.wire.publish(door.identity.topic("up", "heartbeat"), beat.encoded())
     await until(lambda: hub.devices.vitals("door-1").heartbeat)
     hub.devices.vitals("door-1").said_goodbye = True
     await alarms._look(now(), monotonic() + 30)

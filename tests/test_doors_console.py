@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import select, update
 
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from devices.wire.connection import Address, Received, Wire
 from hub.configuration.settings import OwnBroker
 from hub.devices.registry import Place

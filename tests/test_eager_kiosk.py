@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from devices.contract import kiosk as contract
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.hub import Hub
 from tests.api_client import browser
 from tests.conftest import until, until_async

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.hub import Hub
 from plugins.checkin import rows
 from plugins.checkin.inside import Inside

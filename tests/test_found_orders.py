@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from hub.devices.registry import Place
 from hub.hooks.asking import UnansweredError
-from hub.hooks.specifications import may_tell
+from hub.hooks.specifications import may_order
 from hub.hub import Hub
 from hub.store.store import now
 from hub.store.tables import session as session_table
@@ -60,11 +60,11 @@ async def test_what_speaks_to_a_locks_topic_is_told_by_those_who_may_open(hub: H
     assert await told(hub) == 0
     async with browser(hub, "caretaker") as caretaker:
         assert await page(caretaker, hub, gate, verb="open") == REDIRECT
-    may_tell_of = hub.host.plugins["locks"].instance.may_tell
+    may_order_of = hub.host.plugins["locks"].instance.may_order
     desk = frozenset({"front_line"})  # may open for a moment: a gate that is opened stays open
-    assert await may_tell_of(lock, "open", desk)
+    assert await may_order_of(lock, "open", desk)
     for entity, verb in ((gate, "open"), (gate, "close"), (trick, "on"), (lock, "unlock")):
-        assert not await may_tell_of(entity, verb, desk), (entity, verb)
+        assert not await may_order_of(entity, verb, desk), (entity, verb)
 
 
 async def test_on_its_page_a_lock_asks_for_the_password_again_and_a_lamp_does_not(hub: Hub) -> None:
@@ -125,7 +125,7 @@ async def test_while_nobody_knows_who_may_a_lock_is_not_opened(hub: Hub) -> None
         hub.host.failed("locks", f"test {number}", RuntimeError())
     roles = frozenset[Any]({"caretaker"})
     with pytest.raises(UnansweredError):
-        await hub.hooks.unopposed(may_tell, entity=lock, verb="unlock", roles=roles)
+        await hub.hooks.unopposed(may_order, entity=lock, verb="unlock", roles=roles)
     async with browser(hub, "caretaker") as session:
         assert await page(session, hub, lock, verb="unlock") == 403
         assert await problem(await session.post(f"entities/{lock}/command", json={"verb": "unlock"})) == "forbidden"

@@ -19,7 +19,7 @@ from sqlalchemy import select
 from devices.access.credentials import fingerprint
 from devices.contract import door as contract
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from devices.wire.connection import Address, Received, Wire
 from hub.broker.accounts import mosquitto_hash
 from hub.hub import Hub
@@ -229,7 +229,7 @@ def forgeries(message: Message) -> list[Message]:
         contract.Signed.sign_content(signed.content, SigningKey.generate(), signed.key),
         contract.Signed.carrying(signed.content, signed.signature, "hub-2"),
     ]
-    return [Message(message.what, one.payload()) for one in made]
+    return [Message(message.what, one.encoded()) for one in made]
 
 
 async def test_a_forged_command_opens_nothing_and_spends_nothing(hub: Hub, evil: Between, door: DoorProcess) -> None:
@@ -301,9 +301,9 @@ async def test_what_another_door_says_is_not_this_doors(
     """A thief with a controller of another door."""
     key = SigningKey(bytes.fromhex(enrolments["door-2"].device_key or ""))
     state = contract.State(door="door-1", boot=99, seq=1, lock="unlocked", contact="open", sent_at=now())
-    evil.send(Message("up/state", contract.Signed.sign(state, key, "door-1").payload()))
-    evil.send(Message("up/state", contract.Signed.sign(state, key, "door-2").payload()))
-    evil.send(Message("up/outcome", contract.Signed.sign(outcome(), key, "door-1").payload()))
+    evil.send(Message("up/state", contract.Signed.sign(state, key, "door-1").encoded()))
+    evil.send(Message("up/state", contract.Signed.sign(state, key, "door-2").encoded()))
+    evil.send(Message("up/outcome", contract.Signed.sign(outcome(), key, "door-1").encoded()))
     assert await locks(hub).locks.pulse("door-1", "kari") == "done"
     assert hub.devices.vitals("door-1").last_refusal
     assert locks(hub).standing.of("door-1").contact != "open"

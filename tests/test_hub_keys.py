@@ -235,7 +235,7 @@ async def test_a_controller_that_is_paired_anew_behaves_as_before_and_takes_its_
         await until(lambda: locks(hub).standing.list_version("door-1") >= 2)
         await door.stop()
         enrolment = await hub.enroller.enrol("door-1", "door", "Dør", "1. etasje", "test")
-        door.enrolment.write_bytes(enrolment.payload())
+        door.enrolment.write_bytes(enrolment.encoded())
         await hub.store.write(lambda connection: connection.execute(delete(access_list)))
         await locks(hub).access.load()
         assert access.settings_of("door-1") == as_set

@@ -209,7 +209,7 @@ import asyncio
 from devices.contract.enrolment import Enrolment
 from tests.kiosk_client import KioskClient
 async def flood():
-    async with KioskClient(Enrolment.model_validate_json({mad.payload()!r})).connected() as client:
+    async with KioskClient(Enrolment.model_validate_json({mad.encoded()!r})).connected() as client:
         print("begun", flush=True)
         while True:
             for _ in range(20):

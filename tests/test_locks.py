@@ -15,7 +15,7 @@ from nacl.signing import SigningKey
 from sqlalchemy import select, update
 
 from devices.contract import door as contract
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from devices.wire.connection import Address, Received, Wire
 from hub.broker.accounts import mosquitto_hash
 from hub.hub import Hub
@@ -224,7 +224,7 @@ async def test_a_command_that_lies_retained_does_nothing_at_boot_and_is_swept_aw
 
 async def test_a_forged_command_does_nothing_and_is_reported(hub: Hub, door: DoorProcess, intruder: _Listening) -> None:
     command = contract.Command(door="door-1", command=new_id(), verb="pulse", pulse_ms=4000, nonce="0" * 32, audit=1)
-    intruder.publish(DOWN, contract.Signed.sign(command, SigningKey.generate(), "hub-1").payload())
+    intruder.publish(DOWN, contract.Signed.sign(command, SigningKey.generate(), "hub-1").encoded())
 
     async def is_reported() -> bool:
         return ("command_refused", "bad_signature") in await reports(hub)
@@ -241,7 +241,7 @@ async def test_what_a_door_did_not_sign_is_not_believed(hub: Hub, door: DoorProc
     forged = contract.Signed.sign(
         state.model_copy(update={"boot": 99, "lock": "locked"}), SigningKey.generate(), "door-1"
     )
-    intruder.publish(DOWN.replace("down/command", "up/state"), forged.payload())
+    intruder.publish(DOWN.replace("down/command", "up/state"), forged.encoded())
     await until(lambda: (hub.devices.vitals("door-1").last_refusal or "").startswith("state: forged"))
 
 

@@ -29,7 +29,7 @@ HOSTILE = """
 import asyncio, time
 from hub.api.operations import Call, Nothing, operation
 from hub.plugin import Context, PluginSettings, hookimpl
-from hub.plugin.hooks import Health, Page
+from hub.plugin.hooks import Health, MenuEntry
 from plugins.checkin.contract import Present
 from plugins.directory.contract import Person
 

@@ -7,7 +7,7 @@ import pytest
 
 from devices.contract import kiosk as contract
 from devices.contract.alive import Heartbeat
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.hub import Hub
 from hub.store.store import now
 from plugins.checkin import rows

@@ -119,8 +119,8 @@ async def test_a_kiosk_gets_no_receipt_for_anothers_visit(hub: Hub) -> None:
 async def test_a_device_on_another_kinds_branch_is_nobody(hub: Hub) -> None:
     """Whatever a broker of somebody else's lets through: neither a sign of life nor a message."""
     await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "1. etasje", "test")
-    beat = Heartbeat(sent_at=now(), version="1", uptime_seconds=1).payload()
-    event = contract.Event(id="one", door="kiosk-1", n=1, kind="forced_open", happened_at=now()).payload()
+    beat = Heartbeat(sent_at=now(), version="1", uptime_seconds=1).encoded()
+    event = contract.Event(id="one", door="kiosk-1", n=1, kind="forced_open", happened_at=now()).encoded()
     refused = refused_total.labels("kiosk", "unknown device")._value
     before = refused.get()
     for what, payload in (("heartbeat", beat), ("event", event)):

@@ -35,7 +35,7 @@ the sluice is open. `list_expired`, `clock_wrong`: this list cannot be decided b
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Fingerprints:
     """Fingerprints of what was shown: a card, a PIN, or a card and then a PIN. Or a pass, its signature checked."""
 
     card: str | None = None
@@ -76,7 +76,7 @@ NOTHING_KNOWN = Circumstances()
 
 
 def decide(
-    access: DoorAccess, roll: Roll, shown: Shown, at: datetime | None, known: Circumstances = NOTHING_KNOWN
+    access: DoorAccess, roll: Roll, shown: Fingerprints, at: datetime | None, known: Circumstances = NOTHING_KNOWN
 ) -> Decision:
     """Whether what was shown may pass this door at `at` (aware). None: nobody knows what time it is."""
     if shown.visit_pass is not None:
@@ -104,7 +104,7 @@ def is_open_for_all(access: DoorAccess, at: datetime | None, *, has_arrived: boo
     return (has_arrived or not opening.after_arrival) and opening.times.hold(access.local(at), access.holidays)
 
 
-def _found(roll: Roll, shown: Shown) -> Credential | None:
+def _found(roll: Roll, shown: Fingerprints) -> Credential | None:
     """By the card where there is one: a PIN that opens alone is nothing beside somebody else's card."""
     by = shown.card or shown.pin
     return roll.get(by) if by else None
@@ -155,7 +155,7 @@ def _first(found: Iterable[tuple[bool, Reason]]) -> Reason | None:
     return next((reason for is_so, reason in found if is_so), None)
 
 
-def _by_factors(credential: Credential, shown: Shown, rules: Iterable[Rule]) -> Decision:
+def _by_factors(credential: Credential, shown: Fingerprints, rules: Iterable[Rule]) -> Decision:
     """The rule that asks for least, of those that hold now."""
     rule = min(rules, key=lambda one: (one.asks == "card_and_pin", one.id))
     if shown.card is None:

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationError, mode
 
 from devices.access.credentials import FINGERPRINT_CHARACTERS
 from devices.access.times import Times
-from devices.contract.messages import Id, Message
+from devices.contract.payload import Id, Payload
 
 PREFIX = b"list\n"
 MOST_BYTES = 8_000_000
@@ -49,7 +49,7 @@ def _known_zone(name: str) -> str:
     return name
 
 
-class Rule(Message):
+class Rule(Payload):
     """Some may pass this door at these times. `asks`: the card (or PIN) alone, or a card and then its PIN."""
 
     id: RuleId
@@ -57,14 +57,14 @@ class Rule(Message):
     asks: Literal["one", "card_and_pin"] = "one"
 
 
-class Opening(Message):
+class Opening(Payload):
     """When the door stands unlocked for all; `after_arrival`: not before an employee has come that day."""
 
     times: Times
     after_arrival: bool = False
 
 
-class DoorAccess(Message):
+class DoorAccess(Payload):
     """A door's rules and habits, without the credentials."""
 
     door: Id
@@ -115,7 +115,7 @@ NONE = "." * FINGERPRINT_CHARACTERS
 _FLAGS = ("is_duress", "in_lockdown", "arrives")
 
 
-class Columns(Message):
+class Columns(Payload):
     """Credentials by column, fingerprints end to end: it packs to two thirds of what one array for each takes."""
 
     shown: str = ""
@@ -172,7 +172,7 @@ class Columns(Message):
         return self
 
 
-class AccessList(Message):
+class AccessList(Payload):
     """What travels. Ten thousand credentials fit into 400 kB."""
 
     access: DoorAccess

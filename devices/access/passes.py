@@ -14,7 +14,7 @@ from nacl.exceptions import BadSignatureError
 from nacl.signing import VerifyKey
 from pydantic import Field, ValidationError, model_validator
 
-from devices.contract.messages import Id, Message
+from devices.contract.payload import Id, Payload
 
 PREFIX = b"pass\n"
 FORMAT = "KV1"
@@ -28,7 +28,7 @@ class PassError(ValueError):
     """A text that is no pass of ours."""
 
 
-class Pass(Message):
+class Pass(Payload):
     """From `first` up to `until`, not included. `once`: the first door that lets it in uses it up."""
 
     id: Id

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from devices.contract.messages import Message
+from devices.contract.payload import Payload
 
 WRITTEN_OUT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
@@ -35,7 +35,7 @@ Weekday = Annotated[int, Field(ge=1, le=7)]
 """Monday is 1 (ISO 8601)."""
 
 
-class Hours(Message):
+class Hours(Payload):
     """From `start` until `end`, which is not part of it; past midnight when `end` is not after `start`."""
 
     start: Minute
@@ -59,14 +59,14 @@ class Weekly(Hours):
     days: frozenset[Weekday] = Field(min_length=1, json_schema_extra=_may_repeat)
 
 
-class OtherDay(Message):
+class OtherDay(Payload):
     """One date on which other hours hold than the week's; none: not at all."""
 
     on: Day
     hours: tuple[Hours, ...] = Field(default=(), max_length=MOST_HOURS_A_DAY)
 
 
-class Times(Message):
+class Times(Payload):
     """Without any weekly span it holds always, but for holidays and exceptions."""
 
     weekly: tuple[Weekly, ...] = Field(default=(), max_length=MOST_WEEKLY)

@@ -7,20 +7,20 @@ believes the heartbeat: a last will alone is no proof of life (research: brokers
 from pydantic import AwareDatetime, Field
 
 from devices.contract.channels import Channel
-from devices.contract.messages import Id, Message
+from devices.contract.payload import Id, Payload
 
 HEARTBEAT_SECONDS = 15
 DEADLINE_SECONDS = 40
 """Without a heartbeat for this long a device is away."""
 
 
-class Status(Message):
+class Status(Payload):
     """`up/status`, QoS 1, retained; `online: false` is the last will."""
 
     online: bool
 
 
-class Heartbeat(Message):
+class Heartbeat(Payload):
     """`up/heartbeat`, QoS 0."""
 
     sent_at: AwareDatetime

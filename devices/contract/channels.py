@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from devices.contract.messages import MAX_PAYLOAD_BYTES, Message
+from devices.contract.payload import MAX_PAYLOAD_BYTES, Payload
 from devices.contract.topics import Direction
 
 
@@ -12,13 +12,13 @@ class Channel:
 
     direction: Direction
     what: str
-    model: type[Message]
+    model: type[Payload]
     summary: str
     qos: int = 1
     retained: bool = False
     expiry_seconds: int | None = None
     """MQTT 5's message expiry; None: the broker keeps it as long as the session lives."""
-    carries: type[Message] | None = None
+    carries: type[Payload] | None = None
     """The message whose exact bytes stand in `content`, where `model` is a signed envelope."""
     most_bytes: int = MAX_PAYLOAD_BYTES
     kind: str | None = None

@@ -2,7 +2,7 @@
 
     down/list          Signed(AccessList)        retained: who may pass when, sealed for this door (devices/access)
     up/state           Signed(State)             at every change and every STATE_SECONDS
-    up/shown           Signed(Shown)             something was shown at a reader; a challenge for the hub's answer
+    up/shown           Signed(AccessRequest)     something was shown at a reader; a challenge for the hub's answer
     down/challenge     ChallengeRequest          the hub has committed an intent and asks for a challenge
     up/challenge       Signed(Challenge)         a fresh nonce; the door remembers one
     down/command       Signed(Command)           signed by the hub, good once, for COMMAND_SECONDS
@@ -41,9 +41,9 @@ from devices.access.credentials import Fingerprint
 from devices.access.deciding import Reason
 from devices.access.lists import Ref
 from devices.contract.channels import Channel
-from devices.contract.messages import DeviceTime, Id, Message
+from devices.contract.payload import DeviceTime, Id, Payload
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=Payload)
 Nonce = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 KIND = "door"
@@ -77,7 +77,8 @@ Refusal = Literal[
 """`hardware_failed`: the command was good and its nonce is spent, but the relay could not be driven."""
 Verb = Literal["pulse", "hold_open", "lock", "resume", "lockdown", "lift_lockdown", "deny"]
 """`pulse` opens for a moment, `hold_open` for `hold_seconds`, `lock` locks until `resume`, which goes back to the
-opening schedule. `lockdown` refuses credentials but for named ones. `deny` answers a Shown, and moves nothing."""
+opening schedule. `lockdown` refuses credentials but for named ones. `deny` answers an access request, and moves
+nothing."""
 Mode = Literal["schedule", "held_open", "locked"]
 Power = Literal["fail_safe", "fail_secure"]
 """What the lock does without power: lets go, or stays locked. The way out is free with either (TEK17 § 11-14)."""
@@ -119,7 +120,7 @@ class ForgedError(ValueError):
     """A signed message whose signature, key or content is not what it must be."""
 
 
-class Signed(Message):
+class Signed(Payload):
     """`content` and `signature` are Base64 in JSON; `key` names the key that signed."""
 
     content: Base64Bytes
@@ -127,8 +128,8 @@ class Signed(Message):
     key: str = Field(max_length=40)
 
     @classmethod
-    def sign(cls, message: Message, key: SigningKey, key_id: str) -> "Signed":
-        return cls.sign_content(message.payload(), key, key_id)
+    def sign(cls, message: Payload, key: SigningKey, key_id: str) -> "Signed":
+        return cls.sign_content(message.encoded(), key, key_id)
 
     @classmethod
     def sign_content(cls, content: bytes, key: SigningKey, key_id: str) -> "Signed":
@@ -157,7 +158,7 @@ class Signed(Message):
             raise ForgedError(type(error).__name__) from error
 
 
-class State(Message):
+class State(Payload):
     """(`boot`, `seq`) only grows, so that an old state cannot be played again.
 
     A controller that has lost its disk counts from 1 again: it is enrolled again, with a new key, and the hub
@@ -185,7 +186,7 @@ class State(Message):
     knows_time: bool = Field(default=True, description="false: it decides nothing by its clock")
 
 
-class Shown(Message):
+class AccessRequest(Payload):
     """`id` is the command id that the answer must carry, `nonce` the challenge."""
 
     door: Id
@@ -200,17 +201,17 @@ class Shown(Message):
     shown_at: DeviceTime
 
 
-class ChallengeRequest(Message):
+class ChallengeRequest(Payload):
     command: Id
 
 
-class Challenge(Message):
+class Challenge(Payload):
     door: Id
     command: Id
     nonce: Nonce
 
 
-class Command(Message):
+class Command(Payload):
     door: Id
     command: Id
     verb: Verb
@@ -228,7 +229,7 @@ class Command(Message):
         return self
 
 
-class Outcome(Message):
+class Outcome(Payload):
     door: Id
     command: Id
     result: Literal["done", "refused"]
@@ -239,7 +240,7 @@ class Outcome(Message):
     contact: Contact
 
 
-class Event(Message):
+class Event(Payload):
     """What happened at the door. `id` is boot, sequence and a mark of the door's journal.
 
     A flood is counted: after a burst one event stands for `count` of the same kind and reason, the first of
@@ -267,7 +268,7 @@ class Event(Message):
     passes_back: bool = False
 
 
-class EventReceipt(Message):
+class EventReceipt(Payload):
     of: Id = Field(description="an Event's id, or the command id of an Outcome")
 
 
@@ -289,7 +290,7 @@ CHANNELS = (
         Signed,
         f"shown at a reader; good for {COMMAND_SECONDS:g} s",
         expiry_seconds=_EXPIRY,
-        carries=Shown,
+        carries=AccessRequest,
         kind=KIND,
     ),
     Channel("up", "state", Signed, f"at every change and every {STATE_SECONDS} s", carries=State, kind=KIND),

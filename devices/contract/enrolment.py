@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from devices.contract.messages import Id, Message
+from devices.contract.payload import Id, Payload
 
 
-class Enrolment(Message):
+class Enrolment(Payload):
     root: str = "kommunevert"
     site: Id
     kind: Id

@@ -21,8 +21,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from devices.contract.channels import Channel
-from devices.contract.messages import DeviceTime, Id, Language, Message, Name, Text, Translated
 from devices.contract.opening import MOST_OTHER_DAYS, OpeningDay, OtherDay
+from devices.contract.payload import DeviceTime, Id, Language, Name, Payload, Text, Translated
 
 KIND = "kiosk"
 MOST_HOSTS = 5
@@ -32,12 +32,12 @@ Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
 """The visit's number, which the visitor keeps to check out with."""
 
 
-class Search(Message):
+class Search(Payload):
     id: Id
     text: Text
 
 
-class Host(Message):
+class Host(Payload):
     """A person who can be visited, as far as a visitor may know."""
 
     id: Id
@@ -45,13 +45,13 @@ class Host(Message):
     unit: str
 
 
-class Found(Message):
+class Found(Payload):
     search: Id
     hosts: list[Host] = Field(max_length=MOST_HOSTS)
     wait_seconds: int = Field(default=0, ge=0, description="above 0: too many searches, ask again after this time")
 
 
-class Visit(Message):
+class Visit(Payload):
     id: Id
     host: Id
     visitor: Name
@@ -60,7 +60,7 @@ class Visit(Message):
     arrived_at: DeviceTime = Field(description="when the visitor tapped, by the kiosk's clock")
 
 
-class CheckOut(Message):
+class CheckOut(Payload):
     id: Id
     number: Number
     left_at: DeviceTime
@@ -69,7 +69,7 @@ class CheckOut(Message):
 Refusal = Literal["unknown_host", "unknown_number", "malformed"]
 
 
-class Receipt(Message):
+class Receipt(Payload):
     """`of` is the id of the Visit or CheckOut. `refused` is final too: the kiosk sends the visitor to the desk.
 
     `wait` is not: the kiosk has sent too much, keeps it, and sends it again after `wait_seconds`.
@@ -83,26 +83,26 @@ class Receipt(Message):
     wait_seconds: int = Field(default=0, ge=0, description="of `wait`: not before")
 
 
-class HostAnswer(Message):
+class HostAnswer(Payload):
     visit: Id
     answer: Literal["coming", "five_minutes", "ask_desk"]
 
 
-class AnswerShown(Message):
+class AnswerShown(Payload):
     """`up/shown`: what became of a HostAnswer, each time that one comes."""
 
     visit: Id
     is_seen: bool = Field(description="false: nobody waits on this screen any more")
 
 
-class Ask(Message):
+class Ask(Payload):
     """A visitor who has left the page wants to know whether their host has answered."""
 
     id: Id
     number: Number
 
 
-class Told(Message):
+class Told(Payload):
     """No name: whoever knows or guesses a number learns nobody's."""
 
     of: Id
@@ -111,7 +111,7 @@ class Told(Message):
     wait_seconds: int = Field(default=0, ge=0, description="above 0: too many numbers, ask again after this time")
 
 
-class Signpost(Message):
+class Signpost(Payload):
     """Where a visitor can go without telling anybody."""
 
     id: Id
@@ -121,7 +121,7 @@ class Signpost(Message):
     directions: Translated
 
 
-class Offer(Message):
+class Offer(Payload):
     """`down/offer`, retained."""
 
     site_name: str

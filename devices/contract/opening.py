@@ -7,19 +7,19 @@ from datetime import date
 
 from pydantic import Field
 
-from devices.contract.messages import Message, Translated
+from devices.contract.payload import Payload, Translated
 
 MOST_OTHER_DAYS = 60
 
 
-class OpeningDay(Message):
+class OpeningDay(Payload):
     """One weekday: 0 is Monday. No spans: closed. A span is ("09:00", "15:30") by the site's clock."""
 
     weekday: int = Field(ge=0, le=6)
     spans: list[tuple[str, str]] = Field(default_factory=list)
 
 
-class OtherDay(Message):
+class OtherDay(Payload):
     """A date on which other hours hold than that weekday's. No spans: closed."""
 
     on: date

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Id, Message
+from devices.contract.payload import Id, Payload
 
 ALPHABET = "CDFGHJKMNPQRTVWXY34679"
 """Nothing that looks like something else (0 O, 1 I L, 2 Z, 5 S, 8 B), and no vowels, so that no word comes of it."""
@@ -22,14 +22,14 @@ Claim = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{32,128}$")]
 """At least 128 random bits."""
 
 
-class PairingRequest(Message):
+class PairingRequest(Payload):
     """POST /pair"""
 
     claim: Claim = Field(repr=False)
     kind: Id = Field(description="what it is as far as it knows; the administrator decides")
 
 
-class PairingOffer(Message):
+class PairingOffer(Payload):
     """The answer to a PairingRequest."""
 
     code: str
@@ -38,13 +38,13 @@ class PairingOffer(Message):
     picture: str = Field(description="the address as a QR code: an SVG image as a data address")
 
 
-class PairingClaim(Message):
+class PairingClaim(Payload):
     """POST /pair/claim"""
 
     claim: Claim = Field(repr=False)
 
 
-class PairingAnswer(Message):
+class PairingAnswer(Payload):
     """`gone`: nobody typed the code in time, or the account was fetched already: ask for a new code."""
 
     state: Literal["waiting", "paired", "gone"]

@@ -10,19 +10,19 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from devices.contract.channels import Channel
-from devices.contract.messages import Id, Language, Message, Translated
 from devices.contract.opening import MOST_OTHER_DAYS, OpeningDay, OtherDay
+from devices.contract.payload import Id, Language, Payload, Translated
 
 KIND = "screen"
 
 
-class BoardRow(Message):
+class BoardRow(Payload):
     name: str
     unit: str
     is_in: bool
 
 
-class Notice(Message):
+class Notice(Payload):
     id: Id
     severity: Literal["info", "warning", "danger"] = "info"
     title: Translated
@@ -31,7 +31,7 @@ class Notice(Message):
     until: AwareDatetime | None = Field(default=None, description="the player drops it then by itself, also offline")
 
 
-class Programme(Message):
+class Programme(Payload):
     revision: str = Field(description="changes when, and only when, the content does")
     is_on: bool = Field(default=True, description="false: the screen is dark until the next programme")
     site_name: str

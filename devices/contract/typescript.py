@@ -18,7 +18,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from devices.contract import alive, kiosk, pairing, screen
-from devices.contract.messages import Message
+from devices.contract.payload import Payload
 
 ROOT = Path(__file__).parents[2]
 NAME = "devices/web/contract.ts"
@@ -26,7 +26,7 @@ TARGET = ROOT / NAME
 COMPILER = ROOT / "node_modules" / "json-schema-to-typescript" / "dist" / "src" / "cli.js"
 COMPILER_SECONDS = 60
 
-SENT: tuple[type[Message], ...] = (
+SENT: tuple[type[Payload], ...] = (
     alive.Status,
     alive.Heartbeat,
     kiosk.Search,
@@ -37,7 +37,7 @@ SENT: tuple[type[Message], ...] = (
     pairing.PairingRequest,
     pairing.PairingClaim,
 )
-RECEIVED: tuple[type[Message], ...] = (
+RECEIVED: tuple[type[Payload], ...] = (
     kiosk.Found,
     kiosk.Receipt,
     kiosk.HostAnswer,

@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 import structlog
 
 from devices.access.credentials import fingerprint, readings, typed_pin
-from devices.access.deciding import Circumstances, Decision, decide
-from devices.access.deciding import Shown as Fingerprints
+from devices.access.deciding import Circumstances, Decision, Fingerprints, decide
 from devices.access.passes import MOST_CHARACTERS, Pass, PassError, read_pass
-from devices.contract.door import ANSWER_SECONDS, PIN_SECONDS, Command, Shown
-from devices.contract.messages import new_id
+from devices.contract.door import ANSWER_SECONDS, PIN_SECONDS, AccessRequest, Command
+from devices.contract.payload import new_id
 from devices.door.deciding.clock import TimeOfDay
 from devices.door.deciding.exchange import Exchange
 from devices.door.deciding.tries import Penalty, Tries
@@ -41,8 +40,8 @@ class _Card:
 class Admission:
     """One thing at a time at each reader.
 
-    `ask` publishes a Shown, False without contact; `admit` is told of what the door decided alone: it writes it down,
-    then opens, and says whether it did. `used` keeps what is to be remembered of a pass that the hub let in.
+    `ask` publishes an access request, False without contact; `admit` gets what the door decided alone: it writes it
+    down, then opens, and says whether it did. `used` keeps what is to be remembered of a pass that the hub let in.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class Admission:
         clock: Callable[[], float],
         time_of_day: TimeOfDay,
         *,
-        ask: Callable[[Shown], bool],
+        ask: Callable[[AccessRequest], bool],
         admit: Callable[[Passing], Awaitable[bool]],
         too_many: Callable[[Reader], None],
         is_locked_down: Callable[[], bool],
@@ -138,7 +137,7 @@ class Admission:
         name = new_id()
         answer: asyncio.Future[Command] = asyncio.get_running_loop().create_future()
         self._answer = (name, answer)
-        question = Shown(
+        question = AccessRequest(
             door=self._door,
             id=name,
             nonce=self._exchange.shown(name),

@@ -18,10 +18,10 @@ from devices.contract.alive import HEARTBEAT_SECONDS, Heartbeat, Status
 from devices.contract.door import (
     COMMAND_SECONDS,
     STATE_SECONDS,
+    AccessRequest,
     EventReceipt,
     Outcome,
     Refusal,
-    Shown,
     State,
 )
 from devices.door.admission import Admission, Passing
@@ -107,7 +107,7 @@ class Controller:
             identity.address(),
             on_message=self._received,
             on_ready=self._ready,
-            will=Will(identity.topic("up", "status"), Status(online=False).payload()),
+            will=Will(identity.topic("up", "status"), Status(online=False).encoded()),
         )
         self._wire.subscribe(identity.topic("down", "#"), retain_as_published=True)
         self._telling.wire = self._wire
@@ -256,7 +256,7 @@ class Controller:
         self._tell_state()
         self._beat()
 
-    def _ask(self, shown: Shown) -> bool:
+    def _ask(self, shown: AccessRequest) -> bool:
         if not self._wire.connected:
             return False
         return self._telling.publish("shown", self._telling.signed(shown), expiry_seconds=int(COMMAND_SECONDS))

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 
 from devices.contract.door import KIND
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Message
 from devices.contract.pairing import ASK_AGAIN_SECONDS, PairingAnswer, PairingClaim, PairingOffer, PairingRequest
+from devices.contract.payload import Payload
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=Payload)
 ANSWER_SECONDS = 10
 LONGEST_WAIT_SECONDS = 30
 
@@ -65,18 +65,18 @@ def keep(enrolment: Enrolment, path: Path) -> None:
     """Readable by its owner only, and whole or not at all. Raises OSError."""
     fresh = path.with_name(f"{path.name}.new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(enrolment.payload())
+        file.write(enrolment.encoded())
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(path)
 
 
-async def _asked(session: aiohttp.ClientSession, url: str, message: Message, model: type[M]) -> M:
+async def _asked(session: aiohttp.ClientSession, url: str, message: Payload, model: type[M]) -> M:
     """Again and again while the hub is away. Raises PairingError when it refuses, or cannot be trusted."""
     wait = 1.0
     while True:
         try:
-            async with session.post(url, data=message.payload()) as answer:
+            async with session.post(url, data=message.encoded()) as answer:
                 text = await answer.text()
                 if answer.ok:
                     return model.model_validate_json(text)

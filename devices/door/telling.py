@@ -19,7 +19,7 @@ from devices.contract.door import (
     Refusal,
     Signed,
 )
-from devices.contract.messages import Message
+from devices.contract.payload import Payload
 from devices.door.deciding.clock import TimeOfDay
 from devices.door.deciding.flood import FloodGate, HeldBack
 from devices.door.identity import Identity
@@ -62,14 +62,14 @@ class Telling:
         self._seq += 1
         return self._seq
 
-    def signed(self, message: Message) -> Signed:
+    def signed(self, message: Payload) -> Signed:
         return Signed.sign(message, self._identity.own_key, self._identity.door)
 
     def publish(
-        self, what: str, message: Message, *, qos: int = 1, retain: bool = False, expiry_seconds: int | None = None
+        self, what: str, message: Payload, *, qos: int = 1, retain: bool = False, expiry_seconds: int | None = None
     ) -> bool:
         topic = self._identity.topic("up", what)
-        return self.wire.publish(topic, message.payload(), qos=qos, retain=retain, expiry_seconds=expiry_seconds)
+        return self.wire.publish(topic, message.encoded(), qos=qos, retain=retain, expiry_seconds=expiry_seconds)
 
     def has_contact(self) -> None:
         """Again: what waits is sent."""
@@ -89,7 +89,7 @@ class Telling:
         if lasting is None and self.publish("outcome", signed):
             self._on_its_way.add(outcome.command)
         did = outcome.result == "done"
-        self.recorder.put(Entry(outcome.command, "outcome", signed.payload(), acted=did, lasting=lasting))
+        self.recorder.put(Entry(outcome.command, "outcome", signed.encoded(), acted=did, lasting=lasting))
 
     def happened(self, kind: EventKind, reason: Why | None = None, **fields: Any) -> None:
         """`fields` are those of an Event about a reader or a credential; what has any is never counted together."""
@@ -130,7 +130,7 @@ class Telling:
 
     def _numbered(self, event: Event, number: int) -> bytes:
         """In the journal's thread."""
-        return self.signed(event.model_copy(update={"n": number})).payload()
+        return self.signed(event.model_copy(update={"n": number})).encoded()
 
     def _with_number(self, payload: bytes, number: int) -> bytes:
         old = Signed.model_validate_json(payload)

@@ -8,13 +8,13 @@ from random import Random
 
 from devices.contract.alive import HEARTBEAT_SECONDS, Heartbeat, Status
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Message, new_id
+from devices.contract.payload import Payload, new_id
 from devices.contract.topics import branch
 from devices.simulator.connection import Connection, Login
 from devices.simulator.habits import Habits
 
 VERSION = "simulated"
-ONLINE, OFFLINE = Status(online=True).payload(), Status(online=False).payload()
+ONLINE, OFFLINE = Status(online=True).encoded(), Status(online=False).encoded()
 
 
 class Device:
@@ -58,8 +58,8 @@ class Device:
 
     def heard(self, what: str, payload: bytes) -> None: ...
 
-    def say(self, what: str, message: Message, *, qos: int = 1) -> bool:
-        return self.connection.publish(f"{self.branch}/up/{what}", message.payload(), qos=qos)
+    def say(self, what: str, message: Payload, *, qos: int = 1) -> bool:
+        return self.connection.publish(f"{self.branch}/up/{what}", message.encoded(), qos=qos)
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(seconds, work)

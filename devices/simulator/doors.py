@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Message
+from devices.contract.payload import Payload
 from devices.door.deciding.exchange import Act, Exchange, Refuse
 from devices.door.identity import Identity
 from devices.simulator.device import Device
@@ -127,7 +127,7 @@ class Door(Device):
             )
             self.say("state", self._signed(state))
 
-    def _signed(self, message: Message) -> door.Signed:
+    def _signed(self, message: Payload) -> door.Signed:
         return door.Signed.sign(message, self._identity.own_key, self.id)
 
     def _next(self) -> int:

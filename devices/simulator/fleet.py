@@ -8,7 +8,7 @@ from pydantic import Field
 
 from devices.contract import door, kiosk, screen
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Id, Message
+from devices.contract.payload import Id, Payload
 from devices.simulator.connection import Login
 from devices.simulator.device import Device
 from devices.simulator.discovered import EspHome, Network
@@ -21,7 +21,7 @@ START_SECONDS = 5.0
 STARTS_PER_SECOND = 400.0
 
 
-class GatewayLogin(Message):
+class GatewayLogin(Payload):
     """An account for what is not ours, and how many sensors stand behind it."""
 
     account: Id
@@ -33,7 +33,7 @@ class GatewayLogin(Message):
     things: list[Thing] = Field(default_factory=list, description="by name, instead of so many sensors")
 
 
-class Plan(Message):
+class Plan(Payload):
     """The file that `kommunevert simulate` writes: who is there, with their accounts."""
 
     devices: list[Enrolment] = Field(default_factory=list)

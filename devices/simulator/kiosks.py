@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from devices.contract import kiosk, screen
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Message, new_id
+from devices.contract.payload import Payload, new_id
 from devices.simulator.device import Device
 from devices.simulator.habits import Habits
 
@@ -27,7 +27,7 @@ class Kiosk(Device):
     def __init__(self, enrolment: Enrolment, seed: int, habits: Habits, receipted: Callable[[str], None]) -> None:
         super().__init__(enrolment, seed, habits)
         self._receipted = receipted
-        self._waiting: dict[str, tuple[str, Message]] = {}
+        self._waiting: dict[str, tuple[str, Payload]] = {}
         self._started = False
 
     @property

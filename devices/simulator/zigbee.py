@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from devices.contract.messages import Message
+from devices.contract.payload import Payload
 from devices.simulator.connection import Login
 from devices.simulator.discovered import Network
 from devices.simulator.habits import Habits
@@ -31,7 +31,7 @@ BATTERY = {
 }
 
 
-class Thing(Message):
+class Thing(Payload):
     """One device behind a Zigbee2MQTT."""
 
     what: What

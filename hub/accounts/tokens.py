@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.store import audit
 from hub.store.store import Store, now
 from hub.store.tables import api_token

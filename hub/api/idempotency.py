@@ -20,7 +20,7 @@ KEPT = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Answer:
+class SavedResponse:
     """What was answered, to be answered again."""
 
     status: int
@@ -28,17 +28,19 @@ class Answer:
     body: str
 
 
-class Keys:
+class IdempotencyKeys:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._at_work: set[bytes] = set()
 
-    async def begin(self, caller: str, key: str, request: bytes) -> "Answer | Key":
-        """The answer that this request got before, or a Key to finish.
+    async def begin(self, caller: str, key: str, request: bytes) -> "SavedResponse | IdempotencyKey":
+        """The answer that this request got before, or a key to finish.
 
         Raises the problems in-progress, outcome-unknown (the hub stopped meanwhile) or key-reused.
         """
-        taken = Key(_digest(b"id", caller, key), _digest(b"seal", caller, key), hashlib.sha256(request).digest())
+        taken = IdempotencyKey(
+            _digest(b"id", caller, key), _digest(b"seal", caller, key), hashlib.sha256(request).digest()
+        )
         if taken.id in self._at_work:
             raise ProblemError("in-progress", "Ask again in a moment.", headers={"Retry-After": "1"})
         self._at_work.add(taken.id)
@@ -51,7 +53,7 @@ class Keys:
             self._at_work.discard(taken.id)
         return answer or taken
 
-    async def finish(self, key: "Key", answer: Answer) -> None:
+    async def finish(self, key: "IdempotencyKey", answer: SavedResponse) -> None:
         """It has been done: whoever asks again gets this answer."""
         text = orjson.dumps({"status": answer.status, "headers": answer.headers, "body": answer.body})
         sealed = bytes(SecretBox(key.seal).encrypt(text))
@@ -62,18 +64,18 @@ class Keys:
         )
         self._at_work.discard(key.id)
 
-    async def forget(self, key: "Key") -> None:
+    async def forget(self, key: "IdempotencyKey") -> None:
         """It was refused, and nothing has been done: the key is free again."""
         await self._store.write(
             lambda connection: connection.execute(delete(api_answer).where(api_answer.c.id == key.id))
         )
         self._at_work.discard(key.id)
 
-    def let_go(self, key: "Key") -> None:
+    def let_go(self, key: "IdempotencyKey") -> None:
         """It broke off, and nobody knows whether it was done."""
         self._at_work.discard(key.id)
 
-    async def _reserve(self, key: "Key") -> Answer | None:
+    async def _reserve(self, key: "IdempotencyKey") -> SavedResponse | None:
         def write(connection: Connection) -> tuple[bytes, bytes | None] | None:
             at = now()
             connection.execute(delete(api_answer).where(api_answer.c.made_at < at - KEPT))
@@ -93,11 +95,11 @@ class Keys:
             raise ProblemError(
                 "outcome-unknown", "The first request with this key broke off. Look, then use a new key."
             )
-        return Answer(**orjson.loads(SecretBox(key.seal).decrypt(sealed)))
+        return SavedResponse(**orjson.loads(SecretBox(key.seal).decrypt(sealed)))
 
 
 @dataclass(frozen=True)
-class Key:
+class IdempotencyKey:
     """One Idempotency-Key of one caller."""
 
     id: bytes

@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticUndefined
 
-from devices.contract.messages import Id
+from devices.contract.payload import Id
 from hub.hooks.specifications import Role
 from hub.web.problems import ProblemError
 

@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from pydantic import BaseModel, ValidationError
 
 from hub.accounts.tokens import Tokens
-from hub.api.idempotency import Answer, Key, Keys
+from hub.api.idempotency import IdempotencyKey, IdempotencyKeys, SavedResponse
 from hub.api.operations import IF_MATCH_PATTERN, KEY_PATTERN, PASSWORD_AGAIN, PREFIX, Call, Caller, Operation, Page
 from hub.hooks.asking import Blame
 from hub.hooks.guard import at_once, guarded
@@ -56,7 +56,7 @@ class ApiServer:
     ) -> None:
         self.operations: dict[tuple[str, str], Operation] = {}
         self._tokens = tokens
-        self._keys = Keys(store)
+        self._keys = IdempotencyKeys(store)
         self._blame = blame
         self._limit = Limiter(requests_per_minute, 60)
         self._strangers = Limiter(max(requests_per_minute // STRANGERS_SHARE, 1), 60)
@@ -160,12 +160,12 @@ class ApiServer:
     ) -> web.StreamResponse:
         asked = b"\0".join((operation.id.encode(), request.path.encode(), call.body.model_dump_json().encode()))
         begun = await self._keys.begin(call.caller.id, text, asked)
-        if isinstance(begun, Answer):
+        if isinstance(begun, SavedResponse):
             return _answer(begun.status, begun.body, begun.headers | {"Idempotency-Replayed": "true"})
         return await self._first(operation, request, call, begun)
 
     async def _first(
-        self, operation: Operation, request: web.Request, call: Call[Any, Any, Any], key: Key
+        self, operation: Operation, request: web.Request, call: Call[Any, Any, Any], key: IdempotencyKey
     ) -> web.StreamResponse:
         try:
             answer = await self._done(operation, request, call)
@@ -179,7 +179,7 @@ class ApiServer:
             self._keys.let_go(key)
             raise
         kept = {str(name): answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
-        await self._keys.finish(key, Answer(answer.status, kept, answer.text or ""))
+        await self._keys.finish(key, SavedResponse(answer.status, kept, answer.text or ""))
         return answer
 
     def _turn(self, path: str) -> asyncio.Lock:

@@ -18,7 +18,7 @@ HASH_ROUNDS = 101
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class BrokerAccount:
     """Who may connect, with a client id of the same name, and which topics they may write and read."""
 
     name: str
@@ -43,7 +43,7 @@ class BrokerAccounts(Protocol):
 
     needs_secrets: bool
 
-    async def put(self, accounts: Sequence[Account], secrets: dict[str, str]) -> None:
+    async def put(self, accounts: Sequence[BrokerAccount], secrets: dict[str, str]) -> None:
         """Add them, or replace those of the same name. `secrets` has the name's secret where one is needed."""
 
     async def remove(self, names: Sequence[str]) -> None:
@@ -71,12 +71,12 @@ class AccountFiles:
 
     def __init__(self, folder: Path, hub_account: str, hub_hash: str, changed: Callable[[], None]) -> None:
         self._folder = folder
-        self._hub = Account(hub_account, hub_hash, ("#",), ("#", "$SYS/#"))
+        self._hub = BrokerAccount(hub_account, hub_hash, ("#",), ("#", "$SYS/#"))
         self._changed = changed
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[str, BrokerAccount] = {}
         self._turn = asyncio.Lock()
 
-    async def put(self, accounts: Sequence[Account], secrets: dict[str, str]) -> None:
+    async def put(self, accounts: Sequence[BrokerAccount], secrets: dict[str, str]) -> None:
         del secrets
         await self._replace(self._accounts | {account.name: account for account in accounts})
 
@@ -91,14 +91,14 @@ class AccountFiles:
     async def all(self) -> dict[str, str]:
         return {name: account.mark for name, account in self._accounts.items()}
 
-    async def _replace(self, accounts: dict[str, Account]) -> None:
+    async def _replace(self, accounts: dict[str, BrokerAccount]) -> None:
         self._accounts = accounts
         async with self._turn:
             await asyncio.to_thread(write_accounts, self._folder, [self._hub, *self._accounts.values()])
         self._changed()
 
 
-def write_accounts(folder: Path, accounts: Iterable[Account]) -> None:
+def write_accounts(folder: Path, accounts: Iterable[BrokerAccount]) -> None:
     """Mosquitto's two files. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     passwords, acl = [], []

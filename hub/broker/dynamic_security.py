@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from devices.wire.connection import Received, Wire
-from hub.broker.accounts import Account, BrokerAwayError, BrokerRefusedError
+from hub.broker.accounts import BrokerAccount, BrokerAwayError, BrokerRefusedError
 
 log = structlog.get_logger("dynamic_security")
 
@@ -83,7 +83,7 @@ class DynamicSecurity:
             acls = [{"acltype": one, "allow": False} for one in ACL_TYPES]
             await self._do([{"command": "setDefaultACLAccess", "acls": acls}])
 
-    async def put(self, accounts: Sequence[Account], secrets: dict[str, str]) -> None:
+    async def put(self, accounts: Sequence[BrokerAccount], secrets: dict[str, str]) -> None:
         foreign = await self.foreign([one.name for one in accounts])
         ours = [one for one in accounts if one.name not in foreign]
         for at in range(0, len(ours), TOGETHER):
@@ -157,7 +157,7 @@ def _removing(names: Sequence[str]) -> Iterator[Command]:
         yield {"command": "deleteRole", "rolename": _role_of(name)}
 
 
-def _making(account: Account, secret: str) -> Iterator[Command]:
+def _making(account: BrokerAccount, secret: str) -> Iterator[Command]:
     yield _role(_role_of(account.name), account.writes, account.reads)
     yield {
         "command": "createClient",

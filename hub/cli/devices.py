@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hub.broker.accounts import Account, mosquitto_hash, write_accounts
+from hub.broker.accounts import BrokerAccount, mosquitto_hash, write_accounts
 from hub.cli.command import CONFIG, hub_of, run_to_end
 from hub.configuration.settings import Configuration, ExternalBroker
 from hub.demo.simulate import make_plan, usual_counts
@@ -39,12 +39,12 @@ def device_add(device_id: str, kind: str, name: str | None, place: str, out: Pat
                 click.echo(link)
             elif out is not None:
                 out.touch(mode=0o600)
-                out.write_bytes(enrolment.payload())
+                out.write_bytes(enrolment.encoded())
                 driven = hub.enroller.driven.get(kind)
                 command = f": {driven.program} {out}" if driven and driven.program else "."
                 click.echo(f"Give {out} to the device{command}")
             else:
-                click.echo(enrolment.payload().decode())
+                click.echo(enrolment.encoded().decode())
 
     run_to_end(add)
 
@@ -122,7 +122,7 @@ def broker_accounts(config: Path) -> None:
 
     async def write() -> None:
         async with hub.store_only():
-            own = Account(settings.account, mosquitto_hash(secret), ("#",), ("#", "$SYS/#"))
+            own = BrokerAccount(settings.account, mosquitto_hash(secret), ("#",), ("#", "$SYS/#"))
             write_accounts(folder, [own, *hub.admission.accounts()])
 
     run_to_end(write)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Id
+from devices.contract.payload import Id
 from hub.broker.mosquitto import way_to
 from hub.configuration.settings import Section, read_section
 from hub.configuration.shipped import shipped
@@ -111,5 +111,5 @@ def _place(number: int) -> Place:
 
 
 def _as_json(enrolment: Enrolment) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(enrolment.payload())
+    found: dict[str, Any] = json.loads(enrolment.encoded())
     return found

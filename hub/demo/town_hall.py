@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import Field
 
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Id
+from devices.contract.payload import Id
 from hub.configuration.settings import Configuration, Section, read_section
 from hub.configuration.shipped import shipped
 from hub.demo.requests import ApiRequest, ask_once
@@ -202,7 +202,7 @@ class Demo:
             enrolment = Enrolment.read(path)
         else:
             enrolment = await self._hub.enroller.enrol(device.id, device.kind, device.name, device.place, "demo")
-        _write_secret(path, enrolment.model_copy(update={"port": self._ports.mqtt}).payload())
+        _write_secret(path, enrolment.model_copy(update={"port": self._ports.mqtt}).encoded())
 
     async def _admit(self, gateway: DemoGateway) -> None:
         """As `_enrol`, for a gateway."""

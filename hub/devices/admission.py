@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Connection, delete, insert, select, update
 
 from devices.contract.topics import branch
-from hub.broker.accounts import Account, BrokerAccounts, BrokerAwayError, BrokerRefusedError, mosquitto_hash
+from hub.broker.accounts import BrokerAccount, BrokerAccounts, BrokerAwayError, BrokerRefusedError, mosquitto_hash
 from hub.devices import gateways as gateway_rows
 from hub.devices.gateways import Gateways
 from hub.devices.registry import Device, Devices, NewDevice
@@ -217,7 +217,7 @@ class Admission:
             log.warning("broker_update_failed", problem=self.problem)
             self._wanted.set()
 
-    def accounts(self) -> Iterable[Account]:
+    def accounts(self) -> Iterable[BrokerAccount]:
         """What the broker should know."""
         yield from (account_of(device, self._root, self._site) for device in self._devices)
         yield from (gateway.account for gateway in self._gateways)
@@ -251,9 +251,9 @@ class Admission:
         await self._store.write(write)
 
 
-def account_of(device: Device, root: str, site: str) -> Account:
+def account_of(device: Device, root: str, site: str) -> BrokerAccount:
     mine = branch(root, site, device.kind, device.id)
-    return Account(device.id, device.secret_hash, (f"{mine}/up/#",), (f"{mine}/down/#",))
+    return BrokerAccount(device.id, device.secret_hash, (f"{mine}/up/#",), (f"{mine}/down/#",))
 
 
 def _number(connection: Connection) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from devices.contract.channels import Channel
-from devices.contract.messages import MAX_PAYLOAD_BYTES, Message
+from devices.contract.payload import MAX_PAYLOAD_BYTES, Payload
 from hub.configuration.settings import ExternalBroker, HubSettings
 
 VERSION = "3.0.0"
@@ -119,7 +119,7 @@ def _message(one: Channel) -> dict[str, Any]:
 
 def _schemas(channels: list[Channel]) -> dict[str, Any]:
     """As each side may send them: what has a default may be left out. Raises ValueError for two models of one name."""
-    models: dict[type[Message], None] = {}
+    models: dict[type[Payload], None] = {}
     for one in channels:
         models |= dict.fromkeys([one.model, *([one.carries] if one.carries else [])])
     names = [model.__name__ for model in models]

@@ -11,8 +11,8 @@ from paho.mqtt.client import topic_matches_sub
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, insert, select
 
-from devices.contract.messages import Id
-from hub.broker.accounts import Account
+from devices.contract.payload import Id
+from hub.broker.accounts import BrokerAccount
 from hub.store import audit
 from hub.store.store import Store, now
 from hub.store.tables import gateway as gateway_table
@@ -37,10 +37,10 @@ class Gateway:
     made_at: datetime
 
     @property
-    def account(self) -> Account:
+    def account(self) -> BrokerAccount:
         announcing = (DISCOVERY,) if self.announces else ()
         listening = (BIRTH,) if self.announces else ()
-        return Account(
+        return BrokerAccount(
             self.name,
             self.secret_hash,
             tuple(dict.fromkeys((*self.filters, *announcing))),

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from devices.contract import alive
 from devices.contract.alive import Heartbeat, Status
 from devices.contract.channels import Channel
-from devices.contract.messages import MAX_PAYLOAD_BYTES, Id, Message
+from devices.contract.payload import MAX_PAYLOAD_BYTES, Id, Payload
 from devices.contract.topics import Topic, branch, parse, topic
 from devices.wire.connection import Received, Wire
 from hub.devices.registry import Device, Devices
@@ -26,7 +26,7 @@ from hub.hooks.patience import Patience
 
 log = structlog.get_logger("mqtt")
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=Payload)
 HUB = "hub"
 """Receives signs of life, which need no handler."""
 HANDLER_SECONDS = 10
@@ -66,7 +66,7 @@ class Incoming(Generic[M]):
 class _Route:
     plugin: str
     what: str
-    model: type[Message]
+    model: type[Payload]
     take: Callable[[Incoming[Any]], Awaitable[None]]
     takes_retained: bool
     on_malformed: Callable[[Device, str], None] | None
@@ -169,7 +169,7 @@ class Mqtt:
         plugin: str,
         device: Device,
         what: str,
-        message: Message | None,
+        message: Payload | None,
         *,
         retain: bool | None = None,
     ) -> bool:
@@ -184,7 +184,7 @@ class Mqtt:
             return False
         if self._devices.get(device.id) is None:
             return False  # what it was sent has been cleared, and must stay so
-        payload = b"" if message is None else message.payload()
+        payload = b"" if message is None else message.encoded()
         if len(payload) > channel.most_bytes:
             raise PayloadTooLargeError(
                 f"{what} for {device.id} has {len(payload)} bytes, at most {channel.most_bytes} pass"

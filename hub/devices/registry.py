@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, insert, select, update
 
 from devices.contract.alive import DEADLINE_SECONDS, Heartbeat
-from devices.contract.messages import Id
+from devices.contract.payload import Id
 from hub.devices.absences import Absences
 from hub.store import audit
 from hub.store.live import Live

@@ -24,7 +24,7 @@ from hub.configuration.settings import DiscoverySettings
 from hub.devices.registry import Device, Devices
 from hub.hooks.asking import Hooks
 from hub.hooks.limits import Limiter
-from hub.hooks.specifications import Shown, shown, told
+from hub.hooks.specifications import MirroredDevice, mirrored, order_mirrored
 from hub.store import audit
 from hub.store.live import Live
 from hub.store.store import Store
@@ -66,7 +66,7 @@ class Announcing:
         self._store = store
         self._subjects = subjects
         self._said: dict[str, bytes] = {}
-        self._shown: dict[str, Shown] = {}
+        self._mirrored: dict[str, MirroredDevice] = {}
         self._orders: set[asyncio.Task[None]] = set()
         self._is_new = asyncio.Event()
         self._limit = Limiter(MOST_ORDERS, 60)
@@ -138,13 +138,13 @@ class Announcing:
 
     async def _tell(self, device_id: str, key: str, payload: bytes) -> None:
         order = payload[:LONGEST_ORDER].decode("ascii", "replace")
-        one = self._shown.get(device_id)
+        one = self._mirrored.get(device_id)
         allowed = one.orders.get(key) if one else None
         if allowed is None or not allowed & set(self._settings.orders_as):
             details = {"key": key, "why": "unknown" if allowed is None else "its role may not"}
             await self._record("order.refused", device_id, details)
             return
-        if not await self._hooks.first(told, device=device_id, key=key, order=order, actor=ACTOR):
+        if not await self._hooks.first(order_mirrored, device=device_id, key=key, order=order, actor=ACTOR):
             await self._record("order.refused", device_id, {"key": key, "why": "not taken"})
 
     async def _record(self, action: str, device_id: str, details: dict[str, Any]) -> None:
@@ -157,10 +157,10 @@ class Announcing:
     # -- announcements
 
     async def _say_all(self) -> None:
-        self._shown = _joined(one for many in await self._hooks.every(shown) for one in many)
+        self._mirrored = _joined(one for many in await self._hooks.every(mirrored) for one in many)
         wanted: dict[str, bytes] = {}
         for device in self._devices:
-            wanted |= self._said_of(device, self._shown.get(device.id))
+            wanted |= self._announcements(device, self._mirrored.get(device.id))
         for topic in self._said.keys() - wanted.keys():
             self._say(topic, b"")
             del self._said[topic]
@@ -171,7 +171,7 @@ class Announcing:
     def _say(self, topic: str, payload: bytes) -> bool:
         return self.wire is not None and self.wire.publish(topic, payload, retain=True)
 
-    def _said_of(self, device: Device, plugin: Shown | None) -> dict[str, bytes]:
+    def _announcements(self, device: Device, plugin: MirroredDevice | None) -> dict[str, bytes]:
         base = f"{self.branch}{self._site}/{device.id}"
         vitals = self._devices.vitals(device.id)
         beat = vitals.heartbeat
@@ -213,7 +213,7 @@ class Announcing:
         } | {name: value for name, value in one.items() if name != "platform"}
         if key not in _COMMON:
             config["availability_topic"] = f"{base}/available"
-        plugin = self._shown.get(device.id)
+        plugin = self._mirrored.get(device.id)
         if plugin is not None and key in plugin.orders:
             config["command_topic"] = f"{base}/set/{key}"
         topic = f"{self._settings.prefix}/{one['platform']}/{self._ids}_{device.id}/{key}/config"
@@ -239,15 +239,15 @@ _COMMON: dict[str, dict[str, Any]] = {
 """What every device of ours shows."""
 
 
-def _joined(found: Iterable[Shown]) -> dict[str, Shown]:
+def _joined(found: Iterable[MirroredDevice]) -> dict[str, MirroredDevice]:
     """Two plugins may show one device."""
-    joined: dict[str, Shown] = {}
+    joined: dict[str, MirroredDevice] = {}
     for one in found:
         known = joined.get(one.device)
         joined[one.device] = (
             one
             if known is None
-            else Shown(
+            else MirroredDevice(
                 one.device, known.components | one.components, known.state | one.state, known.orders | one.orders
             )
         )

@@ -11,7 +11,7 @@ from hub.entities.history import History
 from hub.entities.orders import likeness, order
 from hub.entities.registry import Entities
 from hub.hooks.asking import Hooks, UnansweredError
-from hub.hooks.specifications import Role, may_tell
+from hub.hooks.specifications import Role, may_order
 from hub.store import audit
 from hub.store.store import Store
 from hub.store.tables import entity_setting
@@ -50,10 +50,10 @@ class Commands:
         """It had leave, but has announced itself anew and differently since."""
         return entity.id in self._allowed and self._allowed[entity.id] != likeness(entity)
 
-    async def may_be_told(self, entity: Entity, verb: str, roles: frozenset[Role]) -> bool:
+    async def may_order(self, entity: Entity, verb: str, roles: frozenset[Role]) -> bool:
         """Whether no plugin is against it. What opens a building also waits for the plugin that knows who may."""
         try:
-            return await self._hooks.unopposed(may_tell, entity=entity.id, verb=verb, roles=roles)
+            return await self._hooks.unopposed(may_order, entity=entity.id, verb=verb, roles=roles)
         except UnansweredError:
             return not self._entities.opens(entity)
 

@@ -48,11 +48,11 @@ def question(*, within_seconds: float = 5.0) -> Callable[[F], F]:
 
 
 @dataclass(frozen=True)
-class Shown:
+class MirroredDevice:
     """What another system on the broker, such as a Home Assistant, sees of one of our devices.
 
     `components`: key → Home Assistant's configuration without topics, `{"platform": "switch", "name": "Lamp"}`.
-    `state`: key → value; None is unknown. `orders`: the keys that can be told something, and the roles that may.
+    `state`: key → value; None is unknown. `orders`: the keys that take orders, and the roles that may give them.
     Nothing about a person belongs here.
     """
 
@@ -98,7 +98,7 @@ class Login:
 
 
 @dataclass(frozen=True)
-class Page:
+class MenuEntry:
     """A link in the console's menu. The title is a message: `N_("Visits")`."""
 
     path: str
@@ -160,14 +160,14 @@ async def devices_changed() -> None:
 
 
 @question(within_seconds=2)
-async def shown() -> list[Shown]:
+async def mirrored() -> list[MirroredDevice]:
     """What other systems on the broker see of your devices, besides whether they are there. Asked where IT wants it."""
     raise NotImplementedError
 
 
 @question(within_seconds=15)
-async def told(device: str, key: str, order: str, actor: str) -> bool | None:
-    """Another system tells your device something (`lamp`, `ON`); its role is checked. True: done; None: not yours.
+async def order_mirrored(device: str, key: str, order: str, actor: str) -> bool | None:
+    """Another system orders something of your device (`lamp`, `ON`); its role is checked. True: done; None: not yours.
 
     Write into the audit log what you would have written had a person asked.
     """
@@ -175,8 +175,8 @@ async def told(device: str, key: str, order: str, actor: str) -> bool | None:
 
 
 @question(within_seconds=2)
-async def may_tell(entity: str, verb: str, roles: frozenset[Role]) -> bool | None:
-    """May somebody with these roles tell this entity that? None: not this plugin's affair.
+async def may_order(entity: str, verb: str, roles: frozenset[Role]) -> bool | None:
+    """May somebody with these roles give this entity that order? None: not this plugin's affair.
 
     Asked for people on the console and in the API, before the order of any found device's entity; one False refuses.
     """
@@ -196,7 +196,7 @@ async def held_data() -> list[HeldData]:
 
 
 @question(within_seconds=2)
-async def pages() -> list[Page]:
+async def pages() -> list[MenuEntry]:
     """The plugin's pages in the console's menu. Titles are English; the plugin's catalogue translates them."""
     raise NotImplementedError
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from devices.contract.channels import Channel
-from devices.contract.messages import Message
+from devices.contract.payload import Payload
 from hub.api.operations import Api
 from hub.calendar.opening import Calendar
 from hub.configuration.remarks import Remark
@@ -72,7 +72,7 @@ __all__ = [
     "now",
 ]
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=Payload)
 
 
 class Plugin(Protocol):
@@ -190,7 +190,7 @@ class Context:
         self,
         device: Device,
         what: str,
-        message: Message | None,
+        message: Payload | None,
         *,
         retain: bool | None = None,
     ) -> bool:

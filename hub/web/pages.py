@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from hub.configuration.settings import SiteSettings
 from hub.hooks.asking import Hooks
-from hub.hooks.specifications import Page, Role, pages
+from hub.hooks.specifications import MenuEntry, Role, pages
 from hub.language.translation import N_, Translator
 from hub.store.live import Live
 from hub.web.assets import Assets
@@ -75,7 +75,7 @@ class Shell:
             if offered
         ]
 
-    async def menu(self, request: web.Request) -> list[tuple[Page, str]]:
+    async def menu(self, request: web.Request) -> list[tuple[MenuEntry, str]]:
         """The pages this session may see, each with its title in the page's language."""
         session = request[SESSION]
         if session is None:
@@ -90,10 +90,10 @@ class Shell:
 
 
 KERNEL_PAGES = [
-    Page("/devices", N_("Devices"), frozenset({"it", "caretaker"}), 80),
-    Page("/plugins", N_("Plugins"), frozenset({"it"}), 90),
-    Page("/tokens", N_("Tokens"), frozenset({"it"}), 93),
-    Page("/audit", N_("Audit log"), frozenset({"it"}), 95),
+    MenuEntry("/devices", N_("Devices"), frozenset({"it", "caretaker"}), 80),
+    MenuEntry("/plugins", N_("Plugins"), frozenset({"it"}), 90),
+    MenuEntry("/tokens", N_("Tokens"), frozenset({"it"}), 93),
+    MenuEntry("/audit", N_("Audit log"), frozenset({"it"}), 95),
 ]
 
 
@@ -155,7 +155,7 @@ class Pages:
     def language(self, request: web.Request) -> str:
         return self._shell.language(request)
 
-    async def menu(self, request: web.Request) -> list[tuple[Page, str]]:
+    async def menu(self, request: web.Request) -> list[tuple[MenuEntry, str]]:
         return await self._shell.menu(request)
 
     async def titles(self, request: web.Request) -> list[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.devices.registry import Device, Place
 from hub.web.forms import Form
 

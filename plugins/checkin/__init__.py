@@ -3,7 +3,7 @@
 from devices.contract import kiosk
 from devices.contract.enrolment import Enrolment
 from hub.plugin import N_, Context, hookimpl
-from hub.plugin.hooks import Health, HeldData, Page
+from hub.plugin.hooks import Health, HeldData, MenuEntry
 from plugins.checkin.api import VisitApi
 from plugins.checkin.config import Settings
 from plugins.checkin.contract import Present
@@ -81,5 +81,5 @@ class Plugin:
         return [await self.visits.held()]
 
     @hookimpl
-    async def pages(self) -> list[Page]:
-        return [Page("/visits", N_("Visits"), frozenset({"front_line"}), 10)]
+    async def pages(self) -> list[MenuEntry]:
+        return [MenuEntry("/visits", N_("Visits"), frozenset({"front_line"}), 10)]

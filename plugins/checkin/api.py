@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from devices.contract.messages import Id, Language, Name, new_id
+from devices.contract.payload import Id, Language, Name, new_id
 from hub.plugin import Context, now
 from hub.plugin.api import (
     Call,

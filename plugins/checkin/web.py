@@ -3,7 +3,7 @@
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from devices.contract.messages import Name, clean, new_id
+from devices.contract.payload import Name, clean, new_id
 from hub.plugin import N_, Context, now
 from hub.plugin.hooks import UnansweredError
 from hub.plugin.web import Form, see, session_of

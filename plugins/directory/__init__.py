@@ -4,7 +4,7 @@ import asyncio
 from urllib.parse import quote
 
 from hub.plugin import N_, Context, NotYetError, PersonIds, Remark, hookimpl
-from hub.plugin.hooks import Finding, Health, HeldData, Login, Page, Role
+from hub.plugin.hooks import Finding, Health, HeldData, Login, MenuEntry, Role
 from plugins.directory.api import PeopleApi
 from plugins.directory.config import Settings
 from plugins.directory.contract import Person, Presence, presence_changed
@@ -96,5 +96,5 @@ class Plugin:
         return [HeldData(N_("employees"), len(self.people), N_("as long as they stand in the directory"))]
 
     @hookimpl
-    async def pages(self) -> list[Page]:
-        return [Page("/people", N_("People"), frozenset({"front_line", "it"}), 20)]
+    async def pages(self) -> list[MenuEntry]:
+        return [MenuEntry("/people", N_("People"), frozenset({"front_line", "it"}), 20)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from devices.contract.messages import Id
+from devices.contract.payload import Id
 from hub.plugin.api import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from plugins.directory.models import Employee
 from plugins.directory.people import People

@@ -20,7 +20,7 @@ from ldap3.core.exceptions import LDAPException
 from ldap3.utils.conv import escape_filter_chars
 from ldap3.utils.dn import parse_dn
 
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.plugin import PersonIds
 from hub.plugin.hooks import Role
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Ldif, Settings

@@ -3,7 +3,7 @@
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
 from hub.plugin import N_, Context, Remark, hookimpl
-from hub.plugin.hooks import Health, HeldData, Page, Role, Shown
+from hub.plugin.hooks import Health, HeldData, MenuEntry, MirroredDevice, Role
 from plugins.locks.api.access import AccessApi
 from plugins.locks.api.doors import DoorApi
 from plugins.locks.api.hub_keys import HubKeyApi
@@ -18,7 +18,7 @@ from plugins.locks.history.found import FoundLocks, needed
 from plugins.locks.history.log import Log
 from plugins.locks.history.reports import Reports
 from plugins.locks.operating.answering import Answers
-from plugins.locks.operating.elsewhere import door_told, doors_shown
+from plugins.locks.operating.elsewhere import mirrored_doors, order_door
 from plugins.locks.operating.heard import Heard
 from plugins.locks.operating.lockdowns import Lockdowns
 from plugins.locks.operating.service import Locks
@@ -151,15 +151,15 @@ class Plugin:
         await self.access.ask_who_works_here()
 
     @hookimpl
-    async def shown(self) -> list[Shown]:
-        return doors_shown(self.context, self.standing, self.permissions)
+    async def mirrored(self) -> list[MirroredDevice]:
+        return mirrored_doors(self.context, self.standing, self.permissions)
 
     @hookimpl
-    async def told(self, device: str, key: str, order: str, actor: str) -> bool | None:
-        return await door_told(self.locks, device, key, order, actor)
+    async def order_mirrored(self, device: str, key: str, order: str, actor: str) -> bool | None:
+        return await order_door(self.locks, device, key, order, actor)
 
     @hookimpl
-    async def may_tell(self, entity: str, verb: str, roles: frozenset[Role]) -> bool | None:
+    async def may_order(self, entity: str, verb: str, roles: frozenset[Role]) -> bool | None:
         found = self.context.entities.get(entity)
         if found is None or not self.context.opens_building(found):
             return None
@@ -183,11 +183,11 @@ class Plugin:
         return [HeldData(N_("who opened which door"), count, N_("%(days)s days"), values={"days": days})]
 
     @hookimpl
-    async def pages(self) -> list[Page]:
+    async def pages(self) -> list[MenuEntry]:
         makers = frozenset[Role]({"caretaker", "it"})
         return [
-            Page("/doors", N_("Doors"), frozenset({"caretaker", "front_line", "it"}), 30),
-            Page("/access", N_("Access"), makers, 31),
-            Page("/keys", N_("Keys"), makers, 32),
-            Page("/passes", N_("Passes"), frozenset({"caretaker", "front_line"}), 33),
+            MenuEntry("/doors", N_("Doors"), frozenset({"caretaker", "front_line", "it"}), 30),
+            MenuEntry("/access", N_("Access"), makers, 31),
+            MenuEntry("/keys", N_("Keys"), makers, 32),
+            MenuEntry("/passes", N_("Passes"), frozenset({"caretaker", "front_line"}), 33),
         ]

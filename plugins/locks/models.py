@@ -10,7 +10,7 @@ from devices.access.deciding import Reason
 from devices.access.lists import Opening, Ref, WithoutClock
 from devices.access.times import Times
 from devices.contract.door import MOST_PULSE_MS, Contact, Lock, Mode, Power, Verb
-from devices.contract.messages import Id, clean
+from devices.contract.payload import Id, clean
 
 Severity = Literal["warning", "grave"]
 Result = Literal["done", "refused", "unknown"]

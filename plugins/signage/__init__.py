@@ -3,10 +3,10 @@
 from devices.contract import screen
 from devices.contract.enrolment import Enrolment
 from hub.plugin import N_, Context, hookimpl
-from hub.plugin.hooks import Health, HeldData, Page, Shown
+from hub.plugin.hooks import Health, HeldData, MenuEntry, MirroredDevice
 from plugins.signage.api import ScreenApi
 from plugins.signage.config import Settings
-from plugins.signage.elsewhere import screen_told, screens_shown
+from plugins.signage.elsewhere import mirrored_screens, order_screen
 from plugins.signage.service import Signage
 from plugins.signage.web import ScreenPages
 
@@ -51,12 +51,12 @@ class Plugin:
             await self.signage.publish(enrolment.device)
 
     @hookimpl
-    async def shown(self) -> list[Shown]:
-        return await screens_shown(self.context, self.signage)
+    async def mirrored(self) -> list[MirroredDevice]:
+        return await mirrored_screens(self.context, self.signage)
 
     @hookimpl
-    async def told(self, device: str, key: str, order: str, actor: str) -> bool | None:
-        return await screen_told(self.context, self.signage, device, key, order, actor)
+    async def order_mirrored(self, device: str, key: str, order: str, actor: str) -> bool | None:
+        return await order_screen(self.context, self.signage, device, key, order, actor)
 
     @hookimpl
     async def health(self) -> Health:
@@ -67,5 +67,5 @@ class Plugin:
         return [await self.signage.held()]
 
     @hookimpl
-    async def pages(self) -> list[Page]:
-        return [Page("/screens", N_("Screens"), frozenset({"front_line", "it"}), 40)]
+    async def pages(self) -> list[MenuEntry]:
+        return [MenuEntry("/screens", N_("Screens"), frozenset({"front_line", "it"}), 40)]

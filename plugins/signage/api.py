@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BeforeValidator, Field, StringConstraints
 
 from devices.contract import screen
-from devices.contract.messages import Id, Language, clean
+from devices.contract.payload import Id, Language, clean
 from hub.plugin import Context, now
 from hub.plugin.api import (
     Call,

@@ -2,13 +2,13 @@
 
 from devices.contract import screen
 from hub.plugin import Context, now
-from hub.plugin.hooks import Role, Shown
+from hub.plugin.hooks import MirroredDevice, Role
 from plugins.signage.service import Signage
 
 MAY_SWITCH: frozenset[Role] = frozenset({"caretaker", "front_line", "it"})
 
 
-async def screens_shown(context: Context, signage: Signage) -> list[Shown]:
+async def mirrored_screens(context: Context, signage: Signage) -> list[MirroredDevice]:
     """On or off, and the first notice that plays, in the site's first language."""
     notices = [one for one in await signage.notices() if one.is_on(now())]
 
@@ -17,7 +17,7 @@ async def screens_shown(context: Context, signage: Signage) -> list[Shown]:
         return titles.get(context.site.languages[0]) or next(iter(titles.values()), None)
 
     return [
-        Shown(
+        MirroredDevice(
             device.id,
             {
                 "power": {"platform": "switch", "name": "Screen", "icon": "mdi:monitor"},
@@ -33,7 +33,9 @@ async def screens_shown(context: Context, signage: Signage) -> list[Shown]:
     ]
 
 
-async def screen_told(context: Context, signage: Signage, device: str, key: str, order: str, actor: str) -> bool | None:
+async def order_screen(
+    context: Context, signage: Signage, device: str, key: str, order: str, actor: str
+) -> bool | None:
     known = context.devices.get(device)
     if key != "power" or known is None or known.kind != screen.KIND:
         return None

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from devices.contract import screen
-from devices.contract.messages import Id, new_id
+from devices.contract.payload import Id, new_id
 
 
 class HungNotice(screen.Notice):

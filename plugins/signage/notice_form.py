@@ -6,7 +6,7 @@ from typing import Any
 
 from multidict import MultiDict
 
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.plugin import N_, now
 from hub.plugin.api import FIRST_YEAR, LAST_YEAR
 from hub.plugin.settings import SiteSettings

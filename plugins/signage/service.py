@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from devices.contract import screen
-from devices.contract.messages import MAX_PAYLOAD_BYTES
+from devices.contract.payload import MAX_PAYLOAD_BYTES
 from hub.plugin import N_, Context, audit, now
 from hub.plugin.calendar import other_days, week_of
 from hub.plugin.hooks import HeldData
@@ -36,7 +36,7 @@ class Signage:
         self.problem = None
         for device in self._context.devices.of_kind(screen.KIND):
             programme = _of_screen(whole, device.id, notices, slides_shown)
-            if len(programme.payload()) > MAX_PAYLOAD_BYTES:
+            if len(programme.encoded()) > MAX_PAYLOAD_BYTES:
                 self.problem = N_("The notices are longer than a screen can take. Shorten or take down some of them.")
             elif only in (None, device.id):
                 self._context.send(device, "programme", programme if device.id not in self.off else _dark(programme))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
 from devices.access.credentials import CredentialError, card, fingerprint, is_easily_guessed, pin, readings, turned, uid
-from devices.access.deciding import Circumstances, Reason, Shown, decide, is_open_for_all
+from devices.access.deciding import Circumstances, Fingerprints, Reason, decide, is_open_for_all
 from devices.access.lists import AccessList, Credential, DoorAccess, ListError, Opening, Rule
 from devices.access.times import DAY_MINUTES, Hours, OtherDay, Times, Weekly
 from devices.contract.door import Signed
@@ -43,17 +43,17 @@ def roll(**changes: object) -> dict[str, Credential]:
     return {CARD: Credential(**(made | changes))}  # type: ignore[arg-type]
 
 
-def reason(what: Shown | None = None, at: datetime = MONDAY, **changes: object) -> Reason:
-    return decide(access(**changes), roll(), what or Shown(CARD), at).reason
+def reason(what: Fingerprints | None = None, at: datetime = MONDAY, **changes: object) -> Reason:
+    return decide(access(**changes), roll(), what or Fingerprints(CARD), at).reason
 
 
 def test_a_card_opens_within_its_hours_and_with_its_pin_at_all_others() -> None:
     night = MONDAY + timedelta(hours=12)
     assert reason() == "granted"
     assert reason(at=night) == "pin_wanted"
-    assert reason(Shown(CARD, PIN), night) == "granted"
-    assert reason(Shown(CARD, shown("pin:111222")), night) == "wrong_pin"
-    assert reason(Shown(card=OTHER)) == "unknown"
+    assert reason(Fingerprints(CARD, PIN), night) == "granted"
+    assert reason(Fingerprints(CARD, shown("pin:111222")), night) == "wrong_pin"
+    assert reason(Fingerprints(card=OTHER)) == "unknown"
     assert reason(rules=(Rule(id=1, times=WORK),), at=night) == "not_now"
     assert reason(rules=(Rule(id=3),)) == "not_here"
     assert reason(holidays={date(2026, 11, 23)}) == "pin_wanted"
@@ -61,7 +61,7 @@ def test_a_card_opens_within_its_hours_and_with_its_pin_at_all_others() -> None:
 
 @pytest.mark.parametrize("at", [MONDAY, MONDAY + timedelta(hours=12)])
 def test_a_duress_pin_opens_and_tells(at: datetime) -> None:
-    decision = decide(access(), roll(), Shown(CARD, DURESS), at)
+    decision = decide(access(), roll(), Fingerprints(CARD, DURESS), at)
     assert (decision.reason, decision.is_duress) == ("granted", True)
 
 
@@ -88,16 +88,16 @@ def test_the_number_printed_on_a_card_of_37_bits_can_be_typed() -> None:
 
 def test_a_pin_that_opens_alone_is_nothing_beside_a_card() -> None:
     alone = {PIN: Credential("ola", frozenset({1}))}
-    assert decide(access(), alone, Shown(pin=PIN), MONDAY).is_granted
-    assert decide(access(), alone, Shown(card=OTHER, pin=PIN), MONDAY).reason == "unknown"
+    assert decide(access(), alone, Fingerprints(pin=PIN), MONDAY).is_granted
+    assert decide(access(), alone, Fingerprints(card=OTHER, pin=PIN), MONDAY).reason == "unknown"
     only_both = access(rules=(Rule(id=1, asks="card_and_pin"),))
-    assert not decide(only_both, alone, Shown(pin=PIN), MONDAY).is_granted
+    assert not decide(only_both, alone, Fingerprints(pin=PIN), MONDAY).is_granted
 
 
 def test_lockdown_lets_only_the_named_in_and_shuts_what_stood_open() -> None:
     closed = access(lockdown=True, opening=Opening(times=WORK))
-    assert decide(closed, roll(), Shown(CARD), MONDAY).reason == "lockdown"
-    assert decide(closed, roll(in_lockdown=True), Shown(CARD), MONDAY).is_granted
+    assert decide(closed, roll(), Fingerprints(CARD), MONDAY).reason == "lockdown"
+    assert decide(closed, roll(in_lockdown=True), Fingerprints(CARD), MONDAY).is_granted
     assert not is_open_for_all(closed, MONDAY, has_arrived=True)
 
 
@@ -109,22 +109,22 @@ def test_a_list_that_has_run_out_and_a_clock_that_is_wrong_decide_nothing() -> N
 
 def test_a_credential_has_days_of_its_own() -> None:
     seconds = int(MONDAY.timestamp())
-    assert decide(access(), roll(first=seconds + 1), Shown(CARD), MONDAY).reason == "not_yet"
-    assert decide(access(), roll(first=seconds, until=seconds + 1), Shown(CARD), MONDAY).is_granted
-    assert decide(access(), roll(until=seconds), Shown(CARD), MONDAY).reason == "expired"
+    assert decide(access(), roll(first=seconds + 1), Fingerprints(CARD), MONDAY).reason == "not_yet"
+    assert decide(access(), roll(first=seconds, until=seconds + 1), Fingerprints(CARD), MONDAY).is_granted
+    assert decide(access(), roll(until=seconds), Fingerprints(CARD), MONDAY).reason == "expired"
 
 
 @pytest.mark.parametrize(
     ("mode", "expected", "is_told"), [("off", "granted", False), ("soft", "granted", True), ("hard", "passback", False)]
 )
 def test_whoever_is_inside_already(mode: str, expected: str, is_told: bool) -> None:
-    decision = decide(access(passback=mode), roll(), Shown(CARD), MONDAY, Circumstances(inside=True))
+    decision = decide(access(passback=mode), roll(), Fingerprints(CARD), MONDAY, Circumstances(inside=True))
     assert (decision.reason, decision.passes_back) == (expected, is_told)
-    assert decide(access(passback=mode), roll(), Shown(CARD), MONDAY, Circumstances(inside=None)).is_granted
+    assert decide(access(passback=mode), roll(), Fingerprints(CARD), MONDAY, Circumstances(inside=None)).is_granted
 
 
 def test_the_other_door_of_a_sluice_is_open() -> None:
-    assert decide(access(), roll(), Shown(CARD), MONDAY, Circumstances(interlocked=True)).reason == "interlock"
+    assert decide(access(), roll(), Fingerprints(CARD), MONDAY, Circumstances(interlocked=True)).reason == "interlock"
 
 
 def test_the_opening_waits_for_the_first_to_arrive() -> None:
@@ -246,7 +246,7 @@ people = st.builds(
 @given(
     rules_,
     st.dictionaries(prints, people),
-    st.builds(Shown, card=st.none() | prints, pin=st.none() | prints),
+    st.builds(Fingerprints, card=st.none() | prints, pin=st.none() | prints),
     st.integers(-7200, 200_000),
     st.booleans(),
     st.sampled_from(["off", "soft", "hard"]),
@@ -255,7 +255,7 @@ people = st.builds(
 def test_the_door_with_its_list_decides_as_the_hub_does(
     rules: list[Rule],
     everybody: dict[str, Credential],
-    what: Shown,
+    what: Fingerprints,
     later: int,
     lockdown: bool,
     passback: str,
@@ -291,7 +291,7 @@ def test_ten_thousand_credentials_fit_and_are_for_one_door_only() -> None:
     }
     whole = AccessList.of(access(), many, KEY, {"hub-1": "0" * 64})
     content = whole.sealed(own.verify_key)
-    assert len(Signed.sign_content(content, other, "hub-1").payload()) <= 400_000
+    assert len(Signed.sign_content(content, other, "hub-1").encoded()) <= 400_000
     assert AccessList.opened(content, own).roll() == many
     with pytest.raises(ListError, match="another door"):
         AccessList.opened(content, other)

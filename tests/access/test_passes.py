@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from nacl.signing import SigningKey
 from pydantic import ValidationError
 
-from devices.access.deciding import Circumstances, Decision, Shown, decide
+from devices.access.deciding import Circumstances, Decision, Fingerprints, decide
 from devices.access.lists import DoorAccess
 from devices.access.passes import MOST_CHARACTERS, PREFIX, Pass, PassError, read_pass
 
@@ -30,7 +30,7 @@ def text_of(one: Pass, key: SigningKey = HUB, key_id: str = "hub-1") -> str:
 def decided(one: Pass, at: datetime = NOW, known: Circumstances | None = None, **changes: object) -> Decision:
     made = {"door": "door-1", "version": 1, "made_at": NOW - timedelta(hours=2), "valid_until": NOW + timedelta(days=1)}
     access = DoorAccess.model_validate(made | changes)
-    return decide(access, {}, Shown(visit_pass=one), at, known or Circumstances())
+    return decide(access, {}, Fingerprints(visit_pass=one), at, known or Circumstances())
 
 
 def test_what_was_signed_is_read() -> None:

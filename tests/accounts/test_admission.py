@@ -14,7 +14,7 @@ from sqlalchemy import select
 from devices.contract.door import KIND as DOOR
 from devices.contract.enrolment import Enrolment
 from devices.wire.connection import Address
-from hub.broker.accounts import Account, BrokerRefusedError
+from hub.broker.accounts import BrokerAccount, BrokerRefusedError
 from hub.cli.main import main
 from hub.devices.admission import TakenNameError
 from hub.devices.gateways import FilterError, check_filter
@@ -199,7 +199,7 @@ async def test_an_account_of_somebody_else_stays_as_it_is(hub: Hub) -> None:
     assert hub.devices.get("theirs") is None
 
     with pytest.raises(BrokerRefusedError, match="theirs"):  # enrolled while the broker was away
-        await security.put([Account("theirs", "", ("x",), ("x",))], {"theirs": "y"})
+        await security.put([BrokerAccount("theirs", "", ("x",), ("x",))], {"theirs": "y"})
     await security.remove(["theirs"])
     client = await security._ask({"command": "getClient", "username": "theirs"})
     assert client["client"]["textname"] == "ours, by hand"

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from devices.wire.connection import Address
-from hub.broker.accounts import Account, BrokerAccounts, mosquitto_hash
+from hub.broker.accounts import BrokerAccount, BrokerAccounts, mosquitto_hash
 from hub.broker.dynamic_security import ACL_TYPES, CONTROL, DynamicSecurity
 from hub.devices.admission import account_of
 from hub.devices.gateways import Gateway
@@ -66,7 +66,7 @@ def may_read(name: str) -> set[str]:
     }[name]
 
 
-def all_accounts() -> tuple[list[Account], dict[str, str]]:
+def all_accounts() -> tuple[list[BrokerAccount], dict[str, str]]:
     names = {name: f"secret of {name}" for name in (*KINDS, *GATEWAYS)}
     devices = [Device(name, kind, name, "", mosquitto_hash(names[name]), now()) for name, kind in KINDS.items()]
     gateways = [
@@ -156,7 +156,7 @@ async def test_removed_or_renewed_is_cut_at_once_and_others_stay(site: Site) -> 
         assert await is_refused(site.address("kiosk-1"))
 
         renewed = next(one for one in site.all if one.name == "door-1")
-        fresh = Account(renewed.name, mosquitto_hash("new"), renewed.writes, renewed.reads)
+        fresh = BrokerAccount(renewed.name, mosquitto_hash("new"), renewed.writes, renewed.reads)
         await site.accounts.put([fresh], {"door-1": "new"})
         await until_lost(second)
         assert await is_refused(site.address("door-1"))

@@ -10,28 +10,28 @@ from nacl.signing import SigningKey
 
 from devices.access.lists import AccessList, DoorAccess, Roll
 from devices.contract.door import (
+    AccessRequest,
     Challenge,
     ChallengeRequest,
     Command,
     Event,
     EventReceipt,
     Outcome,
-    Shown,
     Signed,
     State,
 )
-from devices.contract.messages import Message, new_id
+from devices.contract.payload import Payload, new_id
 from devices.wire.connection import Received, Wire
 from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")
-M = TypeVar("M", bound=Message)
-MODELS: dict[str, type[Message]] = {
+M = TypeVar("M", bound=Payload)
+MODELS: dict[str, type[Payload]] = {
     "state": State,
     "challenge": Challenge,
     "outcome": Outcome,
     "event": Event,
-    "shown": Shown,
+    "shown": AccessRequest,
 }
 
 
@@ -40,7 +40,7 @@ class Heard:
     """One message from the door, its signature verified where it has one."""
 
     what: str
-    message: Message | None
+    message: Payload | None
     payload: bytes
 
 
@@ -105,7 +105,7 @@ class Desk:
         assert self.wire.publish(f"{self.branch}/down/{what}", payload, retain=retain)
 
     async def challenge(self, command: str) -> Challenge:
-        self.say("challenge", ChallengeRequest(command=command).payload())
+        self.say("challenge", ChallengeRequest(command=command).encoded())
         return await self.until(
             lambda: next((given for given in self.all(Challenge) if given.command == command), None)
         )
@@ -115,8 +115,8 @@ class Desk:
         key = changes.pop("key", self.hub_key)
         fields = {"door": self.door, "command": challenge.command, "verb": "pulse", "pulse_ms": pulse_ms}
         fields |= {"nonce": challenge.nonce, "audit": 1} | changes
-        content = Command.model_construct(**fields).payload()
-        return Signed.carrying(content, key.sign(content).signature, "hub-1").payload()
+        content = Command.model_construct(**fields).encoded()
+        return Signed.carrying(content, key.sign(content).signature, "hub-1").encoded()
 
     async def tell(self, verb: str, **fields: object) -> Outcome:
         """The whole exchange for another verb than `pulse`."""
@@ -128,7 +128,7 @@ class Desk:
         keys = {name: one.verify_key.encode().hex() for name, one in (hub_keys or {"hub_1": self.hub_key}).items()}
         named = {name.replace("_", "-"): text for name, text in keys.items()}
         content = AccessList.of(access, roll, key, named).sealed(self._door_key)
-        return Signed.sign_content(content, self.hub_key, "hub-1").payload()
+        return Signed.sign_content(content, self.hub_key, "hub-1").encoded()
 
     async def open(self, **changes: object) -> tuple[Outcome, bytes]:
         """A whole exchange: the outcome, and the command as it travelled."""
@@ -139,7 +139,7 @@ class Desk:
         return outcomes[0], payload
 
     def receipt(self, of: str) -> None:
-        self.say("receipt", EventReceipt(of=of).payload())
+        self.say("receipt", EventReceipt(of=of).encoded())
 
     @staticmethod
     def nonsense() -> bytes:

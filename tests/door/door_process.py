@@ -18,7 +18,7 @@ class DoorProcess:
 
     def __init__(self, directory: Path, enrolment: Enrolment) -> None:
         self.enrolment = directory / "enrolment.json"
-        self.enrolment.write_bytes(enrolment.payload())
+        self.enrolment.write_bytes(enrolment.encoded())
         self.state = directory / "state"
         self.log = directory / "door.log"
         self.process: asyncio.subprocess.Process

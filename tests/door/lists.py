@@ -34,4 +34,4 @@ def signed_list(hub: SigningKey, door: VerifyKey, version: int = 1, **changes: o
         shown(typed_pin("482913")): Credential("pin-1", frozenset({1})),
     }
     content = AccessList.of(access, roll, KEY, {"hub-1": hub.verify_key.encode().hex()}).sealed(door)
-    return Signed.sign_content(content, hub, "hub-1").payload()
+    return Signed.sign_content(content, hub, "hub-1").encoded()

@@ -14,8 +14,8 @@ from devices.access.credentials import fingerprint
 from devices.access.deciding import Reason
 from devices.access.lists import Credential, DoorAccess, Opening, Rule
 from devices.access.times import Times
-from devices.contract.door import Command, Event, Shown, Signed, State
-from devices.contract.messages import new_id
+from devices.contract.door import AccessRequest, Command, Event, Signed, State
+from devices.contract.payload import new_id
 from devices.door.hardware.reader import Presented
 from tests.conftest import until
 from tests.door.desk import Desk
@@ -42,7 +42,7 @@ async def give_list(desk: Desk, **changes: object) -> None:
     await desk.until(lambda: [state for state in desk.all(State) if state.list_version == version])
 
 
-def answer(desk: Desk, shown: Shown, verb: str = "pulse", why: Reason | None = None) -> bytes:
+def answer(desk: Desk, shown: AccessRequest, verb: str = "pulse", why: Reason | None = None) -> bytes:
     command = Command.model_construct(
         door="door-1",
         command=shown.id,
@@ -52,11 +52,11 @@ def answer(desk: Desk, shown: Shown, verb: str = "pulse", why: Reason | None = N
         nonce=shown.nonce,
         audit=1,
     )
-    return Signed.sign(command, desk.hub_key, "hub-1").payload()
+    return Signed.sign(command, desk.hub_key, "hub-1").encoded()
 
 
-async def shown(desk: Desk, number: int) -> Shown:
-    return (await desk.until(lambda: desk.all(Shown)[number - 1 :]))[0]
+async def shown(desk: Desk, number: int) -> AccessRequest:
+    return (await desk.until(lambda: desk.all(AccessRequest)[number - 1 :]))[0]
 
 
 def signals(door: DoorProcess) -> list[object]:
@@ -137,7 +137,7 @@ async def test_guessing_takes_long_and_a_restart_is_no_way_out(desk: Desk, door:
     await desk.until(lambda: desk.events("too_many_tries"))
     door.say(f"show {CARD}")
     await until(lambda: signals(door)[-1] == "waiting")
-    assert len(desk.all(Shown)) == 5
+    assert len(desk.all(AccessRequest)) == 5
     await door.stop()
     await door.start()
     await desk.until(lambda: len(desk.events("started")) >= 2)
@@ -181,9 +181,9 @@ async def test_keys_change_hands_with_an_overlap(desk: Desk, door: DoorProcess) 
         challenge = await desk.challenge(new_id())
         content = Command(
             door="door-1", command=challenge.command, verb="pulse", pulse_ms=100, nonce=challenge.nonce, audit=1
-        ).payload()
+        ).encoded()
         before = len(desk.events("command_refused", "bad_signature"))
-        desk.say("command", Signed.sign_content(content, key, name).payload())
+        desk.say("command", Signed.sign_content(content, key, name).encoded())
         await desk.until(
             lambda: desk.outcomes(challenge.command) or len(desk.events("command_refused", "bad_signature")) > before
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from nacl.signing import SigningKey
 
-from devices.access.deciding import Shown, decide
+from devices.access.deciding import Fingerprints, decide
 from devices.access.lists import Credential, Opening, Rule
 from devices.access.passes import PREFIX, Pass
 from devices.access.times import Times, Weekly
@@ -210,7 +210,7 @@ async def test_a_door_without_a_time_lets_in_cards_without_limits_where_it_is_to
 def test_a_credential_with_days_of_its_own_waits_for_the_time() -> None:
     without = access(without_clock="cards_without_limits", rules=(Rule(id=2),))
     free, bound = Credential("kari", frozenset({2})), Credential("ola", frozenset({2}), until=2**40)
-    assert decide(without, {CARD: free}, Shown(CARD), None).is_granted
-    assert decide(without, {CARD: bound}, Shown(CARD), None).reason == "clock_wrong"
+    assert decide(without, {CARD: free}, Fingerprints(CARD), None).is_granted
+    assert decide(without, {CARD: bound}, Fingerprints(CARD), None).reason == "clock_wrong"
     never_alone = without.model_copy(update={"valid_until": without.made_at})
-    assert decide(never_alone, {CARD: free}, Shown(CARD), None).reason == "list_expired"
+    assert decide(never_alone, {CARD: free}, Fingerprints(CARD), None).reason == "list_expired"

@@ -13,7 +13,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from devices.access.passes import PREFIX, Pass
-from devices.contract.door import ANSWER_SECONDS, Event, Outcome, Shown, Signed, State
+from devices.contract.door import ANSWER_SECONDS, AccessRequest, Event, Outcome, Signed, State
 from devices.contract.enrolment import Enrolment
 from devices.door.controller import Controller
 from devices.door.hardware.interface import HardwareError
@@ -39,9 +39,9 @@ async def has_list(desk: Desk, door_key: SigningKey, version: int = 1, **changes
     await desk.until(lambda: [state for state in desk.all(State) if state.list_version == version])
 
 
-def asked(desk: Desk) -> list[Shown]:
+def asked(desk: Desk) -> list[AccessRequest]:
     return [
-        Shown.model_validate_json(Signed.model_validate_json(heard.payload).content)
+        AccessRequest.model_validate_json(Signed.model_validate_json(heard.payload).content)
         for heard in desk.heard
         if heard.what == "shown"
     ]
@@ -72,7 +72,7 @@ async def test_a_late_answer_opens_nothing(desk: Desk, door: DoorProcess, door_k
     assert door.pulses() == 0
 
 
-def _answer(question: Shown) -> object:
+def _answer(question: AccessRequest) -> object:
     """`Desk.signed` takes what carries a command and its nonce."""
     return type("Asked", (), {"command": question.id, "nonce": question.nonce})()
 
@@ -305,7 +305,7 @@ async def test_what_waits_in_a_journal_of_before_gets_a_number(
     folder = tmp_path / "state"
     folder.mkdir()
     event = b'{"id":"3-1-0badcafe","door":"door-1","kind":"exit_button","count":1,"happened_at":"2026-11-20T08:00:00Z"}'
-    payload = Signed.sign_content(event, door_key, "door-1").payload()
+    payload = Signed.sign_content(event, door_key, "door-1").encoded()
     with closing(sqlite3.connect(folder / "journal.sqlite")) as database, database:
         database.executescript(OLD)
         database.execute("INSERT INTO start VALUES (1, 3, '0badcafe')")

@@ -11,7 +11,7 @@ from nacl.signing import SigningKey
 from devices.contract.alive import Status
 from devices.contract.door import COMMAND_SECONDS, Event, Outcome, State
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from tests.door.desk import Desk
 from tests.door.door_process import DoorProcess
 from tests.door.mosquitto import Mosquitto
@@ -194,13 +194,13 @@ async def test_it_stops_cleanly(desk: Desk, door: DoorProcess, way: str) -> None
     else:
         door.process.send_signal(getattr(signal, way))
     assert await door.ended() == 0
-    await desk.until(lambda: [h for h in desk.heard if h.payload == Status(online=False).payload()])
+    await desk.until(lambda: [h for h in desk.heard if h.payload == Status(online=False).encoded()])
     assert door.lines("stopped")
 
 
 async def test_a_killed_controller_is_offline_by_its_will(desk: Desk, door: DoorProcess) -> None:
     await door.stop(signal.SIGKILL)
-    await desk.until(lambda: [h for h in desk.heard if h.payload == Status(online=False).payload()])
+    await desk.until(lambda: [h for h in desk.heard if h.payload == Status(online=False).encoded()])
 
 
 async def test_the_log_is_json_without_secrets(

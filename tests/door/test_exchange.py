@@ -6,7 +6,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from devices.contract.door import COMMAND_SECONDS, ChallengeRequest, Command, Signed
-from devices.contract.messages import MAX_PAYLOAD_BYTES, new_id
+from devices.contract.payload import MAX_PAYLOAD_BYTES, new_id
 from devices.door.deciding.exchange import Act, Exchange, Refuse
 
 HUB = SigningKey.generate()
@@ -31,7 +31,7 @@ def exchange(clock: Clock) -> Exchange:
 
 
 def ask(exchange: Exchange, command: str):
-    return exchange.challenge(ChallengeRequest(command=command).payload(), retained=False)
+    return exchange.challenge(ChallengeRequest(command=command).encoded(), retained=False)
 
 
 def order(command: str, nonce: str, key: SigningKey = HUB, key_id: str = "hub-1", **changes: object) -> bytes:
@@ -43,8 +43,8 @@ def order(command: str, nonce: str, key: SigningKey = HUB, key_id: str = "hub-1"
         "nonce": nonce,
         "audit": 7,
     }
-    content = Command.model_construct(**(fields | changes)).payload()
-    return Signed.carrying(content, key.sign(content).signature, key_id).payload()
+    content = Command.model_construct(**(fields | changes)).encoded()
+    return Signed.carrying(content, key.sign(content).signature, key_id).encoded()
 
 
 def test_a_good_command_is_acted_on_once(exchange: Exchange) -> None:
@@ -136,10 +136,10 @@ def test_one_changed_byte_is_enough(exchange: Exchange) -> None:
     for place in range(len(signed.content)):
         content = bytearray(signed.content)
         content[place] ^= 1
-        changed = Signed.carrying(bytes(content), signed.signature, "hub-1").payload()
+        changed = Signed.carrying(bytes(content), signed.signature, "hub-1").encoded()
         assert exchange.decide(changed, retained=False) == Refuse("bad_signature")
     for signature in (b"", signed.signature[:-1], signed.signature + b"x", bytes(64)):
-        changed = Signed.carrying(signed.content, signature, "hub-1").payload()
+        changed = Signed.carrying(signed.content, signature, "hub-1").encoded()
         assert exchange.decide(changed, retained=False) == Refuse("bad_signature")
 
 
@@ -156,7 +156,7 @@ def test_a_good_command_that_is_too_long_is_refused_unread(exchange: Exchange) -
 
 
 def test_a_retained_request_gets_no_challenge(exchange: Exchange) -> None:
-    assert exchange.challenge(ChallengeRequest(command="c1").payload(), retained=True) is None
+    assert exchange.challenge(ChallengeRequest(command="c1").encoded(), retained=True) is None
 
 
 def test_an_overtaken_challenge_is_answered_once(exchange: Exchange) -> None:

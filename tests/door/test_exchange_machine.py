@@ -28,8 +28,8 @@ DOOR, OTHER = "door-1", "door-2"
 def signed(key: SigningKey, door: str, command: str, nonce: str, verb: str = "pulse") -> bytes:
     content = Command.model_construct(
         door=door, command=command, verb=verb, pulse_ms=500, why="unknown", nonce=nonce, audit=1
-    ).payload()
-    return Signed.carrying(content, key.sign(content).signature, NAMES.get(key, "hub-1")).payload()
+    ).encoded()
+    return Signed.carrying(content, key.sign(content).signature, NAMES.get(key, "hub-1")).encoded()
 
 
 class DoorProtocol(RuleBasedStateMachine):
@@ -88,7 +88,7 @@ class DoorProtocol(RuleBasedStateMachine):
         return f"c{self.count}"
 
     def give(self, command: str, *, retained: bool = False):
-        challenge = self.exchange.challenge(ChallengeRequest(command=command).payload(), retained=retained)
+        challenge = self.exchange.challenge(ChallengeRequest(command=command).encoded(), retained=retained)
         if challenge is not None:
             self.given_at.setdefault(challenge.nonce, self.now)
         return challenge
@@ -147,7 +147,7 @@ class DoorProtocol(RuleBasedStateMachine):
 
     @rule(target=commands)
     def deny_what_nobody_showed(self) -> bytes:
-        """A denial answers a Shown, and no challenge of the other kind."""
+        """A denial answers an access request, and no challenge of the other kind."""
         challenge = self.give(self.new_command())
         payload = self.hub_signs(challenge.command, challenge.nonce, "deny")
         assert self.arrive(payload, retained=False) == Refuse("unknown_verb", challenge.command)
@@ -289,7 +289,7 @@ class DoorProtocol(RuleBasedStateMachine):
         message = Signed.model_validate_json(payload)
         content = bytearray(message.content)
         content[place % len(content)] ^= 1
-        changed = Signed.carrying(bytes(content), message.signature, message.key).payload()
+        changed = Signed.carrying(bytes(content), message.signature, message.key).encoded()
         assert isinstance(self.arrive(changed, retained=False), Refuse)
 
     @rule(jump=st.sampled_from([-1.8e9, -3600.0, -20.0, 20.0, 3600.0, 1e9]))

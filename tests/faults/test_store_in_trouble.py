@@ -19,7 +19,7 @@ import pytest_asyncio
 from sqlalchemy.exc import OperationalError
 
 from devices.contract import kiosk as contract
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.devices.absences import note_life
 from hub.hub import Hub
 from hub.store.store import Store

@@ -25,7 +25,7 @@ from devices.contract.door import (
     Signed,
     Verb,
 )
-from devices.contract.messages import MAX_PAYLOAD_BYTES, Id, Message
+from devices.contract.payload import MAX_PAYLOAD_BYTES, Id, Payload
 
 NONCE_BYTES = 16
 MOST_GIVEN = 64
@@ -51,7 +51,7 @@ class Refuse:
     answer: str | None = None
 
 
-class _Claim(Message):
+class _Claim(Payload):
     """The fields that every command has, also one with a verb of tomorrow."""
 
     door: Id

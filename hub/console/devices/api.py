@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract.alive import Heartbeat
 from devices.contract.enrolment import Enrolment
-from devices.contract.messages import Id, Name, clean
+from devices.contract.payload import Id, Name, clean
 from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from hub.devices.absences import By, EndedBy
 from hub.devices.admission import TakenNameError

@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from babel.dates import format_timedelta
 from pydantic import ValidationError
 
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.console.devices.kind_names import kind_names
 from hub.devices.admission import Admission, TakenNameError
 from hub.devices.diagnostics import Diagnostics

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Base64Bytes, BeforeValidator, Field
 
-from devices.contract.messages import Text
+from devices.contract.payload import Text
 from hub.api.operations import (
     PASSWORD_AGAIN,
     Call,
@@ -208,7 +208,7 @@ class EntityApi:
     async def command(self, call: Call[EntityPath, Nothing, Order]) -> Given:
         wanted = call.body
         entity = self._found(call.path)
-        if call.caller.scopes is None and not await self._commands.may_be_told(entity, wanted.verb, call.caller.roles):
+        if call.caller.scopes is None and not await self._commands.may_order(entity, wanted.verb, call.caller.roles):
             raise ProblemError("forbidden", "Your role may not tell it this, or the plugin that knows is out of order.")
         if not call.caller.is_confirmed and self._entities.opens(entity):
             raise ProblemError("password-again", PASSWORD_AGAIN)

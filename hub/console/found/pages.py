@@ -151,7 +151,7 @@ class FoundPages:
         """Tell an entity something. What opens a building asks for the password again."""
         sent = await request.post()
         entity, verb = self._entity(str(sent.get("entity", ""))), str(sent.get("verb", ""))
-        if not await self._commands.may_be_told(entity, verb, session_of(request).roles):
+        if not await self._commands.may_order(entity, verb, session_of(request).roles):
             raise web.HTTPForbidden(text="Your role may not tell it this, or the plugin that knows is out of order.")
         give = self._pages.ask_again(self._give) if self._entities.opens(entity) else self._give
         return await give(request)
@@ -199,7 +199,7 @@ class FoundPages:
         }
         roles = session_of(request).roles
         asks = {
-            one.id: [verb for verb in verbs(one) if await self._commands.may_be_told(one, verb, roles)]
+            one.id: [verb for verb in verbs(one) if await self._commands.may_order(one, verb, roles)]
             for one in device.entities.values()
         }
         return await self._pages.render(

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from devices.contract.messages import Id
+from devices.contract.payload import Id
 from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from hub.devices.admission import Admission, TakenNameError
 from hub.devices.gateways import MOST_CHARACTERS, MOST_FILTERS, FilterError, Gateway, Gateways

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from devices.contract.messages import Id
+from devices.contract.payload import Id
 from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from hub.calendar.exceptions import DayError, Exceptions, SetDay
 from hub.calendar.opening import SITE, UnknownServiceError

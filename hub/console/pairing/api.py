@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from devices.contract.messages import Id, Name
+from devices.contract.payload import Id, Name
 from hub.api.operations import Call, Document, Nothing, Query, Request, found, operation
 from hub.console.devices.api import DeviceDocument, NewPlace
 from hub.devices.admission import TakenNameError

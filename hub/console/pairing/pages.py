@@ -7,8 +7,8 @@ import segno
 from aiohttp import hdrs, web
 from pydantic import ValidationError
 
-from devices.contract.messages import Message, clean
 from devices.contract.pairing import VALID_SECONDS, PairingAnswer, PairingClaim, PairingOffer, PairingRequest
+from devices.contract.payload import Payload, clean
 from hub.console.devices.kind_names import kind_names
 from hub.devices.admission import TakenNameError
 from hub.devices.enroller import Enroller
@@ -20,7 +20,7 @@ from hub.web.pages import Pages, see
 from hub.web.place_form import PARTS, place_in, suggestions
 from hub.web.security import session_of
 
-M = TypeVar("M", bound=Message)
+M = TypeVar("M", bound=Payload)
 MOST_BYTES = 2_000
 MOST_PROGRAM = 120
 ASKS_PER_MINUTE = 30
@@ -155,7 +155,7 @@ async def _read(request: web.Request, model: type[M]) -> M:
         raise web.HTTPBadRequest(text=f"{where}: {first['msg']}") from None
 
 
-def _answer(message: Message) -> web.Response:
+def _answer(message: Payload) -> web.Response:
     return web.Response(
-        body=message.payload(), content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-store"}
+        body=message.encoded(), content_type="application/json", headers={hdrs.CACHE_CONTROL: "no-store"}
     )

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.api.operations import Call, Document, Nothing, Request, operation
 from hub.console.search.search import LEAST, LONGEST, search
 from hub.hooks.asking import Hooks

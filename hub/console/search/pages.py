@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.console.search.search import LEAST, LONGEST, search
 from hub.hooks.asking import Hooks
 from hub.web.pages import Pages

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import Field
 
-from devices.contract.messages import Id, Name
+from devices.contract.payload import Id, Name
 from hub.accounts.tokens import Token, Tokens
 from hub.api.operations import (
     Call,

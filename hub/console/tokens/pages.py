@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from devices.contract.messages import Name
+from devices.contract.payload import Name
 from hub.accounts.tokens import Tokens
 from hub.api.openapi import openapi
 from hub.api.operations import PREFIX, Caller, Operation

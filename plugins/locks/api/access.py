@@ -10,7 +10,7 @@ from devices.access.credentials import MOST_PRINTED, UID_PATTERN, CredentialErro
 from devices.access.lists import Ref
 from devices.contract import door
 from devices.contract.door import MOST_HOLD_SECONDS
-from devices.contract.messages import Id, clean
+from devices.contract.payload import Id, clean
 from hub.plugin import Context
 from hub.plugin.api import (
     Call,

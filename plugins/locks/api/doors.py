@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from sqlalchemy import Connection
 
 from devices.contract import door
-from devices.contract.messages import Id, clean
+from devices.contract.payload import Id, clean
 from hub.plugin import Context, Device, audit
 from hub.plugin.api import (
     Call,

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract import door
-from devices.contract.messages import Id, clean
+from devices.contract.payload import Id, clean
 from hub.plugin import Context
 from hub.plugin.api import (
     Call,

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.access.times import Times
 from devices.contract import door
-from devices.contract.messages import Id, clean
+from devices.contract.payload import Id, clean
 from hub.plugin import Context, now
 from hub.plugin.api import (
     Call,

@@ -8,12 +8,12 @@ import structlog
 from nacl.signing import VerifyKey
 
 from devices.contract import door
-from devices.contract.messages import Message
+from devices.contract.payload import Payload
 from hub.plugin import Context, Device, Incoming
 
 log = structlog.get_logger("locks")
 
-M = TypeVar("M", door.State, door.Challenge, door.Outcome, door.Event, door.Shown)
+M = TypeVar("M", door.State, door.Challenge, door.Outcome, door.Event, door.AccessRequest)
 
 
 class Takes(Protocol):
@@ -29,7 +29,7 @@ class Takes(Protocol):
     async def event(self, event: door.Event) -> bool:
         """True: durable, so that the door may forget it."""
 
-    async def shown(self, shown: door.Shown, read_at: float) -> None:
+    async def shown(self, shown: door.AccessRequest, read_at: float) -> None:
         """`read_at`: when it came, by `time.monotonic`."""
 
 
@@ -77,7 +77,7 @@ class Doors:
         for device in self._context.devices.of_kind(door.KIND):
             self._context.send(device, "command", None, retain=True)
 
-    def _send(self, device: Device, what: str, message: Message) -> None:
+    def _send(self, device: Device, what: str, message: Payload) -> None:
         if not self._context.send(device, what, message):
             raise NoContactError
 
@@ -99,7 +99,7 @@ class Doors:
             log.info("shown_too_long_ago", door=incoming.device.id)
             return
         try:
-            message = self._opened(incoming.device.id, incoming.message, door.Shown)
+            message = self._opened(incoming.device.id, incoming.message, door.AccessRequest)
         except door.ForgedError as error:
             self._context.devices.refused(incoming.device.id, f"shown: forged: {error}")
             return

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from devices.access.deciding import Circumstances, Decision, Shown
+from devices.access.deciding import Circumstances, Decision, Fingerprints
 from devices.access.passes import Pass, PassError
 from devices.contract import door
 from hub.plugin import Context, Device, Limiter, now
@@ -65,7 +65,7 @@ class Answers:
         self._learning: dict[str, _Learning] = {}
         self._limit = Limiter(SHOWN_PER_MINUTE, 60)
 
-    async def take(self, shown: door.Shown, read_at: float | None = None) -> None:
+    async def take(self, shown: door.AccessRequest, read_at: float | None = None) -> None:
         """Answer once, and while the door waits: later it has decided alone. `read_at`: by `time.monotonic`."""
         until = (time.monotonic() if read_at is None else read_at) + door.ANSWER_SECONDS
         device = self._context.devices.get(shown.door)
@@ -84,7 +84,7 @@ class Answers:
             interlocked=self._is_interlocked(shown.door),
         )
         decision = self._access.decide(
-            shown.door, Shown(shown.card, shown.pin, visit_pass if given else None), now(), known
+            shown.door, Fingerprints(shown.card, shown.pin, visit_pass if given else None), now(), known
         )
         uses_up = visit_pass is not None and visit_pass.once
         return await self._answer(device, shown, decision, "", until=until, uses_up=uses_up)
@@ -102,7 +102,7 @@ class Answers:
 
     # --
 
-    async def _pass_in(self, shown: door.Shown) -> Pass | None:
+    async def _pass_in(self, shown: door.AccessRequest) -> Pass | None:
         """None for what is no pass of ours; also while nobody can tell."""
         if shown.code is None:
             return None
@@ -115,7 +115,7 @@ class Answers:
     async def _answer(
         self,
         device: Device,
-        shown: door.Shown,
+        shown: door.AccessRequest,
         decision: Decision,
         reason: str,
         *,
@@ -181,7 +181,7 @@ class Answers:
             return None
         return decision.credential.ref
 
-    def _is_learnt(self, shown: door.Shown) -> bool:
+    def _is_learnt(self, shown: door.AccessRequest) -> bool:
         learning = self._learning.get(shown.door)
         if learning is None or shown.card is None or shown.card in self._access.roll or learning.card.done():
             return False
@@ -196,7 +196,7 @@ class Answers:
         )
 
 
-def _detail(shown: door.Shown, decision: Decision) -> dict[str, object]:
+def _detail(shown: door.AccessRequest, decision: Decision) -> dict[str, object]:
     found: dict[str, object] = {
         "reader": shown.reader,
         "side": shown.side,

@@ -2,7 +2,7 @@
 
 from devices.contract import door
 from hub.plugin import Context
-from hub.plugin.hooks import Shown
+from hub.plugin.hooks import MirroredDevice
 from plugins.locks.doors.standing import Standing
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
 from plugins.locks.operating.service import Locks
@@ -13,10 +13,10 @@ UNLOCK = frozenset({"UNLOCK", "OPEN"})
 STATES = {"locked": "LOCKED", "unlocked": "UNLOCKED"}
 
 
-def doors_shown(context: Context, standing: Standing, permissions: Permissions) -> list[Shown]:
+def mirrored_doors(context: Context, standing: Standing, permissions: Permissions) -> list[MirroredDevice]:
     """A lock and its contact. Unknown stays unknown; both orders that open let somebody in for a moment."""
     return [
-        Shown(
+        MirroredDevice(
             device.id,
             {
                 "lock": {"platform": "lock", "name": None, "payload_open": "OPEN"},
@@ -32,7 +32,7 @@ def doors_shown(context: Context, standing: Standing, permissions: Permissions) 
     ]
 
 
-async def door_told(locks: Locks, device: str, key: str, order: str, actor: str) -> bool | None:
+async def order_door(locks: Locks, device: str, key: str, order: str, actor: str) -> bool | None:
     """By the same exchange as when a person asks: committed intent, challenge, signature."""
     if key != "lock":
         return None

@@ -40,5 +40,5 @@ class Heard:
             await self._answers.inside.event(event)
         return is_taken
 
-    async def shown(self, shown: door.Shown, read_at: float) -> None:
+    async def shown(self, shown: door.AccessRequest, read_at: float) -> None:
         await self._answers.take(shown, read_at)

@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Connection
 
 from devices.contract import door
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.plugin import Context, Device, Limiter, in_parts, now
 from plugins.locks.config import Settings
 from plugins.locks.doors.mqtt import Doors, NoContactError

@@ -9,11 +9,11 @@ import structlog
 from sqlalchemy import Connection
 
 from devices.access.credentials import card, fingerprint, pin, readings, uid
-from devices.access.deciding import Circumstances, Decision, Shown, decide
+from devices.access.deciding import Circumstances, Decision, Fingerprints, decide
 from devices.access.lists import Credential as Listed
 from devices.access.lists import DoorAccess
 from devices.contract import door
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.plugin import N_, Context, now
 from plugins.directory.contract import Person, employees
 from plugins.locks.config import Settings
@@ -79,7 +79,7 @@ class Access:
 
     # -- deciding
 
-    def decide(self, door_id: str, shown: Shown, at: datetime, known: Circumstances) -> Decision:
+    def decide(self, door_id: str, shown: Fingerprints, at: datetime, known: Circumstances) -> Decision:
         """May this pass this door, by what the hub knows now."""
         return decide(self.of(door_id), self.roll, shown, at, known)
 

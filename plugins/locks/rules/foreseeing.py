@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from devices.access.deciding import NOTHING_KNOWN, Decision, Shown, decide
+from devices.access.deciding import NOTHING_KNOWN, Decision, Fingerprints, decide
 from devices.access.lists import DoorAccess, Roll
 from devices.access.times import Times
 from plugins.locks.models import AccessRule
@@ -52,7 +52,7 @@ def foresee(access: DoorAccess, roll: Roll, at: datetime, refs: Collection[str] 
     for fingerprint, credential in roll.items():
         if refs is not None and credential.ref not in refs:
             continue
-        as_card = decide(access, roll, Shown(card=fingerprint), at, NOTHING_KNOWN)
+        as_card = decide(access, roll, Fingerprints(card=fingerprint), at, NOTHING_KNOWN)
         found.append(Foreseen(credential.ref, as_card))
     return found
 

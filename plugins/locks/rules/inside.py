@@ -57,7 +57,7 @@ class Inside:
         rows = await self._context.store.read(lambda connection: connection.execute(select(inside)).all())
         self._marks = {row.credential: Mark(row.zone, row.since) for row in rows}
 
-    def has(self, shown: door.Shown, ref: str) -> bool | None:
+    def has(self, shown: door.AccessRequest, ref: str) -> bool | None:
         """Whether it is behind this door already; None where nobody asks: never in the direction of escape."""
         zone = self._access.settings_of(shown.door).leads_to
         if not zone or shown.side == "out":
@@ -69,7 +69,7 @@ class Inside:
         mark = self._marks.get(ref)
         return mark.zone if mark and mark.since >= self._forgiven_at() else None
 
-    async def granted(self, shown: door.Shown, ref: str) -> None:
+    async def granted(self, shown: door.AccessRequest, ref: str) -> None:
         """The door has been told to let it through. A door that stands open, or has no contact, tells no more."""
         settings = self._access.settings_of(shown.door)
         if not settings.leads_to:

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
 from devices.contract.door import Event, State
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.plugin import audit, delete_part
 from plugins.locks.models import Command, Order, Report, Result
 from plugins.locks.store.tables import command, door, event

@@ -50,7 +50,7 @@ class HubKeys:
 
     async def sign(self, command: Command) -> Signed:
         """Raises SigningError."""
-        return await self.sign_content(command.payload())
+        return await self.sign_content(command.encoded())
 
     async def sign_content(self, content: bytes, key: str | None = None) -> Signed:
         """A command's bytes, a list's or a pass's; by the key that signs unless one is named. Raises SigningError."""

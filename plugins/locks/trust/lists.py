@@ -124,7 +124,7 @@ class Lists:
             lambda connection: access_rows.intend_list(connection, device.id, version, digest, sha256, made_at, until)
         )
         signed = await self._hub_keys.sign_content(content)
-        payload = signed.payload()
+        payload = signed.encoded()
         await self._context.store.write(
             lambda connection: access_rows.keep_payload(connection, device.id, version, payload)
         )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from devices.access.passes import MOST_DOORS, PREFIX, Pass, PassError, read_pass
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.plugin import N_, Context, now
 from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import UnknownPassError, VisitPass

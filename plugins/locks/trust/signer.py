@@ -38,7 +38,7 @@ class RefusedError(Exception):
 
 
 def main() -> None:
-    keys = Keys(Path(sys.argv[1]))
+    keys = PrivateKeys(Path(sys.argv[1]))
     store = Store(sys.stdin.readline().strip())
     for name in list(keys):
         if (row := _row_of(name, store)) and row["retired_at"]:
@@ -53,7 +53,7 @@ def main() -> None:
             _say({"id": request["id"], "error": f"{type(error).__name__}: {str(error)[:200]}"})
 
 
-def answer(request: dict[str, str], keys: "Keys", store: "Store", signed: set[str]) -> str:
+def answer(request: dict[str, str], keys: "PrivateKeys", store: "Store", signed: set[str]) -> str:
     """A signature in Base64, or a verify key in hexadecimal. Raises RefusedError."""
     name = request["key"]
     if request["what"] == "sign":
@@ -144,7 +144,7 @@ class Store:
         return made
 
 
-class Keys:
+class PrivateKeys:
     """Private keys, one file each, readable by nobody else."""
 
     def __init__(self, folder: Path) -> None:

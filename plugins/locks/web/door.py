@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 from devices.access.lists import Opening, WithoutClock
 from devices.contract import door
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.plugin import N_, Context, Device, now
 from hub.plugin.web import Form, see, session_of
 from plugins.locks.config import Settings

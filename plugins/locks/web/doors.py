@@ -13,7 +13,7 @@ from aiohttp import web
 
 from devices.contract import door
 from devices.contract.door import CONFIRMED_SECONDS, MOST_HOLD_SECONDS
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.plugin import N_, Context, Device, Vitals, in_store, now
 from hub.plugin.entities import STATES, NotAllowedError, OrderError, UnknownEntityError, UnreachableError
 from hub.plugin.web import Form, number_in, see, session_of

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from devices.access.credentials import MOST_CARD, MOST_PRINTED, UID_PATTERN
 from devices.contract import door
-from devices.contract.messages import clean, new_id
+from devices.contract.payload import clean, new_id
 from hub.plugin import N_, Context
 from hub.plugin.web import Form, number_in, see, session_of
 from plugins.locks.config import Settings

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from devices.access.passes import MOST_DOORS
 from devices.contract import door
-from devices.contract.messages import clean, new_id
+from devices.contract.payload import clean, new_id
 from hub.plugin import N_, Context, Device, now
 from hub.plugin.web import Form, see, session_of
 from plugins.locks.mistakes import MistakeError

@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from devices.contract import door
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.plugin import Context
 from hub.plugin.web import Form, number_in, see, session_of
 from plugins.locks.mistakes import MistakeError

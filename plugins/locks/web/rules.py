@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from devices.contract import door
-from devices.contract.messages import clean
+from devices.contract.payload import clean
 from hub.plugin import N_, Context, Device, now
 from hub.plugin.web import Form, number_in, see, session_of
 from plugins.locks.mistakes import MistakeError

@@ -3,7 +3,7 @@
 import asyncio
 
 from devices.contract import screen
-from devices.contract.messages import new_id
+from devices.contract.payload import new_id
 from hub.plugin import Context, PluginSettings
 from hub.plugin import now
 

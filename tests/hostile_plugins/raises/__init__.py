@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hub.plugin.hooks import Health, Page
+from hub.plugin.hooks import Health, MenuEntry
 from hub.plugin import Context, PluginSettings, hookimpl
 
 
@@ -67,7 +67,7 @@ class Plugin:
 
     @hookimpl
     async def pages(self):
-        return [Page("/raises", 42, {"it"})]
+        return [MenuEntry("/raises", 42, {"it"})]
 
     @hookimpl
     async def held_data(self):

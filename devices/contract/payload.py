@@ -15,12 +15,12 @@ Translated = dict[str, str]
 """Language code (nn, nb, en …) → text."""
 
 
-class Message(BaseModel):
+class Payload(BaseModel):
     """A payload. Immutable; unknown fields are ignored, so that either side may be newer."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    def payload(self) -> bytes:
+    def encoded(self) -> bytes:
         return self.model_dump_json(exclude_none=True).encode()
 
 
