@@ -21,7 +21,8 @@ from hub.hooks.specifications import Login
 from hub.hub import Hub
 from plugins.directory import Plugin
 from plugins.directory.config import Attributes, DisabledWhen, Ldap, Settings
-from plugins.directory.source import DirectoryError, LdapSource, employee_of
+from plugins.directory.entries import DirectoryError, employee_of
+from plugins.directory.ldap import LdapSource
 from tests.conftest import PERSON_IDS, running_hub, until
 from tests.directory_server import DirectoryServer, slapd
 

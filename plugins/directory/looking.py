@@ -4,7 +4,8 @@ from itertools import islice
 
 from hub.plugin import PersonIds, Remark
 from plugins.directory.config import Ldif, Settings
-from plugins.directory.source import DirectoryError, employee_of, source_for
+from plugins.directory.entries import DirectoryError, employee_of
+from plugins.directory.source import source_for
 
 ENOUGH = 100
 """People who tell whether the attributes have the right names."""

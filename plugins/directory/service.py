@@ -14,10 +14,10 @@ from hub.plugin.hooks import Health, Login
 from hub.plugin.settings import usable_address
 from plugins.directory.config import Settings
 from plugins.directory.contract import employees_changed, presence_changed
+from plugins.directory.entries import DirectoryError, Source, employee_of, first_of, is_disabled, not_followed
 from plugins.directory.models import Employee, folded
 from plugins.directory.people import People, in_order
 from plugins.directory.safety import Protection, Tally, doubts, unmatched
-from plugins.directory.source import DirectoryError, Source, employee_of, first_of, is_disabled, not_followed
 from plugins.directory.tables import person, presence, reading
 
 log = structlog.get_logger("directory")

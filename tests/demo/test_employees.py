@@ -11,7 +11,7 @@ import ldap3
 import pytest
 from ldap3.core.exceptions import LDAPException
 
-from plugins.directory.source import CheckedTls
+from plugins.directory.ldap import CheckedTls
 from tests.directory_server import EMPLOYEES, MOST_UNPAGED, DirectoryServer
 
 WANTED = [

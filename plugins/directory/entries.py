@@ -1,0 +1,96 @@
+"""What a directory's entries say of people, and what every source of them gives."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+from devices.contract.payload import clean
+from hub.plugin import PersonIds
+from hub.plugin.hooks import Role
+from plugins.directory.config import DisabledWhen, Settings
+from plugins.directory.models import Employee, folded
+
+MOST_NAMED = 3
+MOST_DN = 400
+MOST_ADDRESS = 200
+
+Entry = Mapping[str, list[str]]
+
+
+class DirectoryError(Exception):
+    """The directory cannot be read; the text says what it said."""
+
+
+class Source(Protocol):
+    """Where people come from. Both methods block and raise DirectoryError."""
+
+    referrals: tuple[str, ...]
+    """The addresses to which the last reading was referred, and did not go."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Attribute names, in lower case, to values."""
+
+    def roles(self, name: str, password: str) -> frozenset[Role] | None:
+        """The roles of somebody whose password is right; None when it is not, or there is nobody of that name."""
+
+    def roles_now(self, name: str) -> frozenset[Role] | None:
+        """The roles of somebody who has logged in before: none when they are disabled or gone; None: nobody logs in."""
+
+
+def employee_of(entry: Entry, settings: Settings, ids: PersonIds) -> Employee | None:
+    """None for a disabled account, and for one without id or name."""
+    names = settings.attributes
+    if is_disabled(entry, settings.disabled_when):
+        return None
+    key, name = first_of(entry, names.id), first_of(entry, names.name)
+    if not key or not name:
+        return None
+    return Employee(
+        id=ids.of(key),
+        name=name[:200],
+        unit=(first_of(entry, names.unit) or "")[:200],
+        title=(first_of(entry, names.title) or "")[:300],
+        mail=first_of(entry, names.mail),
+        phone=first_of(entry, names.phone),
+        mobile=first_of(entry, names.mobile),
+        tasks=tuple(entry.get(names.tasks.lower(), [])),
+        groups=tuple(sorted(filter(None, map(_group_dn, entry.get(names.groups.lower(), []))))),
+        words=folded(name),
+    )
+
+
+def _group_dn(dn: str) -> str:
+    """`CN=Drift, OU=Grupper` → CN=Drift,OU=Grupper: the whole of it, as OUs may have groups of one name.
+
+    Empty for what is no DN.
+    """
+    from ldap3.core.exceptions import LDAPException  # noqa: PLC0415 (6 MB)
+    from ldap3.utils.dn import parse_dn  # noqa: PLC0415
+
+    try:
+        return ",".join(f"{kind}={value}" for kind, value, _ in parse_dn(dn, strip=True))[:MOST_DN]
+    except LDAPException:
+        return ""
+
+
+def is_disabled(entry: Entry, rule: DisabledWhen) -> bool:
+    values = entry.get(rule.attribute.lower(), [])
+    if rule.bit is not None:
+        return any(value.isdecimal() and int(value) & rule.bit for value in values)
+    return rule.equals is not None and any(value.casefold() == rule.equals.casefold() for value in values)
+
+
+def not_followed(addresses: Sequence[str]) -> str:
+    """A sentence for IT that names them."""
+    named = ", ".join(str(clean(address))[:MOST_ADDRESS] for address in addresses[:MOST_NAMED])
+    more = f" and {len(addresses) - MOST_NAMED} more" if len(addresses) > MOST_NAMED else ""
+    return f"the directory refers to {named}{more}. Referrals are not followed, so nobody was read from there"
+
+
+def text_of(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def first_of(entry: Entry, attribute: str) -> str | None:
+    """The first value; None when there is none, or it is blank."""
+    values = entry.get(attribute.lower(), [])
+    return values[0].strip() or None if values else None
