@@ -173,6 +173,8 @@ class Hub:
             shell = Shell(self.settings.site, self.hooks, Assets(), self.live)
 
             await self._take_hold(stack)
+            calendar = asyncio.create_task(self.calendar.prepare(self.settings.data), name="prepare the calendar")
+            stack.callback(calendar.cancel)
             await self._open_store(stack, is_the_hub=True)
             await self._beside(stack, "store", self._mend_store)
             self.broker = self._own_broker()
@@ -201,6 +203,7 @@ class Hub:
             await self._beside(stack, "watchdog", Watchdog(self.host.owners, self.host.blocked).run)
 
             stack.push_async_callback(self.lives.close)
+            await calendar
             await self.lives.start_all(shell)
             self.host.begin()
             receive_signs_of_life(self.mqtt, self.enroller.kinds())
@@ -222,7 +225,7 @@ class Hub:
                 ("absences", self._notice_absences),
                 ("old events", self._forget_events),
                 ("roles", self._follow_roles),
-                ("days", lambda: call_each_day(self.settings.site.zone, self.opening_changed)),
+                ("days", lambda: call_each_day(self.settings.site.zone, self._day_begins)),
                 ("room", self._keep_room),
             ):
                 await self._beside(stack, name, work)
@@ -429,6 +432,10 @@ class Hub:
         self.live.touch("devices")
         await self.hooks.every(devices_changed)
         self._to_project.set()
+
+    async def _day_begins(self) -> None:
+        await self.calendar.prepare(self.settings.data)
+        await self.opening_changed()
 
     async def opening_changed(self) -> None:
         """Of the site or a service, or another day has begun."""

@@ -3,16 +3,17 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import lru_cache
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from hub.calendar.public_holidays import PublicHolidays
 from hub.configuration.opening_hours import WEEKDAYS, CalendarSettings, Hours, Span, spans_of
 from hub.language.translation import N_
+from hub.store.store import now
 
 SITE = ""
 """The name of no service: the site itself."""
 LOOK_AHEAD = timedelta(days=400)
-ENGLISH = "en_US"
 
 NAMES = (
     N_("New Year's Day"),
@@ -62,6 +63,11 @@ class Calendar:
         self.exceptions: Mapping[tuple[str, date], tuple[Span, ...]] = {}
         self._settings = settings
         self._zone = zone
+        self._holidays = PublicHolidays(settings.holidays)
+
+    async def prepare(self, folder: Path) -> None:
+        """Have the holidays of the years to come at hand. Call it before the first question, and each day."""
+        await self._holidays.prepare(self.date_at(now()), folder)
 
     @property
     def services(self) -> list[str]:
@@ -79,11 +85,11 @@ class Calendar:
 
     def holiday(self, day: date) -> str | None:
         """Its name in English; of two on one day both, with a semicolon. None when it is none."""
-        return _holidays(self._settings.holidays, day.year).get(day)
+        return self._holidays.of(day.year).get(day)
 
     def holidays(self, *years: int) -> frozenset[date]:
-        """Public holidays by law. The first time takes a quarter of a second: call it in a thread then."""
-        return frozenset(day for year in years for day in _holidays(self._settings.holidays, year))
+        """Public holidays by law."""
+        return frozenset(day for year in years for day in self._holidays.of(year))
 
     def week(self, service: str = SITE) -> list[tuple[Span, ...]]:
         """Monday's to Sunday's hours. Raises UnknownServiceError."""
@@ -142,13 +148,3 @@ class Calendar:
 def names(holiday: str) -> list[str]:
     """Two holidays may fall on one day: the 17th of May and Whit Monday do in 2027."""
     return holiday.split("; ")
-
-
-@lru_cache(maxsize=16)
-def _holidays(country: str, year: int) -> Mapping[date, str]:
-    if not country:
-        return {}
-    import holidays  # noqa: PLC0415 (a quarter of a second, and few hubs need it before they are ready)
-
-    found = holidays.country_holidays(country, years=year, language=ENGLISH if country == "NO" else None)
-    return {day: name for day, name in found.items() if day.year == year}
