@@ -30,7 +30,7 @@ async def run(seconds: float) -> dict[str, float]:
         async with hub.running(), door(str(path), str(folder / "door")):
             plugin = hub.host.plugins["locks"].instance
             async with asyncio.timeout(20):
-                while plugin.standing.of("door-1").lock != "locked":
+                while plugin.states.of("door-1").lock != "locked":
                     await asyncio.sleep(0.02)
             bare = await bare_round_trips(hub, enrolments[1], seconds / 2)
             quiet = await pulses(plugin.locks, seconds)

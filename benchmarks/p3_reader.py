@@ -48,11 +48,11 @@ async def run(seconds: float) -> dict[str, float]:
         path.write_bytes(enrolments[0].encoded())
         async with hub.running():
             plugin = hub.host.plugins["locks"].instance
-            plugin.answers._limit = Limiter(1_000_000, 60)  # else a door is asked no more than twice a second
+            plugin.access_requests._limit = Limiter(1_000_000, 60)  # else a door is asked no more than twice a second
             await everybody_has_a_card(hub)
             async with list_doors(hub, enrolments[1:DOORS]) as lists, reader(str(path), str(folder / "door")) as door:
                 await lists.until_all_have_heard(since=0)
-                await until(lambda: plugin.standing.of("door-0").list_version > 0)
+                await until(lambda: plugin.states.of("door-0").list_version > 0)
                 memory.settle()  # as `kommunevert run` does when it is ready
                 bare = await bare_round_trips(hub, enrolments[DOORS], seconds / 2)
                 await shown(door, WARM_SECONDS)
@@ -90,14 +90,14 @@ def employee(number: int) -> str:
 
 async def everybody_has_a_card(hub: Hub) -> None:
     access = hub.host.plugins["locks"].instance.access
-    await until(lambda: len(access.kept.units) == EMPLOYEES, 60)
+    await until(lambda: len(access.rule_book.units) == EMPLOYEES, 60)
     rows = [
         vars(_credential("card", access.card_fingerprint(26, 12, number), person, ""))
-        for number, person in enumerate(access.kept.units)
+        for number, person in enumerate(access.rule_book.units)
     ]
     await hub.store.write(lambda connection: connection.execute(insert(credential_table), rows))
     rule = AccessRule(name="Alle", who=Who(everybody=True), where=Where(everywhere=True))
-    await access.keep_rule(rule, "bench")
+    await access.save_rule(rule, "bench")
 
 
 async def until(condition: Any, seconds: float = 30) -> None:
@@ -204,7 +204,7 @@ class Change:
 async def lost(hub: Hub, lists: Lists, door: Reader) -> Change:
     access = hub.host.plugins["locks"].instance.access
     began = time.perf_counter()
-    await access.end_credential(access.kept.credentials[0].ref, "lost", "bench")
+    await access.end_credential(access.rule_book.credentials[0].ref, "lost", "bench")
     await door.says("list_taken")
     in_use = time.perf_counter()
     return Change(began, await lists.until_all_have_heard(began), in_use)
@@ -213,7 +213,7 @@ async def lost(hub: Hub, lists: Lists, door: Reader) -> Change:
 async def sent_again(hub: Hub, lists: Lists) -> float:
     """The same bytes through the same broker, and nobody makes, packs, seals, keeps or signs anything."""
     began = time.perf_counter()
-    await hub.host.plugins["locks"].instance.lists.publish_again()
+    await hub.host.plugins["locks"].instance.lists.republish()
     return (await lists.until_all_have_heard(began))[-1] - began
 
 

@@ -22,7 +22,7 @@ from hub.store import audit
 from hub.store.store import now
 from plugins.locks import Plugin
 from plugins.locks.models import AccessRule, DoorSettings, KnownCredentialError, Order, Where, Who
-from plugins.locks.operating.heard import Heard
+from plugins.locks.operating.dispatch import Dispatcher
 from plugins.locks.rules.inside import Inside
 from plugins.locks.store import rows
 from plugins.locks.store.tables import command as command_table
@@ -57,13 +57,13 @@ async def door(hub: Hub) -> AsyncIterator[DoorClient]:
     """With Kari's card, and a rule that lets all employees in."""
     enrolment = await hub.enroller.enrol("door-1", "door", "Hovudinngang", Place(zone="Inngang"), "test")
     access = locks(hub).access
-    await until(lambda: access.kept.units)
+    await until(lambda: access.rule_book.units)
     async with DoorClient(enrolment).connected() as client:
         await client.list_with(lambda one: one.access.version >= 1)
-        await access.keep_rule(everywhere(), "kari")
+        await access.save_rule(everywhere(), "kari")
         await access.add_card(client.fingerprint(CARD), person(hub, "Kari"), "blått kort", "kari")
         await client.list_with(lambda one: one.roll())
-        await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+        await until(lambda: locks(hub).states.of("door-1").lock == "locked")
         await settled(hub)
         yield client
 
@@ -74,12 +74,12 @@ async def test_a_real_door_with_and_without_its_hub(hub: Hub, tmp_path: Path) ->
     access = locks(hub).access
     (tmp_path / "door").mkdir()
     process = DoorProcess(tmp_path / "door", await hub.enroller.enrol("door-9", "door", "Bakdør", "", "test"))
-    await until(lambda: access.kept.units)
-    await access.keep_rule(everywhere(), "kari")
+    await until(lambda: access.rule_book.units)
+    await access.save_rule(everywhere(), "kari")
     await access.add_card(fingerprint(access.key, CARD), person(hub, "Kari"), "blått kort", "kari")
     await process.start()
     try:
-        await until(lambda: locks(hub).standing.of("door-9").list_version > 0)
+        await until(lambda: locks(hub).states.of("door-9").list_version > 0)
         await settled(hub)
         process.say(f"show {CARD}")
         await until(lambda: process.pulses() == 1)
@@ -99,15 +99,15 @@ async def test_a_real_door_with_and_without_its_hub(hub: Hub, tmp_path: Path) ->
 
         await until_async(is_told)
         assert "door.granted" in [action for _, action in await actions(hub)]
-        assert await locks(hub).locks.tell("door-9", Order("hold_open", hold_seconds=60), "vakt", "varer") == "done"
-        await until(lambda: locks(hub).standing.of("door-9").mode == "held_open")
-        assert await locks(hub).locks.tell("door-9", Order("resume"), "vakt") == "done"
-        await until(lambda: locks(hub).standing.of("door-9").lock == "locked")
+        assert await locks(hub).locks.send("door-9", Order("hold_open", hold_seconds=60), "vakt", "varer") == "done"
+        await until(lambda: locks(hub).states.of("door-9").mode == "held_open")
+        assert await locks(hub).locks.send("door-9", Order("resume"), "vakt") == "done"
+        await until(lambda: locks(hub).states.of("door-9").lock == "locked")
 
         async with program(hub) as api:
             shut = await api.post("lockdown", json={"zone": "", "is_on": True, "reason": "øving"})
             assert await shut.json() == {"results": {"door-9": "done"}}
-            await until(lambda: locks(hub).standing.of("door-9").lockdown)
+            await until(lambda: locks(hub).states.of("door-9").lockdown)
             assert (await (await api.get("doors/door-9")).json())["is_locked_down"] is True
             assert [one["zone"] for one in (await (await api.get("lockdowns")).json())["items"]] == [""]
             process.say(f"show {CARD}")
@@ -150,8 +150,8 @@ async def test_a_card_that_may_gets_a_signed_answer_and_its_line_in_the_log(hub:
 async def test_what_is_unknown_or_may_not_is_denied_with_a_reason(hub: Hub, door: DoorClient) -> None:
     answer = await door.show(LOST)
     assert (answer.verb, answer.why, answer.pulse_ms) == ("deny", "unknown", None)
-    number = locks(hub).access.kept.rules[0].id  # type: ignore[index]
-    await locks(hub).access.keep_rule(everywhere(id=number, times=NIGHT), "kari")
+    number = locks(hub).access.rule_book.rules[0].id  # type: ignore[index]
+    await locks(hub).access.save_rule(everywhere(id=number, times=NIGHT), "kari")
     assert (await door.show(CARD)).why == "not_now"
     kept = {one.why: one for one in await command_rows(hub)}  # a card that was answered too late is shown again
     unknown, not_now = kept["unknown"], kept["not_now"]
@@ -177,7 +177,7 @@ async def test_a_lost_card_is_gone_from_hub_and_list_at_once(hub: Hub, door: Doo
 
 
 async def test_a_card_is_learnt_by_showing_it(hub: Hub, door: DoorClient) -> None:
-    learning = asyncio.create_task(locks(hub).answers.learn("door-1", 10))
+    learning = asyncio.create_task(locks(hub).access_requests.learn("door-1", 10))
     await asyncio.sleep(0)
     assert (await door.show(CARD)).verb == "pulse"  # somebody's already: it is let in, and not learnt
     assert (await door.show(NEW)).verb == "deny"
@@ -186,13 +186,13 @@ async def test_a_card_is_learnt_by_showing_it(hub: Hub, door: DoorClient) -> Non
     await locks(hub).access.add_card(shown, person(hub, "Kari"), "ny", "kari")
     assert (await door.show(NEW)).verb == "pulse"
     with pytest.raises(TimeoutError):
-        await locks(hub).answers.learn("door-1", 0.05)
+        await locks(hub).access_requests.learn("door-1", 0.05)
     assert (await door.show(LOST)).why == "unknown"  # nobody learns any more
 
 
 async def test_card_and_pin_and_a_pin_under_threat(hub: Hub, door: DoorClient) -> None:
     access = locks(hub).access
-    await access.keep_rule(everywhere(id=access.kept.rules[0].id, asks="card_and_pin"), "kari")  # type: ignore[index]
+    await access.save_rule(everywhere(id=access.rule_book.rules[0].id, asks="card_and_pin"), "kari")  # type: ignore[index]
     kari = person(hub, "Kari")
     pin = await access.give_pin(kari, "kari", opens_alone=False)
     duress = await access.give_pin(kari, "kari", opens_alone=False, is_duress=True)
@@ -214,7 +214,7 @@ async def test_who_leaves_the_municipality_leaves_the_doors(hub: Hub, door: Door
     kari = person(hub, "Kari")
     (tmp_path / "people.ldif").write_text("\n\n".join(one for one in people.split("\n\n") if "Kari" not in one))
     await directory.read_now()
-    await until(lambda: kari not in locks(hub).access.kept.units)
+    await until(lambda: kari not in locks(hub).access.rule_book.units)
     await door.list_with(lambda one: not one.roll())
     assert (await door.show(CARD)).why == "not_here"
 
@@ -222,7 +222,7 @@ async def test_who_leaves_the_municipality_leaves_the_doors(hub: Hub, door: Door
 async def test_lists_are_made_from_what_was_known_while_the_directory_is_away(hub: Hub, door: DoorClient) -> None:
     kari, version = person(hub, "Kari"), door.lists[-1].access.version
     await hub.lives.switch("directory", is_on=False)
-    await locks(hub).access.ask_who_works_here()
+    await locks(hub).access.refresh_employees()
     await locks(hub).access.add_card(door.fingerprint(NEW), kari, "ny", "kari")
     newest = await door.list_with(lambda one: one.access.version > version)
     assert len(newest.roll()) == 2
@@ -253,7 +253,7 @@ async def test_an_answer_that_comes_too_late_is_not_given(
 
     before = len(await command_rows(hub))
     monkeypatch.setattr(plugin.context.store, "write", slowly)
-    await plugin.answers.take(door.asks(CARD))
+    await plugin.access_requests.answer(door.asks(CARD))
     monkeypatch.undo()
     assert len(await command_rows(hub)) == before
 
@@ -263,7 +263,7 @@ async def goes_through(hub: Hub, door: DoorClient) -> None:
     for contact in ("open", "closed"):
         door.contact = contact
         door.state()
-        await until(lambda contact=contact: locks(hub).standing.of("door-1").contact == contact)  # type: ignore[misc]
+        await until(lambda contact=contact: locks(hub).states.of("door-1").contact == contact)  # type: ignore[misc]
 
 
 async def goes_in(hub: Hub, door: DoorClient) -> None:
@@ -274,7 +274,7 @@ async def goes_in(hub: Hub, door: DoorClient) -> None:
 
 async def test_anti_passback_forgives(hub: Hub, door: DoorClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever may have left unseen, by a button with a reason, and each night; but not by a restart."""
-    await locks(hub).access.keep_settings("door-1", DoorSettings(passback="hard", leads_to="Arkiv"), "kari")
+    await locks(hub).access.save_settings("door-1", DoorSettings(passback="hard", leads_to="Arkiv"), "kari")
     await goes_in(hub, door)
     await door.receipt_of(door.event(1, "exit_button"))
     await goes_in(hub, door)
@@ -302,7 +302,7 @@ async def test_anti_passback_forgives(hub: Hub, door: DoorClient, monkeypatch: p
 
 async def test_anti_passback_and_a_sluice(hub: Hub, door: DoorClient) -> None:
     access = locks(hub).access
-    await access.keep_settings("door-1", DoorSettings(passback="hard", leads_to="Arkiv"), "kari")
+    await access.save_settings("door-1", DoorSettings(passback="hard", leads_to="Arkiv"), "kari")
     assert (await door.show(CARD)).verb == "pulse"
     assert (await door.show(CARD)).verb == "pulse"  # nobody has gone through yet
     await goes_through(hub, door)
@@ -313,22 +313,22 @@ async def test_anti_passback_and_a_sluice(hub: Hub, door: DoorClient) -> None:
     await goes_through(hub, door)
     assert (await door.show(CARD)).verb == "pulse"
     await goes_through(hub, door)
-    await access.keep_settings("door-1", DoorSettings(passback="soft", leads_to="Arkiv"), "kari")
+    await access.save_settings("door-1", DoorSettings(passback="soft", leads_to="Arkiv"), "kari")
     assert (await door.show(CARD)).verb == "pulse"
     assert (await command_rows(hub))[-1].detail["passes_back"] is True
 
     async with DoorClient(await hub.enroller.enrol("door-2", "door", "Sluse", "", "test")).connected() as other:
-        await access.keep_settings("door-1", DoorSettings(interlock_with="door-2"), "kari")
-        await until(lambda: locks(hub).standing.of("door-2").contact == "closed")
+        await access.save_settings("door-1", DoorSettings(interlock_with="door-2"), "kari")
+        await until(lambda: locks(hub).states.of("door-2").contact == "closed")
         assert (await door.show(CARD)).verb == "pulse"
         other.contact = "open"
         other.state()
-        await until(lambda: locks(hub).standing.of("door-2").contact == "open")
+        await until(lambda: locks(hub).states.of("door-2").contact == "open")
         assert (await door.show(CARD)).why == "interlock"
 
 
 async def test_a_door_may_keep_who_passed_out_of_the_log(hub: Hub, door: DoorClient) -> None:
-    await locks(hub).access.keep_settings("door-1", DoorSettings(tells_grants=False), "kari")
+    await locks(hub).access.save_settings("door-1", DoorSettings(tells_grants=False), "kari")
     await door.show(CARD)
     granted = (await command_rows(hub))[-1]
     card = door.credential(CARD)
@@ -344,7 +344,7 @@ async def test_a_list_is_made_again_before_it_runs_out(hub: Hub, door: DoorClien
     assert timedelta(hours=35.9) < first.valid_until - now() <= timedelta(hours=36)
     await locks(hub).lists.make()
     assert door.lists[-1].access.version == first.version  # nothing to say
-    await locks(hub).access.keep_settings("door-1", DoorSettings(offline_hours=2), "kari")
+    await locks(hub).access.save_settings("door-1", DoorSettings(offline_hours=2), "kari")
     shorter = await door.list_with(lambda one: one.access.version > first.version)
     assert shorter.access.valid_until - now() <= timedelta(hours=2)
     monkeypatch.setattr("plugins.locks.trust.lists.now", lambda: now() + timedelta(hours=1.1))
@@ -380,11 +380,11 @@ async def test_events_are_taken_in_order_and_what_is_missing_is_told(hub: Hub, d
 async def test_where_a_doors_journal_stands_is_kept_as_it_came(hub: Hub, door: DoorClient) -> None:
     """The first state and the first events come in one breath; else an alarm that is false at the next start."""
     plugin = locks(hub)
-    await until(lambda: plugin.standing.of("door-1").lock == "locked")
-    await hub.store.write(lambda connection: rows.keep_last_event(connection, "door-1", "", 0))
+    await until(lambda: plugin.states.of("door-1").lock == "locked")
+    await hub.store.write(lambda connection: rows.save_last_event(connection, "door-1", "", 0))
     plugin.reports._journals.clear()
     await plugin.reports.load()
-    heard = Heard(plugin.standing, plugin.locks, plugin.reports, plugin.answers)
+    heard = Dispatcher(plugin.states, plugin.locks, plugin.reports, plugin.access_requests)
     state = contract.State(
         door="door-1", boot=9, seq=1, lock="unlocked", contact="open", sent_at=now(), mark="m9", newest=0
     )
@@ -413,8 +413,8 @@ def test_the_key_is_for_nobody_else(hub: Hub) -> None:
 
 async def test_a_group_of_the_directory_is_let_in(hub: Hub, door: DoorClient, settings: dict[str, Any]) -> None:
     access = locks(hub).access
-    [alle] = access.kept.rules
-    await access.keep_rule(alle.model_copy(update={"who": Who(groups=("Nattevakter",))}), "kari")
+    [alle] = access.rule_book.rules
+    await access.save_rule(alle.model_copy(update={"who": Who(groups=("Nattevakter",))}), "kari")
     await door.list_with(lambda one: not one.roll())
     people = Path(settings["plugins"]["directory"]["source"]["file"])
     group = "memberOf: CN=Nattevakter,OU=Grupper,DC=test"

@@ -251,9 +251,12 @@ def test_a_zone_that_no_door_has_is_told_where_the_doors_are_known() -> None:
     permissions = Permissions(
         [Permission(role="it", verbs=frozenset({"pulse"}), zones=frozenset({"Kjellarr", "Vest"}))]
     )
-    assert permissions.in_vain({"Kjellar", "Vest"}) == "`may` permits something in zones that no door is in: Kjellarr"
-    assert permissions.in_vain({"Kjellarr", "Vest"}) is None
-    assert permissions.in_vain(set()) is None
+    assert (
+        permissions.unmatched_zones({"Kjellar", "Vest"})
+        == "`may` permits something in zones that no door is in: Kjellarr"
+    )
+    assert permissions.unmatched_zones({"Kjellarr", "Vest"}) is None
+    assert permissions.unmatched_zones(set()) is None
 
 
 def test_a_plugin_that_cannot_be_imported(good: str, tmp_path: Path) -> None:

@@ -36,10 +36,10 @@ async def door(hub: Hub) -> AsyncIterator[DoorClient]:
     enrolment = await hub.enroller.enrol(
         "door-1", "door", "Hovudinngang", Place(floor="1. etasje", zone="Inngang"), "test"
     )
-    await until(lambda: locks(hub).access.kept.units)
+    await until(lambda: locks(hub).access.rule_book.units)
     async with DoorClient(enrolment).connected() as client:
         await client.list_with(lambda one: one.access.version >= 1)
-        await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+        await until(lambda: locks(hub).states.of("door-1").lock == "locked")
         await settled(hub)
         yield client
 
@@ -51,7 +51,7 @@ async def caretaker(hub: Hub) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def kinds(hub: Hub) -> list[tuple[str, int]]:
-    return [(one.kind, one.count) for one in await locks(hub).alarms.standing()]
+    return [(one.kind, one.count) for one in await locks(hub).alarms.active()]
 
 
 async def test_an_alarm_stands_until_somebody_has_seen_to_it(
@@ -61,7 +61,7 @@ async def test_an_alarm_stands_until_somebody_has_seen_to_it(
     await door.receipt_of(door.event(2, "forced_open"))
     assert await kinds(hub) == [("forced_open", 2)]
     assert "broten opp" in await seen(caretaker, "/doors")
-    [alarm] = await locks(hub).alarms.standing()
+    [alarm] = await locks(hub).alarms.active()
     assert (await sent(caretaker, f"/doors/alarms/{alarm.id}", reason="det var vinden"))[0] == REDIRECT
     assert await kinds(hub) == []
     assert ("nokon", "alarm.acknowledged") in await actions(hub)
@@ -78,13 +78,13 @@ async def test_a_warning_is_over_by_itself_and_what_is_grave_is_not(hub: Hub, do
     await door.receipt_of(door.event(3, "closed_again"))
     await door.receipt_of(door.event(4, "tamper_over"))
     assert await kinds(hub) == [("tamper", 1)]
-    [tamper] = await locks(hub).alarms.standing()
+    [tamper] = await locks(hub).alarms.active()
     assert tamper.over_at is not None
 
 
 async def test_a_duress_pin_opens_and_alarms(hub: Hub, door: DoorClient) -> None:
     access = locks(hub).access
-    await access.keep_rule(everywhere(), "test")
+    await access.save_rule(everywhere(), "test")
     digits = await access.give_pin(person(hub, "Kari"), "test", opens_alone=True, is_duress=True)
     assert (await door.show(pin=digits)).verb == "pulse"
     assert await kinds(hub) == [("duress", 1)]
@@ -136,17 +136,17 @@ async def test_caretakers_are_told_at_once_of_what_is_grave_and_of_the_rest_in_t
     alarms._settings = alarms._settings.model_copy(update={"quiet_hours": QuietHours(start=time.min, end=time.max)})
     await door.receipt_of(door.event(2, "held_too_long"))  # it is quiet around the clock
     await door.receipt_of(door.event(3, "mains_lost"))
-    await alarms.tell(now())
+    await alarms.notify(now())
     assert len(mail_server.mails) == 1
     await door.receipt_of(door.event(4, "mains_back"))
     alarms._settings = alarms._settings.model_copy(update={"quiet_hours": QuietHours()})
-    await alarms.tell(NIGHT)
+    await alarms.notify(NIGHT)
     assert len(mail_server.mails) == 1
-    await alarms.tell(NOON)
+    await alarms.notify(NOON)
     await until(lambda: len(mail_server.mails) == 2)
     assert "har stått open for lenge" in str(mail_server.mails[1]["Subject"])
-    await alarms.tell(NOON)
-    assert all(one.told_at for one in await alarms.standing())
+    await alarms.notify(NOON)
+    assert all(one.told_at for one in await alarms.active())
 
 
 def test_hours_that_are_quiet() -> None:

@@ -48,12 +48,12 @@ async def door(hub: Hub) -> AsyncIterator[DoorClient]:
     enrolment = await hub.enroller.enrol(
         "door-1", "door", "Hovudinngang", Place(floor="1. etasje", zone="Inngang"), "test"
     )
-    await until(lambda: locks(hub).access.kept.units)
+    await until(lambda: locks(hub).access.rule_book.units)
     client = DoorClient(enrolment)
     client.obeys = True
     async with client.connected():
         await client.list_with(lambda one: one.access.version >= 1)
-        await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+        await until(lambda: locks(hub).states.of("door-1").lock == "locked")
         await settled(hub)
         yield client
 
@@ -230,9 +230,9 @@ async def test_a_rule_is_tried_out_before_it_is_kept(
     assert status == 200
     assert "2.5" in page.partition('id="preview"')[2]
     assert 'value="Dagtid"' in page
-    assert access.kept.rules == []
+    assert access.rule_book.rules == []
     assert (await sent(caretaker, "/access/rules/new", **rule))[0] == REDIRECT
-    [kept] = access.kept.rules
+    [kept] = access.rule_book.rules
     assert kept.who == Who(people=(person(hub, "Kari"),))
     await door.list_with(lambda one: one.roll())
     _, page = await sent(caretaker, "/access", door="door-1", at="2026-11-23T09:00")  # a Monday
@@ -240,7 +240,7 @@ async def test_a_rule_is_tried_out_before_it_is_kept(
     _, page = await sent(caretaker, "/access", door="door-1", at="2026-11-24T09:00", who="Kari Nordmann")
     assert "har tilgang, men ikkje på denne tida" in page
     assert (await sent(caretaker, f"/access/rules/{kept.id}/drop"))[0] == REDIRECT
-    assert access.kept.rules == []
+    assert access.rule_book.rules == []
 
 
 async def test_what_is_wrong_in_a_rule_is_said_and_the_rest_stays_in_the_form(
@@ -254,7 +254,7 @@ async def test_what_is_wrong_in_a_rule_is_said_and_the_rest_stays_in_the_form(
     assert 'value="Dagtid"' in page
     status, page = await sent(caretaker, "/access/rules/new", name="Dagtid", everywhere="on", **{"start-0": "08:00"})
     assert status == 422
-    assert locks(hub).access.kept.rules == []
+    assert locks(hub).access.rule_book.rules == []
 
 
 async def test_a_doors_habits(hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession) -> None:
@@ -284,14 +284,14 @@ async def test_a_card_is_given_lost_and_found_again(
     hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
 ) -> None:
     access = locks(hub).access
-    await access.keep_rule(everywhere(), "test")
+    await access.save_rule(everywhere(), "test")
     card = {"person": "Kari Nordmann", "format": "26", "facility": "12", "number": "3456"}
     assert (await sent(caretaker, "/keys/card", **card))[0] == REDIRECT
     assert (await sent(caretaker, "/keys/card", **card))[0] == 409
     assert (await sent(caretaker, "/keys/card", **(card | {"number": "12x"})))[0] == 422
     await door.list_with(lambda one: one.roll())
     assert door.credential(CARD) is not None
-    [one] = access.kept.credentials
+    [one] = access.rule_book.credentials
     assert (await sent(caretaker, f"/keys/{one.ref}/end", why="lost"))[0] == REDIRECT
     await door.list_with(lambda one: not one.roll())
     assert (await door.show(CARD)).why == "unknown"
@@ -305,9 +305,9 @@ async def test_a_card_is_given_lost_and_found_again(
 
 async def test_a_card_is_learnt_by_showing_it(hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession) -> None:
     access = locks(hub).access
-    await access.keep_rule(everywhere(), "test")
+    await access.save_rule(everywhere(), "test")
     learning = asyncio.create_task(sent(caretaker, "/keys/card", door="door-1", person="Kari Nordmann"))
-    await until(lambda: "door-1" in locks(hub).answers._learning)
+    await until(lambda: "door-1" in locks(hub).access_requests._learning)
     assert (await door.show(CARD)).verb == "deny"
     assert (await learning)[0] == REDIRECT
     await door.list_with(lambda one: one.roll())
@@ -317,7 +317,7 @@ async def test_a_card_is_learnt_by_showing_it(hub: Hub, door: DoorClient, careta
 async def test_a_pin_is_seen_once_and_kept_nowhere(
     hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
 ) -> None:
-    await locks(hub).access.keep_rule(everywhere(), "test")
+    await locks(hub).access.save_rule(everywhere(), "test")
     status, page = await sent(caretaker, "/keys/pin", person="Kari Nordmann", opens_alone="on")
     assert status == 200
     digits = page.partition('<p class="digits"><strong>')[2].partition("<")[0]
@@ -338,7 +338,7 @@ async def test_the_timeline_names_people_only_to_those_who_may(
     hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
 ) -> None:
     access = locks(hub).access
-    await access.keep_rule(everywhere(name="Alle dører"), "test")
+    await access.save_rule(everywhere(name="Alle dører"), "test")
     await access.add_card(door.fingerprint(CARD), person(hub, "Kari"), "", "test")
     await door.show(CARD)
     page = await seen(caretaker, "/doors/door-1")
@@ -355,7 +355,7 @@ async def test_the_log_leaves_with_a_reason_and_without_names(
     hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
 ) -> None:
     access = locks(hub).access
-    await access.keep_rule(everywhere(), "test")
+    await access.save_rule(everywhere(), "test")
     ref = await access.add_card(door.fingerprint(CARD), person(hub, "Kari"), "", "test")
     await door.show(CARD)
     await sent(caretaker, "/doors/door-1/order", verb="pulse", reason="=HYPERLINK(1)")
@@ -375,7 +375,7 @@ async def test_the_log_leaves_with_a_reason_and_without_names(
 
 async def test_searching_by_person_takes_two_roles_and_a_reason(hub: Hub, door: DoorClient) -> None:
     access = locks(hub).access
-    await access.keep_rule(everywhere(), "test")
+    await access.save_rule(everywhere(), "test")
     await access.add_card(door.fingerprint(CARD), person(hub, "Kari"), "", "test")
     await door.show(CARD)
     for roles in (["caretaker"], ["it"]):
@@ -408,7 +408,7 @@ async def test_a_pass_is_made_shown_once_and_taken_back(
     page = await seen(caretaker, "/passes")
     assert 'id="made-pass"' not in page
     assert "Røyrleggjar" in page
-    [one] = locks(hub).access.kept.passes
+    [one] = locks(hub).access.rule_book.passes
     assert (await sent(caretaker, f"/passes/{one.id}/revoke"))[0] == REDIRECT
     assert "trekt tilbake" in await seen(caretaker, "/passes")
 
@@ -460,7 +460,7 @@ async def test_a_found_lock_is_a_door_that_says_what_it_knows(hub: Hub, caretake
 
 
 async def kinds(hub: Hub) -> list[tuple[str, str]]:
-    return [(one.kind, one.door) for one in await locks(hub).alarms.standing()]
+    return [(one.kind, one.door) for one in await locks(hub).alarms.active()]
 
 
 async def is_quiet(hub: Hub) -> bool:

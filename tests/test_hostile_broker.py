@@ -129,17 +129,15 @@ async def door(hub: Hub, evil: Between, enrolments: dict[str, Enrolment], tmp_pa
     elsewhere = enrolments["door-1"].model_copy(update={"port": evil.at_door.port, "secret": "door"})
     (tmp_path / "door").mkdir()
     process = DoorProcess(tmp_path / "door", elsewhere)
-    await until(lambda: access.kept.units)
-    await access.keep_rule(everywhere(), "kari")
+    await until(lambda: access.rule_book.units)
+    await access.save_rule(everywhere(), "kari")
     await access.add_card(fingerprint(access.key, CARD), person(hub, "Kari"), "blått kort", "kari")
     await process.start()
 
     async def has_the_newest() -> bool:
         newest = (await hub.store.read(access_rows.lists)).get("door-1")
         return (
-            newest is not None
-            and newest.has_payload
-            and locks(hub).standing.of("door-1").list_version == newest.version
+            newest is not None and newest.has_payload and locks(hub).states.of("door-1").list_version == newest.version
         )
 
     await until_async(has_the_newest)
@@ -203,11 +201,11 @@ async def test_an_answer_that_comes_after_the_door_decided_opens_nothing(
     """The card is not in the door's list yet, and the hub says yes, but too late: turned away it is."""
     evil.rule = lambda message: [] if message.what in ("down/list", "down/command") else [message]
     await locks(hub).access.add_card(fingerprint(locks(hub).access.key, LOST), None, "nytt kort", "kari")
-    number = locks(hub).access.kept.rules[0].id  # type: ignore[index]
-    card = next(one for one in locks(hub).access.kept.credentials if one.label == "nytt kort")
+    number = locks(hub).access.rule_book.rules[0].id  # type: ignore[index]
+    card = next(one for one in locks(hub).access.rule_book.credentials if one.label == "nytt kort")
     rule = everywhere(id=number)
     allowed = rule.model_copy(update={"who": rule.who.model_copy(update={"credentials": (card.ref,)})})
-    await locks(hub).access.keep_rule(allowed, "kari")
+    await locks(hub).access.save_rule(allowed, "kari")
     door.say(f"show {LOST}")
     await until(lambda: evil.all("down/command"))
     await until(lambda: "denied" in [one["signal"] for one in door.lines("reader_signal")])
@@ -245,7 +243,7 @@ async def test_a_forged_command_opens_nothing_and_spends_nothing(hub: Hub, evil:
 
 async def test_a_forged_list_is_not_taken(hub: Hub, evil: Between, door: DoorProcess) -> None:
     evil.rule = lambda message: [] if message.what == "down/list" else [message]
-    before, lists = locks(hub).standing.of("door-1").list_version, len(evil.all("down/list"))
+    before, lists = locks(hub).states.of("door-1").list_version, len(evil.all("down/list"))
     access = locks(hub).access
     await access.add_card(fingerprint(access.key, LOST), person(hub, "Kari"), "nytt kort", "kari")
     await until(lambda: len(evil.all("down/list")) > lists)
@@ -253,19 +251,19 @@ async def test_a_forged_list_is_not_taken(hub: Hub, evil: Between, door: DoorPro
     for number, forged in enumerate(forgeries(true), 1):
         evil.send(forged)
         await until(lambda number=number: len(door.lines("list_refused")) == number)
-    assert locks(hub).standing.of("door-1").list_version == before
+    assert locks(hub).states.of("door-1").list_version == before
     evil.send(true)
-    await until(lambda: locks(hub).standing.of("door-1").list_version > before)
+    await until(lambda: locks(hub).states.of("door-1").list_version > before)
 
 
 async def test_an_old_list_is_not_taken_again(hub: Hub, evil: Between, door: DoorProcess) -> None:
     """With the card that was lost meanwhile. It lies there for every new start too."""
     old = evil.all("down/list")[-1]
-    (card,) = locks(hub).access.kept.credentials
+    (card,) = locks(hub).access.rule_book.credentials
     await locks(hub).access.end_credential(card.ref, "lost", "vakt")
     await until(lambda: evil.all("down/list")[-1] != old)
     version = (await hub.store.read(access_rows.lists))["door-1"].version
-    await until(lambda: locks(hub).standing.of("door-1").list_version == version)
+    await until(lambda: locks(hub).states.of("door-1").list_version == version)
     evil.send(Message(old.what, old.payload, retained=True))
     await until(lambda: door.lines("list_refused"))
     await door.stop()
@@ -275,7 +273,7 @@ async def test_an_old_list_is_not_taken_again(hub: Hub, evil: Between, door: Doo
     door.say(f"show {CARD}")
     await until(lambda: "denied" in [one["signal"] for one in door.lines("reader_signal")])
     assert door.pulses() == 0
-    assert locks(hub).standing.of("door-1").list_version == version
+    assert locks(hub).states.of("door-1").list_version == version
 
 
 async def test_what_was_shown_yesterday_is_answered_no_more_and_hurts_nobody(
@@ -285,7 +283,7 @@ async def test_what_was_shown_yesterday_is_answered_no_more_and_hurts_nobody(
     door.say(f"show {CARD}")
     await until(lambda: door.pulses() == 1)
     (shown,) = evil.all("up/shown")
-    locks(hub).answers._seen.clear()
+    locks(hub).access_requests._seen.clear()
     commands = len(evil.all("down/command"))
     evil.send(shown)
     assert await locks(hub).locks.pulse("door-1", "kari") == "done"
@@ -306,7 +304,7 @@ async def test_what_another_door_says_is_not_this_doors(
     evil.send(Message("up/outcome", contract.Signed.sign(outcome(), key, "door-1").encoded()))
     assert await locks(hub).locks.pulse("door-1", "kari") == "done"
     assert hub.devices.vitals("door-1").last_refusal
-    assert locks(hub).standing.of("door-1").contact != "open"
+    assert locks(hub).states.of("door-1").contact != "open"
 
 
 def outcome() -> contract.Outcome:

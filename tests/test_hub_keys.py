@@ -42,7 +42,7 @@ async def a_door(hub: Hub, folder: Path, name: str = "door-1") -> DoorProcess:
     (folder / name).mkdir()
     process = DoorProcess(folder / name, await hub.enroller.enrol(name, "door", f"Dør {name}", "1. etasje", "test"))
     await process.start()
-    await until(lambda: locks(hub).standing.of(name).list_version)
+    await until(lambda: locks(hub).states.of(name).list_version)
     return process
 
 
@@ -54,7 +54,7 @@ async def door(hub: Hub, tmp_path: Path) -> AsyncIterator[DoorProcess]:
 
 
 async def believes(hub: Hub, name: str, *keys: str) -> None:
-    await until(lambda: locks(hub).standing.hub_keys(name) == keys, 20)
+    await until(lambda: locks(hub).states.hub_keys(name) == keys, 20)
 
 
 def files(hub: Hub) -> set[str]:
@@ -77,7 +77,7 @@ async def test_doors_work_all_the_while_and_one_that_was_away_is_waited_for(
     assert await pulse("door-1", "kari") == "done"
     assert files(hub) == {FIRST, SECOND}
     await other.start()
-    await until(lambda: [one.id for one in keys.kept] == [SECOND], 20)
+    await until(lambda: [one.id for one in keys.keys] == [SECOND], 20)
     await until(lambda: files(hub) == {SECOND})
     assert [await pulse(name, "kari") for name in ("door-1", "door-2")] == ["done", "done"]
     await believes(hub, "door-1", SECOND)
@@ -101,8 +101,8 @@ async def test_passes_of_the_old_key_are_good_until_they_run_out(one_store: dict
         at = now()
         made, text = await passes.make("", ["door-1"], at, at + timedelta(hours=1), "kari", once=False)
         await keys.begin("ivar")
-        await until(lambda: keys.kept[0].retired_at is not None, 20)
-        assert [one.id for one in keys.kept] == [FIRST, SECOND]
+        await until(lambda: keys.keys[0].retired_at is not None, 20)
+        assert [one.id for one in keys.keys] == [FIRST, SECOND]
         await until(lambda: files(hub) == {SECOND})
         assert keys.passes_of(FIRST) == 1
         assert (await passes.read(text)).id == made.id
@@ -126,7 +126,7 @@ async def test_a_stolen_key_is_ended_at_once_and_who_does_not_know_the_new_one_o
     await until(lambda: files(hub) == {SECOND})
     await believes(hub, "door-1", SECOND)
     assert await locks(hub).locks.pulse("door-1", "kari") == "done"
-    assert keys.strangers() == ["door-2"]
+    assert keys.orphaned_doors() == ["door-2"]
     await other.start()
     await until(lambda: hub.devices.vitals("door-2").is_alive)
     monkeypatch.setattr(service, "OUTCOME_SECONDS", 1.0)
@@ -145,7 +145,7 @@ async def test_a_crash_between_the_intent_and_the_key_is_made_good(one_store: di
         await hub.store.write(lambda connection: hub_key_rows.intend(connection, "ivar", now()))
     async with running_hub(one_store, tmp_path) as hub:
         keys = locks(hub).hub_keys
-        await until(lambda: [one.id for one in keys.kept] == [SECOND], 20)  # no door has to be waited for
+        await until(lambda: [one.id for one in keys.keys] == [SECOND], 20)  # no door has to be waited for
         assert files(hub) == {SECOND}
     # And one whose end was committed, but whose file was still there.
     (hub.settings.data / "keys/hub-1.key").write_bytes(bytes(32))
@@ -184,14 +184,14 @@ async def test_the_page(one_store: dict[str, Any], tmp_path: Path) -> None:
         await grows_old(hub)
         status, text = await sent(it, "/hub-keys")
         assert (status, AGAIN in text) == (200, True)
-        assert len(locks(hub).hub_keys.kept) == 1
+        assert len(locks(hub).hub_keys.keys) == 1
         status, _ = await sent(it, "/hub-keys", password_again=PASSWORD)
         text = await seen(it, "/hub-keys")
         assert "Dør door-1" in text
         assert (await sent(it, "/hub-keys"))[0] == 409
         assert (await sent(it, f"/hub-keys/{SECOND}/end"))[0] == 409
         assert (await sent(it, f"/hub-keys/{FIRST}/end"))[0] == REDIRECT
-        assert [one.id for one in locks(hub).hub_keys.kept] == [SECOND]
+        assert [one.id for one in locks(hub).hub_keys.keys] == [SECOND]
         async with browser(hub, "caretaker") as caretaker:
             assert (await sent(caretaker, "/hub-keys"))[0] == 403
 
@@ -231,8 +231,8 @@ async def test_a_controller_that_is_paired_anew_behaves_as_before_and_takes_its_
     async with running_hub(one_store, tmp_path) as hub:
         door, access = await a_door(hub, tmp_path), locks(hub).access
         as_set = DoorSettings(offline_hours=2, passback="hard", leads_to="Indre", tells_grants=False)
-        await access.keep_settings("door-1", as_set, "kari")
-        await until(lambda: locks(hub).standing.list_version("door-1") >= 2)
+        await access.save_settings("door-1", as_set, "kari")
+        await until(lambda: locks(hub).states.list_version("door-1") >= 2)
         await door.stop()
         enrolment = await hub.enroller.enrol("door-1", "door", "Dør", "1. etasje", "test")
         door.enrolment.write_bytes(enrolment.encoded())
@@ -240,7 +240,7 @@ async def test_a_controller_that_is_paired_anew_behaves_as_before_and_takes_its_
         await locks(hub).access.load()
         assert access.settings_of("door-1") == as_set
         await door.start()
-        await until(lambda: locks(hub).standing.list_version("door-1"))
+        await until(lambda: locks(hub).states.list_version("door-1"))
         assert await locks(hub).locks.pulse("door-1", "kari") == "done"
         await door.stop()
 
@@ -250,14 +250,14 @@ async def test_a_damaged_list_after_a_change_of_keys_is_no_end(one_store: dict[s
     async with running_hub(one_store, tmp_path) as hub:
         door, keys = await a_door(hub, tmp_path), locks(hub).hub_keys
         await keys.begin("ivar")
-        await until(lambda: [one.id for one in keys.kept] == [SECOND], 20)
+        await until(lambda: [one.id for one in keys.keys] == [SECOND], 20)
         await believes(hub, "door-1", SECOND)
         await door.stop()
         (door.state / "list.json").write_bytes(b"garbage")
         await door.start()
         await until(lambda: door.lines("list_damaged"))
         await until(lambda: hub.devices.vitals("door-1").is_alive)
-        await until(lambda: locks(hub).standing.list_version("door-1"))
+        await until(lambda: locks(hub).states.list_version("door-1"))
         assert await locks(hub).locks.pulse("door-1", "kari") == "done"
         await door.stop()
 
@@ -269,12 +269,12 @@ async def test_a_door_that_has_a_newer_list_than_the_hub_gets_a_newer_one_still(
     async with running_hub(one_store, tmp_path) as hub:
         door = await a_door(hub, tmp_path)
         for hours in (5, 6, 7):
-            await locks(hub).access.keep_settings("door-1", DoorSettings(offline_hours=hours), "kari")
+            await locks(hub).access.save_settings("door-1", DoorSettings(offline_hours=hours), "kari")
             await until(lambda: locks(hub).lists.problem is None)
-        at_door = await until(lambda: (found := locks(hub).standing.list_version("door-1")) >= 2 and found)
+        at_door = await until(lambda: (found := locks(hub).states.list_version("door-1")) >= 2 and found)
         await hub.store.write(lambda connection: connection.execute(update(access_list).values(version=1)))
         await locks(hub).access.load()
-        await until(lambda: locks(hub).standing.list_version("door-1") > at_door)
+        await until(lambda: locks(hub).states.list_version("door-1") > at_door)
         await door.stop()
 
 
@@ -282,7 +282,7 @@ async def test_a_key_is_not_retired_while_a_door_is_enrolled_beside_the_hub(hub:
     def retire(connection: Connection, aware: dict[str, str]) -> bool:
         return hub_key_rows.retire_if_known(connection, FIRST, "ivar", now(), aware)
 
-    known = locks(hub).standing.keys()
+    known = locks(hub).states.keys()
     assert await hub.store.write(lambda connection: retire(connection, {})) is False
     assert await hub.store.write(lambda connection: retire(connection, {"door-1": "another key"})) is False
     assert await hub.store.write(lambda connection: retire(connection, known)) is True

@@ -96,7 +96,7 @@ async def town(settings: dict[str, Any], folder: Path, hostile: str) -> AsyncIte
         await door.start()
         try:
             locks = hub.host.plugins["locks"].instance
-            await until(lambda: locks.standing.of("door-1").lock == "locked")
+            await until(lambda: locks.states.of("door-1").lock == "locked")
             enrolment = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
             async with KioskClient(enrolment).connected() as kiosk:
                 found = await kiosk.search("kari")

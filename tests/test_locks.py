@@ -43,7 +43,7 @@ async def door(hub: Hub, tmp_path: Path) -> AsyncIterator[DoorProcess]:
         tmp_path / "door", await hub.enroller.enrol("door-1", "door", "Hovudinngang", "1. etasje", "test")
     )
     await process.start()
-    await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+    await until(lambda: locks(hub).states.of("door-1").lock == "locked")
     yield process
     await process.stop()
 
@@ -69,8 +69,8 @@ async def test_one_command_is_one_pulse_with_intent_and_outcome_on_record(hub: H
     ]
     assert next(entry.actor for entry in entries if entry.action == "door.intent") == "kari"
     assert await hub.store.read(audit.first_broken) is None
-    await until(lambda: locks(hub).standing.of("door-1").lock == "unlocked")
-    await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+    await until(lambda: locks(hub).states.of("door-1").lock == "unlocked")
+    await until(lambda: locks(hub).states.of("door-1").lock == "locked")
 
 
 async def test_an_unknown_door_is_no_intent(hub: Hub) -> None:
@@ -87,10 +87,10 @@ async def test_a_dead_controller_is_refused_by_us_and_its_state_becomes_unknown(
     monkeypatch.setattr(contract, "CONFIRMED_SECONDS", 0.5)
     assert await locks(hub).locks.pulse("door-1", "kari") == "refused"
     assert await outcomes(hub) == [("refused", "door_silent")]
-    await until(lambda: locks(hub).standing.of("door-1").lock == "unknown")
+    await until(lambda: locks(hub).states.of("door-1").lock == "unknown")
     assert not hub.devices.vitals("door-1").is_alive
     await door.start()
-    await until(lambda: locks(hub).standing.of("door-1").lock == "locked")
+    await until(lambda: locks(hub).states.of("door-1").lock == "locked")
 
 
 async def test_too_many_commands_are_stopped(hub: Hub, door: DoorProcess) -> None:

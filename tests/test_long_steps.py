@@ -67,14 +67,14 @@ def people(newest: str) -> str:
 
 async def everybody_has_a_card(hub: Hub) -> None:
     access = hub.host.plugins["locks"].instance.access
-    await until(lambda: len(access.kept.units) == PEOPLE, 60)
+    await until(lambda: len(access.rule_book.units) == PEOPLE, 60)
     rows = [
         vars(_credential("card", access.card_fingerprint(26, 12, number), person, ""))
-        for number, person in enumerate(access.kept.units)
+        for number, person in enumerate(access.rule_book.units)
     ]
     await hub.store.write(lambda connection: connection.execute(insert(credential), rows))
     rule = AccessRule(name="Alle", who=Who(everybody=True), where=Where(everywhere=True))
-    await access.keep_rule(rule, "test")
+    await access.save_rule(rule, "test")
 
 
 async def test_a_change_of_people_holds_the_loop_for_a_moment_only(

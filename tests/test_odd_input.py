@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from devices.access.lists import Opening
 from devices.access.times import Times
 from hub.hub import Hub
-from plugins.locks.mistakes import MistakeError
+from hub.plugin import MistakeError
 from plugins.locks.models import AccessRule, DoorSettings, Where, Who
 from plugins.locks.plans import size_of
 from plugins.locks.rules import rows as access_rows
@@ -74,7 +74,7 @@ async def test_a_form_that_makes_no_sense_changes_nothing(
         status, _ = await sent(caretaker, path, **fields)
         expected = {REDIRECT} if path.startswith("/doors/alarms/") else {200} if path == "/access" else {400, 404, 422}
         assert status in expected, (path, fields)
-    kept = locks(hub).access.kept
+    kept = locks(hub).access.rule_book
     assert (kept.rules, kept.credentials, kept.passes) == ([], [], [])
     assert kept.settings["door-1"].opening is None
     assert await told(hub) == []
@@ -102,7 +102,7 @@ def test_a_picture_says_its_size_in_no_time() -> None:
 async def test_what_lets_people_in_asks_for_the_password_again(
     hub: Hub, door: DoorClient, caretaker: aiohttp.ClientSession
 ) -> None:
-    await locks(hub).access.keep_rule(everywhere(), "test")
+    await locks(hub).access.save_rule(everywhere(), "test")
     await grows_old(hub)
     for path, fields in (
         ("/doors/door-1/settings", {"has_opening": "on", "offline_hours": "36", "days-0": "1", "start-0": "00:00"}),
@@ -119,10 +119,10 @@ async def test_what_lets_people_in_asks_for_the_password_again(
     ):
         async with caretaker.request(method, path, json=body, headers={"If-Match": "*"}) as answer:
             assert await problem(answer) == "password-again", path
-    kept = locks(hub).access.kept
+    kept = locks(hub).access.rule_book
     assert (len(kept.rules), kept.credentials, kept.settings["door-1"].opening) == (1, [], None)
     assert (await sent(caretaker, "/keys/pin", person="Kari Nordmann", password_again=PASSWORD))[0] == 200
-    assert len(locks(hub).access.kept.credentials) == 1
+    assert len(locks(hub).access.rule_book.credentials) == 1
 
 
 async def test_fifty_at_once_who_make_a_pin_leave_one(hub: Hub, caretaker: aiohttp.ClientSession) -> None:
@@ -148,13 +148,13 @@ async def test_an_answer_with_a_secret_that_is_loaded_anew_makes_no_second_one(
 ) -> None:
     form = {"person": "Kari Nordmann", "once": "abc"}
     assert (await sent(caretaker, "/keys/pin", **form))[0] == 200
-    [pin] = locks(hub).access.kept.credentials
+    [pin] = locks(hub).access.rule_book.credentials
     assert (await sent(caretaker, "/keys/pin", **form))[0] == 422
-    assert locks(hub).access.kept.credentials == [pin]
+    assert locks(hub).access.rule_book.credentials == [pin]
     visit = {"door": "door-1", "once": "def"}
     visit |= _times(hub)
     assert [(await sent(caretaker, "/passes", **visit))[0] for _ in range(2)] == [200, 422]
-    assert len(locks(hub).access.kept.passes) == 1
+    assert len(locks(hub).access.rule_book.passes) == 1
 
 
 async def test_the_desk_gives_passes_for_doors_only_that_it_opens(hub: Hub, door: DoorClient) -> None:
@@ -162,11 +162,11 @@ async def test_the_desk_gives_passes_for_doors_only_that_it_opens(hub: Hub, door
         assert "Hovudinngang" not in (await seen(desk, "/passes")).partition('id="passes"')[0]
         status, _ = await sent(desk, "/passes", door="door-1", **_times(hub))
         assert status == 422
-    assert locks(hub).access.kept.passes == []
+    assert locks(hub).access.rule_book.passes == []
 
 
 async def test_which_card_it_was_only_a_token_for_that_is_told(hub: Hub, door: DoorClient) -> None:
-    await locks(hub).access.keep_rule(AccessRule(name="x", who=Who(everybody=True), where=Where(everywhere=True)), "x")
+    await locks(hub).access.save_rule(AccessRule(name="x", who=Who(everybody=True), where=Where(everywhere=True)), "x")
     ref = await locks(hub).access.add_card(door.fingerprint("uid:04a2b3c4"), person(hub, "Kari"), "", "test")
     await door.list_with(lambda one: one.access.rules)
     await door.show("uid:04a2b3c4")
@@ -201,21 +201,21 @@ async def test_a_form_that_is_saved_unchanged_changes_nothing(
         answer = await api.put("doors/door-1/settings", json=settings, headers={"If-Match": "*"})
         assert answer.status == 200
     access = locks(hub).access
-    before = access.kept.rules[0], access.settings_of("door-1")
+    before = access.rule_book.rules[0], access.settings_of("door-1")
     for page in (f"/access/rules/{number}", "/doors/door-1/settings"):
         form = fields_of(await seen(caretaker, page), page)
         async with caretaker.post(page, data=form, allow_redirects=False) as answer:
             assert answer.status == REDIRECT
-    assert (access.kept.rules[0], access.settings_of("door-1")) == before
+    assert (access.rule_book.rules[0], access.settings_of("door-1")) == before
 
 
 async def test_a_schedule_without_hours_that_was_kept_before_opens_for_nobody(hub: Hub, door: DoorClient) -> None:
     access = locks(hub).access
     always = DoorSettings(opening=Opening(times=Times()))
     with pytest.raises(MistakeError):
-        await access.keep_settings("door-1", always, "test")
-    await access.written(lambda connection: access_rows.keep_settings(connection, "door-1", always, "test"))
-    assert access.of("door-1").opening is None
+        await access.save_settings("door-1", always, "test")
+    await access.write(lambda connection: access_rows.save_settings(connection, "door-1", always, "test"))
+    assert access.for_door("door-1").opening is None
 
 
 async def test_a_pin_under_threat_stays_one_when_the_name_was_mistyped(

@@ -146,7 +146,7 @@ async def test_a_door_pairs_over_tls_and_opens(settings: dict[str, Any], tmp_pat
             assert found, line
             assert await confirmed(admin, found[1], name="Hovudinngang", kind=DOOR) == 200
             plugin = hub.host.plugins["locks"].instance
-            await until(lambda: plugin.standing.of("door-1").lock == "locked")
+            await until(lambda: plugin.states.of("door-1").lock == "locked")
             assert await plugin.locks.pulse("door-1", "test") == "done"
             enrolment = Enrolment.read(file)
             assert (enrolment.host, enrolment.port) == ("localhost", hub.settings.broker.port + 1)

@@ -19,8 +19,8 @@ from tests.test_access import CARD, LOST, everywhere, locks, person
 async def door(hub: Hub) -> AsyncIterator[DoorClient]:
     """With a rule that lets all employees in."""
     enrolment = await hub.enroller.enrol("door-1", "door", "Hovudinngang", "", "test")
-    await until(lambda: locks(hub).access.kept.units)
-    await locks(hub).access.keep_rule(everywhere(), "kari")
+    await until(lambda: locks(hub).access.rule_book.units)
+    await locks(hub).access.save_rule(everywhere(), "kari")
     async with DoorClient(enrolment).connected() as client:
         await client.list_with(lambda one: one.access.rules)
         await settled(hub)
@@ -73,7 +73,7 @@ async def test_what_is_wrong_with_a_rule_is_named(hub: Hub, door: DoorClient) ->
             answer = await api.post("access-rules", json={"name": "X"} | change)
             assert answer.status == 422, change
             assert [one["at"] for one in (await answer.json())["errors"]] == [at]
-    assert len(locks(hub).access.kept.rules) == 1
+    assert len(locks(hub).access.rule_book.rules) == 1
 
 
 async def test_a_card_is_added_and_nobody_can_read_its_number_again(hub: Hub, door: DoorClient) -> None:

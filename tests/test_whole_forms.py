@@ -107,8 +107,8 @@ async def test_every_form_takes_what_its_page_sends_and_nothing_else(
 ) -> None:
     """Each form of each page as a browser sends it, with a field more; and with each field less."""
     access = locks(hub).access
-    await access.keep_rule(everywhere(), "test")
-    await access.add_card(access.card_fingerprint(26, 1, 1), next(iter(access.kept.units)), "", "test")
+    await access.save_rule(everywhere(), "test")
+    await access.add_card(access.card_fingerprint(26, 1, 1), next(iter(access.rule_book.units)), "", "test")
     monkeypatch.setattr(Session, "may", lambda _session, _roles: True)
     tried: set[str] = set()
     async with browser(hub, "it", "caretaker", "front_line") as session:
@@ -162,7 +162,7 @@ async def test_a_body_that_lacks_a_field_changes_nothing(hub: Hub, door: DoorCli
             assert await problem(answer) == "fields"
         assert [one.zone for one in await lockdowns(hub)] == [""]
         settings_before = DoorSettings(passback="hard", leads_to="Arkivet")
-        await locks(hub).access.keep_settings("door-1", settings_before, "test")
+        await locks(hub).access.save_settings("door-1", settings_before, "test")
         got = await api.get("doors/door-1/settings")
         headers = {"If-Match": got.headers["ETag"]}
         whole = await got.json()

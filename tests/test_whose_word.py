@@ -82,7 +82,7 @@ async def test_a_door_that_is_ahead_gets_a_newer_list_at_once(hub: Hub) -> None:
     """As after an older database was put back."""
     async with AsyncExitStack() as stack:
         first, _ = await two_doors(hub, stack)
-        await locks(hub).access.keep_rule(everywhere(), "kari")
+        await locks(hub).access.save_rule(everywhere(), "kari")
         await locks(hub).access.add_card(first.fingerprint(CARD), person(hub, "Kari"), "", "kari")
         await first.list_with(lambda one: len(one.roll()) == 1)
         first.state(list_version=40)

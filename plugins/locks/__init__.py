@@ -11,15 +11,15 @@ from plugins.locks.api.plans import PlanApi
 from plugins.locks.api.rules import RuleApi
 from plugins.locks.api.settings import SettingsApi
 from plugins.locks.config import Settings
-from plugins.locks.doors.mqtt import Doors
-from plugins.locks.doors.standing import Standing
+from plugins.locks.doors.mqtt import DoorTopics
+from plugins.locks.doors.states import DoorStates
 from plugins.locks.history.alarms import Alarms
 from plugins.locks.history.found import FoundLocks, needed
 from plugins.locks.history.log import Log
 from plugins.locks.history.reports import Reports
-from plugins.locks.operating.answering import Answers
-from plugins.locks.operating.elsewhere import mirrored_doors, order_door
-from plugins.locks.operating.heard import Heard
+from plugins.locks.operating.access_requests import AccessRequests
+from plugins.locks.operating.dispatch import Dispatcher
+from plugins.locks.operating.home_assistant import mirrored_doors, order_door
 from plugins.locks.operating.lockdowns import Lockdowns
 from plugins.locks.operating.service import Locks
 from plugins.locks.permissions import Permissions, zones_to_compare
@@ -54,23 +54,23 @@ class Plugin:
         self.context = context
         self.settings = settings
         self.signer = Signer(context.data / "keys", str(context.store.engine.url.render_as_string(hide_password=False)))
-        self.doors = Doors(context)
-        self.standing = Standing(context)
+        self.doors = DoorTopics(context)
+        self.states = DoorStates(context)
         self.permissions = Permissions(settings.may)
         self.alarms = Alarms(context, settings)
         self.reports = Reports(context, self.alarms)
         self.access = Access(context, settings, credential_key(context.data / "keys"))
-        self.hub_keys = HubKeys(context, self.signer, self.access, self.standing)
-        self.locks = Locks(context, settings, self.access, self.hub_keys, self.doors, self.standing)
+        self.hub_keys = HubKeys(context, self.signer, self.access, self.states)
+        self.locks = Locks(context, settings, self.access, self.hub_keys, self.doors, self.states)
         self.plans = Plans(context)
         self.found = FoundLocks(context, self.alarms)
         self.log = Log(context, self.access)
-        self.lists = Lists(context, self.access, self.hub_keys, self.doors, self.standing)
+        self.lists = Lists(context, self.access, self.hub_keys, self.doors, self.states)
         self.lockdowns = Lockdowns(context, self.access, self.locks)
         self.passes = Passes(context, self.access, self.hub_keys)
         self.inside = Inside(context, settings, self.access)
-        self.answers = Answers(
-            context, self.access, self.hub_keys, self.doors, self.standing, self.alarms, self.passes, self.inside
+        self.access_requests = AccessRequests(
+            context, self.access, self.hub_keys, self.doors, self.states, self.alarms, self.passes, self.inside
         )
 
     @staticmethod
@@ -85,26 +85,26 @@ class Plugin:
         await self._load_doors()
         self.context.run("signer", self.signer.run)
         self.context.run("hub keys", self.hub_keys.watch)
-        self.context.run("end leftovers", self.locks.end_leftovers)
-        self.context.run("forget", self.locks.forget_again_and_again)
+        self.context.run("end leftovers", self.locks.end_open_commands)
+        self.context.run("forget", self.locks.delete_expired)
         self.context.run("lists", self.lists.run)
         self.context.run("forgive", self.inside.watch)
         self.found.watch()
         self.context.run("alarms", self.alarms.watch)
-        self.context.run("silent doors", self.standing.watch_silence)
-        self.doors.listen(Heard(self.standing, self.locks, self.reports, self.answers))
+        self.context.run("silent doors", self.states.watch_silence)
+        self.doors.listen(Dispatcher(self.states, self.locks, self.reports, self.access_requests))
         doors = DoorPages(
             self.context,
             self.access,
             self.locks,
-            self.standing,
+            self.states,
             self.lockdowns,
             self.alarms,
             self.found,
             self.permissions,
         )
         RulePages(self.context, self.access)
-        KeyPages(self.context, self.settings, self.access, self.answers, self.inside)
+        KeyPages(self.context, self.settings, self.access, self.access_requests, self.inside)
         PassagePages(self.context, self.settings, self.access, self.log, doors)
         HubKeyPages(self.context, self.hub_keys)
         PassPages(self.context, self.access, self.passes, self.permissions)
@@ -117,7 +117,7 @@ class Plugin:
             PlanApi(self.context, self.plans),
             HubKeyApi(self.hub_keys),
             DoorApi(
-                self.context, self.permissions, self.settings.may_search_people, self.locks, self.standing, self.alarms
+                self.context, self.permissions, self.settings.may_search_people, self.locks, self.states, self.alarms
             ),
         )
 
@@ -136,23 +136,23 @@ class Plugin:
     async def _load_doors(self) -> None:
         if self.context.devices.of_kind(door.KIND):
             self.signer.wake()
-        await self.standing.load()
+        await self.states.load()
         await self.reports.load()
         await self.access.load()
 
     @hookimpl
     async def employees_changed(self) -> None:
-        await self.access.ask_who_works_here()
+        await self.access.refresh_employees()
 
     @hookimpl
     async def project(self) -> None:
         self.doors.clear_retained()
-        await self.lists.publish_again()
-        await self.access.ask_who_works_here()
+        await self.lists.republish()
+        await self.access.refresh_employees()
 
     @hookimpl
     async def mirrored(self) -> list[MirroredDevice]:
-        return mirrored_doors(self.context, self.standing, self.permissions)
+        return mirrored_doors(self.context, self.states, self.permissions)
 
     @hookimpl
     async def order_mirrored(self, device: str, key: str, order: str, actor: str) -> bool | None:
@@ -167,12 +167,12 @@ class Plugin:
 
     @hookimpl
     async def health(self) -> Health:
-        doors, kept = self.context.devices.of_kind(door.KIND), self.access.kept
+        doors, book = self.context.devices.of_kind(door.KIND), self.access.rule_book
         problem = (
             self.signer.problem
             or self.lists.problem
-            or self.permissions.in_vain({one.where.zone for one in doors})
-            or groups.told(kept.rules, kept.groups)
+            or self.permissions.unmatched_zones({device.where.zone for device in doors})
+            or groups.ambiguity_problem(book.rules, book.groups)
         )
         return Health(problem, {N_("doors"): len(doors)})
 

@@ -1,4 +1,4 @@
-"""How long a door is opened, who may tell doors what, and who hears of alarms."""
+"""How long a door is opened, who may command doors, and who gets alarms."""
 
 from datetime import time
 from typing import Literal
@@ -11,11 +11,11 @@ from hub.plugin.hooks import Role
 from hub.plugin.settings import MailAddress, TimeOfDay
 
 Permitted = Literal["pulse", "hold_open", "lock", "lockdown"]
-"""What somebody may be allowed to tell doors; `lock` and `hold_open` include that it follows its schedule again."""
+"""Commands that can be permitted; `lock` and `hold_open` include returning to the schedule."""
 
 
 class Permission(PluginSettings):
-    """One role, what it may tell doors, and where."""
+    """One role, the commands it may send, and in which zones."""
 
     role: Role = Field(description=N_("who has it may tell doors this"))
     verbs: frozenset[Permitted] = Field(min_length=1, description=N_("pulse, hold_open, lock, lockdown"))
@@ -23,7 +23,7 @@ class Permission(PluginSettings):
 
 
 class QuietHours(PluginSettings):
-    """Warnings wait until the morning; what is grave never does."""
+    """Warnings wait until the end of the quiet hours; grave alarms never do."""
 
     start: TimeOfDay = Field(default=time(22), description=N_("from this time of day, such as 22:00"))
     end: TimeOfDay = Field(default=time(6), description=N_("until this time of day"))

@@ -44,12 +44,12 @@ class Command:
     why: str | None = None
     credential: str | None = None
     detail: dict[str, Any] | None = None
-    """Of what was shown: reader, side, rule, duress."""
+    """Of an access request: reader, side, rule, duress."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """An event that the door has told of."""
+    """An event that a door has reported."""
 
     door: str
     id: str
@@ -79,7 +79,7 @@ class DoorState:
     knows_time: bool = True
 
 
-class _Kept(BaseModel):
+class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
@@ -87,7 +87,7 @@ Word = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, ma
 """A unit, a group's DN, a zone."""
 
 
-class Who(_Kept):
+class Who(_Stored):
     """The people, units, groups of the directory and single credentials that a rule is for."""
 
     everybody: bool = Field(default=False, description="all employees")
@@ -97,7 +97,7 @@ class Who(_Kept):
     credentials: tuple[Ref, ...] = ()
 
 
-class Where(_Kept):
+class Where(_Stored):
     """The doors of a rule: all, those in some zones, or single ones."""
 
     everywhere: bool = False
@@ -115,10 +115,10 @@ def _clear(times: Times) -> Times:
 
 
 ClearTimes = Annotated[Times, AfterValidator(_clear)]
-"""As somebody sends them."""
+"""Times from outside, in which no span may begin when it ends."""
 
 
-class AccessRule(_Kept):
+class AccessRule(_Stored):
     """Who may pass which doors when."""
 
     id: int = 0
@@ -129,7 +129,7 @@ class AccessRule(_Kept):
     asks: Literal["one", "card_and_pin"] = "one"
 
 
-class DoorSettings(_Kept):
+class DoorSettings(_Stored):
     """One door's habits, as a caretaker sets them."""
 
     opening: Opening | None = None
@@ -151,7 +151,7 @@ class DoorSettings(_Kept):
 
 @dataclass(frozen=True)
 class Credential:
-    """A card, a PIN or a duress PIN. What it is, nobody keeps: only its keyed hash."""
+    """A card, a PIN or a duress PIN; only its keyed hash is stored."""
 
     ref: str
     kind: Literal["card", "pin", "duress"]
@@ -173,7 +173,7 @@ class HubKeyError(ValueError):
 
 @dataclass(frozen=True)
 class HubKey:
-    """One of the hub's keys. `retired_at`: since then it signs no more. Doors believe it until it has ended."""
+    """One of the hub's keys. After `retired_at` it signs nothing new; doors trust it until `ended_at`."""
 
     id: str
     number: int
@@ -185,13 +185,13 @@ class HubKey:
 
     @property
     def is_made(self) -> bool:
-        """Not only intended."""
+        """False while the key is only intended."""
         return bool(self.verify_key)
 
 
 @dataclass(frozen=True)
 class VisitPass:
-    """A QR code that lets a visitor in. `label` is what those who gave it call it, and stands in no code.
+    """A QR code that lets a visitor in. `label` is for the issuer only and not part of the code.
 
     `key`: which of the hub's keys signed it.
     """
@@ -210,7 +210,7 @@ class VisitPass:
 
     @property
     def is_over(self) -> bool:
-        """Taken back, or used up."""
+        """Revoked or used up."""
         return self.revoked_at is not None or (self.once and self.used_at is not None)
 
 
@@ -226,7 +226,7 @@ class Lockdown:
 
 @dataclass(frozen=True)
 class Alarm:
-    """What somebody should look at; `over_at`: it has ended by itself."""
+    """`over_at`: when the cause ended by itself."""
 
     id: int
     door: str

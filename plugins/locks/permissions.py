@@ -1,4 +1,4 @@
-"""Who may tell which door what: by role, and where a permission says so by zone."""
+"""Which roles may send which commands to which doors; a permission may be limited to zones."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -8,8 +8,8 @@ from hub.plugin.hooks import Role
 from plugins.locks.config import Permission, Permitted
 
 WHOLE_SITE = ""
-MAKE = frozenset[Any]({"caretaker", "it"})
-"""Who sets rules, keys, floor plans and doors' habits."""
+EDITORS = frozenset[Any]({"caretaker", "it"})
+"""Roles that edit rules, keys, floor plans and door settings."""
 
 
 class Permissions:
@@ -17,23 +17,30 @@ class Permissions:
         self._permissions = tuple(permissions)
 
     def may(self, roles: Iterable[Role], verb: str, zone: str) -> bool:
-        """`verb` as the contract's; `zone` is the door's, or WHOLE_SITE."""
+        """`verb`: of devices.contract.door; `zone`: the door's, or WHOLE_SITE."""
         held = frozenset(roles)
-        return any(one.role in held and (not one.zones or zone in one.zones) for one in self._of(verb))
+        return any(
+            permission.role in held and (not permission.zones or zone in permission.zones)
+            for permission in self._of(verb)
+        )
 
     def roles(self, verb: str, zone: str | None = None) -> frozenset[Role]:
-        """Those that may: in this zone, or anywhere at all."""
-        return frozenset(one.role for one in self._of(verb) if zone is None or not one.zones or zone in one.zones)
+        """Roles with this permission in `zone`; None: anywhere."""
+        return frozenset(
+            permission.role
+            for permission in self._of(verb)
+            if zone is None or not permission.zones or zone in permission.zones
+        )
 
-    def in_vain(self, zones: Collection[str]) -> str | None:
-        """A sentence for IT: what is permitted in zones that none of the doors is in. None while there are no doors."""
-        named = {zone for one in self._permissions for zone in one.zones}
+    def unmatched_zones(self, zones: Collection[str]) -> str | None:
+        """A sentence for IT that names permitted zones without doors; None when there are none, or no doors at all."""
+        named = {zone for permission in self._permissions for zone in permission.zones}
         unknown = ", ".join(sorted(named.difference(zones)))
         return f"`may` permits something in zones that no door is in: {unknown}" if zones and unknown else None
 
     def _of(self, verb: str) -> list[Permission]:
         needed = NEEDED[verb]
-        return [one for one in self._permissions if one.verbs & needed]
+        return [permission for permission in self._permissions if permission.verbs & needed]
 
 
 def zones_to_compare(permissions: Iterable[Permission]) -> list[Remark]:
@@ -41,11 +48,11 @@ def zones_to_compare(permissions: Iterable[Permission]) -> list[Remark]:
     return [
         Remark(
             ("may", number, "zones"),
-            f"holds for doors whose zone on the console is spelt just like that: {', '.join(sorted(one.zones))}",
+            f"holds for doors whose zone on the console is spelt just like that: {', '.join(sorted(permission.zones))}",
             is_hint=True,
         )
-        for number, one in enumerate(permissions)
-        if one.zones
+        for number, permission in enumerate(permissions)
+        if permission.zones
     ]
 
 

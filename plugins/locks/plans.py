@@ -8,8 +8,7 @@ from xml.etree import ElementTree as ET
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from hub.plugin import N_, Context, audit
-from plugins.locks.mistakes import MistakeError
+from hub.plugin import N_, Context, MistakeError, audit
 from plugins.locks.store.tables import placed, plan
 
 MOST_BYTES = 900_000
@@ -52,7 +51,7 @@ class Plans:
         return await self._context.store.read(_placed)
 
     async def picture(self, number: int) -> str:
-        """The SVG as it was uploaded: whoever serves it must let nothing in it run. Raises UnknownPlanError."""
+        """The SVG as uploaded; serve it with a policy that runs nothing in it. Raises UnknownPlanError."""
         query = select(plan.c.picture).where(plan.c.id == number)
         found = await self._context.store.read(lambda connection: connection.execute(query).scalar())
         if found is None:
@@ -88,7 +87,7 @@ class Plans:
         """Put a door on a plan, or move it. Raises UnknownPlanError."""
 
         def write(connection: Connection) -> bool:
-            found = next((one for one in _plans(connection) if one.id == number), None)
+            found = next((plan for plan in _plans(connection) if plan.id == number), None)
             if found is None:
                 return False
             where = {"plan": number, "x": min(max(x, 0.0), found.width), "y": min(max(y, 0.0), found.height)}
@@ -130,7 +129,7 @@ def size_of(picture: bytes) -> tuple[float, float]:
     parts = (root.get("viewBox") or "").replace(",", " ").split()
     width, height = parts[2:] if len(parts) == 4 else (root.get("width", ""), root.get("height", ""))  # noqa: PLR2004
     found = [float(match[1]) if (match := LENGTH.fullmatch(text.strip())) else 0.0 for text in (width, height)]
-    if not all(0 < one <= LARGEST for one in found):
+    if not all(0 < length <= LARGEST for length in found):
         raise MistakeError(N_("The picture says no size: it needs a viewBox, or width and height."))
     return found[0], found[1]
 

@@ -1,4 +1,4 @@
-"""What a door did and reports, in words: messages for the catalogue."""
+"""Translatable texts for verbs, events, alarms and refusals of doors."""
 
 from hub.plugin import N_
 
@@ -10,7 +10,7 @@ DONE = {
     "lockdown": N_("shut down"),
     "lift_lockdown": N_("no longer shut down"),
 }
-"""By verb, when the door has said that it is done."""
+"""By verb, for a command whose outcome is "done"."""
 
 HAPPENED = {
     "command_refused": N_("a command was refused"),
@@ -48,7 +48,7 @@ HAPPENED = {
     "away": N_("the door has not answered for a while"),
     "jammed": N_("the lock is jammed"),
 }
-"""By kind of event; the last ones are the hub's own finding."""
+"""By kind of event; the last ones are findings of the hub itself."""
 
 SUBJECTS: dict[str, str] = {"grave": N_("Alarm"), "warning": N_("Warning")}
 """By an alarm's severity."""

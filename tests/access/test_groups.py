@@ -1,7 +1,7 @@
-"""A group's name in a rule: it counts while one group alone has it, and it is told when two have it."""
+"""A group's name in a rule: it counts while one group alone has it, and it is ambiguity_problem when two have it."""
 
 from plugins.locks.models import AccessRule, Where, Who
-from plugins.locks.rules.groups import ambiguous, told, with_names
+from plugins.locks.rules.groups import ambiguity_problem, ambiguous, with_names
 
 HERE, THERE, NIGHT = "CN=Vakt,OU=Teknisk,DC=x", "CN=Vakt,OU=Helse,DC=x", "CN=Natt,OU=Helse,DC=x"
 PEOPLE = {"a": frozenset({HERE}), "b": frozenset({THERE, NIGHT})}
@@ -20,7 +20,7 @@ def test_two_groups_of_one_name_are_two() -> None:
 def test_a_name_that_several_groups_have_is_told() -> None:
     kept = with_names(PEOPLE)
     assert ambiguous(rule("Vakt", "Natt", HERE), kept) == {"Vakt": [THERE, HERE]}
-    assert told([rule("Natt"), rule("Vakt")], kept) == (
+    assert ambiguity_problem([rule("Natt"), rule("Vakt")], kept) == (
         f"the rule Dagtid lets nobody in by the group Vakt, as 2 groups have this name ({THERE} and {HERE}): "
         "choose which on the page Access"
     )
@@ -28,6 +28,6 @@ def test_a_name_that_several_groups_have_is_told() -> None:
 
 def test_what_is_one_groups_alone_is_not() -> None:
     kept = with_names(PEOPLE)
-    assert told([rule("Natt", HERE, "Ukjend"), rule()], kept) is None
-    assert told([rule("Vakt")], {}) is None
-    assert told([rule("Vakt")], with_names({"a": frozenset({HERE}), "c": frozenset({HERE})})) is None
+    assert ambiguity_problem([rule("Natt", HERE, "Ukjend"), rule()], kept) is None
+    assert ambiguity_problem([rule("Vakt")], {}) is None
+    assert ambiguity_problem([rule("Vakt")], with_names({"a": frozenset({HERE}), "c": frozenset({HERE})})) is None

@@ -118,7 +118,7 @@ async def test_the_command_line_beside_a_hub_that_runs(hub: Hub) -> None:
 
     await told(hub, "device", "add", "door-7", "--kind", DOOR)
     locks = hub.host.plugins["locks"].instance
-    await until(lambda: locks.standing.key("door-7") is not None)
+    await until(lambda: locks.states.key("door-7") is not None)
     await until_async(lambda: none_waits(hub))
 
 

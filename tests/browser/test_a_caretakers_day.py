@@ -96,7 +96,7 @@ async def house(town_hall: TownHall, tmp_path: Path) -> AsyncIterator[House]:
     for door_id in doors:
         await house.start(door_id)
     try:
-        await until(lambda: all(locks(hub).standing.of(one).lock == "locked" for one in doors), 20)
+        await until(lambda: all(locks(hub).states.of(one).lock == "locked" for one in doors), 20)
         yield house
     finally:
         for one in doors.values():
@@ -117,7 +117,7 @@ def stopped(pid: int) -> Iterator[None]:
 
 def versions(hub: Hub) -> dict[str, int]:
     """Of the lists that the doors say they use."""
-    return {name: locks(hub).standing.of(name).list_version for name in NAMES}
+    return {name: locks(hub).states.of(name).list_version for name in NAMES}
 
 
 async def have_the_newest_list(hub: Hub, than: dict[str, int]) -> None:
@@ -191,7 +191,7 @@ async def test_a_caretakers_day(town_hall: TownHall, house: House) -> None:
     await pictured("03-after-the-night")
 
     # -- held open, until it ends by itself
-    assert await locks(hub).locks.tell("door-3", Order("hold_open", hold_seconds=3), "vaktmeister", "varer") == "done"
+    assert await locks(hub).locks.send("door-3", Order("hold_open", hold_seconds=3), "vaktmeister", "varer") == "done"
     await page("/doors")
     third = phone.locator("#door-door-3")
     await expect(third).to_have_attribute("data-mode", "held_open")
@@ -206,7 +206,7 @@ async def test_a_caretakers_day(town_hall: TownHall, house: House) -> None:
     await phone.locator("#why").fill("øving")
     await phone.get_by_role("button", name="Sperr", exact=True).click()
     await expect(phone.locator(".lockdown")).to_contain_text("Heile huset er sperra")
-    await until(lambda: all(locks(hub).standing.of(one).lockdown for one in NAMES))
+    await until(lambda: all(locks(hub).states.of(one).lockdown for one in NAMES))
     house.doors["door-1"].say(f"show {CARD}")
     await until(lambda: house.denials("door-1") == 2)
     house.doors["door-1"].say("exit_button")
@@ -216,7 +216,7 @@ async def test_a_caretakers_day(town_hall: TownHall, house: House) -> None:
     await phone.locator(".lockdown input[name=reason]").fill("øvinga er over")
     await phone.get_by_role("button", name="Opphev sperringa").click()
     await expect(phone.locator(".lockdown")).to_have_count(0)
-    await until(lambda: not any(locks(hub).standing.of(one).lockdown for one in NAMES))
+    await until(lambda: not any(locks(hub).states.of(one).lockdown for one in NAMES))
 
     # -- a power cut in the middle of a pulse
     await page("/doors")

@@ -20,7 +20,7 @@ async def door(town_hall: TownHall, tmp_path: Path) -> AsyncIterator[DoorProcess
     )
     await process.start()
     plugin = hub.host.plugins["locks"].instance
-    await until(lambda: plugin.standing.of("door-1").lock == "locked")
+    await until(lambda: plugin.states.of("door-1").lock == "locked")
     yield process
     await process.stop()
 

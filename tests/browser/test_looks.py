@@ -269,7 +269,7 @@ async def doors(hub: Hub, folder: Path) -> AsyncIterator[list[DoorProcess]]:
         await running[-1].start()
     await hub.enroller.enrol(AWAY[0], DOOR, AWAY[1], AWAY[2], "test")
     plugin = hub.host.plugins["locks"].instance
-    await until(lambda: all(plugin.standing.of(device).lock == "locked" for device, _, _ in DOORS))
+    await until(lambda: all(plugin.states.of(device).lock == "locked" for device, _, _ in DOORS))
     try:
         yield running
     finally:

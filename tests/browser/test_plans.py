@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from hub.devices.registry import Place
-from plugins.locks.mistakes import MistakeError
+from hub.plugin import MistakeError
 from plugins.locks.plans import size_of
 from tests.browser.conftest import TownHall
 from tests.browser.looks import CONSOLE_PHONE_PX, look

@@ -33,10 +33,10 @@ async def test_rules_cards_and_plans_are_there_once(town: tuple[Hub, Demo]) -> N
     hub, demo = town
     locks = hub.host.plugins["locks"].instance
     for _ in range(2):
-        assert locks.access.kept.rules[0].name == "Tilsette, dag og kveld"
-        assert len(locks.access.kept.rules) == 3
-        assert len(locks.access.kept.credentials) == 13
-        assert {one.person for one in locks.access.kept.credentials} <= locks.access.names.keys() | {None}
+        assert locks.access.rule_book.rules[0].name == "Tilsette, dag og kveld"
+        assert len(locks.access.rule_book.rules) == 3
+        assert len(locks.access.rule_book.credentials) == 13
+        assert {one.person for one in locks.access.rule_book.credentials} <= locks.access.names.keys() | {None}
         doors = {one.id for one in hub.devices.of_kind("door")}
         assert {one.door for one in await locks.plans.placed()} == doors
         assert len(await locks.plans.all()) == 2
@@ -63,7 +63,7 @@ async def test_every_door_lets_somebody_in_and_somebody_not(town: tuple[Hub, Dem
             while not {("pulse", ""), ("deny", "unknown")} <= await happened():
                 await asyncio.sleep(0.1)
         reports = await hub.store.read(rows.latest_reports)
-        await until(lambda: locks.standing.of("door-1").list_version > 0)
+        await until(lambda: locks.states.of("door-1").list_version > 0)
         assert "exit_button" in {one.kind for one in reports}
     finally:
         assert door.stdin
@@ -79,7 +79,7 @@ async def test_a_start_that_was_broken_off_goes_on_where_it_was(town: tuple[Hub,
     done.write_text("1")
     await ask_once(hub, requests, done)
     await ask_once(hub, requests, done)
-    kept = [one.name for one in hub.host.plugins["locks"].instance.access.kept.rules]
+    kept = [one.name for one in hub.host.plugins["locks"].instance.access.rule_book.rules]
     assert kept[-2:] == ["B", "C"]
     assert len(kept) == 5
 

@@ -53,7 +53,7 @@ async def door(hub: Hub, tmp_path: Path) -> AsyncIterator[DoorProcess]:
     )
     await process.start()
     plugin = hub.host.plugins["locks"].instance
-    await until(lambda: plugin.standing.of("door-1").lock == "locked")
+    await until(lambda: plugin.states.of("door-1").lock == "locked")
     yield process
     await process.stop()
 

@@ -45,7 +45,7 @@ async def test_a_fleet_lives_with_the_hub(settings: dict[str, Any], tmp_path: Pa
                 await fleet.until_connected()
             await until(lambda: all(hub.devices.vitals(one.id).is_alive for one in hub.devices))
             plugin = hub.host.plugins["locks"].instance
-            await until(lambda: plugin.standing.of("sim-door-1").lock == "locked")
+            await until(lambda: plugin.states.of("sim-door-1").lock == "locked")
             assert await plugin.locks.pulse("sim-door-1", "test") == "done"
             await until(lambda: fleet.figures()["receipted"] >= 3, 20)
             assert set(fleet.receipted) <= await visits_of(hub)

@@ -28,7 +28,7 @@ from hub.plugin.api import (
     operation,
     page_of,
 )
-from plugins.locks.api.doors import LOOK, RETRY_SECONDS, DoorPath, GivenReason, PulseResult, Reason, must_reach
+from plugins.locks.api.doors import READ, RETRY_SECONDS, DoorPath, GivenReason, PulseResult, Reason, must_reach
 from plugins.locks.models import (
     Credential,
     KnownCredentialError,
@@ -179,7 +179,7 @@ class AccessApi:
         must_reach(self._permissions, call.caller, wanted.verb, self._context.devices.get(call.path.door))
         order = Order(wanted.verb, hold_seconds=wanted.hold_seconds if wanted.verb == "hold_open" else None)
         try:
-            return PulseResult(result=await self._locks.tell(call.path.door, order, call.caller.name, wanted.reason))
+            return PulseResult(result=await self._locks.send(call.path.door, order, call.caller.name, wanted.reason))
         except UnknownDoorError:
             raise ProblemError("not-found", "There is no such door.") from None
         except TooManyCommandsError:
@@ -197,17 +197,17 @@ class AccessApi:
     async def lockdown(self, call: Call[Nothing, Nothing, LockdownRequest]) -> Told:
         if call.caller.scopes is None and not self._permissions.may(call.caller.roles, "lockdown", call.body.zone):
             raise ProblemError("forbidden", "The session's roles do not reach this zone.")
-        zones = {one.where.zone for one in self._context.devices.of_kind(door.KIND)} | {""}
+        zones = {device.where.zone for device in self._context.devices.of_kind(door.KIND)} | {""}
         if call.body.is_on and call.body.zone not in zones:
             nowhere = FieldError(at="body/zone", detail="no door is in this zone")
             raise ProblemError("invalid", "Look at `errors`.", errors=[nowhere])
         change = self._lockdowns.begin if call.body.is_on else self._lockdowns.end
         return Told(results=await change(call.body.zone, call.caller.name, call.body.reason))
 
-    @operation("GET", "/lockdowns", summary="What is shut down", **LOOK)
+    @operation("GET", "/lockdowns", summary="What is shut down", **READ)
     async def lockdowns(self, call: Call[Nothing, PageQuery, Nothing]) -> LockdownPage:
-        part, following = page_of(await self._lockdowns.current(), lambda one: f"zone {one.zone}", call.query)
-        return LockdownPage(items=[LockdownDocument.model_validate(one) for one in part], next=following)
+        part, following = page_of(await self._lockdowns.current(), lambda lockdown: f"zone {lockdown.zone}", call.query)
+        return LockdownPage(items=[LockdownDocument.model_validate(lockdown) for lockdown in part], next=following)
 
     @operation(
         "GET",
@@ -218,9 +218,11 @@ class AccessApi:
         roles={"caretaker", "it"},
     )
     async def credentials(self, call: Call[Nothing, CredentialQuery, Nothing]) -> CredentialPage:
-        shown = await self._access.lately_ended() if call.query.ended else self._access.kept.credentials
-        part, following = page_of(shown, lambda one: one.ref, call.query)
-        return CredentialPage(items=[CredentialDocument.model_validate(one) for one in part], next=following)
+        shown = await self._access.recently_ended() if call.query.ended else self._access.rule_book.credentials
+        part, following = page_of(shown, lambda credential: credential.ref, call.query)
+        return CredentialPage(
+            items=[CredentialDocument.model_validate(credential) for credential in part], next=following
+        )
 
     @operation(
         "POST",
@@ -258,12 +260,12 @@ class AccessApi:
         **KEYS,
     )
     async def end(self, call: Call[CredentialPath, Nothing, Ending]) -> CredentialDocument:
-        one = self._found(call.path.credential)
+        credential = self._found(call.path.credential)
         try:
-            at = await self._access.end_credential(one.ref, call.body.why, call.caller.name)
+            at = await self._access.end_credential(credential.ref, call.body.why, call.caller.name)
         except UnknownCredentialError:
             raise ProblemError("not-found", "There is no such credential.") from None
-        return CredentialDocument.model_validate(replace(one, ended_at=at, ended_why=call.body.why))
+        return CredentialDocument.model_validate(replace(credential, ended_at=at, ended_why=call.body.why))
 
     @operation(
         "POST",
@@ -315,10 +317,13 @@ class AccessApi:
     async def name_for_lockdown(self, call: Call[CredentialPath, Nothing, InLockdown]) -> CredentialDocument:
         ref = self._found(call.path.credential).ref
         try:
-            await self._access.name_for_lockdown(ref, call.caller.name, opens=call.body.opens)
+            await self._access.set_opens_in_lockdown(ref, call.caller.name, opens=call.body.opens)
         except UnknownCredentialError:
             raise ProblemError("not-found", "There is no such credential.") from None
         return CredentialDocument.model_validate(self._found(ref))
 
     def _found(self, ref: str) -> Credential:
-        return found(next((one for one in self._access.kept.credentials if one.ref == ref), None), "such credential")
+        return found(
+            next((credential for credential in self._access.rule_book.credentials if credential.ref == ref), None),
+            "such credential",
+        )

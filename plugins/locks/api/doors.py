@@ -24,7 +24,7 @@ from hub.plugin.api import (
     page_of,
 )
 from hub.plugin.hooks import Role
-from plugins.locks.doors.standing import Standing
+from plugins.locks.doors.states import DoorStates
 from plugins.locks.history.alarms import Alarms, UnknownAlarmError
 from plugins.locks.models import Command, Result, Severity, TooManyCommandsError, UnknownDoorError
 from plugins.locks.operating.service import Locks
@@ -161,7 +161,7 @@ def must_reach(permissions: Permissions, caller: Caller, verb: str, device: Devi
         raise ProblemError("forbidden", "The session's roles do not reach this door.")
 
 
-LOOK: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
+READ: dict[str, Any] = {"scope": "doors:read", "roles": {"caretaker", "front_line", "it"}}
 
 
 class DoorApi:
@@ -171,23 +171,23 @@ class DoorApi:
         permissions: Permissions,
         may_search_people: frozenset[Role],
         locks: Locks,
-        standing: Standing,
+        states: DoorStates,
         alarms: Alarms,
     ) -> None:
-        """Only who has all roles of `may_search_people` gives a program the scope that tells whose card it was."""
+        """Only somebody with all roles of `may_search_people` may grant the scope that reveals whose card it was."""
         self._context = context
         self._permissions = permissions
         self._may_search_people = may_search_people
         self._alarms = alarms
         self._locks = locks
-        self._standing = standing
+        self._states = states
 
-    @operation("GET", "/doors", summary="Doors", **LOOK)
+    @operation("GET", "/doors", summary="Doors", **READ)
     async def doors(self, call: Call[Nothing, PageQuery, Nothing]) -> DoorPage:
-        part, following = page_of(self._context.devices.of_kind(door.KIND), lambda one: one.id, call.query)
-        return DoorPage(items=[self._document(one) for one in part], next=following)
+        part, following = page_of(self._context.devices.of_kind(door.KIND), lambda device: device.id, call.query)
+        return DoorPage(items=[self._document(device) for device in part], next=following)
 
-    @operation("GET", "/doors/{door}", summary="One door", **LOOK)
+    @operation("GET", "/doors/{door}", summary="One door", **READ)
     async def door(self, call: Call[DoorPath, Nothing, Nothing]) -> DoorDocument:
         device = self._context.devices.get(call.path.door)
         return self._document(found(device if device is not None and device.kind == door.KIND else None, "such door"))
@@ -214,11 +214,11 @@ class DoorApi:
             ) from None
         return PulseResult(result=result)
 
-    @operation("GET", "/door-commands", summary="Who opened which door", is_personal=True, **LOOK)
+    @operation("GET", "/door-commands", summary="Who opened which door", is_personal=True, **READ)
     async def commands(self, call: Call[Nothing, PageQuery, Nothing]) -> CommandPage:
         commands, _ = await self._locks.history()
         part, following = page_of(commands, _by_time, call.query, newest_first=True)
-        return CommandPage(items=[CommandDocument.model_validate(one) for one in part], next=following)
+        return CommandPage(items=[CommandDocument.model_validate(command) for command in part], next=following)
 
     @operation(
         "GET",
@@ -239,25 +239,25 @@ class DoorApi:
 
         shown = await self._context.store.write(read)
         part, following = page_of(shown, _by_time, call.query, newest_first=True)
-        return PassagePage(items=[PassageDocument.model_validate(one) for one in part], next=following)
+        return PassagePage(items=[PassageDocument.model_validate(command) for command in part], next=following)
 
-    @operation("GET", "/door-reports", summary="What doors told", **LOOK)
+    @operation("GET", "/door-reports", summary="What doors told", **READ)
     async def reports(self, call: Call[Nothing, PageQuery, Nothing]) -> ReportPage:
         _, reports = await self._locks.history()
         part, following = page_of(
             reports,
-            lambda one: f"{one.received_at.isoformat(timespec='microseconds')} {one.door} {one.id}",
+            lambda report: f"{report.received_at.isoformat(timespec='microseconds')} {report.door} {report.id}",
             call.query,
             newest_first=True,
         )
-        return ReportPage(items=[ReportDocument.model_validate(one) for one in part], next=following)
+        return ReportPage(items=[ReportDocument.model_validate(report) for report in part], next=following)
 
-    @operation("GET", "/door-alarms", summary="What to look at", **LOOK)
+    @operation("GET", "/door-alarms", summary="What to look at", **READ)
     async def alarms(self, call: Call[Nothing, PageQuery, Nothing]) -> AlarmPage:
         part, following = page_of(
-            await self._alarms.standing(), lambda one: f"{one.id:012}", call.query, newest_first=True
+            await self._alarms.active(), lambda alarm: f"{alarm.id:012}", call.query, newest_first=True
         )
-        return AlarmPage(items=[AlarmDocument.model_validate(one) for one in part], next=following)
+        return AlarmPage(items=[AlarmDocument.model_validate(alarm) for alarm in part], next=following)
 
     @operation(
         "POST",
@@ -273,7 +273,7 @@ class DoorApi:
             raise ProblemError("not-found", "There is no such alarm, or it has been acknowledged.") from None
 
     def _document(self, device: Device) -> DoorDocument:
-        state = self._standing.of(device.id)
+        state = self._states.of(device.id)
         return DoorDocument(
             id=device.id,
             name=device.name,
@@ -292,5 +292,5 @@ class DoorApi:
         )
 
 
-def _by_time(one: Command) -> str:
-    return f"{one.asked_at.isoformat(timespec='microseconds')} {one.id}"
+def _by_time(command: Command) -> str:
+    return f"{command.asked_at.isoformat(timespec='microseconds')} {command.id}"

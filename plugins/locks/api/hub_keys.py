@@ -38,8 +38,8 @@ class HubKeyApi:
 
     @operation("GET", "/hub-keys", summary="The keys that doors obey", scope="hub-keys:read", roles={"it"})
     async def keys(self, call: Call[Nothing, PageQuery, Nothing]) -> KeyPage:
-        part, following = page_of(self._hub_keys.kept, lambda one: f"{one.number:010}", call.query)
-        return KeyPage(items=[self._document(one) for one in part], next=following)
+        part, following = page_of(self._hub_keys.keys, lambda key: f"{key.number:010}", call.query)
+        return KeyPage(items=[self._document(key) for key in part], next=following)
 
     @operation(
         "POST",
@@ -57,7 +57,7 @@ class HubKeyApi:
             raise ProblemError("conflict", f"{error}.") from None
         except SigningError as error:
             raise ProblemError("unavailable", f"{error}.") from None
-        return self._document(next(one for one in self._hub_keys.kept if one.id == made))
+        return self._document(next(key for key in self._hub_keys.keys if key.id == made))
 
     @operation(
         "POST",
@@ -67,18 +67,18 @@ class HubKeyApi:
         **CHANGE,
     )
     async def end(self, call: Call[KeyPath, Nothing, Nothing]) -> None:
-        found(next((one for one in self._hub_keys.kept if one.id == call.path.key), None), "such key")
+        found(next((key for key in self._hub_keys.keys if key.id == call.path.key), None), "such key")
         try:
             await self._hub_keys.end_now(call.path.key, call.caller.name)
         except HubKeyError as error:
             raise ProblemError("conflict", f"{error}.") from None
 
-    def _document(self, one: HubKey) -> KeyDocument:
-        is_coming = one == self._hub_keys.coming
+    def _document(self, key: HubKey) -> KeyDocument:
+        is_coming = key == self._hub_keys.coming
         return KeyDocument(
-            id=one.id,
-            verify_key=one.verify_key,
-            made_at=one.made_at,
-            retired_at=one.retired_at,
+            id=key.id,
+            verify_key=key.verify_key,
+            made_at=key.made_at,
+            retired_at=key.retired_at,
             unaware=self._hub_keys.unaware() if is_coming else [],
         )

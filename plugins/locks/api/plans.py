@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract import door
 from devices.contract.payload import Id, clean
-from hub.plugin import Context
+from hub.plugin import Context, MistakeError
 from hub.plugin.api import (
     Call,
     Document,
@@ -22,8 +22,7 @@ from hub.plugin.api import (
     operation,
     page_of,
 )
-from plugins.locks.api.doors import LOOK, DoorPath
-from plugins.locks.mistakes import MistakeError
+from plugins.locks.api.doors import READ, DoorPath
 from plugins.locks.plans import MOST_BYTES, Placed, Plan, Plans, UnknownPlanError
 
 Called = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=80)]
@@ -77,7 +76,7 @@ class Place(Request):
     y: float = Field(ge=0, le=1e6)
 
 
-MAKE: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}}
+WRITE: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}}
 
 
 class PlanApi:
@@ -85,18 +84,18 @@ class PlanApi:
         self._context = context
         self._plans = plans
 
-    @operation("GET", "/door-plans", summary="Floor plans", **LOOK)
+    @operation("GET", "/door-plans", summary="Floor plans", **READ)
     async def plans(self, call: Call[Nothing, PageQuery, Nothing]) -> PlanPage:
-        part, following = page_of(await self._plans.all(), lambda one: f"{one.id:010}", call.query)
-        return PlanPage(items=[PlanDocument.model_validate(one) for one in part], next=following)
+        part, following = page_of(await self._plans.all(), lambda plan: f"{plan.id:010}", call.query)
+        return PlanPage(items=[PlanDocument.model_validate(plan) for plan in part], next=following)
 
-    @operation("GET", "/door-plans/{plan}", summary="One floor plan", **LOOK)
+    @operation("GET", "/door-plans/{plan}", summary="One floor plan", **READ)
     async def plan(self, call: Call[PlanPath, Nothing, Nothing]) -> WholePlan:
-        one = await self._found(call.path.plan)
-        doors = [PlacedDocument.model_validate(at) for at in await self._plans.placed() if at.plan == one.id]
-        return WholePlan(**vars(one), picture=await self._plans.picture(one.id), doors=doors)
+        plan = await self._found(call.path.plan)
+        doors = [PlacedDocument.model_validate(at) for at in await self._plans.placed() if at.plan == plan.id]
+        return WholePlan(**vars(plan), picture=await self._plans.picture(plan.id), doors=doors)
 
-    @operation("POST", "/door-plans", summary="Add a floor plan", status=201, location="/door-plans/{id}", **MAKE)
+    @operation("POST", "/door-plans", summary="Add a floor plan", status=201, location="/door-plans/{id}", **WRITE)
     async def add(self, call: Call[Nothing, Nothing, NewPlan]) -> PlanDocument:
         try:
             number = await self._plans.add(call.body.name, call.body.picture.encode(), call.caller.name)
@@ -105,18 +104,18 @@ class PlanApi:
             raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
         return PlanDocument.model_validate(await self._found(number))
 
-    @operation("DELETE", "/door-plans/{plan}", summary="Drop a floor plan and its doors' places", **MAKE)
+    @operation("DELETE", "/door-plans/{plan}", summary="Drop a floor plan and its doors' places", **WRITE)
     async def drop(self, call: Call[PlanPath, Nothing, Nothing]) -> None:
         try:
             await self._plans.drop(call.path.plan, call.caller.name)
         except UnknownPlanError:
             raise ProblemError("not-found", "There is no such plan.") from None
 
-    @operation("GET", "/doors/{door}/place", summary="Where a door is", **LOOK)
+    @operation("GET", "/doors/{door}/place", summary="Where a door is", **READ)
     async def place(self, call: Call[DoorPath, Nothing, Nothing]) -> PlacedDocument:
         return PlacedDocument.model_validate(await self._placed(call.path.door))
 
-    @operation("POST", "/doors/{door}/place", summary="Put a door on a plan", **MAKE)
+    @operation("POST", "/doors/{door}/place", summary="Put a door on a plan", **WRITE)
     async def put(self, call: Call[DoorPath, Nothing, Place]) -> PlacedDocument:
         device = self._context.devices.get(call.path.door)
         found(device if device is not None and device.kind == door.KIND else None, "such door")
@@ -128,14 +127,14 @@ class PlanApi:
             raise ProblemError("invalid", "Look at `errors`.", errors=[wrong]) from None
         return PlacedDocument.model_validate(await self._placed(call.path.door))
 
-    @operation("DELETE", "/doors/{door}/place", summary="Take a door off its plan", **MAKE)
+    @operation("DELETE", "/doors/{door}/place", summary="Take a door off its plan", **WRITE)
     async def take_away(self, call: Call[DoorPath, Nothing, Nothing]) -> None:
         await self._plans.take_away(call.path.door, call.caller.name)
 
     async def _found(self, number: int) -> Plan:
-        return found(next((one for one in await self._plans.all() if one.id == number), None), "such plan")
+        return found(next((plan for plan in await self._plans.all() if plan.id == number), None), "such plan")
 
     async def _placed(self, door_id: str) -> Placed:
         return found(
-            next((one for one in await self._plans.placed() if one.door == door_id), None), "place of this door"
+            next((place for place in await self._plans.placed() if place.door == door_id), None), "place of this door"
         )

@@ -79,8 +79,8 @@ class ForeseenPage(Page[ForeseenDocument]):
     """Cards and PINs at this door, by their pseudonym."""
 
 
-LOOK: dict[str, Any] = {"scope": "rules:read", "roles": {"caretaker", "it"}, "is_personal": True}
-MAKE: dict[str, Any] = LOOK | {"scope": "rules:write", "asks_again": True}
+READ: dict[str, Any] = {"scope": "rules:read", "roles": {"caretaker", "it"}, "is_personal": True}
+WRITE: dict[str, Any] = READ | {"scope": "rules:write", "asks_again": True}
 
 
 class RuleApi:
@@ -88,63 +88,65 @@ class RuleApi:
         self._context = context
         self._access = access
 
-    @operation("GET", "/access-rules", summary="Rules", **LOOK)
+    @operation("GET", "/access-rules", summary="Rules", **READ)
     async def rules(self, call: Call[Nothing, PageQuery, Nothing]) -> RulePage:
-        part, following = page_of(self._access.kept.rules, lambda one: f"{one.id:010}", call.query)
-        return RulePage(items=[RuleDocument.model_validate(one) for one in part], next=following)
+        part, following = page_of(self._access.rule_book.rules, lambda rule: f"{rule.id:010}", call.query)
+        return RulePage(items=[RuleDocument.model_validate(rule) for rule in part], next=following)
 
-    @operation("GET", "/access-rules/{rule}", summary="One rule", **LOOK)
+    @operation("GET", "/access-rules/{rule}", summary="One rule", **READ)
     async def rule(self, call: Call[RulePath, Nothing, Nothing]) -> RuleDocument:
         return RuleDocument.model_validate(self._found(call.path.rule))
 
-    @operation("POST", "/access-rules", summary="Make a rule", status=201, location="/access-rules/{id}", **MAKE)
+    @operation("POST", "/access-rules", summary="Make a rule", status=201, location="/access-rules/{id}", **WRITE)
     async def make(self, call: Call[Nothing, Nothing, RuleRequest]) -> RuleDocument:
-        number = await self._access.keep_rule(self._asked(call.body, 0), call.caller.name)
+        number = await self._access.save_rule(self._asked(call.body, 0), call.caller.name)
         return RuleDocument.model_validate(self._found(number))
 
-    @operation("PUT", "/access-rules/{rule}", summary="Change a rule", **MAKE)
+    @operation("PUT", "/access-rules/{rule}", summary="Change a rule", **WRITE)
     async def change(self, call: Call[RulePath, Nothing, RuleRequest]) -> RuleDocument:
         try:
-            await self._access.keep_rule(self._asked(call.body, call.path.rule), call.caller.name)
+            await self._access.save_rule(self._asked(call.body, call.path.rule), call.caller.name)
         except UnknownRuleError:
             raise ProblemError("not-found", "There is no such rule.") from None
         return RuleDocument.model_validate(self._found(call.path.rule))
 
-    @operation("DELETE", "/access-rules/{rule}", summary="Drop a rule", **MAKE)
+    @operation("DELETE", "/access-rules/{rule}", summary="Drop a rule", **WRITE)
     async def drop(self, call: Call[RulePath, Nothing, Nothing]) -> None:
         try:
-            await self._access.drop_rule(call.path.rule, call.caller.name)
+            await self._access.delete_rule(call.path.rule, call.caller.name)
         except UnknownRuleError:
             raise ProblemError("not-found", "There is no such rule.") from None
 
-    @operation("GET", "/doors/{door}/access", summary="Who could pass this door at some time, and why", **LOOK)
+    @operation("GET", "/doors/{door}/access", summary="Who could pass this door at some time, and why", **READ)
     async def foreseen(self, call: Call[DoorPath, WhenQuery, Nothing]) -> ForeseenPage:
         device = self._context.devices.get(call.path.door)
         found(device if device is not None and device.kind == door.KIND else None, "such door")
         wanted = call.query.person
-        owners = {one.ref: one.person for one in self._access.kept.credentials}
+        owners = {credential.ref: credential.person for credential in self._access.rule_book.credentials}
         refs = None if wanted is None else {ref for ref, person in owners.items() if person == wanted}
         found_here = await self._access.foresee(call.path.door, call.query.at or now(), refs)
         part, following = page_of(
-            [one for one in found_here if refs is not None or one.passes], lambda one: one.ref, call.query
+            [foreseen for foreseen in found_here if refs is not None or foreseen.passes],
+            lambda foreseen: foreseen.ref,
+            call.query,
         )
         items = [
             ForeseenDocument(
-                credential=one.ref,
-                person=owners.get(one.ref),
-                passes=one.passes,
-                needs_pin=one.needs_pin,
-                reason=one.decision.reason,
-                rule=one.decision.rule,
+                credential=foreseen.ref,
+                person=owners.get(foreseen.ref),
+                passes=foreseen.passes,
+                needs_pin=foreseen.needs_pin,
+                reason=foreseen.decision.reason,
+                rule=foreseen.decision.rule,
             )
-            for one in part
+            for foreseen in part
         ]
         return ForeseenPage(items=items, next=following)
 
     def _asked(self, body: RuleRequest, number: int) -> AccessRule:
         """Raises the problem invalid for a door that is not there: a rule for it would wait for its name."""
-        doors = {one.id for one in self._context.devices.of_kind(door.KIND)}
-        unknown = [one for one in body.where.doors if one not in doors]
+        doors = {device.id for device in self._context.devices.of_kind(door.KIND)}
+        unknown = [door_id for door_id in body.where.doors if door_id not in doors]
         if unknown:
             raise ProblemError(
                 "invalid", "Look at `errors`.",
@@ -153,4 +155,4 @@ class RuleApi:
         return AccessRule(id=number, **{name: getattr(body, name) for name in type(body).model_fields})
 
     def _found(self, number: int) -> AccessRule:
-        return found(next((one for one in self._access.kept.rules if one.id == number), None), "such rule")
+        return found(next((rule for rule in self._access.rule_book.rules if rule.id == number), None), "such rule")

@@ -6,10 +6,9 @@ from pydantic import AfterValidator
 
 from devices.access.lists import Opening
 from devices.contract import door
-from hub.plugin import Context
+from hub.plugin import Context, MistakeError
 from hub.plugin.api import Call, Document, FieldError, Nothing, ProblemError, Request, found, operation
-from plugins.locks.api.doors import LOOK, DoorPath
-from plugins.locks.mistakes import MistakeError
+from plugins.locks.api.doors import READ, DoorPath
 from plugins.locks.models import DoorSettings, UnknownDoorError
 from plugins.locks.rules.access import NO_HOURS, Access
 
@@ -30,7 +29,7 @@ class DoorSettingsDocument(DoorSettings, Document):
     """A door's habits."""
 
 
-MAKE: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}, "asks_again": True}
+WRITE: dict[str, Any] = {"scope": "doors:set", "roles": {"caretaker", "it"}, "asks_again": True}
 
 
 class SettingsApi:
@@ -38,15 +37,15 @@ class SettingsApi:
         self._context = context
         self._access = access
 
-    @operation("GET", "/doors/{door}/settings", summary="A door's habits", **LOOK)
+    @operation("GET", "/doors/{door}/settings", summary="A door's habits", **READ)
     async def settings(self, call: Call[DoorPath, Nothing, Nothing]) -> DoorSettingsDocument:
         return self._document(call.path.door)
 
-    @operation("PUT", "/doors/{door}/settings", summary="Set a door's habits", **MAKE)
+    @operation("PUT", "/doors/{door}/settings", summary="Set a door's habits", **WRITE)
     async def change(self, call: Call[DoorPath, Nothing, SettingsRequest]) -> DoorSettingsDocument:
         found(call.path.door if self._is_door(call.path.door) else None, "such door")
         try:
-            await self._access.keep_settings(call.path.door, call.body, call.caller.name)
+            await self._access.save_settings(call.path.door, call.body, call.caller.name)
         except MistakeError as mistake:
             at = "body/opening/times/weekly" if mistake.message == NO_HOURS else "body/interlock_with"
             wrong = FieldError(at=at, detail=str(mistake))

@@ -16,45 +16,45 @@ log = structlog.get_logger("locks")
 M = TypeVar("M", door.State, door.Challenge, door.Outcome, door.Event, door.AccessRequest)
 
 
-class Takes(Protocol):
-    """Who handles what doors say, once it is known to be theirs."""
+class Receiver(Protocol):
+    """Handles messages from doors once their signatures have been verified."""
 
     def key(self, door_id: str) -> VerifyKey | None: ...
 
     async def state(self, state: door.State) -> None: ...
 
     async def outcome(self, outcome: door.Outcome) -> bool:
-        """False: this door was never told such a command."""
+        """False: no such command was ever sent to this door."""
 
     async def event(self, event: door.Event) -> bool:
-        """True: durable, so that the door may forget it."""
+        """True: committed, so the door may be sent a receipt."""
 
-    async def shown(self, shown: door.AccessRequest, read_at: float) -> None:
-        """`read_at`: when it came, by `time.monotonic`."""
+    async def access_request(self, shown: door.AccessRequest, read_at: float) -> None:
+        """`read_at`: when the message was read, by `time.monotonic`."""
 
 
 class NoContactError(Exception):
     """There is no connection to the broker: nothing was sent."""
 
 
-class Doors:
+class DoorTopics:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._challenges: dict[tuple[str, str], asyncio.Future[door.Challenge]] = {}
-        """By door and command: a door answers for itself."""
-        self._takes: Takes | None = None
+        """Pending challenge requests by (door, command)."""
+        self._receiver: Receiver | None = None
 
-    def listen(self, takes: Takes) -> None:
-        self._takes = takes
+    def listen(self, receiver: Receiver) -> None:
+        self._receiver = receiver
         self._context.speaks(door.CHANNELS)
-        self._receive("state", door.State, takes.state)
+        self._receive("state", door.State, receiver.state)
         self._receive("challenge", door.Challenge, self._challenge)
         self._receive("outcome", door.Outcome, self._outcome)
         self._receive("event", door.Event, self._event)
-        self._context.receive(door.KIND, "shown", door.Signed, self._shown)
+        self._context.receive(door.KIND, "shown", door.Signed, self._access_request)
 
     async def challenge(self, device: Device, command: str) -> door.Challenge:
-        """Ask the door for a challenge. Raises NoContactError, or TimeoutError when it gives none."""
+        """Request a challenge from the door. Raises NoContactError, or TimeoutError when none arrives."""
         future: asyncio.Future[door.Challenge] = asyncio.get_running_loop().create_future()
         self._challenges[device.id, command] = future
         try:
@@ -69,11 +69,11 @@ class Doors:
         self._send(device, "command", signed)
 
     def send_list(self, device: Device, signed: door.Signed) -> None:
-        """Retained; while there is no connection it goes out when there is one again."""
+        """Published retained; without a connection it is sent after the next reconnect."""
         self._context.send(device, "list", signed)
 
     def clear_retained(self) -> None:
-        """Nobody may leave a command lying in the broker (T7); an ACL cannot forbid it, so it is swept away."""
+        """Delete retained commands from the broker (T7): an ACL cannot forbid publishing them."""
         for device in self._context.devices.of_kind(door.KIND):
             self._context.send(device, "command", None, retain=True)
 
@@ -93,22 +93,22 @@ class Doors:
 
         self._context.receive(door.KIND, what, door.Signed, opened)
 
-    async def _shown(self, incoming: Incoming[door.Signed]) -> None:
-        """Whoever showed it while the hub was away has had the door's own answer, and waits no more."""
+    async def _access_request(self, incoming: Incoming[door.Signed]) -> None:
+        """Requests from before the connection are dropped: the door has decided by itself meanwhile."""
         if incoming.has_waited:
-            log.info("shown_too_long_ago", door=incoming.device.id)
+            log.info("access_request_expired", door=incoming.device.id)
             return
         try:
             message = self._opened(incoming.device.id, incoming.message, door.AccessRequest)
         except door.ForgedError as error:
             self._context.devices.refused(incoming.device.id, f"shown: forged: {error}")
             return
-        assert self._takes  # noqa: S101 (listen set it)
-        await self._takes.shown(message, incoming.read_at)
+        assert self._receiver  # noqa: S101 (listen set it)
+        await self._receiver.access_request(message, incoming.read_at)
 
     def _opened(self, device_id: str, signed: door.Signed, model: type[M]) -> M:
         """Raises ForgedError."""
-        key = self._takes.key(device_id) if self._takes else None
+        key = self._receiver.key(device_id) if self._receiver else None
         if key is None:
             raise door.ForgedError("no key")
         message = signed.opened(key, model)
@@ -122,18 +122,18 @@ class Doors:
             future.set_result(challenge)
 
     async def _outcome(self, outcome: door.Outcome) -> None:
-        assert self._takes  # noqa: S101 (listen set it)
-        if not await self._takes.outcome(outcome):
-            self._context.devices.refused(outcome.door, "outcome: of no command that this door was told")
+        assert self._receiver  # noqa: S101 (listen set it)
+        if not await self._receiver.outcome(outcome):
+            self._context.devices.refused(outcome.door, "outcome: unknown command")
         self._receipt(outcome.door, outcome.command)
 
     async def _event(self, event: door.Event) -> None:
-        assert self._takes  # noqa: S101
-        if await self._takes.event(event):
+        assert self._receiver  # noqa: S101
+        if await self._receiver.event(event):
             self._receipt(event.door, event.id)
 
     def _receipt(self, door_id: str, of: str) -> None:
-        """After the commit; the door sends again until it comes."""
+        """Acknowledge a committed event or outcome: the door resends it until then."""
         device = self._context.devices.get(door_id)
         if device is not None:
             self._context.send(device, "receipt", door.EventReceipt(of=of))

@@ -1,4 +1,4 @@
-"""What somebody should look at: raised by what doors tell and by their silence, told to caretakers, acknowledged."""
+"""Alarms, raised by events of doors and by their silence, mailed to caretakers, and acknowledged."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ LOOK_SECONDS = 10.0
 AWAY_SECONDS = 120.0
 LOW_BATTERY_PERCENT = 20
 CHARGED_PERCENT = 30
-"""A battery that swings around the limit is one alarm."""
+"""Hysteresis: a battery around the limit raises one alarm."""
 
 
 class UnknownAlarmError(LookupError):
@@ -34,19 +34,19 @@ class Alarms:
         self._news = asyncio.Event()
         self._began = time.monotonic()
         self._raised: set[tuple[str, str]] = set()
-        """Of silence and batteries, so that the store is asked only when something changes."""
+        """Active alarms by (door, kind), so that the store is written only when something changes."""
 
-    def note(self, connection: Connection, door_id: str, kind: str, at: datetime, count: int = 1) -> None:
-        """In the transaction that keeps what happened: raise, count up or end what `kind` is about, if anything."""
-        if alarm_rows.note(connection, door_id, kind, at, count):
+    def record(self, connection: Connection, door_id: str, kind: str, at: datetime, count: int = 1) -> None:
+        """Raise, count up or end the alarm that an event of this kind is about, in the event's own transaction."""
+        if alarm_rows.record(connection, door_id, kind, at, count):
             after_commit(connection, self._news.set)
 
-    async def standing(self) -> list[Alarm]:
-        """The gravest first."""
-        return await self._context.store.read(alarm_rows.standing)
+    async def active(self) -> list[Alarm]:
+        """Alarms that are not acknowledged, the gravest first."""
+        return await self._context.store.read(alarm_rows.active)
 
     async def acknowledge(self, number: int, actor: str, text: str) -> None:
-        """Somebody has looked. Raises UnknownAlarmError."""
+        """Raises UnknownAlarmError."""
         found = await self._context.store.write(
             lambda connection: alarm_rows.acknowledge(connection, number, actor, text, now())
         )
@@ -56,17 +56,17 @@ class Alarms:
         self._context.live.touch("doors")
 
     async def watch(self) -> None:
-        """Look at what no door tells, and tell the caretakers, again and again."""
-        self._raised = {(one.door, one.kind) for one in await self.standing()}
+        """Run forever: check for silent doors and low batteries, and send notifications."""
+        self._raised = {(alarm.door, alarm.kind) for alarm in await self.active()}
         while True:
             self._news.clear()
             await self._look(now(), time.monotonic())
-            await self.tell(now())
+            await self.notify(now())
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._news.wait()
 
-    # -- what no door tells
+    # -- what no event reports
 
     async def _look(self, at: datetime, clock: float) -> None:
         """`clock`: the monotonic one, by which silence is measured."""
@@ -75,17 +75,17 @@ class Alarms:
             silent_since = max(vitals.heard_at or self._began, self._began)
             was_there = device.first_heard_at is not None or vitals.heard_at is not None
             is_away = was_there and not vitals.is_alive and clock - silent_since > AWAY_SECONDS
-            await self._is("away", device.id, at, is_so=is_away, is_over=vitals.is_alive)
+            await self._update("away", device.id, at, is_so=is_away, is_over=vitals.is_alive)
             charge = vitals.heartbeat.battery_percent if vitals.heartbeat else None
             if charge is not None:
                 is_low, is_full = charge < LOW_BATTERY_PERCENT, charge >= CHARGED_PERCENT
-                await self._is("battery_low", device.id, at, is_so=is_low, is_over=is_full)
+                await self._update("battery_low", device.id, at, is_so=is_low, is_over=is_full)
 
-    async def _is(self, kind: str, door_id: str, at: datetime, *, is_so: bool, is_over: bool) -> None:
+    async def _update(self, kind: str, door_id: str, at: datetime, *, is_so: bool, is_over: bool) -> None:
         is_known = (door_id, kind) in self._raised
         if is_so and not is_known:
             self._raised.add((door_id, kind))
-            await self._context.store.write(lambda connection: alarm_rows.note(connection, door_id, kind, at))
+            await self._context.store.write(lambda connection: alarm_rows.record(connection, door_id, kind, at))
         elif is_over and is_known:
             self._raised.discard((door_id, kind))
             await self._context.store.write(lambda connection: alarm_rows.end(connection, door_id, kind, at))
@@ -93,38 +93,38 @@ class Alarms:
             return
         self._context.live.touch("doors")
 
-    # -- telling
+    # -- notifications
 
-    async def tell(self, at: datetime) -> None:
-        """Those that nobody was told of; warnings only when it is not quiet. What is over by then is left out."""
-        waiting = await self._context.store.read(alarm_rows.untold)
-        ready = [one for one in waiting if one.severity == "grave" or not self._is_quiet(at)]
+    async def notify(self, at: datetime) -> None:
+        """Notify about new active alarms; warnings wait for the end of the quiet hours."""
+        waiting = await self._context.store.read(alarm_rows.unannounced)
+        ready = [alarm for alarm in waiting if alarm.severity == "grave" or not self._is_quiet(at)]
         if not self._settings.alarms_to:
             return
-        done = [one.id for one in ready if await self._tell(one)]
+        done = [alarm.id for alarm in ready if await self._notify_all(alarm)]
         if done:
-            await self._context.store.write(lambda connection: alarm_rows.told(connection, done, at))
+            await self._context.store.write(lambda connection: alarm_rows.mark_announced(connection, done, at))
 
     def _is_quiet(self, at: datetime) -> bool:
         quiet = self._settings.quiet_hours
         return quiet is not None and quiet.are(at.astimezone(self._context.site.zone).time())
 
-    async def _tell(self, one: Alarm) -> bool:
-        """Whether it is in an outbox for everybody. The same id again is one message."""
+    async def _notify_all(self, alarm: Alarm) -> bool:
+        """Whether a channel has accepted the message to every address. Repeating it does not send it twice."""
         site, text = self._context.site, self._context.translator.text
         language = site.languages[0]
-        device = self._context.devices.get(one.door)
-        name = device.name if device else one.door
+        device = self._context.devices.get(alarm.door)
+        name = device.name if device else alarm.door
         where = f"{name}, {device.place}" if device and device.place else name
-        body = f"{text(language, HAPPENED[one.kind])}.\n{self._context.web_address}/doors/{one.door}\n"
-        heard = True
+        body = f"{text(language, HAPPENED[alarm.kind])}.\n{self._context.web_address}/doors/{alarm.door}\n"
+        is_accepted = True
         for number, mail in enumerate(self._settings.alarms_to):
             message = Message(
-                id=f"door-alarm-{one.id}-{number}",
+                id=f"door-alarm-{alarm.id}-{number}",
                 to=Person(id=f"door-alarms-{number}", name=site.name, unit="", mail=mail),
-                subject=f"{text(language, SUBJECTS[one.severity])}: {where}: {text(language, HAPPENED[one.kind])}",
+                subject=f"{text(language, SUBJECTS[alarm.severity])}: {where}: {text(language, HAPPENED[alarm.kind])}",
                 body=f"{where}: {body}",
                 language=language,
             )
-            heard = any(await self._context.hooks.every(deliver, message=message)) and heard
-        return heard
+            is_accepted = any(await self._context.hooks.every(deliver, message=message)) and is_accepted
+        return is_accepted

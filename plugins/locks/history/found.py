@@ -1,4 +1,4 @@
-"""Locks of other makers that the hub has found on the broker: doors too, though nobody can check what they say."""
+"""Locks of other makers, discovered on the broker. Their messages are not signed."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ from plugins.locks.store import alarm_rows
 
 LOCK = "lock"
 NEEDS = {"open": "pulse", "unlock": "hold_open", "lock": "lock"}
-"""What a found lock is told → the permission for it. Unlocked, it stays so until somebody locks it."""
+"""Verb of a found lock → the permission it takes. Once unlocked, such a lock stays so until it is locked."""
 
 
 def needed(entity: Entity, verb: str) -> str:
-    """The verb of `permissions` that telling this entity takes. A gate that is opened stays open."""
+    """The verb of `permissions` that ordering this entity takes. A gate stays open once it has been opened."""
     if entity.component == LOCK:
         return NEEDS.get(verb, "hold_open")
     return "lock" if verb == "close" else "hold_open"
@@ -41,23 +41,23 @@ class FoundLocks:
         self._alarms = alarms
 
     def all(self) -> list[FoundLock]:
-        found = [_shown(self._context, one) for one in self._context.entities if one.component == LOCK]
-        return sorted(found, key=lambda one: one.name)
+        found = [_found_lock(self._context, entity) for entity in self._context.entities if entity.component == LOCK]
+        return sorted(found, key=lambda lock: lock.name)
 
     def get(self, entity_id: str) -> FoundLock | None:
         entity = self._context.entities.get(entity_id)
-        return None if entity is None or entity.component != LOCK else _shown(self._context, entity)
+        return None if entity is None or entity.component != LOCK else _found_lock(self._context, entity)
 
     def watch(self) -> None:
-        """A jammed lock is an alarm until it says something else."""
+        """Raise an alarm for a jammed lock, until its state changes."""
         self._context.watch(self._changed, LOCK)
 
     async def _changed(self, changes: list[Change]) -> None:
-        latest = {one.entity.id: one.value for one in changes}
+        latest = {change.entity.id: change.value for change in changes}
         for entity_id, value in latest.items():
             await self._context.store.write(
                 lambda connection, door=entity_id, is_jammed=value == "jammed": (  # type: ignore[misc]
-                    self._alarms.note(connection, door, "jammed", now())
+                    self._alarms.record(connection, door, "jammed", now())
                     if is_jammed
                     else alarm_rows.end(connection, door, "jammed", now())
                 )
@@ -65,17 +65,17 @@ class FoundLocks:
         self._context.live.touch("doors")
 
 
-def _shown(context: Context, one: Entity) -> FoundLock:
-    name = one.device.name if one.name in ("", one.device.name) else f"{one.device.name}, {one.name}"
+def _found_lock(context: Context, entity: Entity) -> FoundLock:
+    name = entity.device.name if entity.name in ("", entity.device.name) else f"{entity.device.name}, {entity.name}"
     return FoundLock(
-        id=one.id,
+        id=entity.id,
         name=name,
-        place=context.place_of(one),
-        device=one.device.id,
-        state=str(one.state) if one.state is not None else None,
-        assumed=one.assumed,
-        is_there=one.available,
-        age_seconds=one.age_seconds,
-        is_allowed=context.may_be_told(one),
-        verbs=tuple(verbs(one)),
+        place=context.place_of(entity),
+        device=entity.device.id,
+        state=str(entity.state) if entity.state is not None else None,
+        assumed=entity.assumed,
+        is_there=entity.available,
+        age_seconds=entity.age_seconds,
+        is_allowed=context.may_be_told(entity),
+        verbs=tuple(verbs(entity)),
     )

@@ -1,4 +1,4 @@
-"""The doors' log for those who may see whose card it was, or take it away; both stand in the audit log."""
+"""The doors' log: searches by person and exports, both recorded in the audit log."""
 
 import csv
 from collections.abc import Collection, Iterable
@@ -37,7 +37,7 @@ class Log:
         return {ref: names[person].name if person in names else label for ref, (person, label) in found.items()}
 
     async def of_person(self, person: str, reason: str, actor: str, limit: int) -> list[Entry]:
-        """The passages of one employee's credentials. That it was looked at, and why, stands in the audit log."""
+        """The passages of one employee's credentials. The search and its reason are recorded in the audit log."""
 
         def search(connection: Connection) -> list[Entry]:
             audit.record(connection, actor, "passages.searched", person, {"reason": reason})
@@ -49,27 +49,27 @@ class Log:
     async def export(
         self, door_id: str | None, first: datetime, before: datetime, reason: str, actor: str, zone: tzinfo
     ) -> str:
-        """CSV, the oldest first, with pseudonyms and no names; times are those of `zone`.
+        """CSV, oldest first, with pseudonyms and no names; times are those of `zone`.
 
-        That it was taken, and why, stands in the audit log.
+        The export and its reason are recorded in the audit log.
         """
 
-        def take(connection: Connection) -> list[Entry]:
+        def read(connection: Connection) -> list[Entry]:
             details = {"reason": reason, "first": first.isoformat(), "before": before.isoformat()}
             audit.record(connection, actor, "passages.exported", door_id or "*", details)
             return timeline.passages(connection, door=door_id, first=first, before=before, limit=MOST_EXPORTED)
 
-        return as_csv(reversed(await self._context.store.write(take)), zone)
+        return as_csv(reversed(await self._context.store.write(read)), zone)
 
 
 def as_csv(entries: Iterable[Entry], zone: tzinfo) -> str:
     out = StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    for one in entries:
+    for entry in entries:
         row = (
-            _local(one.happened_at, zone), one.door, one.what, one.result, one.why, one.actor,
-            one.credential, one.reason, one.count, one.audit, _local(one.at, zone),
+            _local(entry.happened_at, zone), entry.door, entry.what, entry.result, entry.why, entry.actor,
+            entry.credential, entry.reason, entry.count, entry.audit, _local(entry.at, zone),
         )  # fmt: skip
         writer.writerow([_plain(value) for value in row])
     return out.getvalue()

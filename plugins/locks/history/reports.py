@@ -1,4 +1,4 @@
-"""What doors report: taken in order and without gaps; what is missing is an alarm, and never silently skipped."""
+"""Events of doors, accepted in order and without gaps; missing ones raise an alarm and are never silently skipped."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ log = structlog.get_logger("locks")
 
 @dataclass
 class _Journal:
-    """`last` is the number of the latest event that was taken, of the journal `mark` of the door with this key."""
+    """`last`: number of the latest accepted event in the journal `mark` of the door with this key."""
 
     mark: str
     last: int
@@ -25,7 +25,7 @@ class _Journal:
 
 @dataclass(frozen=True)
 class Finding:
-    """From where a journal goes on; `problem`: what is wrong with it, and how many events that is."""
+    """Where a journal continues; `problem`: what is wrong with it, if anything, and `count`: for how many events."""
 
     door: str
     problem: str | None
@@ -41,14 +41,14 @@ class Reports:
         self._journals: dict[str, _Journal] = {}
 
     async def load(self) -> None:
-        """Of doors that are new here, or were enrolled anew; of the others we know more than the store does yet."""
+        """Read positions of new doors and those enrolled anew; memory is ahead of the store for the others."""
         for door_id, position in (await self._context.store.read(rows.doors)).items():
             known = self._journals.get(door_id)
             if known is None or known.key != position.verify_key:
                 self._journals[door_id] = _Journal(position.mark, position.last_event, position.verify_key)
 
-    async def take(self, event: door.Event) -> bool:
-        """Durable when True: the door may have its receipt. False: it comes too early, and comes again in its turn."""
+    async def receive(self, event: door.Event) -> bool:
+        """True: committed, so the door may get its receipt. False: out of order, the door resends it in its turn."""
         journal = self._journals.setdefault(event.door, _Journal("", 0))
         if event.n > journal.last + 1:
             return False
@@ -58,14 +58,14 @@ class Reports:
 
         def write(connection: Connection) -> None:
             at = now()  # alarms, retention and order go by our clock: the door's may be wrong
-            if rows.report(connection, event, at):
+            if rows.insert_report(connection, event, at):
                 self._context.touch(connection, "doors")
                 if event.kind == "granted" and event.visit_pass:
                     pass_rows.use(connection, event.visit_pass, event.door, at)
                 for kind in _kinds(event):
-                    self._alarms.note(connection, event.door, kind, at, event.count)
+                    self._alarms.record(connection, event.door, kind, at, event.count)
             if is_new:
-                rows.keep_last_event(connection, event.door, journal.mark, event.n)
+                rows.save_last_event(connection, event.door, journal.mark, event.n)
 
         try:
             await self._context.store.write(write)
@@ -75,7 +75,7 @@ class Reports:
         return True
 
     def compare(self, state: door.State) -> Finding | None:
-        """A state says which events still wait: what is neither here nor waiting there is lost."""
+        """Find events that are lost: neither accepted here nor, by the state, still waiting at the door."""
         journal = self._journals.setdefault(state.door, _Journal("", 0))
         oldest_to_come = state.waiting_from or state.newest + 1
         was_known = bool(journal.mark)
@@ -91,12 +91,12 @@ class Reports:
         problem = "journal_anew" if is_anew else "events_missing" if missing > 0 else "journal_rewound"
         return Finding(state.door, problem, max(missing, 1), journal.mark, journal.last)
 
-    async def keep(self, finding: Finding) -> None:
+    async def save(self, finding: Finding) -> None:
         def write(connection: Connection) -> None:
-            rows.keep_last_event(connection, finding.door, finding.mark, finding.last)
+            rows.save_last_event(connection, finding.door, finding.mark, finding.last)
             if finding.problem:
-                rows.notice(connection, finding.door, finding.problem, finding.count, now())
-                self._alarms.note(connection, finding.door, finding.problem, now(), finding.count)
+                rows.insert_finding(connection, finding.door, finding.problem, finding.count, now())
+                self._alarms.record(connection, finding.door, finding.problem, now(), finding.count)
                 self._context.touch(connection, "doors")
 
         if finding.problem:
@@ -105,7 +105,7 @@ class Reports:
 
 
 def _kinds(event: door.Event) -> Iterator[str]:
-    """What an event is, and what it is besides."""
+    """The kinds of alarm that an event may raise."""
     yield event.kind
     if event.is_duress:
         yield "duress"

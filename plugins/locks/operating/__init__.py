@@ -1,1 +1,1 @@
-"""Commands to doors, answers to cards, lockdowns, and other systems."""
+"""Commands to doors, access requests, lockdowns, and Home Assistant."""

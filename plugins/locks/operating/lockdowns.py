@@ -1,4 +1,4 @@
-"""Shutting a zone, or the site, to all but the named: committed first, then each door is told. Never the way out."""
+"""Lockdown of a zone or the site: stored, then sent to each door. Only named credentials open; exits stay free."""
 
 from devices.contract import door
 from hub.plugin import Context, now
@@ -18,13 +18,13 @@ class Lockdowns:
         return await self._context.store.read(access_rows.lockdowns)
 
     async def begin(self, zone: str, actor: str, reason: str) -> dict[str, Result]:
-        """`zone` "" is the whole site. What each of its doors answered; one that is away hears of it by its list."""
-        one = Lockdown(zone, now(), actor, reason)
-        await self._context.store.write(lambda connection: access_rows.begin_lockdown(connection, one))
+        """Each door's result. `zone` "" is the whole site. A door without contact learns of it from its next list."""
+        lockdown = Lockdown(zone, now(), actor, reason)
+        await self._context.store.write(lambda connection: access_rows.begin_lockdown(connection, lockdown))
         return await self._tell(zone, Order("lockdown"), actor, reason)
 
     async def end(self, zone: str, actor: str, reason: str) -> dict[str, Result]:
-        """Doors that another lockdown holds too stay as they are. Empty when there was none."""
+        """Each door's result; empty when there was no such lockdown. Doors in another lockdown stay shut."""
         if not await self._context.store.write(
             lambda connection: access_rows.end_lockdown(connection, zone, actor, reason)
         ):
@@ -35,8 +35,8 @@ class Lockdowns:
         await self._access.load()
         wanted = order.verb == "lockdown"
         doors = [
-            one.id
-            for one in self._context.devices.of_kind(door.KIND)
-            if zone in ("", one.where.zone) and self._access.of(one.id).lockdown == wanted
+            device.id
+            for device in self._context.devices.of_kind(door.KIND)
+            if zone in ("", device.where.zone) and self._access.for_door(device.id).lockdown == wanted
         ]
-        return await self._locks.tell_all(doors, order, actor, reason)
+        return await self._locks.send_all(doors, order, actor, reason)

@@ -1,4 +1,4 @@
-"""What people tell doors. The exchange of DESIGN § 2: intent committed, challenge, signed answer, outcome committed."""
+"""Commands to doors (DESIGN § 2): commit the intent, challenge, signed command, commit the outcome."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from devices.contract import door
 from devices.contract.payload import new_id
 from hub.plugin import Context, Device, Limiter, in_parts, now
 from plugins.locks.config import Settings
-from plugins.locks.doors.mqtt import Doors, NoContactError
-from plugins.locks.doors.standing import Standing
+from plugins.locks.doors.mqtt import DoorTopics, NoContactError
+from plugins.locks.doors.states import DoorStates
 from plugins.locks.models import Command, Order, Report, Result, TooManyCommandsError, UnknownDoorError
 from plugins.locks.rules.access import Access
 from plugins.locks.store import alarm_rows, pass_rows, rows
@@ -25,11 +25,11 @@ OUTCOME_SECONDS = 10.0
 SWEEP_SECONDS = 3600
 LOOK_SECONDS = 2.0
 ROUTINE = ("list_taken",)
-"""What 200 doors tell at once when one card is lost; who looks for what happened would see nothing else."""
+"""Events that every door sends after each change of a list; pages leave them out."""
 
 
 class _NoOutcomeError(Exception):
-    """The door has said nothing; how the command ends without its word."""
+    """The exchange ended without an outcome from the door; how the command is recorded."""
 
     def __init__(self, result: Result, reason: str) -> None:
         super().__init__(result, reason)
@@ -39,35 +39,41 @@ class _NoOutcomeError(Exception):
 
 class Locks:
     def __init__(
-        self, context: Context, settings: Settings, access: Access, hub_keys: HubKeys, doors: Doors, standing: Standing
+        self,
+        context: Context,
+        settings: Settings,
+        access: Access,
+        hub_keys: HubKeys,
+        doors: DoorTopics,
+        states: DoorStates,
     ) -> None:
         self._context = context
         self._settings = settings
         self._access = access
         self._hub_keys = hub_keys
         self._doors = doors
-        self._standing = standing
+        self._states = states
         self._outcomes: dict[tuple[str, str], asyncio.Future[door.Outcome]] = {}
-        """By door and command: a door answers for itself."""
+        """Pending outcomes by (door, command)."""
         self._limit = Limiter(settings.commands_per_minute, 60)
         self._began_at = now()
 
     # -- what people do
 
     async def pulse(self, door_id: str, actor: str, reason: str = "") -> Result:
-        """Open the door for a moment, as `tell`."""
-        return await self.tell(door_id, self.pulse_order(door_id), actor, reason)
+        """Open the door for a moment, as `send`."""
+        return await self.send(door_id, self.pulse_order(door_id), actor, reason)
 
     def pulse_order(self, door_id: str) -> Order:
-        """As long as this door's settings say. Raises UnknownDoorError."""
-        return Order("pulse", pulse_ms=self._access.of(door_id).pulse_ms)
+        """A pulse of the length in this door's settings. Raises UnknownDoorError."""
+        return Order("pulse", pulse_ms=self._access.for_door(door_id).pulse_ms)
 
-    async def tell(self, door_id: str, order: Order, actor: str, reason: str = "") -> Result:
-        """Have the door do something. "done" only on the door's own signed word; no answer is "unknown".
+    async def send(self, door_id: str, order: Order, actor: str, reason: str = "") -> Result:
+        """Send an order and wait for its outcome: "done" only when the door has signed so; no answer is "unknown".
 
         Raises UnknownDoorError or TooManyCommandsError, and then nothing was intended.
         """
-        device = self._must(door_id)
+        device = self._door(door_id)
         if self._limit.wait_seconds(door_id):
             raise TooManyCommandsError(door_id)
         command = new_id()
@@ -81,30 +87,30 @@ class Locks:
             return ending.result
         return outcome.result  # committed when it came in
 
-    async def tell_all(self, doors: Iterable[str], order: Order, actor: str, reason: str) -> dict[str, Result]:
-        """Several doors at once, each with its own exchange; one that is away or told too often is "refused"."""
+    async def send_all(self, doors: Iterable[str], order: Order, actor: str, reason: str) -> dict[str, Result]:
+        """Several doors concurrently; "refused" for those without contact or over the rate limit."""
 
         async def one(door_id: str) -> Result:
             if not self._context.devices.vitals(door_id).is_alive:
                 return "refused"
             try:
-                return await self.tell(door_id, order, actor, reason)
+                return await self.send(door_id, order, actor, reason)
             except TooManyCommandsError:
                 return "refused"
 
-        wanted = [door_id for door_id in doors if door_id in self._standing]
+        wanted = [door_id for door_id in doors if door_id in self._states]
         async with asyncio.TaskGroup() as group:
             tasks = {door_id: group.create_task(one(door_id)) for door_id in wanted}
         return {door_id: task.result() for door_id, task in tasks.items()}
 
-    def _must(self, door_id: str) -> Device:
+    def _door(self, door_id: str) -> Device:
         device = self._context.devices.get(door_id)
-        if device is None or device.kind != door.KIND or door_id not in self._standing:
+        if device is None or device.kind != door.KIND or door_id not in self._states:
             raise UnknownDoorError(door_id)
         return device
 
     async def _exchange(self, device: Device, command: str, order: Order, audit_number: int) -> door.Outcome:
-        """Until a signature has left, nothing can have moved: "refused". After that, only the door knows."""
+        """Failures before the signed command is sent are "refused"; afterwards the result is "unknown"."""
         outcome: asyncio.Future[door.Outcome] = asyncio.get_running_loop().create_future()
         self._outcomes[device.id, command] = outcome
         try:
@@ -127,11 +133,11 @@ class Locks:
         except TimeoutError:
             raise _NoOutcomeError("refused", "door_silent") from None
         except SigningError as error:
-            log.error("not_signed", door=device.id, problem=str(error))  # noqa: TRY400 (the text says all)
+            log.error("command_not_signed", door=device.id, problem=str(error))  # noqa: TRY400 (the text says all)
             raise _NoOutcomeError("refused", "not_signed") from None
 
     async def _end(self, door_id: str, command: str, result: Result, reason: str | None) -> bool:
-        """False when this door was never told such a command."""
+        """False when no such command was sent to this door."""
         at = now()
 
         def write(connection: Connection) -> bool:
@@ -146,21 +152,21 @@ class Locks:
     # -- what doors answer
 
     async def outcome(self, outcome: door.Outcome) -> bool:
-        """Durable when it returns; the receipt goes out then. False: this door was never told such a command."""
+        """Committed when it returns, so that the receipt can be sent. False: no such command was sent to this door."""
         is_known = await self._end(outcome.door, outcome.command, outcome.result, outcome.reason)
         waiting = self._outcomes.get((outcome.door, outcome.command))
         if waiting is not None and not waiting.done():
             waiting.set_result(outcome)
         return is_known
 
-    async def end_leftovers(self) -> None:
-        """Commands that a dead hub left behind, and grants at a reader of which nothing was heard, are unknown (I5)."""
-        await self._end_those_before(self._began_at, "hub_restarted")
+    async def end_open_commands(self) -> None:
+        """Run forever: record commands without an outcome, also from before a restart, as unknown (I5)."""
+        await self._end_open_before(self._began_at, "hub_restarted")
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await self._end_those_before(now() - timedelta(seconds=2 * OUTCOME_SECONDS), "no_answer")
+            await self._end_open_before(now() - timedelta(seconds=2 * OUTCOME_SECONDS), "no_answer")
 
-    async def _end_those_before(self, at: datetime, why: str) -> None:
+    async def _end_open_before(self, at: datetime, why: str) -> None:
         after = now() + timedelta(seconds=OUTCOME_SECONDS)
         found = await self._context.store.read(lambda connection: rows.open_commands(connection, at, after))
         for door_id, command in found:
@@ -170,23 +176,24 @@ class Locks:
     # -- what pages show
 
     async def history(self) -> tuple[list[Command], list[Report]]:
-        """The newest of both, what was shown at a reader and routine too."""
+        """The latest commands and reports, including access requests and routine events."""
         return await self._context.store.read(
             lambda connection: (rows.latest_commands(connection), rows.latest_reports(connection))
         )
 
-    async def told_by_people(self) -> list[Command]:
-        """The newest, without what was shown at a reader."""
+    async def commands_by_people(self) -> list[Command]:
+        """The latest commands, without access requests."""
         return await self._context.store.read(lambda connection: rows.latest_commands(connection, by="people"))
 
-    async def reported(self) -> list[Report]:
-        """The newest, without routine."""
+    async def latest_reports(self) -> list[Report]:
+        """The latest reports, without routine events."""
         return await self._context.store.read(lambda connection: rows.latest_reports(connection, without=ROUTINE))
 
     async def count_commands(self) -> int:
         return await self._context.store.read(rows.count_commands)
 
-    async def forget_again_and_again(self) -> None:
+    async def delete_expired(self) -> None:
+        """Run forever: delete what is older than `keep_days`."""
         while True:
             before = now() - timedelta(days=self._settings.keep_days)
             await in_parts(self._context.store, lambda connection, before=before: rows.forget_part(connection, before))  # type: ignore[misc]

@@ -1,1 +1,1 @@
-"""The rule book: who may pass where and when, compiled for each door, and what would be."""
+"""The rule book: who may pass where and when, compiled for each door, with previews of changes."""

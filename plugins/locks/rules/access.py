@@ -1,4 +1,4 @@
-"""Who may pass, in memory: what the hub decides by, and what the doors' lists are made of."""
+"""The rule book in memory: the hub decides by it, and the doors' lists are compiled from it."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -14,10 +14,9 @@ from devices.access.lists import Credential as Listed
 from devices.access.lists import DoorAccess
 from devices.contract import door
 from devices.contract.payload import new_id
-from hub.plugin import N_, Context, now
+from hub.plugin import N_, Context, MistakeError, now
 from plugins.directory.contract import Person, employees
 from plugins.locks.config import Settings
-from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import (
     AccessRule,
     Credential,
@@ -27,11 +26,11 @@ from plugins.locks.models import (
     UnknownDoorError,
     UnknownRuleError,
 )
-from plugins.locks.rules import compiling, foreseeing
+from plugins.locks.rules import compiling, what_if
 from plugins.locks.rules import rows as access_rows
-from plugins.locks.rules.compiling import Kept
-from plugins.locks.rules.foreseeing import Change, Foreseen
+from plugins.locks.rules.compiling import RuleBook
 from plugins.locks.rules.keys import new_pin
+from plugins.locks.rules.what_if import Change, Foreseen
 
 log = structlog.get_logger("locks")
 
@@ -42,15 +41,15 @@ REF_CHARACTERS = 10
 
 
 class Access:
-    """`changed` is set whenever lists must be made anew."""
+    """`changed` is set whenever the doors' lists may be out of date. `roll`: fingerprint → credential."""
 
     def __init__(self, context: Context, settings: Settings, key: bytes) -> None:
         self.changed = asyncio.Event()
-        self._foreseeing = asyncio.Lock()
-        self.kept = Kept([], [], {}, {}, {}, [], [], 0)
+        self._previewing = asyncio.Lock()
+        self.rule_book = RuleBook([], [], {}, {}, {}, [], [], 0)
         self.roll: dict[str, Listed] = {}
         self.names: dict[str, Person] = {}
-        """Employee → who it is, as far as the directory has said since the start."""
+        """Employees by id, as last read from the directory since the start."""
         self.key = key
         self._context = context
         self._settings = settings
@@ -58,58 +57,59 @@ class Access:
         self._loading = asyncio.Lock()
 
     async def load(self) -> None:
-        """From the store, one after the other: what was read last stands."""
+        """Read the rule book from the store. Loads are serialised, so that the latest one wins."""
         async with self._loading:
             await asyncio.to_thread(self._context.calendar.holidays, *_years(now()))
-            kept = await self._context.store.read(access_rows.kept)
-            self.roll = await asyncio.to_thread(compiling.roll, kept)
-            self.kept = kept
+            book = await self._context.store.read(access_rows.rule_book)
+            self.roll = await asyncio.to_thread(compiling.roll, book)
+            self.rule_book = book
             self._access.clear()
             self.changed.set()
 
-    async def ask_who_works_here(self) -> None:
-        """What the directory says; while nobody answers, what it last said stands."""
+    async def refresh_employees(self) -> None:
+        """Read the employees from the directory; without an answer the last ones stay."""
         answers = await self._context.hooks.every(employees)
         if not answers:
             return
-        self.names = {one.id: one for answer in answers for one in answer}
+        self.names = {person.id: person for answer in answers for person in answer}
         people = list(self.names.values())
-        if await self._context.store.write(lambda connection: access_rows.keep_people(connection, people)):
+        if await self._context.store.write(lambda connection: access_rows.save_people(connection, people)):
             await self.load()
 
     # -- deciding
 
     def decide(self, door_id: str, shown: Fingerprints, at: datetime, known: Circumstances) -> Decision:
-        """May this pass this door, by what the hub knows now."""
-        return decide(self.of(door_id), self.roll, shown, at, known)
+        """Whether these fingerprints may pass this door."""
+        return decide(self.for_door(door_id), self.roll, shown, at, known)
 
     async def foresee(self, door_id: str, at: datetime, refs: Collection[str] | None) -> list[Foreseen]:
-        """What would come of each credential, or of those of `refs`. Raises UnknownDoorError."""
-        return await asyncio.to_thread(foreseeing.foresee, self.of(door_id), self.roll, at, refs)
+        """The decision for each credential, or those in `refs`, at some time. Raises UnknownDoorError."""
+        return await asyncio.to_thread(what_if.foresee, self.for_door(door_id), self.roll, at, refs)
 
-    async def would_change(self, after: Kept) -> list[Change]:
-        """What differs next week at each door, if this were kept."""
+    async def preview_changes(self, after: RuleBook) -> list[Change]:
+        """How access in the coming week would differ with this rule book."""
         local = now().astimezone(self._context.site.zone)
         monday = (local - timedelta(days=local.weekday()) + timedelta(days=7)).replace(hour=0, minute=0)
-        zones = {one.id: one.where.zone for one in self._context.devices.of_kind(door.KIND)}
+        zones = {device.id: device.where.zone for device in self._context.devices.of_kind(door.KIND)}
         days = self._context.calendar.holidays(*_years(local))
-        async with self._foreseeing:  # one at a time: it takes a second with many rules
-            return await asyncio.to_thread(foreseeing.changes, self.kept, after, zones, monday, days)
+        async with self._previewing:  # one at a time: it takes a second with many rules
+            return await asyncio.to_thread(what_if.changes, self.rule_book, after, zones, monday, days)
 
-    def of(self, door_id: str) -> DoorAccess:
-        """What the hub itself decides by: it runs out never. Raises UnknownDoorError."""
-        year = now().astimezone(self._context.site.zone).year  # holidays are known for a year or two
+    def for_door(self, door_id: str) -> DoorAccess:
+        """The list that the hub itself decides by, which never expires. Cached. Raises UnknownDoorError."""
+        year = now().astimezone(self._context.site.zone).year  # a compiled list has the holidays of two years
         found = self._access.get(door_id)
         if found is None or found[0] != year:
-            found = self._access[door_id] = year, self.listed(door_id, self.zone(door_id), 1, NEVER)
+            found = self._access[door_id] = year, self.compile(door_id, self.zone(door_id), 1, NEVER)
         return found[1]
 
-    def listed(self, door_id: str, zone: str, version: int, valid_until: datetime) -> DoorAccess:
+    def compile(self, door_id: str, zone: str, version: int, valid_until: datetime) -> DoorAccess:
+        """A door's rules and settings as its list has them."""
         made_at = now()
         return compiling.access_of(
             door_id,
             zone,
-            self.kept,
+            self.rule_book,
             pulse_ms=round(self._settings.pulse_seconds * 1000),
             time_zone=self._context.site.time_zone,
             holidays=self._context.calendar.holidays(*_years(made_at)),
@@ -119,7 +119,7 @@ class Access:
         )
 
     def settings_of(self, door_id: str) -> DoorSettings:
-        return self.kept.settings.get(door_id, DoorSettings())
+        return self.rule_book.settings.get(door_id, DoorSettings())
 
     def zone(self, door_id: str) -> str:
         """Raises UnknownDoorError."""
@@ -130,26 +130,26 @@ class Access:
 
     # -- rules
 
-    async def keep_rule(self, rule: AccessRule, actor: str) -> int:
-        """Make it (id 0) or change it; its number. Raises UnknownRuleError."""
-        number = await self.written(lambda connection: access_rows.keep_rule(connection, rule, actor))
+    async def save_rule(self, rule: AccessRule, actor: str) -> int:
+        """Create a rule (id 0) or change one; its number. Raises UnknownRuleError."""
+        number = await self.write(lambda connection: access_rows.save_rule(connection, rule, actor))
         if not number:
             raise UnknownRuleError(rule.id)
         return number
 
-    async def drop_rule(self, number: int, actor: str) -> None:
+    async def delete_rule(self, number: int, actor: str) -> None:
         """Raises UnknownRuleError."""
-        if not await self.written(lambda connection: access_rows.drop_rule(connection, number, actor)):
+        if not await self.write(lambda connection: access_rows.delete_rule(connection, number, actor)):
             raise UnknownRuleError(number)
 
-    async def keep_settings(self, door_id: str, settings: DoorSettings, actor: str) -> None:
-        """Raises UnknownDoorError, or MistakeError: no other door of the sluice, or a schedule without hours."""
+    async def save_settings(self, door_id: str, settings: DoorSettings, actor: str) -> None:
+        """Raises UnknownDoorError, or MistakeError for an unknown interlock door or a schedule without hours."""
         if settings.opening is not None and not settings.opening.times.weekly:
             raise MistakeError(NO_HOURS)
         other = self._context.devices.get(settings.interlock_with) if settings.interlock_with else None
         if settings.interlock_with and (other is None or other.kind != door.KIND or other.id == door_id):
             raise MistakeError(N_("The other door of the sluice is no other door."))
-        if not await self.written(lambda connection: access_rows.keep_settings(connection, door_id, settings, actor)):
+        if not await self.write(lambda connection: access_rows.save_settings(connection, door_id, settings, actor)):
             raise UnknownDoorError(door_id)
 
     # -- credentials
@@ -162,67 +162,67 @@ class Access:
         return self._of_card(uid(identifier))
 
     def _of_card(self, shown: str) -> str:
-        """In its one form; as it is kept already, where somebody has it in the other."""
-        forms = [fingerprint(self.key, one) for one in readings(shown)]
-        return next((one for one in forms if one in self.roll), forms[0])
+        """The fingerprint of a card's canonical form, or of its other form where that is stored already."""
+        forms = [fingerprint(self.key, form) for form in readings(shown)]
+        return next((form for form in forms if form in self.roll), forms[0])
 
     async def add_card(
         self, shown: str, person: str | None, label: str, actor: str, *,
         first: datetime | None = None, until: datetime | None = None, in_lockdown: bool = False,
     ) -> str:  # fmt: skip
-        """`shown` is its fingerprint; its pseudonym. Raises KnownCredentialError when somebody has it."""
-        one = _credential("card", shown, person, label, first=first, until=until, in_lockdown=in_lockdown)
-        return await self._add(one, actor)
+        """Add a card by its fingerprint; its pseudonym. Raises KnownCredentialError when somebody has it already."""
+        credential = _credential("card", shown, person, label, first=first, until=until, in_lockdown=in_lockdown)
+        return await self._add(credential, actor)
 
     async def give_pin(self, person: str, actor: str, *, opens_alone: bool, is_duress: bool = False) -> str:
-        """A new PIN instead of the old one, in digits: shown once, kept nowhere."""
+        """Replace somebody's PIN; the new digits, which are stored nowhere."""
         kind = "duress" if is_duress else "pin"
         while True:
             digits = new_pin()
-            one = _credential(kind, fingerprint(self.key, pin(digits)), person, "", opens_alone=opens_alone)
+            credential = _credential(kind, fingerprint(self.key, pin(digits)), person, "", opens_alone=opens_alone)
             try:
-                await self._add(one, actor, instead_of=(person, kind))
+                await self._add(credential, actor, instead_of=(person, kind))
             except KnownCredentialError:
                 continue
             return digits
 
     async def end_credential(self, ref: str, why: str, actor: str) -> datetime:
-        """Lost or handed in: gone here and from every door's list; since when. Raises UnknownCredentialError."""
-        at = await self.written(lambda connection: access_rows.end_credential(connection, ref, why, actor))
+        """Remove a lost or returned credential from every list; the time. Raises UnknownCredentialError."""
+        at = await self.write(lambda connection: access_rows.end_credential(connection, ref, why, actor))
         if at is None:
             raise UnknownCredentialError(ref)
         return at
 
     async def restore_credential(self, ref: str, actor: str) -> None:
-        """What was lost is found. Raises UnknownCredentialError, or KnownCredentialError when somebody else has it."""
-        if not await self.written(lambda connection: access_rows.restore_credential(connection, ref, actor)):
+        """Raises UnknownCredentialError, or KnownCredentialError when somebody else has the card now."""
+        if not await self.write(lambda connection: access_rows.restore_credential(connection, ref, actor)):
             raise UnknownCredentialError(ref)
 
-    async def name_for_lockdown(self, ref: str, actor: str, *, opens: bool) -> None:
-        """Whether it opens doors that are shut down. Raises UnknownCredentialError."""
+    async def set_opens_in_lockdown(self, ref: str, actor: str, *, opens: bool) -> None:
+        """Set whether a credential opens doors during a lockdown. Raises UnknownCredentialError."""
         values = {"in_lockdown": opens}
-        if not await self.written(lambda connection: access_rows.change_credential(connection, ref, values, actor)):
+        if not await self.write(lambda connection: access_rows.change_credential(connection, ref, values, actor)):
             raise UnknownCredentialError(ref)
 
-    async def lately_ended(self) -> list[Credential]:
-        """Cards that somebody may find again: the latest that were lost or handed in."""
-        return await self._context.store.read(access_rows.lately_ended)
+    async def recently_ended(self) -> list[Credential]:
+        """The cards that were lost or returned last, and may be restored."""
+        return await self._context.store.read(access_rows.recently_ended)
 
-    async def _add(self, one: Credential, actor: str, instead_of: tuple[str, str] | None = None) -> str:
-        """`instead_of` all of this person and kind: only the store knows what somebody else adds meanwhile."""
+    async def _add(self, credential: Credential, actor: str, instead_of: tuple[str, str] | None = None) -> str:
+        """`instead_of`: end all credentials of this (person, kind) in the same transaction."""
 
         def write(connection: Connection) -> None:
-            if access_rows.has_fingerprint(connection, one.fingerprint):
-                raise KnownCredentialError(one.ref)
-            for old in access_rows.living_refs(connection, *instead_of) if instead_of else ():
+            if access_rows.has_fingerprint(connection, credential.fingerprint):
+                raise KnownCredentialError(credential.ref)
+            for old in access_rows.active_refs(connection, *instead_of) if instead_of else ():
                 access_rows.end_credential(connection, old, "replaced", actor)
-            access_rows.add_credential(connection, one, actor)
+            access_rows.add_credential(connection, credential, actor)
 
-        await self.written(write)
-        return one.ref
+        await self.write(write)
+        return credential.ref
 
-    async def written(self, write: Callable[[Connection], T]) -> T:
-        """A change of what decides who may pass: kept, and the lists are made anew."""
+    async def write(self, write: Callable[[Connection], T]) -> T:
+        """Write a change of the rule book to the store and load it again."""
 
         def work(connection: Connection) -> T:
             self._context.touch(connection, "access")
@@ -234,7 +234,7 @@ class Access:
 
 
 def _years(at: datetime) -> tuple[int, int]:
-    """Those that a list made then speaks of."""
+    """The years whose holidays a list contains."""
     return at.year, at.year + 1
 
 

@@ -1,4 +1,4 @@
-"""Groups of the directory by which rules let people in: by their DN, which is one group's alone, or by their name."""
+"""Directory groups in rules: by DN, which is unique, or by plain name, as in older rules."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,24 +7,24 @@ from plugins.locks.models import AccessRule
 
 
 def with_names(groups: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
-    """Employee → groups, by their DNs and by each name that one group alone has: rules of before say the name.
+    """Employee → groups, as DNs and as those plain names that only one group has.
 
-    A name that two groups have lets nobody in.
+    A name that several groups share lets nobody in.
     """
     plain = {dns[0]: name for name, dns in _by_name(groups).items() if len(dns) == 1}
-    return {person: mine | {plain[one] for one in mine if one in plain} for person, mine in groups.items()}
+    return {person: mine | {plain[group] for group in mine if group in plain} for person, mine in groups.items()}
 
 
 def ambiguous(rule: AccessRule, groups: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
-    """Each name in a rule that several groups have, and which those are, by their DNs: it lets nobody in by it."""
+    """Each group name in a rule that several groups share, with their DNs. Such a name lets nobody in."""
     if not rule.who.groups:
         return {}
     known = _by_name(groups)
-    return {one: known[one] for one in rule.who.groups if len(known.get(one, ())) > 1}
+    return {group: known[group] for group in rule.who.groups if len(known.get(group, ())) > 1}
 
 
-def told(rules: Iterable[AccessRule], groups: Mapping[str, frozenset[str]]) -> str | None:
-    """A sentence for IT about rules that say a name of several groups. None when there is none."""
+def ambiguity_problem(rules: Iterable[AccessRule], groups: Mapping[str, frozenset[str]]) -> str | None:
+    """A sentence for IT about the first rule with an ambiguous group name; None without one."""
     for rule in rules:
         for name, dns in ambiguous(rule, groups).items():
             return (

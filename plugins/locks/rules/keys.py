@@ -10,7 +10,7 @@ PIN_DIGITS = 6
 
 
 def credential_key(folder: Path) -> bytes:
-    """Made at the first start, readable by nobody else. Lost, all cards must be learnt again. Raises OSError."""
+    """Created at the first start with mode 0600. Without it all cards must be learnt again. Raises OSError."""
     path = folder / "credentials.key"
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
@@ -20,7 +20,7 @@ def credential_key(folder: Path) -> bytes:
 
 
 def new_pin() -> str:
-    """Six random digits that nobody would guess first. People would choose their birthday."""
+    """Six random digits that are not easily guessed."""
     while True:
         digits = "".join(choice("0123456789") for _ in range(PIN_DIGITS))
         if not is_easily_guessed(digits):

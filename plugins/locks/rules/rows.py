@@ -1,4 +1,4 @@
-"""Rules, credentials, door settings, lockdowns and lists in and out of their tables; functions on a connection."""
+"""Reads and writes rules, credentials, door settings, lockdowns and access lists; functions on a connection."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ from sqlalchemy import Connection, delete, insert, select, update
 from hub.plugin import audit, now
 from plugins.directory.contract import Person
 from plugins.locks.models import AccessRule, Credential, DoorSettings, KnownCredentialError, Lockdown
-from plugins.locks.rules.compiling import Kept
+from plugins.locks.rules.compiling import RuleBook
 from plugins.locks.rules.groups import with_names
 from plugins.locks.store import pass_rows
 from plugins.locks.store.tables import access_list, credential, door, lockdown, person, rule
 
 
-def kept(connection: Connection) -> Kept:
-    """All that decides who may pass."""
+def rule_book(connection: Connection) -> RuleBook:
+    """Read everything that decides who may pass."""
     people = {row.id: row for row in connection.execute(select(person))}
-    return Kept(
+    return RuleBook(
         rules=rules(connection),
         credentials=credentials(connection),
         units={name: row.unit for name, row in people.items()},
@@ -28,8 +28,8 @@ def kept(connection: Connection) -> Kept:
             row.id: DoorSettings.model_validate(row.settings)
             for row in connection.execute(select(door.c.id, door.c.settings))
         },
-        locked_down=[one.zone for one in lockdowns(connection)],
-        passes=pass_rows.living(connection, now()),
+        locked_down=[lockdown.zone for lockdown in lockdowns(connection)],
+        passes=pass_rows.unexpired(connection, now()),
         audit=audit.last_number(connection),
     )
 
@@ -43,21 +43,21 @@ def rules(connection: Connection) -> list[AccessRule]:
     ]
 
 
-def keep_rule(connection: Connection, one: AccessRule, actor: str) -> int:
-    """Make it (id 0) or change it; its number. 0 when there is none of this number any more."""
-    values = one.model_dump(mode="json", exclude={"id"})
-    if one.id:
-        done = connection.execute(update(rule).where(rule.c.id == one.id).values(**values))
+def save_rule(connection: Connection, wanted: AccessRule, actor: str) -> int:
+    """Insert a rule (id 0) or update one; its number, or 0 when the rule no longer exists."""
+    values = wanted.model_dump(mode="json", exclude={"id"})
+    if wanted.id:
+        done = connection.execute(update(rule).where(rule.c.id == wanted.id).values(**values))
         if not done.rowcount:
             return 0
-        number = one.id
+        number = wanted.id
     else:
         number = connection.execute(insert(rule).values(**values).returning(rule.c.id)).scalar_one()
     audit.record(connection, actor, "rule.kept", str(number), values)
     return number
 
 
-def drop_rule(connection: Connection, number: int, actor: str) -> bool:
+def delete_rule(connection: Connection, number: int, actor: str) -> bool:
     done = connection.execute(delete(rule).where(rule.c.id == number))
     if done.rowcount:
         audit.record(connection, actor, "rule.dropped", str(number))
@@ -75,7 +75,7 @@ def credentials(connection: Connection, *, also_ended: bool = False) -> list[Cre
 
 
 def owners(connection: Connection, refs: Iterable[str]) -> dict[str, tuple[str | None, str]]:
-    """Pseudonym → employee and label, also of those that have ended."""
+    """Pseudonym → (employee, label), including ended credentials."""
     columns = (credential.c.ref, credential.c.person, credential.c.label)
     query = select(*columns).where(credential.c.ref.in_(list(refs)))
     return {row.ref: (row.person, row.label) for row in connection.execute(query)}
@@ -86,7 +86,7 @@ def refs_of(connection: Connection, person_id: str) -> list[str]:
     return list(connection.execute(select(credential.c.ref).where(credential.c.person == person_id)).scalars())
 
 
-def living_refs(connection: Connection, person: str, kind: str) -> list[str]:
+def active_refs(connection: Connection, person: str, kind: str) -> list[str]:
     is_theirs = (credential.c.person == person) & (credential.c.kind == kind) & credential.c.ended_at.is_(None)
     return list(connection.execute(select(credential.c.ref).where(is_theirs)).scalars())
 
@@ -96,16 +96,16 @@ def has_fingerprint(connection: Connection, fingerprint: str) -> bool:
     return connection.execute(query).first() is not None
 
 
-def add_credential(connection: Connection, one: Credential, actor: str) -> None:
-    """A card that was lost and is found, or given to somebody else, is a new credential; the old one loses its hash."""
-    ended = credential.c.fingerprint == one.fingerprint
+def add_credential(connection: Connection, added: Credential, actor: str) -> None:
+    """Insert a credential. An ended one with the same fingerprint loses it: the card now belongs to the new one."""
+    ended = credential.c.fingerprint == added.fingerprint
     connection.execute(update(credential).where(ended).values(fingerprint=credential.c.ref))
-    connection.execute(insert(credential), vars(one))
-    audit.record(connection, actor, "credential.added", one.ref, {"kind": one.kind, "person": one.person})
+    connection.execute(insert(credential), vars(added))
+    audit.record(connection, actor, "credential.added", added.ref, {"kind": added.kind, "person": added.person})
 
 
 def end_credential(connection: Connection, ref: str, why: str, actor: str) -> datetime | None:
-    """Since when; None when there is none of this name that counts."""
+    """The time; None when there is no such active credential."""
     at = now()
     done = connection.execute(
         update(credential)
@@ -130,7 +130,7 @@ def restore_credential(connection: Connection, ref: str, actor: str) -> bool:
     return True
 
 
-def lately_ended(connection: Connection, limit: int = 20) -> list[Credential]:
+def recently_ended(connection: Connection, limit: int = 20) -> list[Credential]:
     is_card = (credential.c.kind == "card") & credential.c.ended_at.is_not(None)
     not_given_again = credential.c.fingerprint != credential.c.ref
     query = select(credential).where(is_card, not_given_again).order_by(credential.c.ended_at.desc()).limit(limit)
@@ -148,9 +148,9 @@ def change_credential(connection: Connection, ref: str, values: dict[str, Any], 
 # -- people
 
 
-def keep_people(connection: Connection, people: Iterable[Person]) -> bool:
-    """Who works here now; whether anybody has come, gone, or changed unit or groups."""
-    rows = [{"id": one.id, "unit": one.unit, "groups": sorted(one.groups)} for one in people]
+def save_people(connection: Connection, people: Iterable[Person]) -> bool:
+    """Replace the employees; whether anybody has come, gone, or changed unit or groups."""
+    rows = [{"id": person.id, "unit": person.unit, "groups": sorted(person.groups)} for person in people]
     known = {row.id: row._asdict() for row in connection.execute(select(person))}
     if known == {row["id"]: row for row in rows}:
         return False
@@ -163,7 +163,7 @@ def keep_people(connection: Connection, people: Iterable[Person]) -> bool:
 # -- doors
 
 
-def keep_settings(connection: Connection, door_id: str, settings: DoorSettings, actor: str) -> bool:
+def save_settings(connection: Connection, door_id: str, settings: DoorSettings, actor: str) -> bool:
     values = settings.model_dump(mode="json")
     done = connection.execute(update(door).where(door.c.id == door_id).values(settings=values))
     if done.rowcount:
@@ -175,12 +175,12 @@ def lockdowns(connection: Connection) -> list[Lockdown]:
     return [Lockdown(**row._asdict()) for row in connection.execute(select(lockdown).order_by(lockdown.c.zone))]
 
 
-def begin_lockdown(connection: Connection, one: Lockdown) -> None:
-    """One that stands already stays as it began."""
-    if connection.execute(select(lockdown.c.zone).where(lockdown.c.zone == one.zone)).first() is not None:
+def begin_lockdown(connection: Connection, begun: Lockdown) -> None:
+    """Begin a lockdown; one that is active already is left unchanged."""
+    if connection.execute(select(lockdown.c.zone).where(lockdown.c.zone == begun.zone)).first() is not None:
         return
-    connection.execute(insert(lockdown), vars(one))
-    audit.record(connection, one.actor, "lockdown.began", one.zone or "*", {"reason": one.reason})
+    connection.execute(insert(lockdown), vars(begun))
+    audit.record(connection, begun.actor, "lockdown.began", begun.zone or "*", {"reason": begun.reason})
 
 
 def end_lockdown(connection: Connection, zone: str, actor: str, reason: str) -> bool:
@@ -195,7 +195,7 @@ def end_lockdown(connection: Connection, zone: str, actor: str, reason: str) -> 
 
 @dataclass(frozen=True)
 class ListRow:
-    """A door's latest list. `digest`: of what it says. Without a payload it was intended, and never signed."""
+    """A door's latest list. `digest`: of its content. Without a payload it was intended but never signed."""
 
     version: int
     digest: str
@@ -204,13 +204,19 @@ class ListRow:
 
 
 def lists(connection: Connection) -> dict[str, ListRow]:
-    one = access_list.c
-    query = select(one.door, one.version, one.digest, one.valid_until, one.payload.is_not(None).label("has_payload"))
+    columns = access_list.c
+    query = select(
+        columns.door,
+        columns.version,
+        columns.digest,
+        columns.valid_until,
+        columns.payload.is_not(None).label("has_payload"),
+    )
     return {row.door: ListRow(*row[1:]) for row in connection.execute(query)}
 
 
 def payload(connection: Connection, door_id: str) -> tuple[int, bytes] | None:
-    """The version of the door's newest list, and the list as it goes out."""
+    """The version and signed payload of the door's latest list."""
     query = select(access_list.c.version, access_list.c.payload).where(access_list.c.door == door_id)
     row = connection.execute(query.where(access_list.c.payload.is_not(None))).first()
     return (row.version, row.payload) if row else None
@@ -225,6 +231,6 @@ def intend_list(
     connection.execute(insert(access_list), row | {"made_at": made_at, "valid_until": until, "payload": None})
 
 
-def keep_payload(connection: Connection, door_id: str, version: int, payload: bytes) -> None:
+def save_payload(connection: Connection, door_id: str, version: int, payload: bytes) -> None:
     mine = (access_list.c.door == door_id) & (access_list.c.version == version)
     connection.execute(update(access_list).where(mine).values(payload=payload))

@@ -1,4 +1,4 @@
-"""Alarms in and out of their table. Raised and ended in the transaction that keeps what they are about."""
+"""Reads and writes alarms, in the transaction of the events that they are about."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -35,15 +35,15 @@ ENDS = {
     "list_taken": "list_refused",
     "clock_right": "clock_wrong",
 }
-"""What a door tells → the alarm that is over with it."""
+"""Event → the alarm that it ends."""
 
 
 def severity(kind: str) -> Severity | None:
     return "grave" if kind in GRAVE else "warning" if kind in WARNINGS else None
 
 
-def note(connection: Connection, door: str, kind: str, at: datetime, count: int = 1) -> bool:
-    """Raise, count up or end the alarm that `kind` is about; whether there is a new one."""
+def record(connection: Connection, door: str, kind: str, at: datetime, count: int = 1) -> bool:
+    """Raise, count up or end the alarm that `kind` is about; True when a new one was raised."""
     if kind in ENDS:
         end(connection, door, ENDS[kind], at)
     how_bad = severity(kind)
@@ -58,35 +58,37 @@ def note(connection: Connection, door: str, kind: str, at: datetime, count: int 
 
 
 def end(connection: Connection, door: str, kind: str, at: datetime) -> bool:
-    """It is over by itself. What is grave is looked at all the same."""
+    """Record that the cause has ended by itself. Grave alarms must still be acknowledged."""
     return bool(connection.execute(update(alarm).where(_open(door, kind)).values(over_at=at)).rowcount)
 
 
-def standing(connection: Connection) -> list[Alarm]:
-    """Those that somebody should look at: the gravest first, then the newest."""
+def active(connection: Connection) -> list[Alarm]:
+    """Alarms that are not acknowledged, without ended warnings: the gravest first, then the newest."""
     waits = alarm.c.acknowledged_at.is_(None) & (alarm.c.over_at.is_(None) | (alarm.c.severity == "grave"))
     found = (Alarm(**row._asdict()) for row in connection.execute(select(alarm).where(waits)))
-    return sorted(found, key=lambda one: (one.severity == "grave", one.last_at), reverse=True)
+    return sorted(found, key=lambda alarm: (alarm.severity == "grave", alarm.last_at), reverse=True)
 
 
-def untold(connection: Connection) -> list[Alarm]:
-    """Those that nobody was told of."""
-    return [one for one in standing(connection) if one.told_at is None]
+def unannounced(connection: Connection) -> list[Alarm]:
+    """Active alarms that no notification was sent for."""
+    return [alarm for alarm in active(connection) if alarm.told_at is None]
 
 
-def told(connection: Connection, numbers: Iterable[int], at: datetime) -> None:
+def mark_announced(connection: Connection, numbers: Iterable[int], at: datetime) -> None:
     connection.execute(update(alarm).where(alarm.c.id.in_(list(numbers))).values(told_at=at))
 
 
 def acknowledge(connection: Connection, number: int, actor: str, text: str, at: datetime) -> Alarm | None:
-    """None when it was acknowledged before, or is unknown."""
+    """None when it is unknown or already acknowledged."""
     values = {"acknowledged_at": at, "acknowledged_by": actor, "note": text}
     mine = (alarm.c.id == number) & alarm.c.acknowledged_at.is_(None)
     if not connection.execute(update(alarm).where(mine).values(**values)).rowcount:
         return None
-    one = Alarm(**connection.execute(select(alarm).where(alarm.c.id == number)).one()._asdict())
-    audit.record(connection, actor, "alarm.acknowledged", one.door, {"alarm": number, "kind": one.kind, "note": text})
-    return one
+    found = Alarm(**connection.execute(select(alarm).where(alarm.c.id == number)).one()._asdict())
+    audit.record(
+        connection, actor, "alarm.acknowledged", found.door, {"alarm": number, "kind": found.kind, "note": text}
+    )
+    return found
 
 
 def forget(connection: Connection, before: datetime) -> None:

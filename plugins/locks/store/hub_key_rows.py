@@ -1,4 +1,4 @@
-"""The keys that doors obey, in and out of their table. Their private halves are the signer's."""
+"""Reads and writes the hub's keys. The private halves are only with the signer."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,19 +10,19 @@ from plugins.locks.models import HubKey
 from plugins.locks.store.tables import door, hub_key
 
 
-def kept(connection: Connection) -> list[HubKey]:
-    """Those that some door may still believe, the oldest first."""
+def trusted(connection: Connection) -> list[HubKey]:
+    """Keys that some door may still trust, the oldest first."""
     query = select(hub_key).where(hub_key.c.ended_at.is_(None)).order_by(hub_key.c.number)
     return [HubKey(**row._asdict()) for row in connection.execute(query)]
 
 
 def signing(connection: Connection) -> HubKey:
-    """The one that signs; there is one."""
-    return next(one for one in kept(connection) if one.is_made and one.retired_at is None)
+    """The key that signs; there always is one."""
+    return next(key for key in trusted(connection) if key.is_made and key.retired_at is None)
 
 
 def retire_if_known(connection: Connection, name: str, actor: str, at: datetime, known: Mapping[str, str]) -> bool:
-    """Unless there is a door that is not `known` (door → its own key): one was enrolled meanwhile."""
+    """Retire a key; False when a door that is not `known` (door → its own key) was enrolled meanwhile."""
     if any(known.get(row.id) != row.verify_key for row in connection.execute(select(door.c.id, door.c.verify_key))):
         return False
     retire(connection, name, actor, at)
@@ -44,14 +44,14 @@ def made(connection: Connection, name: str, verify_key: str) -> None:
 
 
 def retire(connection: Connection, name: str, actor: str, at: datetime) -> None:
-    """It signs no more; what it has signed still counts."""
+    """The key signs nothing new; what it has signed stays valid."""
     fresh = (hub_key.c.id == name) & hub_key.c.retired_at.is_(None)
     if connection.execute(update(hub_key).where(fresh).values(retired_at=at)).rowcount:
         audit.record(connection, actor, "hub_key.retired", name)
 
 
 def end(connection: Connection, name: str, actor: str, at: datetime) -> None:
-    """What it has signed does not count any more."""
+    """What the key has signed is no longer valid."""
     fresh = (hub_key.c.id == name) & hub_key.c.ended_at.is_(None)
     if connection.execute(update(hub_key).where(fresh).values(ended_at=at)).rowcount:
         audit.record(connection, actor, "hub_key.ended", name)

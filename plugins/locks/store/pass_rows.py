@@ -1,4 +1,4 @@
-"""Passes in and out of their table; functions on a connection."""
+"""Reads and writes visitors' passes; functions on a connection."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -12,21 +12,21 @@ from plugins.locks.store.tables import visit_pass
 COLUMNS = [column for column in visit_pass.c if column.name != "sha256"]
 
 
-def add(connection: Connection, one: VisitPass, sha256: str) -> None:
+def add(connection: Connection, made: VisitPass, sha256: str) -> None:
     """The committed intent that the signer looks for."""
-    connection.execute(insert(visit_pass), vars(one) | {"doors": list(one.doors), "sha256": sha256})
-    details = {"doors": list(one.doors), "first": one.first, "until": one.until, "once": one.once}
-    audit.record(connection, one.made_by, "pass.made", one.id, {key: str(value) for key, value in details.items()})
+    connection.execute(insert(visit_pass), vars(made) | {"doors": list(made.doors), "sha256": sha256})
+    details = {"doors": list(made.doors), "first": made.first, "until": made.until, "once": made.once}
+    audit.record(connection, made.made_by, "pass.made", made.id, {key: str(value) for key, value in details.items()})
 
 
-def living(connection: Connection, at: datetime) -> list[VisitPass]:
-    """Those that have not run out, also used and revoked ones."""
+def unexpired(connection: Connection, at: datetime) -> list[VisitPass]:
+    """Passes that have not expired, including used and revoked ones."""
     query = select(*COLUMNS).where(visit_pass.c.until > at).order_by(visit_pass.c.first)
     return [_of(row) for row in connection.execute(query)]
 
 
 def use(connection: Connection, name: str, door: str, at: datetime) -> bool:
-    """Once: False when somebody has used it before, or there is no such pass for this door."""
+    """Mark a pass as used. False when it was used before, or there is no such pass for this door."""
     doors = connection.execute(select(visit_pass.c.doors).where(visit_pass.c.id == name)).scalar()
     if doors is None or door not in doors:
         return False
@@ -47,11 +47,11 @@ def forget(connection: Connection, before: datetime) -> None:
 
 
 def revoked(passes: Iterable[VisitPass]) -> dict[str, frozenset[str]]:
-    """Door → the passes that it must not take any more."""
+    """Door → ids of the passes that are revoked."""
     found: dict[str, set[str]] = {}
-    for one in passes:
-        for door in one.doors if one.revoked_at else ():
-            found.setdefault(door, set()).add(one.id)
+    for given in passes:
+        for door in given.doors if given.revoked_at else ():
+            found.setdefault(door, set()).add(given.id)
     return {door: frozenset(names) for door, names in found.items()}
 
 

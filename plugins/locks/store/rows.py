@@ -1,4 +1,4 @@
-"""Commands, outcomes and reports in and out of their tables; plain functions on a connection."""
+"""Reads and writes commands, outcomes and reports; functions on a connection."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ from plugins.locks.models import Command, Order, Report, Result
 from plugins.locks.store.tables import command, door, event
 
 AT_READER = "reader"
-"""The actor of what was shown at a door; whose it was, the pseudonym beside it says."""
+"""The actor of access requests; the credential's pseudonym is stored beside it."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """A door's key, and how far it has come: states by (boot, seq), events by their number in the journal `mark`."""
+    """A door's key and its position: states by (boot, seq), events by their number in the journal `mark`."""
 
     verify_key: str
     boot: int
@@ -40,10 +40,10 @@ def is_of(connection: Connection, command_id: str, door_id: str) -> bool:
 
 
 def intend(connection: Connection, row: dict[str, Any], order: Order) -> int:
-    """Commit to the intent, with its line in the audit log (I5); the line's number.
+    """Record the intent with its audit entry (I5); the entry's number.
 
-    `row`: id, door, actor, reason, asked_at, and for what was shown credential and detail. A denial moves nothing and
-    ends as it begins.
+    `row`: id, door, actor, reason, asked_at, and for access requests credential and detail. A denial moves nothing, so
+    its outcome is recorded at once.
     """
     details = {"command": row["id"], "verb": order.verb, "reason": row["reason"], "why": order.why}
     shown = {"credential": row.get("credential")} | (row.get("detail") or {})
@@ -59,7 +59,7 @@ def intend(connection: Connection, row: dict[str, Any], order: Order) -> int:
 
 
 def end(connection: Connection, command_id: str, result: Result, reason: str | None, at: datetime) -> bool:
-    """The outcome, once. A door's own late word replaces "unknown", nothing else is ever replaced."""
+    """Record the outcome, once; only "unknown" may be replaced by a door's late outcome."""
     is_open = command.c.outcome.is_(None)
     replaceable = is_open if result == "unknown" else is_open | (command.c.outcome == "unknown")
     done = connection.execute(
@@ -74,51 +74,53 @@ def end(connection: Connection, command_id: str, result: Result, reason: str | N
 
 
 def open_commands(connection: Connection, before: datetime, after: datetime) -> list[tuple[str, str]]:
-    """Door and command; asked for before, or after what can be: the clock was set back since."""
+    """(door, command) without an outcome, from before `before`, or after `after` when the clock was set back."""
     is_open = command.c.outcome.is_(None) & ((command.c.asked_at < before) | (command.c.asked_at > after))
     return [(row.door, row.id) for row in connection.execute(select(command.c.door, command.c.id).where(is_open))]
 
 
-def report(connection: Connection, one: Event, at: datetime) -> bool:
-    """False when the door had told it before (I2)."""
-    known = connection.execute(select(event.c.id).where(event.c.door == one.door, event.c.id == one.id)).first()
+def insert_report(connection: Connection, reported: Event, at: datetime) -> bool:
+    """False when the event is stored already (I2)."""
+    known = connection.execute(
+        select(event.c.id).where(event.c.door == reported.door, event.c.id == reported.id)
+    ).first()
     if known is not None:
         return False
     row: dict[str, Any] = {
-        "door": one.door,
-        "id": one.id,
-        "kind": one.kind,
-        "reason": one.reason,
-        "count": one.count,
-        "happened_at": one.happened_at,
+        "door": reported.door,
+        "id": reported.id,
+        "kind": reported.kind,
+        "reason": reported.reason,
+        "count": reported.count,
+        "happened_at": reported.happened_at,
         "received_at": at,
-        "credential": one.credential,
-        "detail": detail_of(one),
+        "credential": reported.credential,
+        "detail": detail_of(reported),
     }
     connection.execute(insert(event), row)
-    details = {"reason": one.reason, "count": one.count, "credential": one.credential} | row["detail"]
-    audit.record(connection, one.door, f"door.{one.kind}", one.id, details)
+    details = {"reason": reported.reason, "count": reported.count, "credential": reported.credential} | row["detail"]
+    audit.record(connection, reported.door, f"door.{reported.kind}", reported.id, details)
     return True
 
 
-def notice(connection: Connection, door_id: str, kind: str, count: int, at: datetime) -> None:
-    """What the hub itself finds about a door's journal, among what the door reports."""
+def insert_finding(connection: Connection, door_id: str, kind: str, count: int, at: datetime) -> None:
+    """Store a finding of the hub about a door's journal among the door's events."""
     times = {"happened_at": at, "received_at": at}
     connection.execute(insert(event).values(door=door_id, id=new_id(), kind=kind, count=count, detail={}, **times))
     audit.record(connection, "hub", f"door.{kind}", door_id, {"count": count})
 
 
-def detail_of(one: Event) -> dict[str, Any]:
-    """What a passage has besides its door, time and result."""
+def detail_of(event: Event) -> dict[str, Any]:
+    """The optional fields of an event that are set."""
     fields = ("reader", "side", "rule", "visit_pass", "shown", "is_duress", "passes_back")
-    return {name: value for name in fields if (value := getattr(one, name))}
+    return {name: value for name in fields if (value := getattr(event, name))}
 
 
-def keep_position(connection: Connection, state: State) -> None:
+def save_position(connection: Connection, state: State) -> None:
     connection.execute(update(door).where(door.c.id == state.door).values(boot=state.boot, seq=state.seq))
 
 
-def keep_last_event(connection: Connection, door_id: str, mark: str, last: int) -> None:
+def save_last_event(connection: Connection, door_id: str, mark: str, last: int) -> None:
     connection.execute(update(door).where(door.c.id == door_id).values(mark=mark, last_event=last))
 
 
@@ -130,7 +132,7 @@ def doors(connection: Connection) -> dict[str, Position]:
 def latest_commands(
     connection: Connection, limit: int = 50, *, by: Literal["people", "reader"] | None = None
 ) -> list[Command]:
-    """The newest first; told by people, shown at a reader, or both."""
+    """The newest first; `by` people, by requests at a reader, or both."""
     columns = [column for column in command.c if column.name != "signs"]
     query = select(*columns).order_by(command.c.asked_at.desc()).limit(limit)
     if by is not None:
@@ -149,7 +151,7 @@ def count_commands(connection: Connection) -> int:
 
 
 def forget_part(connection: Connection, before: datetime) -> int:
-    """Some of what is older; 0 when nothing is."""
+    """Delete a batch of older rows; the number of deleted ones, 0 when there are none left."""
     return (
         delete_part(connection, event, event.c.received_at < before)
         or delete_part(connection, command, command.c.asked_at < before)

@@ -1,4 +1,4 @@
-"""Doors' keys, commands with their outcomes, what doors report; who may pass, by what, and the lists that say so."""
+"""Tables of doors, commands, events, rules, credentials, passes, keys and access lists."""
 
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text, text
 
@@ -18,8 +18,8 @@ door = Table(
     Column("last_event", Integer, nullable=False),
 )
 
-TOLD = "actor <> 'reader'"
-"""By people, of which there are few among what was shown at readers."""
+BY_PEOPLE = "actor <> 'reader'"
+"""Partial index: commands by people are few among the access requests."""
 OPEN = "outcome IS NULL"
 
 command = Table(
@@ -44,7 +44,7 @@ command = Table(
     Index("locks_command_door", "door", "asked_at"),
     Index("locks_command_credential", "credential", "asked_at"),
     Index("locks_command_asked", "asked_at"),
-    Index("locks_command_told", "asked_at", sqlite_where=text(TOLD)),
+    Index("locks_command_told", "asked_at", sqlite_where=text(BY_PEOPLE)),
     Index("locks_command_open", "asked_at", sqlite_where=text(OPEN)),
 )
 
@@ -76,7 +76,7 @@ rule = Table(
     Column("asks", String(20), nullable=False),
     sqlite_autoincrement=True,
 )
-"""Numbers are never given twice: an old list at a door must not let a new rule's people in."""
+"""Numbers are never reused: an old list at a door must not apply to a new rule's people."""
 
 credential = Table(
     "locks_credential",
@@ -103,7 +103,7 @@ person = Table(
     Column("unit", String(200), nullable=False),
     Column("groups", JSON, nullable=False),
 )
-"""Who the directory last said works here, so that lists can be made while it is away."""
+"""Employees as last read from the directory, so that lists can be made while it is away."""
 
 lockdown = Table(
     "locks_lockdown",
@@ -133,7 +133,7 @@ alarm = Table(
     Index("locks_alarm_open", "acknowledged_at", "door"),
     sqlite_autoincrement=True,
 )
-"""What somebody should look at. The same at the same door is one alarm until it is acknowledged, or over."""
+"""One row for the same kind at the same door, until it is acknowledged or over."""
 
 visit_pass = Table(
     "locks_pass",
@@ -153,7 +153,7 @@ visit_pass = Table(
     Index("locks_pass_until", "until"),
     Index("locks_pass_sha256", "sha256"),
 )
-"""`sha256`: of the content that may be signed, with its prefix. The text itself is kept nowhere."""
+"""`sha256`: of the content that may be signed, with its prefix. The text itself is not stored."""
 
 hub_key = Table(
     "locks_hub_key",
@@ -166,7 +166,7 @@ hub_key = Table(
     Column("retired_at", Utc),
     Column("ended_at", Utc),
 )
-"""The keys that doors obey; `verify_key` is "" while one is only intended. Private halves are the signer's files."""
+"""The hub's public keys; `verify_key` is "" while one is only intended."""
 
 inside = Table(
     "locks_inside",
@@ -175,7 +175,7 @@ inside = Table(
     Column("zone", String(100), nullable=False),
     Column("since", Utc, nullable=False),
 )
-"""Which credential is behind which door, for anti-passback; forgotten within a day."""
+"""Anti-passback: which credential is in which zone; deleted within a day."""
 
 plan = Table(
     "locks_plan",
@@ -196,7 +196,7 @@ placed = Table(
     Column("x", Float, nullable=False),
     Column("y", Float, nullable=False),
 )
-"""Where a door is, in the units of its plan's picture."""
+"""A door's position, in the units of its plan's picture."""
 
 access_list = Table(
     "locks_list",
@@ -209,4 +209,4 @@ access_list = Table(
     Column("valid_until", Utc, nullable=False),
     Column("payload", LargeBinary),
 )
-"""The latest of each door. `digest`: of what it says; `sha256`: of the sealed content that may be signed."""
+"""Each door's latest list. `digest`: of its content; `sha256`: of the sealed content that may be signed."""

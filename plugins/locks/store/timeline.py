@@ -1,4 +1,4 @@
-"""What happened at doors, in one line of time: what people told them, what was shown at them, what they report."""
+"""Commands, access requests and reports of doors in one timeline."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Entry:
     """`what` is a command's verb or an event's kind; `why` the reason of a refusal; `reason` what a person wrote."""
 
     at: datetime
-    """By the hub's clock, which orders and limits them; `said_at`: by the door's, where it is a door's word."""
+    """By the hub's clock, which orders and limits entries; `door_time`: by the door's clock, for its events."""
     door: str
     id: str
     what: str
@@ -31,16 +31,16 @@ class Entry:
     count: int
     audit: int | None
     detail: dict[str, Any]
-    said_at: datetime | None = None
+    door_time: datetime | None = None
 
     @property
     def happened_at(self) -> datetime:
-        return self.said_at or self.at
+        return self.door_time or self.at
 
     @property
     def is_odd(self) -> bool:
-        """The door's time is far from when it came: its clock is wrong, or it waited in the door's journal."""
-        return self.said_at is not None and abs(self.at - self.said_at) > USUAL
+        """The door's time is far from the time of receipt: its clock is wrong, or the event waited in its journal."""
+        return self.door_time is not None and abs(self.at - self.door_time) > USUAL
 
 
 def passages(
@@ -73,7 +73,7 @@ def passages(
     wanted = select(event).where(event.c.kind.not_in(without)) if without else select(event)
     events = connection.execute(narrowed(wanted, event.c.received_at, event))
     found = [_of_command(row) for row in commands] + [_of_event(row) for row in events]
-    return sorted(found, key=lambda one: one.at, reverse=True)[:limit]
+    return sorted(found, key=lambda entry: entry.at, reverse=True)[:limit]
 
 
 def _of_command(row: Any) -> Entry:
@@ -86,7 +86,7 @@ def _of_command(row: Any) -> Entry:
 
 def _of_event(row: Any) -> Entry:
     return Entry(
-        at=row.received_at, said_at=row.happened_at, door=row.door, id=row.id, what=row.kind, is_command=False,
+        at=row.received_at, door_time=row.happened_at, door=row.door, id=row.id, what=row.kind, is_command=False,
         result=None, why=row.reason, actor=None, reason="", credential=row.credential, count=row.count, audit=None,
         detail=row.detail or {},
     )  # fmt: skip

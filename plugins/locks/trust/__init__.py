@@ -1,1 +1,1 @@
-"""The hub's key and its process, the signed lists and passes."""
+"""The hub's signing keys, the signer process, signed lists and passes."""

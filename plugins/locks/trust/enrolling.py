@@ -1,4 +1,4 @@
-"""A door's keys: its own pair, whose public half the store keeps, and the hub's public key for the door."""
+"""Enrolment of a door: its own key pair, and the hub's public key."""
 
 from nacl.signing import SigningKey
 from sqlalchemy import Connection, insert, update
@@ -13,10 +13,10 @@ from plugins.locks.trust.hub_keys import HubKeys
 
 
 async def enrol_door(context: Context, hub_keys: HubKeys, enrolment: Enrolment) -> Enrolment:
-    """The enrolment with both keys. The door's private key is in it and nowhere else. Raises SigningError.
+    """The enrolment with both keys. The door's private key is stored nowhere else. Raises SigningError.
 
-    How the door behaves stays as it was set. A list that was sealed for the key before is for nobody. Which key of the
-    hub signs is read where the door is written: one is not retired meanwhile (`hub_key_rows.retire_if_known`).
+    The door's settings stay. Its current list is dropped, since it is sealed for the previous key. The hub's signing
+    key is read in the same transaction, so that it is not retired meanwhile (`hub_key_rows.retire_if_known`).
     """
     key = SigningKey.generate()
     mine = {"id": enrolment.device}

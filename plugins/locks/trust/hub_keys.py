@@ -1,8 +1,8 @@
-"""Which of the hub's keys signs, which ones doors believe, and changing them without a door that stays shut.
+"""The hub's signing keys and their rotation, without locking any door out.
 
-A new key is told to every door by lists that the old key signs. When each door has said that it believes the new one,
-the new one signs, and the old one's private half is destroyed. Passes that the old one signed are good until they run
-out; then doors forget it too. So doors believe two keys while one takes over from the other, and else one.
+Lists signed by the old key announce the new one to every door. Once all doors report that they trust it, the new key
+signs and the old one's private half is destroyed. Passes that the old key signed stay valid until they expire; then
+doors forget it too. So doors trust two keys during a rotation, and otherwise one.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from devices.contract import door
 from devices.contract.door import Command, Signed
 from hub.plugin import Context, now
-from plugins.locks.doors.standing import Standing
+from plugins.locks.doors.states import DoorStates
 from plugins.locks.models import HubKey, HubKeyError
 from plugins.locks.rules.access import Access
 from plugins.locks.store import hub_key_rows
@@ -24,27 +24,27 @@ from plugins.locks.trust.signing import Signer, SigningError
 log = structlog.get_logger("locks")
 
 THE_HUB = "hub"
-"""The actor of what happens by itself."""
+"""The actor in the audit log of what the hub does by itself."""
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 10.0
 
 
 class HubKeys:
-    """All of `kept` is in the store, and its order is that of making."""
+    """`keys`: those that some door may trust, as stored, the oldest first."""
 
-    def __init__(self, context: Context, signer: Signer, access: Access, standing: Standing) -> None:
-        self.kept: list[HubKey] = []
+    def __init__(self, context: Context, signer: Signer, access: Access, states: DoorStates) -> None:
+        self.keys: list[HubKey] = []
         self._context = context
         self._signer = signer
         self._access = access
-        self._standing = standing
+        self._states = states
         self._changing = asyncio.Lock()
-        self._several = asyncio.Event()
+        self._is_rotating = asyncio.Event()
 
     async def load(self) -> None:
-        """From the store."""
-        self.kept = await self._context.store.read(hub_key_rows.kept)
-        (self._several.set if len(self.kept) > 1 else self._several.clear)()
+        """Read the keys from the store."""
+        self.keys = await self._context.store.read(hub_key_rows.trusted)
+        (self._is_rotating.set if len(self.keys) > 1 else self._is_rotating.clear)()
 
     # -- signing
 
@@ -53,68 +53,68 @@ class HubKeys:
         return await self.sign_content(command.encoded())
 
     async def sign_content(self, content: bytes, key: str | None = None) -> Signed:
-        """A command's bytes, a list's or a pass's; by the key that signs unless one is named. Raises SigningError."""
+        """Sign the bytes of a command, list or pass, with the current key unless one is named. Raises SigningError."""
         return await self._signer.sign(content, key or (await self.current()).id)
 
     async def current(self) -> HubKey:
-        """The key that signs: every door believes it. Made when there is none yet. Raises SigningError."""
+        """The key that signs, which every door trusts. Created when there is none yet. Raises SigningError."""
         async with self._changing:
             if self._signs() is None:
-                await self.load()  # a command beside this hub may have made one
+                await self.load()  # a command-line tool may have created one
             return self._signs() or await self._make(THE_HUB)
 
-    async def believed(self) -> dict[str, VerifyKey]:
-        """By id: those that doors shall obey. Raises SigningError."""
+    async def trusted(self) -> dict[str, VerifyKey]:
+        """The keys that doors shall trust, by id. Raises SigningError."""
         await self.current()
-        return {one.id: VerifyKey(bytes.fromhex(one.verify_key)) for one in self.kept if one.is_made}
+        return {key.id: VerifyKey(bytes.fromhex(key.verify_key)) for key in self.keys if key.is_made}
 
-    # -- changing
+    # -- rotation
 
     @property
     def coming(self) -> HubKey | None:
-        """The key that doors are being told of."""
-        fresh = [one for one in self.kept if one.retired_at is None]
+        """The new key that is being announced to the doors; None when no rotation is going on."""
+        fresh = [key for key in self.keys if key.retired_at is None]
         return fresh[-1] if len(fresh) > 1 else None
 
     def unaware(self) -> list[str]:
-        """Doors that have not said yet that they believe the key that is coming."""
+        """Doors that have not reported yet that they trust the new key."""
         name = self.coming.id if self.coming else None
-        doors = [one.id for one in self._context.devices.of_kind(door.KIND) if one.id in self._standing]
-        return [one for one in doors if name not in self._standing.hub_keys(one)]
+        doors = [device.id for device in self._context.devices.of_kind(door.KIND) if device.id in self._states]
+        return [door_id for door_id in doors if name not in self._states.hub_keys(door_id)]
 
-    def strangers(self) -> list[str]:
-        """Doors that obey none of these keys: they must be enrolled anew."""
-        ours = {one.id for one in self.kept}
-        doors = [one.id for one in self._context.devices.of_kind(door.KIND)]
-        return [one for one in doors if (said := set(self._standing.hub_keys(one))) and not said & ours]
+    def orphaned_doors(self) -> list[str]:
+        """Doors that report other keys only: they must be enrolled anew."""
+        ours = {key.id for key in self.keys}
+        doors = [device.id for device in self._context.devices.of_kind(door.KIND)]
+        return [door_id for door_id in doors if (said := set(self._states.hub_keys(door_id))) and not said & ours]
 
     async def begin(self, actor: str) -> str:
-        """Make a new key and have it told to the doors; its id. Raises HubKeyError while another is coming."""
+        """Create a key and announce it to the doors; its id. Raises HubKeyError during another rotation."""
         await self.current()
         async with self._changing:
             if self.coming is not None:
-                raise HubKeyError(f"{self.coming.id} is still being told to the doors")
+                raise HubKeyError(f"{self.coming.id} is still being announced to the doors")
             made = await self._make(actor)
         self._access.changed.set()
         return made.id
 
     async def end_now(self, name: str, actor: str) -> None:
-        """A key that somebody else may have: not believed from now on, nor what it signed, passes too.
+        """End a key that may be compromised: everything that it signed becomes invalid, including passes.
 
-        Doors that do not know the newest key obey nobody any more and must be enrolled anew. Raises HubKeyError for
-        the newest, and for one that is not there.
+        Doors that do not trust the newest key yet must be enrolled anew. Raises HubKeyError for the newest key, and
+        for an unknown one.
         """
         async with self._changing:
-            if name not in {one.id for one in self.kept[:-1]}:
+            if name not in {key.id for key in self.keys[:-1]}:
                 raise HubKeyError(f"{name} is the newest key, or there is none of that name")
-            if not self.kept[-1].is_made:
-                raise HubKeyError(f"{self.kept[-1].id} is not made yet, and no door can know it")
+            if not self.keys[-1].is_made:
+                raise HubKeyError(f"{self.keys[-1].id} is not made yet, and no door can know it")
             await self._end(name, actor)
 
     async def watch(self) -> None:
-        """While there is more than one: go on when the doors know the new one, and when the old passes have run out."""
+        """Run forever: advance a rotation when the doors trust the new key, and when the old passes have expired."""
         while True:
-            await self._several.wait()
+            await self._is_rotating.wait()
             try:
                 async with self._changing:
                     await self._settle()
@@ -128,35 +128,38 @@ class HubKeys:
         if coming is not None and not coming.is_made:
             await self._finish(coming)
         elif coming is not None and not self.unaware():
-            old, known = self.kept[-2].id, self._standing.keys()
+            old, known = self.keys[-2].id, self._states.keys()
             await self._changed(
                 old, lambda connection: hub_key_rows.retire_if_known(connection, old, THE_HUB, now(), known)
             )
-        for one in self.kept:
-            if one.retired_at is not None and not self.passes_of(one.id):
-                await self._end(one.id, THE_HUB)
+        for key in self.keys:
+            if key.retired_at is not None and not self.passes_of(key.id):
+                await self._end(key.id, THE_HUB)
 
     def passes_of(self, name: str) -> int:
-        """How many passes it has signed that are still good."""
+        """The number of valid passes that this key has signed."""
         at = now()
-        return sum(one.key == name and one.until > at and not one.is_over for one in self._access.kept.passes)
+        return sum(
+            visit_pass.key == name and visit_pass.until > at and not visit_pass.is_over
+            for visit_pass in self._access.rule_book.passes
+        )
 
     def _signs(self) -> HubKey | None:
-        return next((one for one in self.kept if one.is_made and one.retired_at is None), None)
+        return next((key for key in self.keys if key.is_made and key.retired_at is None), None)
 
     async def _make(self, actor: str) -> HubKey:
-        """One that was intended and not made, as after a crash, is made now."""
-        if not self.kept or self.kept[-1].is_made:
+        """Create a key, or finish one that a crash left intended."""
+        if not self.keys or self.keys[-1].is_made:
             await self._context.store.write(lambda connection: hub_key_rows.intend(connection, actor, now()))
             await self.load()
-        return await self._finish(self.kept[-1])
+        return await self._finish(self.keys[-1])
 
     async def _finish(self, intended: HubKey) -> HubKey:
         verify_key = await self._signer.make(intended.id)
         await self._context.store.write(lambda connection: hub_key_rows.made(connection, intended.id, verify_key))
         await self.load()
         self._access.changed.set()
-        return next(one for one in self.kept if one.id == intended.id)
+        return next(key for key in self.keys if key.id == intended.id)
 
     async def _end(self, name: str, actor: str) -> None:
         def write(connection: Connection) -> bool:
@@ -167,7 +170,7 @@ class HubKeys:
         await self._changed(name, write)
 
     async def _changed(self, name: str, write: Callable[[Connection], bool]) -> None:
-        """A key that signs no more, if `write` says so; its private half is destroyed."""
+        """Destroy the private half of a key, if `write` has retired it."""
         if not await self._context.store.write(write):
             return
         await self.load()

@@ -1,4 +1,4 @@
-"""Making each door's list, having it signed, and seeing to it that the door has it (docs/doors.md)."""
+"""Compiles, signs and publishes each door's access list (docs/doors.md)."""
 
 import asyncio
 import hashlib
@@ -12,8 +12,8 @@ from nacl.signing import VerifyKey
 from devices.access.lists import AccessList, Columns, Roll
 from devices.contract import door
 from hub.plugin import Context, Device, now
-from plugins.locks.doors.mqtt import Doors
-from plugins.locks.doors.standing import Standing
+from plugins.locks.doors.mqtt import DoorTopics
+from plugins.locks.doors.states import DoorStates
 from plugins.locks.rules import rows as access_rows
 from plugins.locks.rules.access import Access
 from plugins.locks.trust.hub_keys import HubKeys
@@ -25,29 +25,31 @@ LOOK_SECONDS = 60.0
 RETRY_SECONDS = 2.0
 AT_ONCE = 8
 SIGNED_BYTES = 300
-"""What is around the content: signature, key, punctuation."""
+"""Overhead of the signed envelope: signature, key, punctuation."""
 FORMAT = 2
-"""Of lists on the wire; one of before is made anew."""
+"""Version of the list format; lists in an older format are made anew."""
 GATHER_SECONDS = 0.05
-"""A burst of changes, as when the directory has been read, makes one list."""
+"""Debounce: a burst of changes, as after reading the directory, makes one list."""
 
 
 class Lists:
-    def __init__(self, context: Context, access: Access, hub_keys: HubKeys, doors: Doors, standing: Standing) -> None:
+    def __init__(
+        self, context: Context, access: Access, hub_keys: HubKeys, doors: DoorTopics, states: DoorStates
+    ) -> None:
         self.problem: str | None = None
         self._sent: dict[str, int] = {}
-        """Door → version of the list that went out last."""
+        """Door → version of the list that was published last."""
         self._context = context
         self._access = access
         self._hub_keys = hub_keys
         self._doors = doors
-        self._standing = standing
+        self._states = states
         self._latest: dict[str, int] = {}
-        """Door → the version that was made last, as the store has it."""
-        standing.on_list = self._is_at
+        """Door → version of the latest list in the store."""
+        states.on_list = self._on_list_version
 
     async def run(self) -> None:
-        """Make lists when something has changed, and before they run out, for ever."""
+        """Run forever: make lists when something has changed, and before they expire."""
         while True:
             self._access.changed.clear()
             try:
@@ -64,48 +66,50 @@ class Lists:
                 continue
             await asyncio.sleep(GATHER_SECONDS)
 
-    def _is_at(self, door_id: str, version: int) -> None:
-        """A door that is ahead of us, as after an older database was put back, gets a newer list at once."""
+    def _on_list_version(self, door_id: str, version: int) -> None:
+        """Make a newer list at once for a door that is ahead of us, as after restoring an older database."""
         if door_id in self._latest and version > self._latest[door_id]:
             self._access.changed.set()
 
     async def make(self) -> None:
-        """New lists for the doors whose list says something else than it should, or is half through its time.
+        """Make new lists for doors whose list is out of date or past half its validity.
 
-        Several at a time, so that their commits share the disk's. Raises SigningError.
+        Several concurrently, so that commits are grouped. Raises SigningError.
         """
         latest = await self._context.store.read(access_rows.lists)
-        self._latest |= {door_id: one.version for door_id, one in latest.items()}
-        credentials = _PackedOf(self._access.roll)
+        self._latest |= {door_id: row.version for door_id, row in latest.items()}
+        credentials = _PackedCredentials(self._access.roll)
         turns = asyncio.Semaphore(AT_ONCE)
 
         async def in_turn(device: Device) -> None:
             async with turns:
                 await self._make(device, latest.get(device.id), credentials)
 
-        doors = [one for one in self._context.devices.of_kind(door.KIND) if one.id in self._standing]
+        doors = [device for device in self._context.devices.of_kind(door.KIND) if device.id in self._states]
         for ended in await asyncio.gather(*map(in_turn, doors), return_exceptions=True):
             if ended is not None:
                 raise ended
 
-    async def publish_again(self) -> None:
-        """What is retained, after the broker has come back."""
+    async def republish(self) -> None:
+        """Publish the latest lists again, after a reconnect to the broker."""
         for device in self._context.devices.of_kind(door.KIND):
             found = await self._context.store.read(lambda c, device=device: access_rows.payload(c, device.id))  # type: ignore[misc]
-            if found is not None and found[0] >= self._sent.get(device.id, 0):  # else a newer one went out meanwhile
+            if found is not None and found[0] >= self._sent.get(device.id, 0):  # else a newer one was sent meanwhile
                 self._doors.send_list(device, door.Signed.model_validate_json(found[1]))
 
-    async def _make(self, device: Device, latest: access_rows.ListRow | None, credentials: "_PackedOf") -> None:
+    async def _make(
+        self, device: Device, latest: access_rows.ListRow | None, credentials: "_PackedCredentials"
+    ) -> None:
         settings = self._access.settings_of(device.id)
         lasting = timedelta(hours=settings.offline_hours)
-        at_door = self._standing.list_version(device.id)  # higher than ours after an old database was put back
+        at_door = self._states.list_version(device.id)  # higher than ours after an older database was restored
         version, made_at = max(latest.version if latest else 0, at_door) + 1, now()
-        key = self._standing.key(device.id)
+        key = self._states.key(device.id)
         assert key is not None  # noqa: S101 (it stands there)
-        access = self._access.listed(device.id, device.where.zone, version, made_at + lasting)
+        access = self._access.compile(device.id, device.where.zone, version, made_at + lasting)
         if self._access.roll is not credentials.roll:
-            return  # old credentials and new rules do not mix; `changed` is set, and the next pass makes it
-        hub_keys = {name: one.encode().hex() for name, one in (await self._hub_keys.believed()).items()}
+            return  # the rule book was reloaded meanwhile; `changed` is set, and the next run makes the list
+        hub_keys = {name: key.encode().hex() for name, key in (await self._hub_keys.trusted()).items()}
         whole = AccessList(access=access, key=self._access.key.hex(), hub_keys=hub_keys)
         packed, of_packed = await asyncio.to_thread(credentials.of, frozenset(rule.id for rule in access.rules))
         digest = await asyncio.to_thread(_digest, whole, of_packed, key)
@@ -126,14 +130,14 @@ class Lists:
         signed = await self._hub_keys.sign_content(content)
         payload = signed.encoded()
         await self._context.store.write(
-            lambda connection: access_rows.keep_payload(connection, device.id, version, payload)
+            lambda connection: access_rows.save_payload(connection, device.id, version, payload)
         )
         self._sent[device.id] = version
         self._doors.send_list(device, signed)
 
 
-class _PackedOf:
-    """Many doors have the same rules, and so the same credentials in their lists: packed once, in any thread."""
+class _PackedCredentials:
+    """Cache of packed credentials by set of rules, since many doors have the same rules. Thread-safe."""
 
     def __init__(self, roll: Roll) -> None:
         self.roll = roll
@@ -141,7 +145,7 @@ class _PackedOf:
         self._packing = threading.Lock()
 
     def of(self, rules: frozenset[int]) -> tuple[bytes, bytes]:
-        """And a digest of them."""
+        """The packed credentials for these rules, and their digest."""
         with self._packing:
             if rules not in self._known:
                 packed = Columns.of(self.roll, rules).packed()
@@ -150,14 +154,15 @@ class _PackedOf:
 
 
 def _digest(whole: AccessList, of_credentials: bytes, key: VerifyKey) -> str:
-    """Of what it says and for whom, whenever it was made."""
+    """Digest of a list's content and recipient, without version and times."""
     made = {"version", "made_at", "valid_until", "audit"}
-    said = whole.model_dump(mode="json", exclude={"access": made, "credentials": True})
-    said["format"] = FORMAT
-    said["access"]["holidays"] = sorted(said["access"]["holidays"])
-    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS) + of_credentials + key.encode()).hexdigest()
+    content = whole.model_dump(mode="json", exclude={"access": made, "credentials": True})
+    content["format"] = FORMAT
+    content["access"]["holidays"] = sorted(content["access"]["holidays"])
+    encoded = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    return hashlib.sha256(encoded + of_credentials + key.encode()).hexdigest()
 
 
 def _is_old(latest: access_rows.ListRow, lasting: timedelta, at: datetime) -> bool:
-    """Half through its time, or made for another length of time."""
+    """Whether a list is past half its validity, or was made for another validity period."""
     return lasting > timedelta() and not lasting / 2 < latest.valid_until - at <= lasting

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 
 from devices.access.passes import MOST_DOORS, PREFIX, Pass, PassError, read_pass
 from devices.contract.payload import new_id
-from hub.plugin import N_, Context, now
-from plugins.locks.mistakes import MistakeError
+from hub.plugin import N_, Context, MistakeError, now
 from plugins.locks.models import UnknownPassError, VisitPass
 from plugins.locks.rules.access import Access
 from plugins.locks.store import pass_rows
@@ -26,7 +25,7 @@ class Passes:
     async def make(
         self, label: str, doors: Sequence[str], first: datetime, until: datetime, actor: str, *, once: bool
     ) -> tuple[VisitPass, str]:
-        """And the text of its QR code, which is kept nowhere.
+        """Create a pass; it and the text of its QR code, which is not stored.
 
         Raises MistakeError (no door, too many, a time that is past or longer than LONGEST), SigningError.
         """
@@ -51,19 +50,19 @@ class Passes:
             raise MistakeError(N_("So many doors do not fit into one code: choose fewer.")) from None
         content = PREFIX + signs.content()
         sha256 = hashlib.sha256(content).hexdigest()
-        await self._access.written(lambda connection: pass_rows.add(connection, made, sha256))
+        await self._access.write(lambda connection: pass_rows.add(connection, made, sha256))
         signed = await self._hub_keys.sign_content(content, key)
         return made, signs.text(signed.key, signed.signature)
 
     async def revoke(self, name: str, actor: str) -> None:
-        """Gone here at once, and from every door that has contact. Raises UnknownPassError."""
-        if not await self._access.written(lambda connection: pass_rows.revoke(connection, name, actor, now())):
+        """Takes effect here at once, and at each door with its next list. Raises UnknownPassError."""
+        if not await self._access.write(lambda connection: pass_rows.revoke(connection, name, actor, now())):
             raise UnknownPassError(name)
 
     async def read(self, text: str) -> Pass:
-        """What a door was shown. Raises PassError, SigningError."""
-        return read_pass(text, await self._hub_keys.believed())
+        """Verify the text of a QR code. Raises PassError, SigningError."""
+        return read_pass(text, await self._hub_keys.trusted())
 
     def known(self, shown: Pass) -> VisitPass | None:
-        """None: it was never given, or has run out."""
-        return next((one for one in self._access.kept.passes if one.id == shown.id), None)
+        """The stored pass; None when it was never issued or has expired."""
+        return next((visit_pass for visit_pass in self._access.rule_book.passes if visit_pass.id == shown.id), None)

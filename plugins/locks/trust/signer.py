@@ -1,10 +1,10 @@
-"""The process that holds the keys that doors obey: `python signer.py FOLDER`, a program of its own.
+"""The signer process, which holds the hub's private keys: `python signer.py FOLDER`.
 
-It signs only a command whose intent stands committed in the store, is not ended, is young, and was not signed
-before, and a door's access list or a visitor's pass that stands there (D3, D6). It makes a key only that stands there
-as one that signs, and destroys one that stands there as retired. The hub says where the store is and asks, in lines of
-JSON on standard input; no key ever leaves this process. It ends when its standard input does. It imports nothing of
-ours: what guards the keys stays small.
+It signs only commands whose intent is committed in the store, recent, without an outcome and not signed before, and
+access lists and visitors' passes that are stored there (D3, D6). It creates only keys that are stored as active, and
+destroys only those stored as retired. The first line on standard input is the store's address, the following ones are
+requests in JSON; no private key ever leaves this process. It ends with its standard input. It imports nothing of ours,
+to keep what guards the keys small.
 """
 
 import hashlib
@@ -42,19 +42,19 @@ def main() -> None:
     store = Store(sys.stdin.readline().strip())
     for name in list(keys):
         if (row := _row_of(name, store)) and row["retired_at"]:
-            keys.destroy(name)  # its end was committed, and then this process or the hub had its own
-    _say({"ready": True})
+            keys.destroy(name)  # retired in the store, but a crash came before it was destroyed
+    _write({"ready": True})
     signed: set[str] = set()
     for line in sys.stdin:
         request = orjson.loads(line)
         try:
-            _say({"id": request["id"], "answer": answer(request, keys, store, signed)})
-        except Exception as error:  # noqa: BLE001 (whatever it is: nothing is signed, the hub is told, the next is served)
-            _say({"id": request["id"], "error": f"{type(error).__name__}: {str(error)[:200]}"})
+            _write({"id": request["id"], "answer": answer(request, keys, store, signed)})
+        except Exception as error:  # noqa: BLE001 (whatever it is: nothing is signed, the hub gets the error)
+            _write({"id": request["id"], "error": f"{type(error).__name__}: {str(error)[:200]}"})
 
 
 def answer(request: dict[str, str], keys: "PrivateKeys", store: "Store", signed: set[str]) -> str:
-    """A signature in Base64, or a verify key in hexadecimal. Raises RefusedError."""
+    """The response to one request: a signature in Base64, or a verify key in hexadecimal. Raises RefusedError."""
     name = request["key"]
     if request["what"] == "sign":
         key, content = keys[name], b64decode(request["content"])
@@ -71,9 +71,9 @@ def _row_of(name: str, store: "Store") -> "Row | None":
 
 
 def check(content: bytes, store: "Store", signed: set[str]) -> None:
-    """Raises RefusedError unless exactly this was intended, just now, and is signed for the first time.
+    """Raises RefusedError unless this content has a recent committed intent and was not signed before.
 
-    A command, a door's list, or a visitor's pass. Prefixes keep them apart: a command is JSON and begins with none.
+    Prefixes tell lists and passes from commands, which are JSON.
     """
     if content.startswith(LIST):
         return _check_made(content, store, "locks_list")
@@ -91,9 +91,9 @@ def _check_made(content: bytes, store: "Store", table: str) -> None:
 
 
 def _check_command(content: bytes, store: "Store", signed: set[str]) -> None:
-    """The nonce is the door's word and free; every other byte is what the row says.
+    """The nonce comes from the door; everything else must equal the stored intent.
 
-    No second reading of the same JSON is possible: it must be what we would write ourselves.
+    The JSON must be exactly what orjson writes, so that it cannot be parsed in two ways.
     """
     command = orjson.loads(content)
     if not isinstance(command, dict) or orjson.dumps(command) != content:
@@ -128,7 +128,7 @@ class Store:
         query = f"SELECT {', '.join(columns)} FROM {table} WHERE {key} = {mark}"  # noqa: S608 (our own names)
         try:
             found = self._connection.execute(query, (value,)).fetchone()
-        except Exception:  # noqa: BLE001 (PostgreSQL has been away; what fails again is told)
+        except Exception:  # noqa: BLE001 (PostgreSQL has been away; a second failure is raised)
             self._connection = self._connected()
             found = self._connection.execute(query, (value,)).fetchone()
         return dict(zip(columns, found, strict=True)) if found else None
@@ -167,7 +167,7 @@ class PrivateKeys:
         return self._read[name]
 
     def make(self, name: str) -> str:
-        """Its verify key; one that was made already stays as it is."""
+        """The verify key; a key that exists already is kept."""
         if not self._path(name).exists():
             fresh = self._path(name).with_suffix(".new")
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -185,7 +185,7 @@ class PrivateKeys:
         return ""
 
     def _sync(self) -> None:
-        """That a file is there, or is not, is on the disk too."""
+        """Make the folder's entries durable."""
         folder = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(folder)
@@ -199,12 +199,12 @@ class PrivateKeys:
 
 
 def _utc(moment: str | datetime) -> datetime:
-    """SQLite keeps text without a zone, PostgreSQL a time with one."""
+    """SQLite stores text without a zone, PostgreSQL times with one."""
     return datetime.fromisoformat(moment).replace(tzinfo=UTC) if isinstance(moment, str) else moment
 
 
-def _say(said: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(orjson.dumps(said) + b"\n")
+def _write(message: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(message) + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -13,7 +13,7 @@ from plugins.locks.trust import signer
 
 SIGN_SECONDS = 2.0
 ONCE_SECONDS = 20.0
-"""With the start of the process, on a busy machine."""
+"""Includes starting the process on a busy machine."""
 
 
 class SigningError(Exception):
@@ -21,7 +21,7 @@ class SigningError(Exception):
 
 
 class Signer:
-    """Keys are named by their ids; which one signs is `hub_keys`' business."""
+    """Client of the signer process. Keys are named by their ids; HubKeys decides which one signs."""
 
     def __init__(self, folder: Path, store_url: str) -> None:
         self.problem: str | None = None
@@ -35,9 +35,9 @@ class Signer:
         self._ready = asyncio.Event()
 
     async def run(self) -> None:
-        """Once there is a door: start the process and read its answers.
+        """Start the process once there is a door, and read its responses.
 
-        Raises SigningError when it ends; the job starts it again then.
+        Raises SigningError when the process ends; the job then runs again.
         """
         self._has_job = True
         await self._wanted.wait()
@@ -46,7 +46,7 @@ class Signer:
         try:
             process.stdin.write(self._store_url.encode() + b"\n")  # not in the arguments: it may hold a password
             while line := await process.stdout.readline():
-                self._answered(orjson.loads(line))
+                self._on_answer(orjson.loads(line))
             raise SigningError("the signer has ended")
         finally:
             self._ready.clear()
@@ -59,7 +59,7 @@ class Signer:
                 process.kill()
 
     def wake(self) -> None:
-        """There is a door: be ready before somebody asks."""
+        """Start the process, as soon as there is a door."""
         if not self._wanted.is_set():
             self.problem = "the signer has not started yet"
             self._wanted.set()
@@ -71,16 +71,16 @@ class Signer:
         )  # fmt: skip
 
     async def sign(self, content: bytes, key: str) -> Signed:
-        """A command's bytes, a list's or a pass's. Raises SigningError."""
+        """Sign the bytes of a command, list or pass. Raises SigningError."""
         request = {"what": "sign", "key": key, "content": b64encode(content).decode()}
         return Signed.carrying(content, b64decode(await self._ask(request)), key)
 
     async def make(self, key: str) -> str:
-        """The verify key, hexadecimal, of a key that stands in the store as one that signs. Raises SigningError."""
+        """Create a key that is stored as active; its verify key in hexadecimal. Raises SigningError."""
         return await self._ask({"what": "make", "key": key})
 
     async def destroy(self, key: str) -> None:
-        """One that stands there as retired. Raises SigningError."""
+        """Destroy a key that is stored as retired. Raises SigningError."""
         await self._ask({"what": "destroy", "key": key})
 
     async def _ask(self, request: dict[str, str]) -> str:
@@ -111,21 +111,21 @@ class Signer:
             self._waiting.pop(name, None)
 
     async def _ask_once(self, request: dict[str, str]) -> dict[str, str]:
-        """A process for one question: for commands beside a hub, which run no jobs."""
+        """Start a process for one request: for command-line tools, which run no jobs."""
         process = await self._start()
         lines = [self._store_url.encode(), orjson.dumps(request | {"id": "1"})]
         try:
             async with asyncio.timeout(ONCE_SECONDS):
-                said, _ = await process.communicate(b"\n".join(lines) + b"\n")
+                output, _ = await process.communicate(b"\n".join(lines) + b"\n")
         except TimeoutError:
             process.kill()
             raise SigningError("the signer does not answer") from None
         if process.returncode != 0:
             raise SigningError("the signer does not start")
-        answer: dict[str, str] = orjson.loads(said.splitlines()[-1])
+        answer: dict[str, str] = orjson.loads(output.splitlines()[-1])
         return answer
 
-    def _answered(self, answer: dict[str, Any]) -> None:
+    def _on_answer(self, answer: dict[str, Any]) -> None:
         if "ready" in answer:
             self.problem = None
             self._ready.set()

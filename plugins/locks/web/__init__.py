@@ -1,1 +1,1 @@
-"""The console's pages of doors: all of them, one, who may pass, and what they are let in by."""
+"""The console's pages: doors, rules, keys, passes, passages, floor plans and hub keys."""

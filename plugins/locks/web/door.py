@@ -1,4 +1,4 @@
-"""The page of one door: what it does now, what may be done, what happened, and how it behaves."""
+"""The page of one door: state, orders, log and settings."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, get_args
@@ -8,25 +8,24 @@ from aiohttp import hdrs, web
 from devices.access.lists import Opening, WithoutClock
 from devices.contract import door
 from devices.contract.payload import clean
-from hub.plugin import N_, Context, Device, now
+from hub.plugin import N_, Context, Device, MistakeError, now
 from hub.plugin.web import Form, see, session_of
 from plugins.locks.config import Settings
 from plugins.locks.history.alarms import Alarms
 from plugins.locks.history.log import Log
-from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import MOST_OFFLINE_HOURS, DoorSettings
 from plugins.locks.operating.service import Locks
-from plugins.locks.permissions import MAKE
+from plugins.locks.permissions import EDITORS
 from plugins.locks.rules.access import Access
 from plugins.locks.rules.inside import Inside
-from plugins.locks.web.doors import LOOK, DoorPages, reason_of
-from plugins.locks.web.times_form import TIMES, day_in, shown_times, times_in, typed_times
+from plugins.locks.web.doors import VIEWERS, DoorPages, required_reason
+from plugins.locks.web.times_form import TIMES, parse_day, parse_times, times_as_form, typed_form
 
 A_PAGE = 50
 LOW_BATTERY_PERCENT = 20
 WRONG_CLOCK_SECONDS = 5
 NOT_SHOWN = frozenset({"list_taken"})
-"""Every change of a rule or a card makes one at every door; the exported log has them."""
+"""Routine events that only the exported log contains."""
 VERBS = {"verb": ("pulse", "lock", "resume")}
 BESIDE = ("to", "reason", "until")
 ORDERS = (
@@ -60,11 +59,11 @@ class DoorPage:
         self._doors = doors
         self._inside = inside
         pages = context.pages
-        pages.page("/doors/{door}", LOOK, self.door)
-        pages.action("/doors/{door}/order", doors.told, self.order, *ORDERS, asks_again=True)
-        pages.page("/doors/{door}/settings", MAKE, self.settings)
-        pages.action("/doors/{door}/settings", MAKE, self.keep_settings, SETTINGS, asks_again=True)
-        pages.action("/doors/{door}/forgive", MAKE, self.forgive, Form(must=("reason",)), asks_again=True)
+        pages.page("/doors/{door}", VIEWERS, self.door)
+        pages.action("/doors/{door}/order", doors.command_roles, self.order, *ORDERS, asks_again=True)
+        pages.page("/doors/{door}/settings", EDITORS, self.settings)
+        pages.action("/doors/{door}/settings", EDITORS, self.save_settings, SETTINGS, asks_again=True)
+        pages.action("/doors/{door}/forgive", EDITORS, self.forgive, Form(must=("reason",)), asks_again=True)
         pages.action(
             "/doors/{door}/log.csv", settings.may_see_passages, self.export, Form(must=("first", "last", "reason"))
         )
@@ -73,7 +72,7 @@ class DoorPage:
         return await self._page(request)
 
     async def order(self, request: web.Request) -> web.StreamResponse:
-        """Told from this page, or from the list of doors."""
+        """An order from this page or from the list of doors."""
         try:
             return await self._doors.order(request)
         except MistakeError as mistake:
@@ -89,10 +88,10 @@ class DoorPage:
         status: int = 200,
     ) -> web.StreamResponse:
         device, typed = self._asked_for(request), sent or {}
-        commands = await self._locks.told_by_people()
+        commands = await self._locks.commands_by_people()
         entries = await self._log.of_door(device.id, _before(request), A_PAGE + 1, without=NOT_SHOWN)
         sees_who = bool(session_of(request).roles & self._settings.may_see_passages)
-        refs = {one.credential for one in entries if one.credential}
+        refs = {entry.credential for entry in entries if entry.credential}
         today = now().astimezone(self._context.site.zone).date()
         return await self._context.pages.render(
             request,
@@ -101,17 +100,17 @@ class DoorPage:
             mistake=mistake,
             log_mistake=log_mistake,
             typed=typed,
-            one=self._doors.seen(request, device, commands),
-            alarms=[one for one in await self._alarms.standing() if one.door == device.id],
+            one=self._doors.view(request, device, commands),
+            alarms=[alarm for alarm in await self._alarms.active() if alarm.door == device.id],
             may_acknowledge=bool(session_of(request).roles & {"caretaker", "front_line"}),
             has_passback=self._access.settings_of(device.id).passback != "off",
-            may_set=bool(session_of(request).roles & MAKE),
+            may_set=bool(session_of(request).roles & EDITORS),
             entries=entries[:A_PAGE],
             older=entries[A_PAGE - 1].at.isoformat() if len(entries) > A_PAGE else None,
             sees_who=sees_who,
             owners=await self._log.owners(refs) if sees_who and refs else {},
-            rules={rule.id: rule.name for rule in self._access.kept.rules},
-            opening=self._access.of(device.id).opening,
+            rules={rule.id: rule.name for rule in self._access.rule_book.rules},
+            opening=self._access.for_door(device.id).opening,
             low_battery=LOW_BATTERY_PERCENT,
             wrong_clock=WRONG_CLOCK_SECONDS,
             month_ago=today - timedelta(days=30),
@@ -120,10 +119,10 @@ class DoorPage:
         )
 
     async def forgive(self, request: web.Request) -> web.StreamResponse:
-        """Anti-passback: whoever counts as inside may come in again."""
+        """Anti-passback: let everybody behind this door enter again."""
         device, sent = self._asked_for(request), await request.post()
         try:
-            await self._inside.forgive_all_behind(device.id, session_of(request).account, reason_of(sent))
+            await self._inside.forgive_all_behind(device.id, session_of(request).account, required_reason(sent))
         except MistakeError as mistake:
             return await self._page(request, mistake=mistake, sent=sent, status=422)
         return see(f"/doors/{device.id}")
@@ -132,7 +131,7 @@ class DoorPage:
         device, sent = self._asked_for(request), await request.post()
         try:
             first, last = _days_in(sent)
-            reason = reason_of(sent)
+            reason = required_reason(sent)
         except MistakeError as mistake:
             return await self._page(request, log_mistake=mistake, sent=sent, status=422)
         zone = self._context.site.zone
@@ -147,11 +146,11 @@ class DoorPage:
         device = self._asked_for(request)
         return await self._settings_page(request, device, self._access.settings_of(device.id))
 
-    async def keep_settings(self, request: web.Request) -> web.StreamResponse:
+    async def save_settings(self, request: web.Request) -> web.StreamResponse:
         device, sent = self._asked_for(request), await request.post()
         try:
             settings = self._settings_in(sent, self._access.settings_of(device.id))
-            await self._access.keep_settings(device.id, settings, session_of(request).account)
+            await self._access.save_settings(device.id, settings, session_of(request).account)
         except MistakeError as mistake:
             return await self._settings_page(
                 request, device, self._access.settings_of(device.id), mistake=mistake, sent=sent, status=422
@@ -167,19 +166,21 @@ class DoorPage:
         sent: Any = None,
         status: int = 200,
     ) -> web.StreamResponse:
-        """With what somebody has typed (`sent`), else as it is kept."""
-        others = [one for one in self._context.devices.of_kind(door.KIND) if one.id != device.id]
+        """The form, filled with what was typed (`sent`), else with the stored settings."""
+        others = [other for other in self._context.devices.of_kind(door.KIND) if other.id != device.id]
         return await self._context.pages.render(
             request,
             "door_settings.html",
             status=status,
             device=device,
-            typed=_typed(settings) if sent is None else sent,
-            times=shown_times(settings.opening.times if settings.opening else None)
+            typed=_as_form(settings) if sent is None else sent,
+            times=times_as_form(settings.opening.times if settings.opening else None)
             if sent is None
-            else typed_times(sent),
+            else typed_form(sent),
             others=others,
-            zones=sorted({one.where.zone for one in self._context.devices.of_kind(door.KIND) if one.where.zone}),
+            zones=sorted(
+                {device.where.zone for device in self._context.devices.of_kind(door.KIND) if device.where.zone}
+            ),
             pulse_seconds=self._settings.pulse_seconds,
             most_pulse=door.MOST_PULSE_MS // 1000,
             most_offline=MOST_OFFLINE_HOURS,
@@ -188,7 +189,7 @@ class DoorPage:
 
     def _settings_in(self, sent: Any, before: DoorSettings) -> DoorSettings:
         """Raises MistakeError."""
-        times, opening = times_in(sent), None
+        times, opening = parse_times(sent), None
         if "has_opening" in sent:
             opening = Opening(times=times, after_arrival="after_arrival" in sent)
         elif times.weekly and before.opening is None:
@@ -208,7 +209,7 @@ class DoorPage:
                     "tells_grants": "tells_grants" in sent,
                 }
             )
-        except (ValueError, OverflowError):  # pydantic's too: the form has the limits, so a browser says which field
+        except (ValueError, OverflowError):  # pydantic's too; the form has the limits, so a browser names the field
             raise MistakeError(N_("One of the numbers is none, or out of its limits.")) from None
 
     def _asked_for(self, request: web.Request) -> Device:
@@ -231,7 +232,7 @@ def _before(request: web.Request) -> datetime | None:
 
 def _days_in(sent: Any) -> tuple[date, date]:
     """The first and the last. Raises MistakeError."""
-    first, last = (day_in(str(sent.get(name, ""))) for name in ("first", "last"))
+    first, last = (parse_day(str(sent.get(name, ""))) for name in ("first", "last"))
     if first is None or last is None:
         raise MistakeError(N_("Say from which day, and until which."))
     if last < first:
@@ -239,20 +240,20 @@ def _days_in(sent: Any) -> tuple[date, date]:
     return first, last
 
 
-def _typed(kept: DoorSettings) -> dict[str, Any]:
-    """As the form has it when it is sent: what is ticked is there."""
+def _as_form(settings: DoorSettings) -> dict[str, Any]:
+    """The fields of the form; only ticked boxes are present, as in a form that was sent."""
     ticked = {
-        "has_opening": kept.opening is not None,
-        "after_arrival": kept.opening is not None and kept.opening.after_arrival,
-        "tells_grants": kept.tells_grants,
+        "has_opening": settings.opening is not None,
+        "after_arrival": settings.opening is not None and settings.opening.after_arrival,
+        "tells_grants": settings.tells_grants,
     }
     return {
-        "pulse_seconds": f"{kept.pulse_ms / 1000:g}" if kept.pulse_ms else "",
-        "held_open_seconds": kept.held_open_seconds or "",
-        "offline_hours": kept.offline_hours,
-        "leads_to": kept.leads_to,
-        "passback": kept.passback,
-        "without_clock": kept.without_clock,
-        "interlock_with": kept.interlock_with or "",
+        "pulse_seconds": f"{settings.pulse_ms / 1000:g}" if settings.pulse_ms else "",
+        "held_open_seconds": settings.held_open_seconds or "",
+        "offline_hours": settings.offline_hours,
+        "leads_to": settings.leads_to,
+        "passback": settings.passback,
+        "without_clock": settings.without_clock,
+        "interlock_with": settings.interlock_with or "",
         **{name: "on" for name, is_so in ticked.items() if is_so},
     }

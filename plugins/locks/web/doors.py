@@ -1,4 +1,4 @@
-"""The page Doors: alarms first, then every door by floor, with its state, the state's age and what may be done."""
+"""The page Doors: alarms first, then every door by floor, with its state, the state's age and the allowed orders."""
 
 import asyncio
 from collections import defaultdict
@@ -14,17 +14,16 @@ from aiohttp import web
 from devices.contract import door
 from devices.contract.door import CONFIRMED_SECONDS, MOST_HOLD_SECONDS
 from devices.contract.payload import clean
-from hub.plugin import N_, Context, Device, Vitals, in_store, now
+from hub.plugin import N_, Context, Device, MistakeError, Vitals, in_store, now
 from hub.plugin.entities import STATES, NotAllowedError, OrderError, UnknownEntityError, UnreachableError
 from hub.plugin.web import Form, number_in, see, session_of
-from plugins.locks.doors.standing import Standing
+from plugins.locks.doors.states import DoorStates
 from plugins.locks.history.alarms import Alarms, UnknownAlarmError
 from plugins.locks.history.found import NEEDS, FoundLock, FoundLocks
-from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Command, DoorState, Order, TooManyCommandsError, UnknownDoorError
 from plugins.locks.operating.lockdowns import Lockdowns
 from plugins.locks.operating.service import Locks
-from plugins.locks.permissions import MAKE, NEEDED, WHOLE_SITE, Permissions
+from plugins.locks.permissions import EDITORS, NEEDED, WHOLE_SITE, Permissions
 from plugins.locks.rules.access import Access
 from plugins.locks.store import alarm_rows
 from plugins.locks.wording import DONE, HAPPENED, SUBJECTS, WHY
@@ -32,25 +31,25 @@ from plugins.locks.wording import DONE, HAPPENED, SUBJECTS, WHY
 T = TypeVar("T")
 
 READ_SECONDS = 1.0
-LOOK = frozenset[Any]({"caretaker", "front_line", "it"})
+VIEWERS = frozenset[Any]({"caretaker", "front_line", "it"})
 MOST_REASON = 200
 MOST_SHOWN = 12
 NEWS = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A door as a page shows it to somebody who may do `may` with it."""
+class DoorView:
+    """A door as a page shows it; `may`: the verbs that the session may send."""
 
     device: Device
     vitals: Vitals
     state: DoorState
     last: Command | None
-    """What it was told, for as long as that is news."""
+    """The latest recent command by a person."""
     may: frozenset[str]
     pulse_seconds: float
     is_shut_down: bool
-    """By order, whether the door has heard of it or not."""
+    """By order, whether the door knows it already or not."""
 
     @property
     def confirmed_at(self) -> datetime | None:
@@ -58,7 +57,7 @@ class Seen:
 
     @property
     def is_fresh(self) -> bool:
-        """Confirmed within CONFIRMED_SECONDS. A page that stays open is told when it no longer is."""
+        """Confirmed within CONFIRMED_SECONDS. Open pages are updated when it no longer is."""
         return self.state.age_seconds is not None and self.state.age_seconds <= CONFIRMED_SECONDS
 
     @property
@@ -75,7 +74,7 @@ class DoorPages:
         context: Context,
         access: Access,
         locks: Locks,
-        standing: Standing,
+        states: DoorStates,
         lockdowns: Lockdowns,
         alarms: Alarms,
         found: FoundLocks,
@@ -84,17 +83,17 @@ class DoorPages:
         self._context = context
         self._access = access
         self._locks = locks
-        self._standing = standing
+        self._states = states
         self._lockdowns = lockdowns
         self._alarms = alarms
         self._found = found
         self._permissions = permissions
         pages = context.pages
-        pages.page("/doors", LOOK, self.doors)
-        pages.page("/doors/parts/now", LOOK, self.doors_now)
-        pages.page("/doors/parts/log", LOOK, self.doors_log)
-        self.told = permissions.roles("pulse") | permissions.roles("resume")
-        """Who may tell some door something."""
+        pages.page("/doors", VIEWERS, self.doors)
+        pages.page("/doors/parts/now", VIEWERS, self.doors_now)
+        pages.page("/doors/parts/log", VIEWERS, self.doors_log)
+        self.command_roles = permissions.roles("pulse") | permissions.roles("resume")
+        """Roles that may send some command to some door."""
         pages.action(
             "/doors/lockdown",
             permissions.roles("lockdown"),
@@ -103,9 +102,13 @@ class DoorPages:
             asks_again=True,
         )
         pages.action(
-            "/doors/found/{entity}", self.told, self.tell_found, Form(must=("verb",), may=("reason",)), asks_again=True
+            "/doors/found/{entity}",
+            self.command_roles,
+            self.command_found,
+            Form(must=("verb",), may=("reason",)),
+            asks_again=True,
         )
-        pages.action("/doors/alarms/{alarm}", LOOK - {"it"}, self.acknowledge, Form(may=("to", "reason")))
+        pages.action("/doors/alarms/{alarm}", VIEWERS - {"it"}, self.acknowledge, Form(may=("to", "reason")))
 
     async def doors(self, request: web.Request) -> web.StreamResponse:
         return await self._list(request)
@@ -117,15 +120,15 @@ class DoorPages:
         return await self._context.pages.render(request, "doors.html", status=status, mistake=mistake, **values)
 
     async def doors_now(self, request: web.Request) -> web.StreamResponse:
-        """The part that changes with the doors, for a page that is open."""
+        """The live part of the page."""
         return await self._context.pages.part(request, "doors_now.html", **await self._now(request))
 
     async def doors_log(self, request: web.Request) -> web.StreamResponse:
         return await self._context.pages.part(request, "doors_log.html", **await self._log())
 
     async def _log(self) -> dict[str, Any]:
-        commands = await self._or_nothing(self._locks.told_by_people())
-        reports = await self._or_nothing(self._locks.reported())
+        commands = await self._or_nothing(self._locks.commands_by_people())
+        reports = await self._or_nothing(self._locks.latest_reports())
         return self.words | {
             "names": self._names(),
             "commands": commands[:MOST_SHOWN],
@@ -134,7 +137,7 @@ class DoorPages:
         }
 
     async def _or_nothing(self, reading: Awaitable[list[T]]) -> list[T]:
-        """While the database is away the doors' own word is still there to be shown."""
+        """The result, or an empty list while the database is away: the doors' states are shown nevertheless."""
         try:
             async with asyncio.timeout(READ_SECONDS):
                 return await reading
@@ -146,97 +149,99 @@ class DoorPages:
             return []
 
     def _names(self) -> dict[str, str]:
-        doors = {one.id: one.name for one in self._context.devices.of_kind(door.KIND)}
-        return doors | {one.id: one.name for one in self._found.all()}
+        doors = {device.id: device.name for device in self._context.devices.of_kind(door.KIND)}
+        return doors | {lock.id: lock.name for lock in self._found.all()}
 
     async def _now(self, request: web.Request) -> dict[str, Any]:
-        commands = await self._or_nothing(self._locks.told_by_people())
-        found = [self.seen(request, device, commands) for device in self._context.devices.of_kind(door.KIND)]
-        floors: dict[str, list[Seen]] = defaultdict(list)
-        for one in sorted(found, key=lambda one: one.device.name):
-            where = one.device.where
-            floors[", ".join(part for part in (where.site, where.building, where.floor) if part)].append(one)
-        zones = sorted({one.device.where.zone for one in found if one.device.where.zone})
+        commands = await self._or_nothing(self._locks.commands_by_people())
+        found = [self.view(request, device, commands) for device in self._context.devices.of_kind(door.KIND)]
+        floors: dict[str, list[DoorView]] = defaultdict(list)
+        for view in sorted(found, key=lambda view: view.device.name):
+            where = view.device.where
+            floors[", ".join(part for part in (where.site, where.building, where.floor) if part)].append(view)
+        zones = sorted({view.device.where.zone for view in found if view.device.where.zone})
         roles = session_of(request).roles
         return {
-            "found_locks": [(one, self._may_tell(request, one)) for one in self._found.all()],
+            "found_locks": [(lock, self._allowed_verbs(request, lock)) for lock in self._found.all()],
             "states": STATES,
             "floors": sorted(floors.items()),
             "names": self._names(),
-            "alarms": await self._or_nothing(self._alarms.standing()),
+            "alarms": await self._or_nothing(self._alarms.active()),
             "lockdowns": await self._or_nothing(self._lockdowns.current()),
             "is_from_memory": self._context.store.problem is not None,
             "zones": [zone for zone in (WHOLE_SITE, *zones) if self._permissions.may(roles, "lockdown", zone)],
-            "named": sum(one.in_lockdown for one in self._access.kept.credentials),
-            "may_name": bool(roles & MAKE),
+            "named": sum(credential.in_lockdown for credential in self._access.rule_book.credentials),
+            "may_name": bool(roles & EDITORS),
             "may_acknowledge": bool(roles & {"caretaker", "front_line"}),
             **self.words,
         }
 
     @property
     def words(self) -> dict[str, Any]:
-        """What the templates of a door need besides it."""
+        """Texts that all templates of doors need."""
         return {"done": DONE, "happened": HAPPENED, "why": WHY, "subjects": SUBJECTS}
 
-    def seen(self, request: web.Request, device: Device, commands: list[Command]) -> Seen:
+    def view(self, request: web.Request, device: Device, commands: list[Command]) -> DoorView:
         roles = session_of(request).roles
-        return Seen(
+        return DoorView(
             device,
             self._context.devices.vitals(device.id),
-            self._standing.of(device.id),
-            next((one for one in commands if one.door == device.id and one.asked_at > now() - NEWS), None),
+            self._states.of(device.id),
+            next(
+                (command for command in commands if command.door == device.id and command.asked_at > now() - NEWS), None
+            ),
             frozenset(verb for verb in NEEDED if self._permissions.may(roles, verb, device.where.zone)),
-            self._access.of(device.id).pulse_ms / 1000,
-            self._access.of(device.id).lockdown,
+            self._access.for_door(device.id).pulse_ms / 1000,
+            self._access.for_door(device.id).lockdown,
         )
 
     async def order(self, request: web.Request) -> web.StreamResponse:
-        """From any page that shows the door; `to` is the page that one comes back to. Raises MistakeError."""
+        """An order from any page; the field `to` is the page to return to. Raises MistakeError."""
         sent, door_id, session = await request.post(), request.match_info["door"], session_of(request)
         try:
             order = self._order(sent, door_id)
             if not self._permissions.may(session.roles, order.verb, self._access.zone(door_id)):
                 raise web.HTTPForbidden(text="Your role may not do this with this door.")
-            await self._locks.tell(door_id, order, session.account, reason_in(sent))
+            await self._locks.send(door_id, order, session.account, optional_reason(sent))
         except UnknownDoorError:
             raise web.HTTPNotFound(text="There is no such door.") from None
         except TooManyCommandsError:
             raise web.HTTPTooManyRequests(text="This door has been told too often. Wait a minute.") from None
         return see(f"/doors/{door_id}" if sent.get("to") == "door" else f"/doors#door-{door_id}")
 
-    def _may_tell(self, request: web.Request, one: FoundLock) -> list[str]:
+    def _allowed_verbs(self, request: web.Request, lock: FoundLock) -> list[str]:
         roles = session_of(request).roles
         return [
             verb
-            for verb in one.verbs
-            if one.is_allowed and one.is_there and self._permissions.may(roles, NEEDS[verb], one.place.zone)
+            for verb in lock.verbs
+            if lock.is_allowed and lock.is_there and self._permissions.may(roles, NEEDS[verb], lock.place.zone)
         ]
 
-    async def tell_found(self, request: web.Request) -> web.StreamResponse:
-        """Sent is not done: the lock's own word shows what became of it."""
-        sent, one = await request.post(), self._found.get(request.match_info["entity"])
-        if one is None:
+    async def command_found(self, request: web.Request) -> web.StreamResponse:
+        """Order a found lock. The page shows the result when the lock reports it."""
+        sent, lock = await request.post(), self._found.get(request.match_info["entity"])
+        if lock is None:
             raise web.HTTPNotFound(text="There is no such lock.")
         verb, session = str(sent.get("verb", "")), session_of(request)
-        if verb not in self._may_tell(request, one):
+        if verb not in self._allowed_verbs(request, lock):
             raise web.HTTPForbidden(text="Your role may not do this with this lock, or an administrator must allow it.")
         try:
-            await self._context.command(one.id, verb, reason=reason_in(sent), actor=session.account)
+            await self._context.command(lock.id, verb, reason=optional_reason(sent), actor=session.account)
         except (UnknownEntityError, UnreachableError, NotAllowedError, OrderError) as error:
             raise web.HTTPConflict(text=str(error)) from None
-        return see(f"/doors#found-{quote(one.id)}")
+        return see(f"/doors#found-{quote(lock.id)}")
 
     async def lockdown(self, request: web.Request) -> web.StreamResponse:
         sent = await request.post()
         zone, session = str(clean(str(sent.get("zone", "")))), session_of(request)
         if not self._permissions.may(session.roles, "lockdown", zone):
             raise web.HTTPForbidden(text="Your role may not shut down this zone.")
-        zones = {one.where.zone for one in self._context.devices.of_kind(door.KIND)}
+        zones = {device.where.zone for device in self._context.devices.of_kind(door.KIND)}
         if sent["is_on"] == "yes" and zone and zone not in zones:
             raise web.HTTPBadRequest(text="No door is in this zone.")
         change = self._lockdowns.begin if sent["is_on"] == "yes" else self._lockdowns.end
         try:
-            await change(zone, session.account, reason_of(sent))
+            await change(zone, session.account, required_reason(sent))
         except MistakeError as mistake:
             return await self._list(request, mistake, 422)
         return see("/doors")
@@ -245,10 +250,12 @@ class DoorPages:
         sent = await request.post()
         with suppress(UnknownAlarmError):  # somebody else was quicker: the page shows it
             await self._alarms.acknowledge(
-                number_in(request.match_info["alarm"]) or 0, session_of(request).account, reason_in(sent)
+                number_in(request.match_info["alarm"]) or 0, session_of(request).account, optional_reason(sent)
             )
         to = str(sent.get("to", ""))
-        return see(f"/doors/{to}" if to in (one.id for one in self._context.devices.of_kind(door.KIND)) else "/doors")
+        return see(
+            f"/doors/{to}" if to in (device.id for device in self._context.devices.of_kind(door.KIND)) else "/doors"
+        )
 
     def _order(self, sent: Any, door_id: str) -> Order:
         """Raises MistakeError."""
@@ -267,7 +274,7 @@ class DoorPages:
                 )
 
     def _hold_seconds(self, sent: Any) -> int:
-        """For so many minutes, or until a time of day: the next time that it is."""
+        """From the minutes in `hold`, or until the next time that it is `until`. Raises MistakeError."""
         until = str(sent.get("until", ""))
         if minutes := number_in(str(sent.get("hold", "")), MOST_HOLD_SECONDS // 60):
             return minutes * 60
@@ -289,13 +296,13 @@ class DoorPages:
         return max(seconds, 1)
 
 
-def reason_of(sent: Any) -> str:
-    """Where one must be given. Raises MistakeError."""
-    if not (reason := reason_in(sent).strip()):
+def required_reason(sent: Any) -> str:
+    """The reason in a form that must have one. Raises MistakeError."""
+    if not (reason := optional_reason(sent).strip()):
         raise MistakeError(N_("Say why: it stands in the audit log."))
     return reason
 
 
-def reason_in(sent: Any) -> str:
-    """What somebody wrote, for the audit log."""
+def optional_reason(sent: Any) -> str:
+    """The reason in a form, for the audit log; empty when there is none."""
     return str(clean(str(sent.get("reason", ""))))[:MOST_REASON]

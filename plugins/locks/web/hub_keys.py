@@ -1,4 +1,4 @@
-"""The page of the hub's own keys, for IT: which one doors obey, and changing it."""
+"""The page of the hub's signing keys and their rotation, for IT."""
 
 from typing import Any
 
@@ -51,19 +51,19 @@ class HubKeyPages:
             status=status,
             problem=problem,
             what=what,
-            keys=keys.kept,
+            keys=keys.keys,
             coming=keys.coming,
             does=self._does,
             passes_of=keys.passes_of,
-            unaware=[(one, self._name(one)) for one in keys.unaware()] if keys.coming else [],
-            strangers=[self._name(one) for one in keys.strangers()],
+            unaware=[(door_id, self._name(door_id)) for door_id in keys.unaware()] if keys.coming else [],
+            orphaned=[self._name(door_id) for door_id in keys.orphaned_doors()],
         )
 
-    def _does(self, one: HubKey) -> str:
-        """What it is there for now: "signs", "comes" or "stays" for passes."""
-        if one.retired_at is not None:
+    def _does(self, key: HubKey) -> str:
+        """The key's role now: "signs", "comes" (new) or "stays" (only for passes that it signed)."""
+        if key.retired_at is not None:
             return "stays"
-        return "comes" if one == self._hub_keys.coming else "signs"
+        return "comes" if key == self._hub_keys.coming else "signs"
 
     def _name(self, door_id: str) -> str:
         device = self._context.devices.get(door_id)

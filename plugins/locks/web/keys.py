@@ -1,4 +1,4 @@
-"""The page Keys: cards and PINs, given, lost and found."""
+"""The page Keys: cards and PINs are added, ended and restored."""
 
 import re
 from datetime import datetime, time, timedelta
@@ -9,18 +9,17 @@ from aiohttp import web
 from devices.access.credentials import MOST_CARD, MOST_PRINTED, UID_PATTERN
 from devices.contract import door
 from devices.contract.payload import clean, new_id
-from hub.plugin import N_, Context
+from hub.plugin import N_, Context, MistakeError
 from hub.plugin.web import Form, number_in, see, session_of
 from plugins.locks.config import Settings
-from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import Credential, KnownCredentialError, UnknownCredentialError
-from plugins.locks.operating.answering import Answers
-from plugins.locks.permissions import MAKE
+from plugins.locks.operating.access_requests import AccessRequests
+from plugins.locks.permissions import EDITORS
 from plugins.locks.rules.access import Access
 from plugins.locks.rules.inside import Inside
-from plugins.locks.rules.naming import name_of, person_in
-from plugins.locks.web.once import Once
-from plugins.locks.web.times_form import day_in
+from plugins.locks.rules.naming import find_person, name_of
+from plugins.locks.web.form_tokens import FormTokens
+from plugins.locks.web.times_form import parse_day
 
 LEARN_SECONDS = 30.0
 MOST_SHOWN = 200
@@ -31,19 +30,21 @@ NOT_SHOWN = N_("No new card was shown. Try again, and hold the card to the reade
 
 
 class KeyPages:
-    def __init__(self, context: Context, settings: Settings, access: Access, answers: Answers, inside: Inside) -> None:
+    def __init__(
+        self, context: Context, settings: Settings, access: Access, access_requests: AccessRequests, inside: Inside
+    ) -> None:
         self._context = context
         self._settings = settings
         self._access = access
-        self._answers = answers
+        self._access_requests = access_requests
         self._inside = inside
-        self._once = Once()
+        self._form_tokens = FormTokens()
         pages = context.pages
-        pages.page("/keys", MAKE, self.keys)
-        pages.action("/keys", MAKE, self.find, Form(must=("q",)))
+        pages.page("/keys", EDITORS, self.keys)
+        pages.action("/keys", EDITORS, self.find, Form(must=("q",)))
         pages.action(
             "/keys/card",
-            MAKE,
+            EDITORS,
             self.add_card,
             Form(must=("person", "label", "until", "door")),
             Form(must=("person", "label", "format", "facility", "number")),
@@ -51,19 +52,19 @@ class KeyPages:
         )
         pages.action(
             "/keys/pin",
-            MAKE,
+            EDITORS,
             self.give_pin,
             Form(must=("once", "person", "kind"), may=("opens_alone",), choices={"kind": ("pin", "duress")}),
             asks_again=True,
         )
         pages.action(  # whoever takes something away is never held up
-            "/keys/{ref}/end", MAKE, self.end, Form(must=("why",), choices={"why": ("lost", "returned")})
+            "/keys/{ref}/end", EDITORS, self.end, Form(must=("why",), choices={"why": ("lost", "returned")})
         )
-        pages.action("/keys/{ref}/forgive", MAKE, self.forgive, asks_again=True)
-        pages.action("/keys/{ref}/again", MAKE, self.again, asks_again=True)
+        pages.action("/keys/{ref}/forgive", EDITORS, self.forgive, asks_again=True)
+        pages.action("/keys/{ref}/again", EDITORS, self.again, asks_again=True)
         pages.action(
             "/keys/{ref}/lockdown",
-            MAKE,
+            EDITORS,
             self.in_lockdown,
             Form(must=("opens",), choices={"opens": ("yes", "no")}),
             asks_again=True,
@@ -73,11 +74,11 @@ class KeyPages:
         return await self._page(request)
 
     async def find(self, request: web.Request) -> web.StreamResponse:
-        """Sent as a form: a name does not stand in an address."""
+        """A search, sent as a form so that names are not in addresses."""
         return await self._page(request, sought=str((await request.post()).get("q", "")).strip())
 
     async def add_card(self, request: web.Request) -> web.StreamResponse:
-        """By its number, or learnt: the next card that is nobody's, shown at a door within half a minute."""
+        """Add a card by its number, or learn the next unknown one at a door within LEARN_SECONDS."""
         sent, actor = await request.post(), session_of(request).account
         label = str(clean(str(sent.get("label", "")))).strip()[:MOST_LABEL]
         try:
@@ -93,15 +94,18 @@ class KeyPages:
         return see(f"/keys?done={ref}#notice")
 
     async def give_pin(self, request: web.Request) -> web.StreamResponse:
-        """Shown on the page that answers, and nowhere else."""
+        """The new PIN is only in the response."""
         sent = await request.post()
         try:
-            person = person_in(str(sent.get("person", "")), self._access.names)
-            self._once.use(str(sent.get("once", "")))
+            person = find_person(str(sent.get("person", "")), self._access.names)
+            self._form_tokens.use(str(sent.get("once", "")))
         except MistakeError as mistake:
             return await self._page(request, mistake=mistake, sent=sent, status=422)
         is_duress = sent.get("kind") == "duress"
-        has_one = any((one.person, one.kind) == (person, sent.get("kind")) for one in self._access.kept.credentials)
+        has_one = any(
+            (credential.person, credential.kind) == (person, sent.get("kind"))
+            for credential in self._access.rule_book.credentials
+        )
         digits = await self._access.give_pin(
             person, session_of(request).account, opens_alone="opens_alone" in sent, is_duress=is_duress
         )
@@ -115,15 +119,15 @@ class KeyPages:
         )
 
     async def again(self, request: web.Request) -> web.StreamResponse:
-        """A card that was lost is found."""
+        """Restore a card that was lost."""
         return await self._changed(
             request, self._access.restore_credential(request.match_info["ref"], session_of(request).account)
         )
 
     async def forgive(self, request: web.Request) -> web.StreamResponse:
-        """Anti-passback: it may come in again."""
+        """Anti-passback: let this credential enter again."""
         ref = request.match_info["ref"]
-        if not any(one.ref == ref for one in self._access.kept.credentials):
+        if not any(credential.ref == ref for credential in self._access.rule_book.credentials):
             raise web.HTTPNotFound(text="There is no such card or PIN, or it has ended.")
         await self._inside.forgive(ref, session_of(request).account, "")
         return see(f"/keys?done={ref}#notice")
@@ -131,23 +135,24 @@ class KeyPages:
     async def in_lockdown(self, request: web.Request) -> web.StreamResponse:
         opens = (await request.post()).get("opens") == "yes"
         return await self._changed(
-            request, self._access.name_for_lockdown(request.match_info["ref"], session_of(request).account, opens=opens)
+            request,
+            self._access.set_opens_in_lockdown(request.match_info["ref"], session_of(request).account, opens=opens),
         )
 
     # --
 
     def _holder(self, person: str, label: str) -> str | None:
-        """None for a card that is nobody's, which needs a name of its own. Raises MistakeError."""
+        """The employee's id; None for a card without a holder, which needs a label. Raises MistakeError."""
         if not person and not label:
             raise MistakeError(N_("Say whose the card is, or what you call it."))
-        return person_in(person, self._access.names) if person else None
+        return find_person(person, self._access.names) if person else None
 
     async def _shown(self, sent: Any) -> str:
         """The card's fingerprint. Raises TimeoutError, MistakeError."""
         if door_id := str(sent.get("door", "")):
             if self._context.devices.get(door_id) is None:
                 raise web.HTTPNotFound(text="There is no such door.")
-            return await self._answers.learn(door_id, LEARN_SECONDS)
+            return await self._access_requests.learn(door_id, LEARN_SECONDS)
         number = re.sub(r"[\s:-]", "", str(sent.get("number", "")))
         if sent.get("format") == "uid":
             if not UID.fullmatch(number):
@@ -169,12 +174,12 @@ class KeyPages:
         return self._access.card_fingerprint(bits, facility, card)
 
     def _end_of(self, text: str) -> datetime | None:
-        """The end of the last day that it counts. Raises MistakeError."""
-        day = day_in(text)
+        """The end of the last valid day. Raises MistakeError."""
+        day = parse_day(text)
         return None if day is None else datetime.combine(day + timedelta(days=1), time(), self._context.site.zone)
 
     async def _changed(self, request: web.Request, change: Any) -> web.StreamResponse:
-        """Back to the page, with a word of what has changed."""
+        """Await the change and return to the page, which shows it."""
         try:
             await change
         except UnknownCredentialError:
@@ -187,12 +192,12 @@ class KeyPages:
         self, request: web.Request, *, sought: str = "", status: int = 200, **values: Any
     ) -> web.StreamResponse:
         is_narrowed = "named" in request.query
-        people, ended = self._access.names, await self._access.lately_ended()
-        named = [(name_of(one, people), one) for one in self._access.kept.credentials]
+        people, ended = self._access.names, await self._access.recently_ended()
+        named = [(name_of(credential, people), credential) for credential in self._access.rule_book.credentials]
         found = [
-            (name, one)
-            for name, one in named
-            if _is_found(name, one, sought.casefold()) and (one.in_lockdown or not is_narrowed)
+            (name, credential)
+            for name, credential in named
+            if _is_found(name, credential, sought.casefold()) and (credential.in_lockdown or not is_narrowed)
         ]
         found.sort(key=lambda row: (row[0].casefold(), row[1].kind))
         changed = request.query.get("done", "") if request.method == "GET" else ""
@@ -205,18 +210,25 @@ class KeyPages:
             total=len(found),
             sought=sought,
             is_narrowed=is_narrowed,
-            changed=next(((name, one) for name, one in named if one.ref == changed), None),
-            gone=next(((name_of(one, people), one) for one in ended if one.ref == changed), None),
+            changed=next(((name, credential) for name, credential in named if credential.ref == changed), None),
+            gone=next(
+                ((name_of(credential, people), credential) for credential in ended if credential.ref == changed), None
+            ),
             once=new_id(),
             people=people,
-            ended=[(name_of(one, people), one) for one in ended],
-            doors=sorted(self._context.devices.of_kind(door.KIND), key=lambda one: one.name),
+            ended=[(name_of(credential, people), credential) for credential in ended],
+            doors=sorted(self._context.devices.of_kind(door.KIND), key=lambda device: device.name),
             seconds=round(LEARN_SECONDS),
-            has_passback=any(one.passback != "off" for one in self._access.kept.settings.values()),
+            has_passback=any(settings.passback != "off" for settings in self._access.rule_book.settings.values()),
             may_search=session_of(request).roles >= self._settings.may_search_people,
             **(shown | values),
         )
 
 
-def _is_found(name: str, one: Credential, sought: str) -> bool:
-    return not sought or sought in name.casefold() or sought in one.label.casefold() or sought == one.ref.casefold()
+def _is_found(name: str, credential: Credential, sought: str) -> bool:
+    return (
+        not sought
+        or sought in name.casefold()
+        or sought in credential.label.casefold()
+        or sought == credential.ref.casefold()
+    )

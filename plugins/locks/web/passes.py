@@ -1,4 +1,4 @@
-"""The page Passes: QR codes that let visitors in, made, shown once and taken back."""
+"""The page Passes: QR codes for visitors are created, shown once and revoked."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,18 +9,17 @@ from aiohttp import web
 from devices.access.passes import MOST_DOORS
 from devices.contract import door
 from devices.contract.payload import clean, new_id
-from hub.plugin import N_, Context, Device, now
+from hub.plugin import N_, Context, Device, MistakeError, now
 from hub.plugin.web import Form, see, session_of
-from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import UnknownPassError, VisitPass
 from plugins.locks.permissions import Permissions
 from plugins.locks.rules.access import Access
 from plugins.locks.trust.passes import LONGEST, Passes
 from plugins.locks.trust.signing import SigningError
-from plugins.locks.web.once import Once
-from plugins.locks.web.times_form import moment_in
+from plugins.locks.web.form_tokens import FormTokens
+from plugins.locks.web.times_form import parse_moment
 
-GIVE = frozenset[Any]({"caretaker", "front_line"})
+ISSUERS = frozenset[Any]({"caretaker", "front_line"})
 MOST_LABEL = 80
 
 
@@ -28,32 +27,32 @@ class PassPages:
     def __init__(self, context: Context, access: Access, passes: Passes, permissions: Permissions) -> None:
         self._context = context
         self._permissions = permissions
-        self._once = Once()
+        self._form_tokens = FormTokens()
         self._access = access
         self._passes = passes
         pages = context.pages
-        pages.page("/passes", GIVE, self.passes)
+        pages.page("/passes", ISSUERS, self.passes)
         pages.action(
             "/passes",
-            GIVE,
+            ISSUERS,
             self.make,
             Form(must=("once", "label", "first", "until"), may=("one_passage",), many=("door",)),
             asks_again=True,
         )
-        pages.action("/passes/{pass}/revoke", GIVE, self.revoke)
+        pages.action("/passes/{pass}/revoke", ISSUERS, self.revoke)
 
     async def passes(self, request: web.Request) -> web.StreamResponse:
         return await self._page(request)
 
     async def make(self, request: web.Request) -> web.StreamResponse:
-        """The code is in the page that answers, and nowhere else."""
+        """The code is only in the response."""
         sent = await request.post()
         label = str(clean(str(sent.get("label", "")))).strip()[:MOST_LABEL]
-        known = {one.id for one in self._doors(request)}
-        doors = [str(one) for one in sent.getall("door", []) if one in known]
+        known = {device.id for device in self._doors(request)}
+        doors = [str(door_id) for door_id in sent.getall("door", []) if door_id in known]
         try:
             first, until = (self._moment(str(sent.get(name, ""))) for name in ("first", "until"))
-            self._once.use(str(sent.get("once", "")))
+            self._form_tokens.use(str(sent.get("once", "")))
             made, text = await self._passes.make(
                 label, doors, first, until, session_of(request).account, once="one_passage" in sent
             )
@@ -75,16 +74,16 @@ class PassPages:
 
     def _moment(self, text: str) -> datetime:
         """Raises MistakeError."""
-        return moment_in(text, self._context.site.zone).astimezone(UTC)
+        return parse_moment(text, self._context.site.zone).astimezone(UTC)
 
     def _doors(self, request: web.Request) -> list[Device]:
-        """Those that this session may open by itself: a pass is no way around that."""
+        """Doors that this session may open itself; a pass must not give more than that."""
         roles = session_of(request).roles
         may = [
-            one for one in self._context.devices.of_kind(door.KIND)
-            if self._permissions.may(roles, "pulse", one.where.zone)
+            device for device in self._context.devices.of_kind(door.KIND)
+            if self._permissions.may(roles, "pulse", device.where.zone)
         ]  # fmt: skip
-        return sorted(may, key=lambda one: one.name)
+        return sorted(may, key=lambda device: device.name)
 
     async def _page(self, request: web.Request, *, status: int = 200, **values: Any) -> web.StreamResponse:
         local = now().astimezone(self._context.site.zone)
@@ -93,10 +92,10 @@ class PassPages:
             request,
             "passes.html",
             status=status,
-            passes=[one for one in self._access.kept.passes if one.until > now()],
+            passes=[visit_pass for visit_pass in self._access.rule_book.passes if visit_pass.until > now()],
             state_of=_state_of,
             doors=self._doors(request),
-            names={one.id: one.name for one in self._context.devices.of_kind(door.KIND)},
+            names={device.id: device.name for device in self._context.devices.of_kind(door.KIND)},
             once=new_id(),
             most_doors=MOST_DOORS,
             longest_days=LONGEST.days,
@@ -106,9 +105,9 @@ class PassPages:
         )
 
 
-def _state_of(one: VisitPass) -> str:
-    if one.revoked_at:
+def _state_of(visit_pass: VisitPass) -> str:
+    if visit_pass.revoked_at:
         return "revoked"
-    if one.once and one.used_at:
+    if visit_pass.once and visit_pass.used_at:
         return "used"
-    return "counts" if one.first <= now() else "later"
+    return "counts" if visit_pass.first <= now() else "later"

@@ -24,15 +24,15 @@ function placeAt(marker: SVGAElement, x: number, y: number): void {
   marker.setAttribute("transform", `translate(${marker.dataset.x} ${marker.dataset.y})`);
 }
 
-function keepSoon(address: string, marker: SVGAElement): void {
+function saveSoon(address: string, marker: SVGAElement): void {
   const { door = "", x = "", y = "" } = marker.dataset;
   clearTimeout(resting.get(door));
-  resting.set(door, setTimeout(() => void keep(address, door, x, y), REST_MILLISECONDS));
+  resting.set(door, setTimeout(() => void save(address, door, x, y), REST_MILLISECONDS));
 }
 
-async function keep(address: string, door: string, x: string, y: string): Promise<void> {
+async function save(address: string, door: string, x: string, y: string): Promise<void> {
   const answer = await fetch(address, { method: "POST", body: new URLSearchParams({ door, x, y }), redirect: "manual" });
-  if (answer.type !== "opaqueredirect" && !answer.ok) location.reload(); // it was not kept: show where it is
+  if (answer.type !== "opaqueredirect" && !answer.ok) location.reload(); // not saved: show the stored place
 }
 
 function follow(plan: SVGSVGElement, address: string): void {
@@ -51,14 +51,14 @@ function follow(plan: SVGSVGElement, address: string): void {
       const { x, y } = pointAt(event);
       placeAt(marker, x, y);
     });
-    marker.addEventListener("pointerup", () => keepSoon(address, marker));
+    marker.addEventListener("pointerup", () => saveSoon(address, marker));
     marker.addEventListener("keydown", (event) => {
       const arrow = ARROWS[event.key];
       if (!arrow) return;
       event.preventDefault();
       const step = Math.max(plan.viewBox.baseVal.width, plan.viewBox.baseVal.height) * STEP * (event.shiftKey ? FAR : 1);
       placeAt(marker, Number(marker.dataset.x) + arrow[0] * step, Number(marker.dataset.y) + arrow[1] * step);
-      keepSoon(address, marker);
+      saveSoon(address, marker);
     });
   }
 }

@@ -1,4 +1,4 @@
-"""The pages Floor plans: live doors on a picture, which those who may set doors place by dragging or by keyboard."""
+"""The pages Floor plans: live doors on a picture; editors place them by dragging or by keyboard."""
 
 from math import isfinite
 from typing import Any
@@ -7,19 +7,18 @@ from aiohttp import hdrs, web
 
 from devices.contract import door
 from devices.contract.payload import clean
-from hub.plugin import Context
+from hub.plugin import Context, MistakeError
 from hub.plugin.web import Form, number_in, see, session_of
-from plugins.locks.mistakes import MistakeError
 from plugins.locks.operating.service import Locks
-from plugins.locks.permissions import MAKE
+from plugins.locks.permissions import EDITORS
 from plugins.locks.plans import Plan, Plans, UnknownPlanError
-from plugins.locks.web.doors import LOOK, DoorPages
+from plugins.locks.web.doors import VIEWERS, DoorPages
 
 MOST_NAME = 80
 STILL = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
-"""Of the picture: opened by itself, it may draw and do nothing else."""
+"""Content-Security-Policy of the picture: it may draw and run nothing."""
 MARKERS_ACROSS = 20
-"""How many markers are as wide as a plan."""
+"""The longer side of a plan in widths of a marker."""
 
 
 class PlanPages:
@@ -29,22 +28,22 @@ class PlanPages:
         self._locks = locks
         self._doors = doors
         pages = context.pages
-        pages.page("/plans", LOOK, self.all)
-        pages.action("/plans", MAKE, self.add, Form(must=("name", "picture")))
-        pages.page("/plans/{plan}", LOOK, self.plan)
-        pages.page("/plans/{plan}/picture.svg", LOOK, self.picture)
+        pages.page("/plans", VIEWERS, self.all)
+        pages.action("/plans", EDITORS, self.add, Form(must=("name", "picture")))
+        pages.page("/plans/{plan}", VIEWERS, self.plan)
+        pages.page("/plans/{plan}/picture.svg", VIEWERS, self.picture)
         pages.action(
             "/plans/{plan}/place",
-            MAKE,
+            EDITORS,
             self.place,
             Form(must=("door", "x", "y")),
             Form(must=("door", "away"), choices={"away": {"yes"}}),
         )
-        pages.action("/plans/{plan}/drop", MAKE, self.drop)
+        pages.action("/plans/{plan}/drop", EDITORS, self.drop)
 
     async def all(self, request: web.Request) -> web.StreamResponse:
         plans = await self._plans.all()
-        if len(plans) == 1 and not session_of(request).may(MAKE):
+        if len(plans) == 1 and not session_of(request).may(EDITORS):
             return see(f"/plans/{plans[0].id}")
         return await self._list(request)
 
@@ -62,20 +61,20 @@ class PlanPages:
 
     async def plan(self, request: web.Request) -> web.StreamResponse:
         found = await self._asked_for(request)
-        commands = await self._locks.told_by_people()
-        placed = {one.door: one for one in await self._plans.placed()}
-        doors = [self._doors.seen(request, device, commands) for device in self._context.devices.of_kind(door.KIND)]
-        is_edited = "edit" in request.query and session_of(request).may(MAKE)
+        commands = await self._locks.commands_by_people()
+        placed = {place.door: place for place in await self._plans.placed()}
+        doors = [self._doors.view(request, device, commands) for device in self._context.devices.of_kind(door.KIND)]
+        is_edited = "edit" in request.query and session_of(request).may(EDITORS)
         return await self._context.pages.render(
             request,
             "plan.html",
             plan=found,
             plans=await self._plans.all(),
-            shown=[(one, placed[one.device.id]) for one in doors if _is_on(placed.get(one.device.id), found)],
-            others=[one for one in doors if not _is_on(placed.get(one.device.id), found)],
+            shown=[(view, placed[view.device.id]) for view in doors if _is_on(placed.get(view.device.id), found)],
+            others=[view for view in doors if not _is_on(placed.get(view.device.id), found)],
             unit=max(found.width, found.height) / MARKERS_ACROSS,
             is_edited=is_edited,
-            may_set=session_of(request).may(MAKE),
+            may_set=session_of(request).may(EDITORS),
             **self._doors.words,
         )
 
@@ -88,7 +87,7 @@ class PlanPages:
         return web.Response(text=text, content_type="image/svg+xml", charset="utf-8", headers=headers)
 
     async def place(self, request: web.Request) -> web.StreamResponse:
-        """Where a door is: by a script as it is moved, or by the button that puts it into the middle."""
+        """Place a door: by the script after a move, or by the button that puts it into the middle."""
         sent, number, actor = await request.post(), _number(request), session_of(request).account
         device = self._context.devices.get(str(sent.get("door", "")))
         if device is None or device.kind != door.KIND:
@@ -120,14 +119,14 @@ class PlanPages:
             "plans.html",
             status=status,
             plans=await self._plans.all(),
-            may_set=session_of(request).may(MAKE),
+            may_set=session_of(request).may(EDITORS),
             mistake=mistake,
             name=name,
         )
 
     async def _asked_for(self, request: web.Request) -> Plan:
         number = _number(request)
-        found = next((one for one in await self._plans.all() if one.id == number), None)
+        found = next((plan for plan in await self._plans.all() if plan.id == number), None)
         if found is None:
             raise web.HTTPNotFound(text="There is no such plan.")
         return found

@@ -1,4 +1,4 @@
-"""The page Access: rules, one rule with what it would change, and who can pass a door at some time, and why."""
+"""The page Access: rules, one rule with a preview of its changes, and who can pass a door at some time."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,18 +11,17 @@ from pydantic import ValidationError
 
 from devices.contract import door
 from devices.contract.payload import clean
-from hub.plugin import N_, Context, Device, now
+from hub.plugin import N_, Context, Device, MistakeError, now
 from hub.plugin.web import Form, number_in, see, session_of
-from plugins.locks.mistakes import MistakeError
 from plugins.locks.models import AccessRule, UnknownRuleError, Where, Who
-from plugins.locks.permissions import MAKE
-from plugins.locks.rules import foreseeing
+from plugins.locks.permissions import EDITORS
+from plugins.locks.rules import what_if
 from plugins.locks.rules.access import Access
-from plugins.locks.rules.compiling import Kept
-from plugins.locks.rules.foreseeing import Foreseen
+from plugins.locks.rules.compiling import RuleBook
 from plugins.locks.rules.groups import ambiguous
-from plugins.locks.rules.naming import name_of, names_of, people_in, person_in
-from plugins.locks.web.times_form import TIMES, clock, moment_in, shown_times, times_in, typed_times
+from plugins.locks.rules.naming import find_people, find_person, name_of, names_of
+from plugins.locks.rules.what_if import Foreseen
+from plugins.locks.web.times_form import TIMES, clock, parse_moment, parse_times, times_as_form, typed_form
 from plugins.locks.wording import WHY
 
 MOST_SHOWN = 100
@@ -37,8 +36,8 @@ RULE = Form(
 
 
 @dataclass(frozen=True)
-class ShownChange:
-    """A change in words: who, at which door, hours a week before and after."""
+class ChangeRow:
+    """A change for the page: who, at which door, hours a week before and after."""
 
     who: str
     door: str
@@ -51,32 +50,32 @@ class RulePages:
         self._context = context
         self._access = access
         pages = context.pages
-        pages.page("/access", MAKE, self.rules)
-        pages.page("/access/rules/{rule}", MAKE, self.rule)
-        pages.action("/access", MAKE, self.ask, Form(must=("door", "at", "who")))
-        pages.action("/access/rules/{rule}", MAKE, self.keep, RULE, asks_again=True)
-        pages.action("/access/rules/{rule}/drop", MAKE, self.drop)
+        pages.page("/access", EDITORS, self.rules)
+        pages.page("/access/rules/{rule}", EDITORS, self.rule)
+        pages.action("/access", EDITORS, self.ask, Form(must=("door", "at", "who")))
+        pages.action("/access/rules/{rule}", EDITORS, self.save, RULE, asks_again=True)
+        pages.action("/access/rules/{rule}/drop", EDITORS, self.drop)
 
     async def rules(self, request: web.Request) -> web.StreamResponse:
         return await self._list(request, {})
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
-        """Who can pass a door at some time. Sent as a form: a name does not stand in an address."""
+        """Who can pass a door at some time; sent as a form so that names are not in addresses."""
         return await self._list(request, await request.post())
 
     async def _list(self, request: web.Request, sent: Mapping[str, Any]) -> web.StreamResponse:
-        kept, people = self._access.kept, self._access.names
-        holders = Counter(rule for one in self._access.roll.values() for rule in one.rules)
+        book, people = self._access.rule_book, self._access.names
+        holders = Counter(rule for credential in self._access.roll.values() for rule in credential.rules)
         return await self._context.pages.render(
             request,
             "rules.html",
-            rules=kept.rules,
+            rules=book.rules,
             holders=holders,
-            ambiguous={rule.id: ambiguous(rule, kept.groups) for rule in kept.rules},
+            ambiguous={rule.id: ambiguous(rule, book.groups) for rule in book.rules},
             doors=self._doors(),
             door_names=self._door_names(),
             people=people,
-            labels=names_of(self._access, {ref for rule in kept.rules for ref in rule.who.credentials}),
+            labels=names_of(self._access, {ref for rule in book.rules for ref in rule.who.credentials}),
             of_day=clock,
             why=WHY,
             **await self._foreseen(sent),
@@ -85,62 +84,67 @@ class RulePages:
     async def rule(self, request: web.Request) -> web.StreamResponse:
         return await self._form(request, self._asked_for(request))
 
-    async def keep(self, request: web.Request) -> web.StreamResponse:
-        """Keep it, or with `preview` show what it would change."""
+    async def save(self, request: web.Request) -> web.StreamResponse:
+        """Save the rule, or with `preview` show what it would change."""
         number, sent = _number(request), await request.post()
         try:
             rule = self._rule_in(number, sent)
         except MistakeError as mistake:
             return await self._form(request, _typed(number, sent), mistake=mistake, sent=sent, status=422)
         if "preview" in sent:
-            after = foreseeing.with_rule(self._access.kept, rule)
+            after = what_if.with_rule(self._access.rule_book, rule)
             return await self._form(request, rule, preview=await self._changes(after))
         try:
-            await self._access.keep_rule(rule, session_of(request).account)
+            await self._access.save_rule(rule, session_of(request).account)
         except UnknownRuleError:
             raise web.HTTPNotFound(text="There is no such rule any more.") from None
         return see("/access")
 
     async def drop(self, request: web.Request) -> web.StreamResponse:
-        with suppress(UnknownRuleError):  # it is gone, as was wanted
-            await self._access.drop_rule(_number(request), session_of(request).account)
+        with suppress(UnknownRuleError):  # already deleted
+            await self._access.delete_rule(_number(request), session_of(request).account)
         return see("/access")
 
-    # -- what would be
+    # -- previews
 
-    async def _changes(self, after: Kept) -> list[ShownChange]:
-        found = await self._access.would_change(after)
-        names = names_of(self._access, {one.ref for one in found})
+    async def _changes(self, after: RuleBook) -> list[ChangeRow]:
+        found = await self._access.preview_changes(after)
+        names = names_of(self._access, {change.ref for change in found})
         doors = self._door_names()
-        shown = {ShownChange(names[one.ref], doors[one.door], one.before, one.after) for one in found}
-        return sorted(shown, key=lambda one: (one.who, one.door))
+        shown = {ChangeRow(names[change.ref], doors[change.door], change.before, change.after) for change in found}
+        return sorted(shown, key=lambda change: (change.who, change.door))
 
     async def _foreseen(self, sent: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to "who can pass this door at this time", where somebody asks."""
-        asked, doors = str(sent.get("door", "")), {one.id for one in self._doors()}
+        """Values of the part "who can pass this door at this time"."""
+        asked, doors = str(sent.get("door", "")), {device.id for device in self._doors()}
         local = now().astimezone(self._context.site.zone)
         shown: dict[str, Any] = {
             "asked": asked, "at": local.strftime("%Y-%m-%dT%H:%M"), "sought": str(sent.get("who", "")),
-            "foreseen": None, "mistake": None, "rule_names": {one.id: one.name for one in self._access.kept.rules},
+            "foreseen": None, "mistake": None,
+            "rule_names": {rule.id: rule.name for rule in self._access.rule_book.rules},
         }  # fmt: skip
         if asked not in doors:
             return shown
         try:
-            at = moment_in(str(sent.get("at", "")) or shown["at"], self._context.site.zone)
+            at = parse_moment(str(sent.get("at", "")) or shown["at"], self._context.site.zone)
             refs = self._refs_of(shown["sought"])
         except MistakeError as mistake:
             return shown | {"mistake": mistake}
         found = await self._access.foresee(asked, at, refs)
-        names = names_of(self._access, {one.ref for one in found})
-        rows = [(names[one.ref], one) for one in found if one.ref in names and (refs is not None or one.passes)]
+        names = names_of(self._access, {foreseen.ref for foreseen in found})
+        rows = [
+            (names[foreseen.ref], foreseen)
+            for foreseen in found
+            if foreseen.ref in names and (refs is not None or foreseen.passes)
+        ]
         return shown | {"at": at.strftime("%Y-%m-%dT%H:%M"), "foreseen": _by_name(rows)}
 
     def _refs_of(self, who: str) -> set[str] | None:
         """The credentials of one employee, or of everybody. Raises MistakeError."""
         if not who.strip():
             return None
-        person = person_in(who, self._access.names)
-        return {one.ref for one in self._access.kept.credentials if one.person == person}
+        person = find_person(who, self._access.names)
+        return {credential.ref for credential in self._access.rule_book.credentials if credential.person == person}
 
     # -- the form
 
@@ -151,7 +155,7 @@ class RulePages:
         *,
         mistake: MistakeError | None = None,
         sent: Any = None,
-        preview: list[ShownChange] | None = None,
+        preview: list[ChangeRow] | None = None,
         status: int = 200,
     ) -> web.StreamResponse:
         people = self._access.names
@@ -163,25 +167,31 @@ class RulePages:
             mistake=mistake,
             people_text=str(sent.get("people", ""))
             if sent is not None
-            else "\n".join(people[one].name if one in people else one for one in rule.who.people),
-            times=typed_times(sent) if sent is not None else shown_times(rule.times if rule.id or rule.name else None),
-            units=sorted(set(self._access.kept.units.values()) | set(rule.who.units)),
+            else "\n".join(
+                people[person_id].name if person_id in people else person_id for person_id in rule.who.people
+            ),
+            times=typed_form(sent) if sent is not None else times_as_form(rule.times if rule.id or rule.name else None),
+            units=sorted(set(self._access.rule_book.units.values()) | set(rule.who.units)),
             groups=sorted(self._groups() | set(rule.who.groups)),
-            ambiguous=ambiguous(rule, self._access.kept.groups),
-            loose=[(one.ref, name_of(one, people)) for one in self._access.kept.credentials if one.person is None],
+            ambiguous=ambiguous(rule, self._access.rule_book.groups),
+            loose=[
+                (credential.ref, name_of(credential, people))
+                for credential in self._access.rule_book.credentials
+                if credential.person is None
+            ],
             doors=self._doors(),
-            zones=sorted({one.where.zone for one in self._doors() if one.where.zone} | set(rule.where.zones)),
+            zones=sorted({device.where.zone for device in self._doors() if device.where.zone} | set(rule.where.zones)),
             preview=None if preview is None else preview[:MOST_SHOWN],
             more=0 if preview is None else max(0, len(preview) - MOST_SHOWN),
         )
 
     def _groups(self) -> set[str]:
-        """By their DNs, which are one group's alone."""
-        return {one for names in self._access.kept.groups.values() for one in names if "=" in one}
+        """The DNs of all groups that employees are in."""
+        return {group for names in self._access.rule_book.groups.values() for group in names if "=" in group}
 
     def _rule_in(self, number: int, sent: Any) -> AccessRule:
         """Raises MistakeError."""
-        people = people_in(str(sent.get("people", "")), self._access.names)
+        people = find_people(str(sent.get("people", "")), self._access.names)
         who, where = _who(sent, people), _where(sent)
         if who == Who():
             raise MistakeError(N_("Say for whom the rule is."))
@@ -190,26 +200,26 @@ class RulePages:
         name = str(clean(str(sent.get("name", ""))))[:MOST_NAME]
         if not name:
             raise MistakeError(N_("Give the rule a name."))
-        return AccessRule(id=number, name=name, who=who, where=where, times=times_in(sent), asks=_asks(sent))
+        return AccessRule(id=number, name=name, who=who, where=where, times=parse_times(sent), asks=_asks(sent))
 
     def _asked_for(self, request: web.Request) -> AccessRule:
         number = _number(request)
         if not number:
             return AccessRule.model_construct(id=0, name="", who=Who(), where=Where(), asks="one")
-        found = next((one for one in self._access.kept.rules if one.id == number), None)
+        found = next((rule for rule in self._access.rule_book.rules if rule.id == number), None)
         if found is None:
             raise web.HTTPNotFound(text="There is no such rule.")
         return found
 
     def _doors(self) -> list[Device]:
-        return sorted(self._context.devices.of_kind(door.KIND), key=lambda one: one.name)
+        return sorted(self._context.devices.of_kind(door.KIND), key=lambda device: device.name)
 
     def _door_names(self) -> dict[str, str]:
-        return {one.id: one.name for one in self._doors()}
+        return {device.id: device.name for device in self._doors()}
 
 
 def _typed(number: int, sent: Any) -> AccessRule:
-    """What somebody has typed, whether it makes sense or not; people and times stand beside it."""
+    """A rule from a form, not validated; people and times are passed to the page separately."""
     return AccessRule.model_construct(
         id=number, name=str(sent.get("name", "")), who=_who(sent, ()), where=_where(sent), asks=_asks(sent)
     )

@@ -1,4 +1,4 @@
-"""Hours of the week, holidays and exceptions in a form, and made into Times again."""
+"""Weekly hours, holidays and exceptions as form fields, and parsed into Times again."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
@@ -14,13 +14,12 @@ from devices.access.times import (
     Times,
     Weekly,
 )
-from hub.plugin import N_
+from hub.plugin import N_, MistakeError
 from hub.plugin.api import FIRST_YEAR, LAST_YEAR
 from hub.plugin.web import Form, number_in
-from plugins.locks.mistakes import MistakeError
 
 SPARE_ROWS = 2
-"""Empty rows to write more in."""
+"""Empty rows at the end of the form."""
 MIDNIGHT = "24:00"
 D = TypeVar("D", bound=date)
 WEEK = frozenset("1234567")
@@ -51,7 +50,7 @@ class OtherRow:
 
 
 @dataclass(frozen=True)
-class ShownTimes:
+class TimesForm:
     weekly: tuple[WeeklyRow, ...]
     others: tuple[OtherRow, ...]
     never_on_holidays: bool
@@ -59,16 +58,16 @@ class ShownTimes:
     last: str
 
 
-def shown_times(times: Times | None) -> ShownTimes:
-    """As the form shows them, with empty rows for more."""
+def times_as_form(times: Times | None) -> TimesForm:
+    """The fields of the form for stored times, with empty rows at the end."""
     kept = times or Times(on_holidays="never")
-    weekly = [WeeklyRow(one.days, clock(one.start), clock(one.end)) for one in kept.weekly]
+    weekly = [WeeklyRow(weekly.days, clock(weekly.start), clock(weekly.end)) for weekly in kept.weekly]
     others = [
-        OtherRow(one.on.isoformat(), *((clock(hours.start), clock(hours.end)) if hours else ("", "")))
-        for one in kept.exceptions
-        for hours in (one.hours or (None,))
+        OtherRow(exception.on.isoformat(), *((clock(hours.start), clock(hours.end)) if hours else ("", "")))
+        for exception in kept.exceptions
+        for hours in (exception.hours or (None,))
     ]
-    return ShownTimes(
+    return TimesForm(
         (*weekly, *(WeeklyRow() for _ in range(SPARE_ROWS))),
         (*others, *(OtherRow() for _ in range(SPARE_ROWS))),
         kept.on_holidays == "never",
@@ -77,14 +76,14 @@ def shown_times(times: Times | None) -> ShownTimes:
     )
 
 
-def typed_times(sent: Any) -> ShownTimes:
-    """What somebody has typed, as it stands, so that a mistake costs them nothing."""
+def typed_form(sent: Any) -> TimesForm:
+    """The fields as typed, to show the form again after a mistake."""
     weekly = [
         WeeklyRow(_days_of(sent, n), str(sent.get(f"start-{n}", "")), str(sent.get(f"end-{n}", "")))
         for n in _rows(sent, "start")
     ]
     others = [OtherRow(*(str(sent.get(f"{name}-{n}", "")) for name in ("on", "from", "to"))) for n in _rows(sent, "on")]
-    return ShownTimes(
+    return TimesForm(
         tuple(weekly),
         tuple(others),
         "never_on_holidays" in sent,
@@ -93,7 +92,7 @@ def typed_times(sent: Any) -> ShownTimes:
     )
 
 
-def times_in(sent: Any) -> Times:
+def parse_times(sent: Any) -> Times:
     """From a form with `days-N`, `start-N`, `end-N`, `on-N`, `from-N`, `to-N`. Raises MistakeError."""
     weekly = []
     for n in _rows(sent, "start"):
@@ -106,7 +105,7 @@ def times_in(sent: Any) -> Times:
         weekly.append(Weekly(days=frozenset(_day(day) for day in days), **_span(start, end)))
     if len(weekly) > MOST_WEEKLY:
         raise MistakeError(N_("At most %(count)s rows of hours: make a second rule."), count=MOST_WEEKLY)
-    first, last = (day_in(str(sent.get(name, ""))) for name in ("first_day", "last_day"))
+    first, last = (parse_day(str(sent.get(name, ""))) for name in ("first_day", "last_day"))
     if first and last and last < first:
         raise MistakeError(N_("The last day is before the first."))
     return Times(
@@ -136,7 +135,7 @@ def minute(text: str) -> int:
 def _exceptions(sent: Any) -> tuple[OtherDay, ...]:
     by_date: dict[date, list[Hours]] = {}
     for n in _rows(sent, "on"):
-        on = day_in(str(sent.get(f"on-{n}", "")))
+        on = parse_day(str(sent.get(f"on-{n}", "")))
         if on is None:
             continue
         hours = by_date.setdefault(on, [])
@@ -158,7 +157,7 @@ def _rows(sent: Any, name: str) -> list[int]:
 
 
 def _span(start: str, end: str) -> dict[str, int]:
-    """From the day's beginning, or to its end, where one is left empty."""
+    """Start and end in minutes; an empty start or end is that of the day. Raises MistakeError."""
     found = {"start": minute(start or "00:00"), "end": minute(end or MIDNIGHT)}
     if found["start"] == found["end"] != 0:
         raise MistakeError(
@@ -179,28 +178,28 @@ def _day(text: str) -> int:
     return int(text)
 
 
-def day_in(text: str) -> date | None:
-    """As a browser writes a date; None: there is none. Raises MistakeError."""
+def parse_day(text: str) -> date | None:
+    """Parse a date as a browser writes it; None for an empty text. Raises MistakeError."""
     if not text:
         return None
     try:
         found = date.fromisoformat(text)
     except ValueError:
         raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD]) from None
-    return _meant(found, text)
+    return _plausible(found, text)
 
 
-def moment_in(text: str, zone: tzinfo) -> datetime:
-    """As a browser writes a local time. Raises MistakeError."""
+def parse_moment(text: str, zone: tzinfo) -> datetime:
+    """Parse a local time as a browser writes it. Raises MistakeError."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD] or "?") from None
-    return _meant(found, text).replace(tzinfo=zone)
+    return _plausible(found, text).replace(tzinfo=zone)
 
 
-def _meant(found: D, text: str) -> D:
-    """Raises MistakeError for a year that nobody means."""
+def _plausible(found: D, text: str) -> D:
+    """Raises MistakeError for an implausible year."""
     if not FIRST_YEAR <= found.year <= LAST_YEAR:
         raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD])
     return found

@@ -1,4 +1,4 @@
-"""Who could pass a door at some time, and what another rule would change: worked out without moving anything."""
+"""What-if calculations: who could pass a door at some time, and what a changed rule would change."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from devices.access.lists import DoorAccess, Roll
 from devices.access.times import Times
 from plugins.locks.models import AccessRule
 from plugins.locks.rules import compiling
-from plugins.locks.rules.compiling import Kept
+from plugins.locks.rules.compiling import RuleBook
 
 STEP_MINUTES = 15
 DAYS = 7
@@ -18,7 +18,7 @@ DAYS = 7
 
 @dataclass(frozen=True)
 class Foreseen:
-    """What would come of one credential at one door."""
+    """The decision for one credential at one door."""
 
     ref: str
     decision: Decision
@@ -43,7 +43,7 @@ class Change:
 
 
 def foresee(access: DoorAccess, roll: Roll, at: datetime, refs: Collection[str] | None = None) -> list[Foreseen]:
-    """Each credential of the roll (or those of `refs`) at this door and time, as the door would decide.
+    """The decision of a door for each credential of the roll (or those in `refs`) at this time.
 
     Also for a time before the list was made, which a door would take for a wrong clock.
     """
@@ -57,23 +57,23 @@ def foresee(access: DoorAccess, roll: Roll, at: datetime, refs: Collection[str] 
     return found
 
 
-def with_rule(kept: Kept, rule: AccessRule) -> Kept:
-    """As it would be with this rule, new (id 0) or changed."""
-    others = [one for one in kept.rules if one.id != rule.id or not rule.id]
-    number = rule.id or max((one.id for one in kept.rules), default=0) + 1
-    return replace(kept, rules=[*others, rule.model_copy(update={"id": number})])
+def with_rule(book: RuleBook, rule: AccessRule) -> RuleBook:
+    """The rule book with this rule added (id 0) or changed."""
+    others = [other for other in book.rules if other.id != rule.id or not rule.id]
+    number = rule.id or max((rule.id for rule in book.rules), default=0) + 1
+    return replace(book, rules=[*others, rule.model_copy(update={"id": number})])
 
 
-def without_rule(kept: Kept, number: int) -> Kept:
-    return replace(kept, rules=[one for one in kept.rules if one.id != number])
+def without_rule(book: RuleBook, number: int) -> RuleBook:
+    return replace(book, rules=[rule for rule in book.rules if rule.id != number])
 
 
 def changes(
-    before: Kept, after: Kept, zones: Mapping[str, str], monday: datetime, holidays: Collection[date]
+    before: RuleBook, after: RuleBook, zones: Mapping[str, str], monday: datetime, holidays: Collection[date]
 ) -> list[Change]:
-    """What differs in the seven days from `monday` (aware, local), of every credential at every door (id → zone).
+    """Differences in the seven days from `monday` (aware, local) for every credential at every door (id → zone).
 
-    In steps of a quarter of an hour. The credentials' own validity and lockdowns are left out: they are not the rules'.
+    In steps of a quarter of an hour. The credentials' own validity and lockdowns are not considered.
     """
     weeks = (_Week(before, zones, monday, holidays), _Week(after, zones, monday, holidays))
     rolls = (compiling.roll(before), compiling.roll(after))
@@ -81,25 +81,25 @@ def changes(
     for fingerprint, was in rolls[0].items():
         becomes = rolls[1][fingerprint]
         for door in zones:
-            hours = [week.hours(door, one.rules) for week, one in zip(weeks, (was, becomes), strict=True)]
+            hours = [week.hours(door, credential.rules) for week, credential in zip(weeks, (was, becomes), strict=True)]
             if hours[0] != hours[1]:
                 found.append(Change(was.ref, door, hours[0][1], hours[1][1]))
     return found
 
 
 class _Week:
-    """Which quarters of the week each rule holds, as the bits of a number."""
+    """The quarters of an hour in a week in which each rule holds, as a bit mask."""
 
-    def __init__(self, kept: Kept, zones: Mapping[str, str], monday: datetime, holidays: Collection[date]) -> None:
-        self._bits = {rule.id: _bits(rule.times, monday, frozenset(holidays)) for rule in kept.rules}
+    def __init__(self, book: RuleBook, zones: Mapping[str, str], monday: datetime, holidays: Collection[date]) -> None:
+        self._bits = {rule.id: _bits(rule.times, monday, frozenset(holidays)) for rule in book.rules}
         self._at = {
-            door: frozenset(rule.id for rule in kept.rules if rule.where.has(door, zone))
+            door: frozenset(rule.id for rule in book.rules if rule.where.has(door, zone))
             for door, zone in zones.items()
         }
         self._known: dict[frozenset[int], tuple[int, float]] = {}
 
     def hours(self, door: str, rules: frozenset[int]) -> tuple[int, float]:
-        """The quarters themselves, and how many hours they are."""
+        """The bit mask of these rules at this door, and its length in hours."""
         mine = rules & self._at[door]
         if mine not in self._known:
             bits = 0
@@ -118,7 +118,7 @@ def _bits(times: Times, monday: datetime, holidays: frozenset[date]) -> int:
 
 
 def _quarters(monday: datetime) -> Iterable[datetime]:
-    """By the wall clock: a week has as many quarters with a change of the clock as without."""
+    """By the wall clock, so that each week has the same number of quarters."""
     zone = monday.tzinfo or ZoneInfo("UTC")
     for day in range(DAYS):
         on = monday.date() + timedelta(days=day)

@@ -1,9 +1,9 @@
-"""What a Home Assistant on the broker sees of doors, and may tell them."""
+"""Doors as Home Assistant entities: their state, and the orders that are accepted for them."""
 
 from devices.contract import door
 from hub.plugin import Context
 from hub.plugin.hooks import MirroredDevice
-from plugins.locks.doors.standing import Standing
+from plugins.locks.doors.states import DoorStates
 from plugins.locks.models import TooManyCommandsError, UnknownDoorError
 from plugins.locks.operating.service import Locks
 from plugins.locks.permissions import Permissions
@@ -13,8 +13,8 @@ UNLOCK = frozenset({"UNLOCK", "OPEN"})
 STATES = {"locked": "LOCKED", "unlocked": "UNLOCKED"}
 
 
-def mirrored_doors(context: Context, standing: Standing, permissions: Permissions) -> list[MirroredDevice]:
-    """A lock and its contact. Unknown stays unknown; both orders that open let somebody in for a moment."""
+def mirrored_doors(context: Context, states: DoorStates, permissions: Permissions) -> list[MirroredDevice]:
+    """A lock and a contact sensor for each door. Unknown states stay unknown."""
     return [
         MirroredDevice(
             device.id,
@@ -23,8 +23,8 @@ def mirrored_doors(context: Context, standing: Standing, permissions: Permission
                 "contact": {"platform": "binary_sensor", "name": "Door", "device_class": "door"},
             },
             {
-                "lock": STATES.get(standing.of(device.id).lock),
-                "contact": {"open": "ON", "closed": "OFF"}.get(standing.of(device.id).contact),
+                "lock": STATES.get(states.of(device.id).lock),
+                "contact": {"open": "ON", "closed": "OFF"}.get(states.of(device.id).contact),
             },
             {"lock": permissions.roles("pulse", device.where.zone)},
         )
@@ -33,11 +33,11 @@ def mirrored_doors(context: Context, standing: Standing, permissions: Permission
 
 
 async def order_door(locks: Locks, device: str, key: str, order: str, actor: str) -> bool | None:
-    """By the same exchange as when a person asks: committed intent, challenge, signature."""
+    """Open a door for a moment, by the same exchange as for a person. None for what is no door of ours."""
     if key != "lock":
         return None
     if order not in UNLOCK:
-        return False  # it locks by itself
+        return False  # doors lock by themselves
     try:
         return await locks.pulse(device, actor, REASON) == "done"
     except UnknownDoorError:

@@ -1,4 +1,4 @@
-"""Somebody shows a card at a door: decide, commit, sign, answer. What is learnt is learnt here too."""
+"""Access requests from readers: decide, commit, sign and answer. New cards are learnt here too."""
 
 import asyncio
 import time
@@ -13,8 +13,8 @@ from devices.access.deciding import Circumstances, Decision, Fingerprints
 from devices.access.passes import Pass, PassError
 from devices.contract import door
 from hub.plugin import Context, Device, Limiter, now
-from plugins.locks.doors.mqtt import Doors, NoContactError
-from plugins.locks.doors.standing import Standing
+from plugins.locks.doors.mqtt import DoorTopics, NoContactError
+from plugins.locks.doors.states import DoorStates
 from plugins.locks.history.alarms import Alarms
 from plugins.locks.models import Order
 from plugins.locks.rules.access import Access
@@ -28,11 +28,11 @@ log = structlog.get_logger("locks")
 
 MOST_SEEN = 10_000
 SHOWN_PER_MINUTE = 120
-"""At one door. What is above the door decides by itself."""
+"""For each door; requests over the limit get no answer, and the door decides by itself."""
 
 
 class _TooLateError(Exception):
-    """The door has decided alone meanwhile."""
+    """The door no longer waits for an answer and has decided by itself."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class _Learning:
     reader: str | None
 
 
-class Answers:
+class AccessRequests:
     def __init__(
         self,
         context: Context,
         access: Access,
         hub_keys: HubKeys,
-        doors: Doors,
-        standing: Standing,
+        doors: DoorTopics,
+        states: DoorStates,
         alarms: Alarms,
         passes: Passes,
         inside: Inside,
@@ -57,7 +57,7 @@ class Answers:
         self._access = access
         self._hub_keys = hub_keys
         self._doors = doors
-        self._standing = standing
+        self._states = states
         self._alarms = alarms
         self._passes = passes
         self.inside = inside
@@ -65,8 +65,8 @@ class Answers:
         self._learning: dict[str, _Learning] = {}
         self._limit = Limiter(SHOWN_PER_MINUTE, 60)
 
-    async def take(self, shown: door.AccessRequest, read_at: float | None = None) -> None:
-        """Answer once, and while the door waits: later it has decided alone. `read_at`: by `time.monotonic`."""
+    async def answer(self, shown: door.AccessRequest, read_at: float | None = None) -> None:
+        """Answer once, and only while the door waits for it. `read_at`: when it was read, by `time.monotonic`."""
         until = (time.monotonic() if read_at is None else read_at) + door.ANSWER_SECONDS
         device = self._context.devices.get(shown.door)
         if device is None or (shown.door, shown.id) in self._seen or self._limit.wait_seconds(shown.door):
@@ -80,7 +80,7 @@ class Answers:
         given = self._passes.known(visit_pass) if visit_pass else None
         credential = self._access.roll.get(shown.card or shown.pin or "")
         known = Circumstances(
-            inside=self.inside.has(shown, credential.ref) if credential else None,
+            inside=self.inside.is_inside(shown, credential.ref) if credential else None,
             interlocked=self._is_interlocked(shown.door),
         )
         decision = self._access.decide(
@@ -90,7 +90,7 @@ class Answers:
         return await self._answer(device, shown, decision, "", until=until, uses_up=uses_up)
 
     async def learn(self, door_id: str, seconds: float) -> str:
-        """The fingerprint of the next card that is shown there and is nobody's. Raises TimeoutError."""
+        """The fingerprint of the next unknown card at this door. Raises TimeoutError."""
         learning = _Learning(asyncio.get_running_loop().create_future(), None)
         self._learning[door_id] = learning
         try:
@@ -103,13 +103,13 @@ class Answers:
     # --
 
     async def _pass_in(self, shown: door.AccessRequest) -> Pass | None:
-        """None for what is no pass of ours; also while nobody can tell."""
+        """The pass in a QR code; None when it is not valid, or cannot be verified now."""
         if shown.code is None:
             return None
         try:
             return await self._passes.read(shown.code)
         except (PassError, SigningError) as error:
-            log.info("code_refused", door=shown.door, problem=str(error))
+            log.info("pass_code_rejected", door=shown.door, problem=str(error))
             return None
 
     async def _answer(
@@ -122,8 +122,8 @@ class Answers:
         until: float,
         uses_up: bool = False,
     ) -> None:
-        """`until`: so long the door waits. `uses_up`: a grant is good for nobody after this."""
-        access = self._access.of(shown.door)
+        """`until`: how long the door waits, by `time.monotonic`. `uses_up`: a grant uses up the pass."""
+        access = self._access.for_door(shown.door)
         row: dict[str, Any] = {
             "id": shown.id,
             "door": shown.door,
@@ -136,7 +136,7 @@ class Answers:
 
         def intend(connection: Connection) -> tuple[Order, int] | None:
             if time.monotonic() > until or rows.is_known(connection, shown.id):
-                return None  # nobody waits for it any more, or it is played again to a hub that was started meanwhile
+                return None  # too late, or replayed to a hub that has restarted meanwhile
             order = Order("pulse", pulse_ms=access.pulse_ms)
             is_late = (
                 uses_up
@@ -146,7 +146,7 @@ class Answers:
             if not decision.is_granted or is_late:
                 order = Order("deny", why="used" if decision.is_granted else decision.reason)
             for kind in ("duress",) * decision.is_duress + ("passes_back",) * decision.passes_back:
-                self._alarms.note(connection, shown.door, kind, row["asked_at"])
+                self._alarms.record(connection, shown.door, kind, row["asked_at"])
             return order, rows.intend(connection, row, order)
 
         intended = await self._context.store.write(intend)
@@ -160,7 +160,7 @@ class Answers:
             if order.verb == "pulse" and decision.credential is not None:
                 await self.inside.granted(shown, decision.credential.ref)
         except (SigningError, NoContactError, _TooLateError) as error:
-            log.error("not_answered", door=shown.door, problem=type(error).__name__)  # noqa: TRY400 (the word says all)
+            log.error("access_request_failed", door=shown.door, problem=type(error).__name__)  # noqa: TRY400 (the word says all)
             why = "late" if isinstance(error, _TooLateError) else "not_signed"
             if order.verb == "pulse":
                 await self._context.store.write(
@@ -168,13 +168,13 @@ class Answers:
                 )
 
     async def _signed(self, command: door.Command, until: float) -> door.Signed:
-        """Raises SigningError, or _TooLateError when committing the intent has taken too long."""
+        """Raises SigningError, or _TooLateError when committing took too long."""
         if time.monotonic() > until:
             raise _TooLateError
         return await self._hub_keys.sign(command)
 
     def _told(self, decision: Decision, *, tells_grants: bool) -> str | None:
-        """The pseudonym for the log; none for a plain grant where the door's log is of denials and alarms only."""
+        """The pseudonym for the log; None for a plain grant at doors that log only denials and alarms."""
         if decision.credential is None or (
             decision.is_granted and not tells_grants and not decision.is_duress and not decision.passes_back
         ):
@@ -189,10 +189,10 @@ class Answers:
         return True
 
     def _is_interlocked(self, door_id: str) -> bool:
-        """Only what is known to stand open holds somebody back: a silent door must not lock the sluice."""
+        """Whether the other door of the sluice is known to be open; an unknown state does not block."""
         other = self._access.settings_of(door_id).interlock_with
         return other is not None and (
-            self._standing.of(other).contact == "open" or self._standing.of(other).lock == "unlocked"
+            self._states.of(other).contact == "open" or self._states.of(other).lock == "unlocked"
         )
 
 

@@ -1,4 +1,4 @@
-"""How each door stands, by its own signed word, and whether that word is the latest."""
+"""The latest signed state of each door, and protection against replayed states."""
 
 import asyncio
 import time
@@ -26,21 +26,21 @@ class _Known:
     boot: int
     seq: int
     state: door.State | None = None
-    heard: float | None = None
-    is_kept: bool = False
+    received: float | None = None
+    is_saved: bool = False
     is_shown_fresh: bool = False
-    """Pages have been told that its word is fresh; they are told when it no longer is."""
+    """Open pages show this state as fresh, and must be updated when it becomes stale."""
 
 
-class Standing:
+class DoorStates:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known: dict[str, _Known] = {}
         self.on_list: Callable[[str, int], None] = lambda _door, _version: None
-        """Told of the newest list that a door has had, whenever it says something of itself."""
+        """Callback with the door's id and newest list version, called for every state received."""
 
     async def load(self) -> None:
-        """The doors of the store."""
+        """Read doors and their keys from the store; a door enrolled anew starts over."""
         found = await self._context.store.read(rows.doors)
         for door_id, position in found.items():
             key = VerifyKey(bytes.fromhex(position.verify_key))
@@ -57,15 +57,15 @@ class Standing:
         known = self._known.get(door_id)
         return known.key if known else None
 
-    def note(self, state: door.State) -> bool:
-        """At once, in the order of arrival. False for one that is played again."""
+    def update(self, state: door.State) -> bool:
+        """Apply a received state, in order of arrival. False for a replayed one."""
         known = self._known[state.door]
         if (state.boot, state.seq) <= (known.boot, known.seq):
             self._context.devices.refused(state.door, "state: played again")
             return False
         before, known.state = known.state, state
-        known.boot, known.seq, known.heard = state.boot, state.seq, time.monotonic()
-        known.is_kept = before is not None and _looks(before) == _looks(state)
+        known.boot, known.seq, known.received = state.boot, state.seq, time.monotonic()
+        known.is_saved = before is not None and _looks(before) == _looks(state)
         if not known.is_shown_fresh or before is None or _shows(before) != _shows(state):
             known.is_shown_fresh = True
             self._context.live.touch("doors")
@@ -73,41 +73,43 @@ class Standing:
         return True
 
     async def watch_silence(self) -> None:
-        """For ever: a door that says nothing sends no event, and pages must not show it as locked any longer (I9)."""
+        """Run forever: update pages when a state becomes stale, so that a silent door is not shown as locked (I9)."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             oldest = time.monotonic() - door.CONFIRMED_SECONDS
-            stale = [one for one in self._known.values() if one.is_shown_fresh and (one.heard or 0.0) < oldest]
+            stale = [
+                known for known in self._known.values() if known.is_shown_fresh and (known.received or 0.0) < oldest
+            ]
             for known in stale:
                 known.is_shown_fresh = False
             if stale:
                 self._context.live.touch("doors")
 
-    async def keep(self, state: door.State) -> None:
-        """How far it has come, when it looks otherwise than before."""
-        if not self._known[state.door].is_kept:
-            await self._context.store.write(lambda connection: rows.keep_position(connection, state))
+    async def save(self, state: door.State) -> None:
+        """Save the door's position (boot, seq), but only when the visible state has changed."""
+        if not self._known[state.door].is_saved:
+            await self._context.store.write(lambda connection: rows.save_position(connection, state))
 
     def keys(self) -> dict[str, str]:
         """Each door's own key, hexadecimal."""
         return {door_id: known.key.encode().hex() for door_id, known in self._known.items()}
 
     def list_version(self, door_id: str) -> int:
-        """Of the newest list that it has said it has had, since the hub started."""
+        """The newest list version that the door has reported since the hub started; 0 when none."""
         known = self._known.get(door_id)
         return max(known.state.list_version, known.state.list_newest) if known and known.state else 0
 
     def hub_keys(self, door_id: str) -> tuple[str, ...]:
-        """The ids of the hub's keys that it has said it believes, since the hub started."""
+        """The ids of the hub keys that the door has reported to trust since the hub started."""
         known = self._known.get(door_id)
         return known.state.hub_keys if known and known.state else ()
 
     def of(self, door_id: str) -> DoorState:
-        """As it may be shown: unknown without a confirmation younger than 30 s (I9)."""
+        """The state to show: unknown without a confirmation younger than 30 s (I9)."""
         known = self._known.get(door_id)
-        if known is None or known.state is None or known.heard is None:
+        if known is None or known.state is None or known.received is None:
             return UNKNOWN
-        age, state = time.monotonic() - known.heard, known.state
+        age, state = time.monotonic() - known.received, known.state
         is_fresh = age <= door.CONFIRMED_SECONDS
         return DoorState(
             lock=state.lock if is_fresh else "unknown",
@@ -132,7 +134,7 @@ class Standing:
 
 
 def _shows(state: door.State) -> tuple[object, ...]:
-    """What pages show of it. The seconds that are left of a hold run down by themselves."""
+    """The fields that pages show. The end of a hold is rounded, since the page counts down by itself."""
     ends_at = round((state.sent_at.timestamp() + state.hold_seconds) / 5) if state.hold_seconds else 0
     return *_looks(state), ends_at, state.power, state.list_until, state.inputs, state.knows_time
 
