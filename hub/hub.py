@@ -49,7 +49,7 @@ from hub.console.search.api import SearchApi
 from hub.console.search.pages import SearchPage
 from hub.console.tokens.api import TokenApi
 from hub.console.tokens.pages import ApiPages
-from hub.devices.absences import note_life
+from hub.devices.absences import note_alive
 from hub.devices.admission import Admission
 from hub.devices.diagnostics import Diagnostics
 from hub.devices.enroller import Enroller
@@ -57,15 +57,15 @@ from hub.devices.gateways import Gateways
 from hub.devices.mqtt import Mqtt, receive_signs_of_life
 from hub.devices.pairing import Pairing
 from hub.devices.registry import Devices
-from hub.entities.announcing import Announcing
+from hub.entities.announcing import Announcer
 from hub.entities.commands import Commands
 from hub.entities.history import History
 from hub.entities.places import FoundPlaces
 from hub.entities.registry import Entities
 from hub.hooks.asking import Hooks
-from hub.hooks.guard import owned_tasks
+from hub.hooks.guard import plugin_tasks_owned
 from hub.hooks.specifications import devices_changed, opening_changed, project
-from hub.hooks.strays import strays_told
+from hub.hooks.unhandled import unhandled_exceptions_logged
 from hub.hooks.watchdog import Watchdog
 from hub.hosting.choices import Choices
 from hub.hosting.choosing import Choosing
@@ -127,8 +127,8 @@ class Hub:
         self.gateways = Gateways(self.store, self.settings.root)
         self.accounts = Accounts(self.store, self.hooks)
         self.history = History(self.settings.data / "history.db", self.settings.history.days)
-        self.entities = Entities(self.settings.discovery.prefix, self.settings.root, self.live, self.history.remember)
-        self.announcing = Announcing(
+        self.entities = Entities(self.settings.discovery.prefix, self.settings.root, self.live, self.history.record)
+        self.announcing = Announcer(
             self.settings.discovery,
             self.settings.root,
             self.settings.site.id,
@@ -138,19 +138,19 @@ class Hub:
             self.store,
             lambda: self.enroller.subjects(),  # noqa: PLW0108 (it is made further down)
         )
-        self.entities.own_announcement = self.announcing.saw
+        self.entities.on_own_announcement = self.announcing.on_announcement
         self.entities.ownership.reaching = self.gateways.reaching
         self.entities.ownership.announcers = self.gateways.announcers
         self.found_places = FoundPlaces(self.store)
         self.commands = Commands(self.store, self.hooks, self.entities, self.history)
         self.tokens = Tokens(self.store)
-        self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host, self._take_elsewhere)
+        self.mqtt = Mqtt(self.settings.root, self.settings.site.id, self.devices, self.host, self._on_other_topic)
         self.broker: Broker | None = None
         self.dynamic_security = self._dynamic_security()
         self.admission = self._admission()
         self.enroller = Enroller(self.settings, self.devices, self.gateways, self.admission, self.hooks, self.mqtt)
         self.pairing = Pairing()
-        self.devices.on_arrival = self.pairing.arrived
+        self.devices.on_arrival = self.pairing.mark_connected
         self.plugins_started = False
         self.standing = Standing(self.accounts, self.tokens)
         self.event_stream = EventStream(self.events, self.standing)
@@ -168,8 +168,8 @@ class Hub:
     async def running(self) -> AsyncIterator["Hub"]:
         """Ready inside. Raises one of hub.command.REFUSALS, or OSError."""
         async with AsyncExitStack() as stack:
-            stack.enter_context(strays_told())
-            stack.enter_context(owned_tasks())
+            stack.enter_context(unhandled_exceptions_logged())
+            stack.enter_context(plugin_tasks_owned())
             shell = Shell(self.settings.site, self.hooks, Assets(), self.live)
 
             await self._take_hold(stack)
@@ -181,7 +181,7 @@ class Hub:
 
             self.admission.broker = self.broker.accounts if self.broker else self.dynamic_security
             if self.broker is not None:
-                await self.admission.put_in_order()
+                await self.admission.sync()
                 await self.broker.start()
                 stack.push_async_callback(self.broker.stop)
                 await self._beside(stack, "broker", self.broker.watch)
@@ -194,9 +194,9 @@ class Hub:
             address = self._broker_address()
             wire = Wire(
                 address,
-                on_message=self._take if self.dynamic_security else self.mqtt.take,
-                on_ready=self._came_back,
-                on_lost=self._went_away,
+                on_message=self._on_message if self.dynamic_security else self.mqtt.on_message,
+                on_ready=self._on_connected,
+                on_lost=self._on_disconnected,
                 will=Will(f"{self.entities.prefix}/status", b"offline", retain=False),
                 keep_session_seconds=SESSION_SECONDS,
             )
@@ -213,7 +213,7 @@ class Hub:
             if self.dynamic_security is not None:
                 self.dynamic_security.attach(wire)
             await self._beside(stack, "mqtt", wire.run)
-            stack.callback(self.entities.goodbye)
+            stack.callback(self.entities.announce_offline)
             await self._beside(stack, "accounts", lambda: self.admission.watch(self._devices_changed))
             await self._beside(stack, "projections", self._project)
             await self._beside(stack, "entities", self.entities.tick)
@@ -222,7 +222,7 @@ class Hub:
             await self.devices.absences.start()
             stack.push_async_callback(self.devices.absences.write, is_last=True)
             for name, work in (
-                ("absences", self._notice_absences),
+                ("absences", self._check_absences),
                 ("old events", self._forget_events),
                 ("roles", self._follow_roles),
                 ("days", lambda: call_each_day(self.settings.site.zone, self._day_begins)),
@@ -269,8 +269,8 @@ class Hub:
 
     def remarks(self) -> dict[str, str]:
         """What somebody should look at, though the hub itself is well."""
-        doubled = sorted(one.id for one in self.devices if self.devices.vitals(one.id).is_doubled)
-        return {"devices": f"several use one account: {', '.join(doubled)}"} if doubled else {}
+        duplicated = sorted(one.id for one in self.devices if self.devices.vitals(one.id).is_duplicated)
+        return {"devices": f"several use one account: {', '.join(duplicated)}"} if duplicated else {}
 
     # -- parts
 
@@ -402,27 +402,27 @@ class Hub:
             connections.listening(runner.server, self.settings.web.host, self.settings.web.port, tls)
         )
 
-    def _take(self, received: Received) -> None:
+    def _on_message(self, received: Received) -> None:
         if self.dynamic_security is None or not self.dynamic_security.take(received):
-            self.mqtt.take(received)
+            self.mqtt.on_message(received)
 
-    def _take_elsewhere(self, received: Received) -> None:
+    def _on_other_topic(self, received: Received) -> None:
         if received.topic.startswith(self.announcing.branch):
-            self.announcing.take(received)
+            self.announcing.on_order(received)
         else:
-            self.entities.take(received)
+            self.entities.on_message(received)
 
-    def _came_back(self) -> None:
-        self.devices.absences.listening(is_connected=True)
+    def _on_connected(self) -> None:
+        self.devices.absences.set_connected(is_connected=True)
         self.live.touch("plugins")
-        self.entities.came_back()
-        self.announcing.came_back()
+        self.entities.on_connected()
+        self.announcing.on_connected()
         if self.dynamic_security is not None:
-            self.admission.ask_for_order()
+            self.admission.request_sync()
         self._to_project.set()
 
-    def _went_away(self) -> None:
-        self.devices.absences.listening(is_connected=False)
+    def _on_disconnected(self) -> None:
+        self.devices.absences.set_connected(is_connected=False)
         self.live.touch("plugins")
         if self.dynamic_security is not None:
             self.dynamic_security.lost()
@@ -446,7 +446,7 @@ class Hub:
         while True:
             await self._to_project.wait()
             self._to_project.clear()
-            for gone in await self.devices.shut_out():
+            for gone in await self.devices.revoked_devices():
                 self.mqtt.clear(gone)  # the broker was away when it was shut out, or its last will came afterwards
             await self.hooks.every(project)
 
@@ -472,7 +472,7 @@ class Hub:
             await self.store.until_ill()
             await asyncio.sleep(STORE_TRY_SECONDS)
             try:
-                await self.store.write(note_life)
+                await self.store.write(note_alive)
             except Exception as error:
                 if not in_store(error):
                     raise
@@ -482,10 +482,10 @@ class Hub:
             await asyncio.to_thread(reserve_room, self.settings.data)
             await asyncio.sleep(ROOM_SECONDS)
 
-    async def _notice_absences(self) -> None:
+    async def _check_absences(self) -> None:
         while True:
             await asyncio.sleep(1)
-            self.devices.notice_absences()
+            self.devices.check_absences()
             if await self.devices.absences.write():
                 self.live.touch("devices")
 

@@ -58,9 +58,9 @@ async def alive_again(hub: Hub, kiosk: KioskClient) -> None:
 def time_passes(hub: Hub, seconds: float) -> None:
     """As if the last sign of life, and the line to the broker, were older."""
     vitals = hub.devices.vitals("kiosk-1")
-    assert vitals.heard_at is not None
+    assert vitals.last_seen_monotonic is not None
     assert hub.devices.absences.listening_since is not None
-    vitals.heard_at -= seconds
+    vitals.last_seen_monotonic -= seconds
     hub.devices.absences.listening_since -= seconds
 
 
@@ -105,7 +105,7 @@ async def two(hub: Hub) -> list[Absence]:
 
 async def life_is_written(hub: Hub) -> bool:
     """Since the start: the next mark of life is ten seconds away."""
-    return hub.devices.absences._life_at > 0
+    return hub.devices.absences._alive_noted_at > 0
 
 
 async def test_a_device_that_never_came_is_not_away(hub: Hub) -> None:
@@ -119,12 +119,12 @@ async def test_a_device_that_never_came_is_not_away(hub: Hub) -> None:
 
 async def test_a_broker_that_is_away_is_no_devices_absence(hub: Hub, kiosk: KioskClient) -> None:
     await alive(hub, kiosk)
-    hub._went_away()
+    hub._on_disconnected()
     vitals = hub.devices.vitals("kiosk-1")
-    assert vitals.heard_at is not None
-    vitals.heard_at -= 1000
+    assert vitals.last_seen_monotonic is not None
+    vitals.last_seen_monotonic -= 1000
     hub.devices.notice_absences()
-    hub._came_back()
+    hub._on_connected()
     hub.devices.notice_absences()
     await hub.devices.absences.write(is_last=True)
     assert await absences(hub) == []
@@ -188,7 +188,7 @@ async def test_the_page_and_the_diagnostics(hub: Hub, kiosk: KioskClient) -> Non
             "writes": "kommunevert/test/kiosk/kiosk-1/up/#",
             "reads": "kommunevert/test/kiosk/kiosk-1/down/#",
         }
-        device = hub.devices.must("kiosk-1")
+        device = hub.devices.require("kiosk-1")
         for private in (device.secret_hash, kiosk.enrolment.secret, "Kari", "$7$"):
             assert private not in text
         assert (await admin.get("/devices/nobody")).status == 404

@@ -92,13 +92,13 @@ STATED = {
         f"It starts again after 1 s, 2 s, … {plugin_host.LONGEST_WAIT_SECONDS:g} s.",
         f"for more than {watchdog.BLOCKED_SECONDS} s in one step",
         f"and after {plugin_host.STEP_SECONDS:g} s throws an interrupt",
-        f"(`asyncio.create_task`) end with the plugin; {guard.MOST_TASKS} at once are a leak.",
+        f"(`asyncio.create_task`) end with the plugin; {guard.MAX_TASKS} at once are a leak.",
         (
-            f"may publish {mqtt.SENDS_PER_SECOND:g} messages a second, {mqtt.SENDS_AT_ONCE:g} and "
+            f"may publish {mqtt.SENDS_PER_SECOND:g} messages a second, {mqtt.SEND_BURST:g} and "
             f"{word(mqtt.SENDS_PER_DEVICE)} for each device at once, and {word(mqtt.SENDS_PER_MESSAGE)} for each message"
         ),
         f"{word(plugin_store.WRITES_AT_ONCE).capitalize()} writes stand in the store's queue",
-        f"A device may say {mqtt.DEVICE_MESSAGES} messages a second",
+        f"A device may say {mqtt.MAX_DEVICE_MESSAGES} messages a second",
         (
             f"{word(plugin_host.MOST_FAILURES).capitalize()} failures within a minute, "
             f"{word(plugin_host.MOST_IN_A_ROW)} in a row at one place with less than "
@@ -142,7 +142,7 @@ STATED = {
         f"older than {door.CONFIRMED_SECONDS} s is shown as unknown",
         f"{word(flood.BURST)} events go out at once and one more every {flood.REFILL_SECONDS:g} s",
         (
-            f"{templates.LONGEST_TEMPLATE // 1024} kB each and {discovery.MOST_TEMPLATES // 1024} kB in an announcement, "
+            f"{templates.LONGEST_TEMPLATE // 1024} kB each and {discovery.MAX_TEMPLATE_CHARACTERS // 1024} kB in an announcement, "
             f"{template_meter.RENDER_SECONDS * 1000:g} ms, {spaced(template_meter.MOST_ITEMS)} turns and items, "
             f"{templates.LONGEST_RESULT // 1024} kB of result"
         ),
@@ -152,7 +152,7 @@ STATED = {
         ),
         f"at most {depth.MOST_LEVELS} objects and lists in one another",
         f"Orders carry an expiry of {orders.EXPIRY_SECONDS} s",
-        f"QoS 0 while {spaced(mqtt.MOST_AT_ONCE)} messages are being worked on",
+        f"QoS 0 while {spaced(mqtt.MAX_CONCURRENT)} messages are being worked on",
     ],
     "doors.md": [
         f"It answers within {door.ANSWER_SECONDS} s or the door decides alone",
@@ -194,7 +194,7 @@ def test_numbers_that_the_pages_have_in_words() -> None:
     assert hub.STORE_TRY_SECONDS == 0.5, "architecture.md: a small write twice a second"
     assert hub.SESSION_SECONDS == 3600, "architecture.md: the session outlives it for an hour"
     assert recorder.KEEP_SECONDS == 1, "doors.md: a disk that takes longer than a second"
-    assert (plugin_host.SHORT_PATIENCE, plugin_host.SLOW_SECONDS) == (0.1, 60), "plugins.md: a tenth for a minute"
+    assert (plugin_host.REDUCED_TIME, plugin_host.SLOW_SECONDS) == (0.1, 60), "plugins.md: a tenth for a minute"
     assert timedelta(days=1) == events.GIVEN_UP_AFTER, "plugins.md, architecture.md: for a day"
     assert broker.LONGEST_WAIT_SECONDS > 0.2, "architecture.md: after 0.2 s, longer each time"
     assert timedelta(minutes=1) == sending.LONGEST_CHANNEL_WAIT, "architecture.md: up to a minute"

@@ -114,13 +114,13 @@ async def test_a_silent_door_is_an_alarm_until_it_speaks(hub: Hub, door: DoorCli
     beat = Heartbeat(sent_at=now(), version="1", uptime_seconds=1)
     door.wire.publish(door.identity.topic("up", "heartbeat"), beat.encoded())
     await until(lambda: hub.devices.vitals("door-1").heartbeat)
-    hub.devices.vitals("door-1").said_goodbye = True
+    hub.devices.vitals("door-1").is_known_offline = True
     await alarms._look(now(), monotonic() + 30)
     assert await kinds(hub) == []
     await alarms._look(now() - timedelta(hours=1), monotonic() + 180)  # the hub's clock was set back
     await alarms._look(now(), monotonic() + 240)
     assert await kinds(hub) == [("away", 1)]
-    hub.devices.vitals("door-1").said_goodbye = False
+    hub.devices.vitals("door-1").is_known_offline = False
     await alarms._look(now(), monotonic())
     assert await kinds(hub) == []
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from hub.hooks.patience import Patience, kept_waiting
+from hub.hooks.pausable_timeout import PausableTimeout, timeouts_paused
 from hub.hosting.host import BLOCKS_WITHIN_SECONDS, ROW_WITHIN_SECONDS, Loaded, PluginHost
 from hub.store.store import Store
 from hub.store.trouble import in_store, is_damage
@@ -83,14 +83,14 @@ def test_three_interruptions_within_ten_minutes_are_too_many(host: PluginHost, c
 def test_who_was_late_is_waited_for_a_tenth_as_long_for_a_minute(host: PluginHost, clock: Clock) -> None:
     """Others wait for the answers. It is late with one hook: the others, and other plugins, have all their time."""
     host.plugins["y"] = Loaded("y", state="running", start_seconds=None)
-    assert host.patience("x", "find", 2.0) == 2.0
+    assert host.time_limit_for("x", "find", 2.0) == 2.0
     host.late("x", "find", 2.0)
-    assert host.patience("x", "find", 2.0) == pytest.approx(0.2)
-    assert [host.patience("x", "told", 2.0), host.patience("y", "find", 2.0)] == [2.0, 2.0]
+    assert host.time_limit_for("x", "find", 2.0) == pytest.approx(0.2)
+    assert [host.time_limit_for("x", "told", 2.0), host.time_limit_for("y", "find", 2.0)] == [2.0, 2.0]
     host.late("x", "find", 2.0)  # in less time than it was promised: no failure
     assert len(host.plugins["x"].failures) == 1
     clock.now += 61
-    assert host.patience("x", "find", 2.0) == 2.0
+    assert host.time_limit_for("x", "find", 2.0) == 2.0
 
 
 @pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY_DIRECTORY])
@@ -111,15 +111,15 @@ def test_a_wrong_statement_is_its_writers_failure() -> None:
 
 async def test_a_limit_stands_still_while_the_store_keeps_one_waiting() -> None:
     """Inside one another too: who asks a hook waits for what that waits for."""
-    with Patience(0.05) as outer:
-        with Patience(0.05), kept_waiting():
+    with PausableTimeout(0.05) as outer:
+        with PausableTimeout(0.05), timeouts_paused():
             await asyncio.sleep(0.2)
         assert not outer.expired
-    limit = Patience(0.05)
+    limit = PausableTimeout(0.05)
 
     async def too_long() -> None:
         with limit:
-            with kept_waiting():
+            with timeouts_paused():
                 await asyncio.sleep(0.1)
             await asyncio.sleep(1)
 
@@ -130,20 +130,20 @@ async def test_a_limit_stands_still_while_the_store_keeps_one_waiting() -> None:
 
 async def test_two_waits_side_by_side_end_with_the_second() -> None:
     async def wait(seconds: float) -> None:
-        with kept_waiting():
+        with timeouts_paused():
             await asyncio.sleep(seconds)
 
-    with Patience(0.05):
+    with PausableTimeout(0.05):
         await asyncio.gather(wait(0.1), wait(0.2))
 
 
 async def test_whoever_waits_without_end_is_out_of_time_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.hooks.patience.MOST_PAUSED_SECONDS", 0.1)
+    monkeypatch.setattr("hub.hooks.pausable_timeout.MAX_PAUSED_SECONDS", 0.1)
 
     async def writes_for_ever() -> None:
-        with Patience(0.05):
+        with PausableTimeout(0.05):
             while True:
-                with kept_waiting():
+                with timeouts_paused():
                     await asyncio.sleep(0.01)
 
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -153,10 +153,10 @@ async def test_whoever_waits_without_end_is_out_of_time_all_the_same(monkeypatch
 
 async def test_time_that_is_over_when_the_work_is_done_cancels_nothing_afterwards() -> None:
     end = time.monotonic() + 0.02
-    with Patience(0.01):
+    with PausableTimeout(0.01):
         while time.monotonic() < end:
             pass
-        with kept_waiting():
+        with timeouts_paused():
             pass
     await asyncio.sleep(0)  # the task is not to be cancelled here
 
@@ -164,9 +164,9 @@ async def test_time_that_is_over_when_the_work_is_done_cancels_nothing_afterward
 async def test_a_task_that_outlives_the_limit_may_still_wait() -> None:
     async def wait() -> None:
         await asyncio.sleep(0.02)
-        with kept_waiting():
+        with timeouts_paused():
             await asyncio.sleep(0)
 
-    with Patience(1):
+    with PausableTimeout(1):
         task = asyncio.create_task(wait())
     await task

@@ -23,7 +23,7 @@ async def test_a_turned_name_is_shown_as_what_it_is(hub: Hub) -> None:
 
 async def test_what_must_not_be_retained_is_cleared(hub: Hub, kiosk: KioskClient) -> None:
     """Retained, it would be refused anew at each of the hub's connections."""
-    topic = f"{hub.mqtt.branch(hub.devices.must('kiosk-1'))}/up/visit"
+    topic = f"{hub.mqtt.branch(hub.devices.require('kiosk-1'))}/up/visit"
     kiosk.say("visit", a_visit("nobody"), retain=True)
     kiosk.say("search", b"{}")
     await until(lambda: hub.devices.vitals("kiosk-1").refused)

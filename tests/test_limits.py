@@ -2,7 +2,7 @@
 
 from collections.abc import ItemsView
 
-from hub.hooks.limits import FEW, Limiter
+from hub.hooks.limits import MIN_PURGE_SIZE, Limiter
 
 
 class Counted(dict[str, tuple[float, float]]):
@@ -27,7 +27,7 @@ def test_a_burst_passes_and_the_rest_waits_its_turn() -> None:
 def test_many_keys_cost_a_call_no_more_than_few() -> None:
     limiter = Limiter(2, 60, lambda: 0.0)
     buckets = limiter._buckets = Counted()
-    calls = 20 * FEW
+    calls = 20 * MIN_PURGE_SIZE
     for number in range(calls):
         limiter.wait_seconds(f"device {number}")
     assert buckets.looked_at < 3 * calls
@@ -36,7 +36,7 @@ def test_many_keys_cost_a_call_no_more_than_few() -> None:
 def test_full_buckets_are_forgotten() -> None:
     at = [0.0]
     limiter = Limiter(2, 60, lambda: at[0])
-    for number in range(50 * FEW):
+    for number in range(50 * MIN_PURGE_SIZE):
         at[0] = number
         limiter.wait_seconds(f"device {number}")
-    assert len(limiter._buckets) <= FEW + 1
+    assert len(limiter._buckets) <= MIN_PURGE_SIZE + 1

@@ -26,12 +26,12 @@ def heard(*beats: Heartbeat) -> Vitals:
 
 
 def test_who_comes_back_as_what_it_was_is_two() -> None:
-    assert heard(beat("a"), beat("b"), beat("a")).is_doubled
-    assert heard(beat("a"), beat("a", taken_over=1)).is_doubled
-    assert not heard(beat("a"), beat("a"), beat("b"), beat("b")).is_doubled  # started anew
-    assert not heard(*(beat(str(n)) for n in range(30))).is_doubled
-    assert not heard(beat(None), beat(None)).is_doubled
-    assert not heard(beat("a", taken_over=3)).is_doubled  # long ago, before we listened
+    assert heard(beat("a"), beat("b"), beat("a")).is_duplicated
+    assert heard(beat("a"), beat("a", taken_over=1)).is_duplicated
+    assert not heard(beat("a"), beat("a"), beat("b"), beat("b")).is_duplicated  # started anew
+    assert not heard(*(beat(str(n)) for n in range(30))).is_duplicated
+    assert not heard(beat(None), beat(None)).is_duplicated
+    assert not heard(beat("a", taken_over=3)).is_duplicated  # long ago, before we listened
 
 
 async def test_two_with_one_account_are_told_and_back_off(hub: Hub) -> None:
@@ -51,7 +51,7 @@ async def test_two_with_one_account_are_told_and_back_off(hub: Hub) -> None:
             patient = first if first.wire.taken_over else second
             await until(lambda: patient.wire.connected, 12)
             patient.say("heartbeat", beat("first" if patient is first else "second"))
-            await until(lambda: hub.devices.vitals("kiosk-1").is_doubled)
+            await until(lambda: hub.devices.vitals("kiosk-1").is_duplicated)
             async with browser(hub, "it") as it:
                 for path in ("/devices", "/devices/kiosk-1"):
                     page = await (await it.get(f"{hub.settings.web.address}{path}")).text()

@@ -76,7 +76,7 @@ async def test_a_tablet_is_paired_and_replaced(settings: dict[str, Any], tmp_pat
         values = {"name": "Nettbrett ved heisen", "kind": "kiosk", "building": "Rådhuset", "floor": "1. etasje"}
         assert await confirmed(admin, typed, **values) == 200
         assert await confirmed(admin, typed, **values) == 404  # used once
-        device = hub.devices.must("kiosk-1")
+        device = hub.devices.require("kiosk-1")
         assert (device.name, device.place, device.where.floor) == (
             "Nettbrett ved heisen",
             "Rådhuset, 1. etasje",
@@ -93,7 +93,7 @@ async def test_a_tablet_is_paired_and_replaced(settings: dict[str, Any], tmp_pat
             assert await confirmed(admin, again["code"], replace="kiosk-1") == 200
             await until(lambda: not kiosk.wire.connected)
         assert await is_refused(Address("127.0.0.1", first.port, "kiosk-1", first.secret))
-        assert hub.devices.must("kiosk-1").place == device.place
+        assert hub.devices.require("kiosk-1").place == device.place
         second = enrolment_in((await asked(admin, "/pair/claim", {"claim": "e" * 43}))["link"], hub)
         async with KioskClient(second).connected() as kiosk:
             assert (await kiosk.search("kari")).hosts
@@ -163,16 +163,16 @@ async def test_a_door_pairs_over_tls_and_opens(settings: dict[str, Any], tmp_pat
 def test_a_code_ends() -> None:
     clock = [0.0]
     pairing = Pairing(lambda: clock[0])
-    code = pairing.ask(CLAIM, "kiosk", "here", "").code
+    code = pairing.request_code(CLAIM, "kiosk", "here", "").code
     clock[0] = VALID_SECONDS - 1
     assert pairing.find(code).kind == "kiosk"
     clock[0] = VALID_SECONDS + 1
     with pytest.raises(UnknownCodeError):
         pairing.find(code)
     assert pairing.collect(CLAIM) is None
-    waiting = pairing.take(pairing.ask(CLAIM, "kiosk", "here", "").code)
-    pairing.give(waiting, Enrolment(site="x", kind="kiosk", device="kiosk-1", secret="s"))
-    pairing.arrived("kiosk-1")  # the old one, before the new one has fetched anything
+    waiting = pairing.take(pairing.request_code(CLAIM, "kiosk", "here", "").code)
+    pairing.complete(waiting, Enrolment(site="x", kind="kiosk", device="kiosk-1", secret="s"))
+    pairing.mark_connected("kiosk-1")  # the old one, before the new one has fetched anything
     clock[0] += COLLECT_SECONDS - 1
     assert pairing.collect(CLAIM) is waiting
     clock[0] += 2
@@ -189,12 +189,12 @@ def test_keys_do_not_go_over_plain_http(bad: str) -> None:
 
 def test_whoever_floods_pushes_out_their_own_codes() -> None:
     pairing = Pairing()
-    honest = pairing.ask("h" * 40, "kiosk", "10.0.0.9", "")
-    flood = [pairing.ask(f"{number:040}", "kiosk", f"2001:db8::{number:x}", "") for number in range(2000)]
+    honest = pairing.request_code("h" * 40, "kiosk", "10.0.0.9", "")
+    flood = [pairing.request_code(f"{number:040}", "kiosk", f"2001:db8::{number:x}", "") for number in range(2000)]
     assert pairing.find(honest.code) is honest
     assert pairing.find(flood[-1].code) is flood[-1]
     with pytest.raises(UnknownCodeError):
         pairing.find(flood[0].code)
-    another = pairing.ask("i" * 40, "kiosk", "10.0.0.10", "")
+    another = pairing.request_code("i" * 40, "kiosk", "10.0.0.10", "")
     assert pairing.find(another.code) is another
     assert len(pairing._by_claim) == MOST_WAITING

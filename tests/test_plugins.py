@@ -12,7 +12,7 @@ import pytest
 
 from devices.contract import kiosk
 from hub.hooks import specifications
-from hub.hooks.patience import Patience
+from hub.hooks.pausable_timeout import PausableTimeout
 from hub.hub import Hub
 from hub.store.store import now
 from plugins.checkin.contract import present
@@ -132,12 +132,12 @@ async def test_a_plugin_that_raises_or_hangs_is_left_out_of_the_answers(
     """One that hangs is waited for as long as was promised, and then for a tenth of it: the visitor waits too."""
     waits: list[float] = []
 
-    def patience(seconds: float) -> Patience:
+    def patience(seconds: float) -> PausableTimeout:
         waits.append(seconds)
-        return Patience(seconds)
+        return PausableTimeout(seconds)
 
     async with await hostile_hub(settings, tmp_path, mood) as hub:
-        monkeypatch.setattr("hub.hooks.asking.Patience", patience)
+        monkeypatch.setattr("hub.hooks.asking.PausableTimeout", patience)
         for _ in range(2):
             found = await hub.hooks.every(find_hosts, text="kari", limit=5, device="kiosk-1")
             assert [person.name for people in found for person in people] == ["Kari Nordmann"]

@@ -125,8 +125,8 @@ async def test_a_device_on_another_kinds_branch_is_nobody(hub: Hub) -> None:
     before = refused.get()
     for what, payload in (("heartbeat", beat), ("event", event)):
         topic = f"{hub.settings.root}/test/door/kiosk-1/up/{what}"
-        hub.mqtt.take(Received(topic, payload, qos=0, retained=False, number=0, connection=0))
+        hub.mqtt.on_message(Received(topic, payload, qos=0, retained=False, number=0, connection=0))
     assert refused.get() - before == 2
     assert not hub.mqtt._tasks
     vitals = hub.devices.vitals("kiosk-1")
-    assert (vitals.heartbeat, vitals.heard_at) == (None, None)
+    assert (vitals.heartbeat, vitals.last_seen_monotonic) == (None, None)

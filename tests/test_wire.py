@@ -14,7 +14,7 @@ async def test_messages_with_and_without_properties(hub: Hub) -> None:
         heard.append(received)
         wire.acknowledge(received)
 
-    hub.mqtt._elsewhere = take
+    hub.mqtt._on_other_topic = take
     wire.subscribe("prøve/#")
     payloads = [b"", b"\x00\xff", "blåbærsyltetøy".encode(), b"x" * 30_000]
     for qos in (0, 1):

@@ -17,7 +17,7 @@ from hub.accounts.tokens import Tokens
 from hub.api.idempotency import IdempotencyKey, IdempotencyKeys, SavedResponse
 from hub.api.operations import IF_MATCH_PATTERN, KEY_PATTERN, PASSWORD_AGAIN, PREFIX, Call, Caller, Operation, Page
 from hub.hooks.asking import Blame
-from hub.hooks.guard import at_once, guarded
+from hub.hooks.guard import call_guarded, guarded
 from hub.hooks.limits import Limiter
 from hub.store.store import Store
 from hub.web.connections import prove
@@ -223,7 +223,7 @@ class ApiServer:
             async with limit:
                 owner = self._blame.owner(operation.owner)
                 result: BaseModel | None = await (
-                    operation.take(call) if owner is None else guarded(owner, at_once(owner, operation.take, call))
+                    operation.take(call) if owner is None else guarded(owner, call_guarded(owner, operation.take, call))
                 )
         except ProblemError:
             raise

@@ -1,4 +1,4 @@
-"""What whoever helps from afar needs to know of a device: no name, no secret, nothing about a person."""
+"""Diagnostics of a device for remote support: no name, no secret, no personal data."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +17,7 @@ class Diagnostics:
         self._condition = condition
 
     async def of(self, device: Device) -> dict[str, Any]:
-        """With times as datetimes."""
+        """JSON-like, with times as datetimes."""
         vitals, (absences, absences_in_all) = (
             self._devices.vitals(device.id),
             await self._devices.absences.of(device.id),
@@ -28,16 +28,16 @@ class Diagnostics:
             "device": device.id,
             "kind": device.kind,
             "enrolled_at": device.enrolled_at,
-            "first_heard_at": device.first_heard_at,
+            "first_heard_at": device.first_seen_at,
             "is_alive": vitals.is_alive,
-            "last_heard_at": vitals.heard_time,
-            "said_goodbye": vitals.said_goodbye,
+            "last_heard_at": vitals.last_seen_at,
+            "said_goodbye": vitals.is_known_offline,
             "heartbeat": vitals.heartbeat.model_dump(mode="json") if vitals.heartbeat else None,
             "clock_offset_seconds": vitals.clock_offset_seconds,
             "messages_refused": vitals.refused,
             "last_refusal": vitals.last_refusal,
             "account": {
-                "broker_knows_it": device.id not in self._admission.unknown,
+                "broker_knows_it": device.id not in self._admission.missing_accounts,
                 "writes": f"{branch}/up/#",
                 "reads": f"{branch}/down/#",
             },

@@ -1,4 +1,4 @@
-"""Enrolling devices: an account that the broker knows at once, and whatever their kind needs besides."""
+"""Enrolling devices: a broker account, and what plugins add for their kind."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from hub.devices.kinds import Kind
 
 ENROLLED_TOGETHER = 50
-"""Devices whose plugins complete them side by side, so that they share commits."""
+"""Enrolments that plugins complete concurrently, so that they share commits."""
 
 
 class Enroller:
-    """`driven`: what plugins have declared of the kinds of device that they drive."""
+    """`driven`: the kinds of device that plugins have declared."""
 
     def __init__(
         self,
@@ -46,15 +46,15 @@ class Enroller:
         return self._mqtt.kinds | set(self.driven)
 
     def pages(self) -> dict[str, str]:
-        """The kinds whose devices are browsers, and their page."""
+        """The kinds whose devices are browsers, with the path of their page."""
         return {kind: one.page for kind, one in self.driven.items() if one.page is not None}
 
     def subjects(self) -> set[str]:
-        """What pages are told by when something about a device of ours has changed."""
+        """The subjects of `Live` that are touched when a device changes."""
         return {"devices"} | {one.subject for one in self.driven.values() if one.subject is not None}
 
     def free_id(self, kind: str) -> str:
-        """`sensor-1`, or the first number that nobody has."""
+        """The first unused id of the form `sensor-1`."""
         number = 1
         while self._devices.get(f"{kind}-{number}") or self._gateways.get(f"{kind}-{number}"):
             number += 1
@@ -63,10 +63,10 @@ class Enroller:
     async def enrol(
         self, device: str, kind: str, name: str, place: Place | str, actor: str, *, reached_at: str | None = None
     ) -> Enrolment:
-        """Make or renew the device's account; the broker knows it at once. What is returned is known only now.
+        """Create or renew the device's account. Only the returned enrolment contains its secret.
 
-        `reached_at`: the host name by which the device found this hub, and will find a broker of ours.
-        Raises TakenNameError, or pydantic.ValidationError for what is no id.
+        `reached_at`: the host name by which the device reached this hub, and can reach its broker.
+        Raises TakenNameError, or pydantic.ValidationError for an invalid id.
         """
         wanted = [NewDevice(device, kind, name, place)]
         return (await self.enrol_many(wanted, actor, reached_at=reached_at))[0]
@@ -74,25 +74,25 @@ class Enroller:
     async def enrol_many(
         self, wanted: Sequence[NewDevice], actor: str, *, reached_at: str | None = None
     ) -> list[Enrolment]:
-        """As `enrol`, with one transaction and one message to the broker for all."""
+        """As `enrol`, with one transaction and one update of the broker for all."""
         secrets = await self._admission.enrol(wanted, actor)
         enrolments: list[Enrolment] = []
         for at in range(0, len(wanted), ENROLLED_TOGETHER):
-            some = wanted[at : at + ENROLLED_TOGETHER]
-            completing = (self._enrolment(one, secrets[one.id], reached_at) for one in some)
-            enrolments += await asyncio.gather(*completing)
+            batch = wanted[at : at + ENROLLED_TOGETHER]
+            enrolments_in_progress = (self._enrolment(one, secrets[one.id], reached_at) for one in batch)
+            enrolments += await asyncio.gather(*enrolments_in_progress)
         if self._admission.broker is None:
-            await self._admission.announce()
+            await self._admission.bump_revision()
         return enrolments
 
     async def revoke(self, device: str, actor: str) -> None:
-        """The device is cut at once. Raises UnknownDeviceError."""
-        gone = self._devices.must(device)
+        """Remove the account and disconnect the device. Raises UnknownDeviceError."""
+        revoked = self._devices.require(device)
         await self._admission.revoke(device, actor)
-        self._mqtt.clear(gone)
+        self._mqtt.clear(revoked)
 
     def link(self, enrolment: Enrolment) -> str | None:
-        """For a browser: its page, with the enrolment as a fragment, which browsers keep to themselves."""
+        """The page of a browser device, with the enrolment in the fragment, which browsers do not send; else None."""
         path = self.page_of(enrolment)
         return f"{self._settings.web.address}{path}" if path is not None else None
 

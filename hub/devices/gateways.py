@@ -1,6 +1,6 @@
-"""Accounts for what is not ours on the broker: a gateway such as Zigbee2MQTT, an ESPHome device, a Home Assistant.
+"""Broker accounts for other systems: a gateway such as Zigbee2MQTT, an ESPHome device, a Home Assistant.
 
-Each may write and read the topic filters that it was given, outside the hub's own branch, and announce itself.
+Each may write and read its topic filters, outside the hub's own branch, and may be allowed to announce devices.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ BIRTH = "homeassistant/status"
 
 
 class FilterError(ValueError):
-    """A topic filter is none, or reaches where a gateway has no business; the text says which and why."""
+    """A topic filter is invalid, or reaches topics that a gateway may not use; the text says which and why."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +49,14 @@ class Gateway:
 
 
 class Gateways:
-    """In memory for speed, in the store for truth; `hub.devices.admission` tells the broker."""
+    """A cache of the gateways in the store; `hub.devices.admission` updates the broker."""
 
     def __init__(self, store: Store, root: str) -> None:
         self._store = store
         self._root = root
         self._known: dict[str, Gateway] = {}
         self._folded: dict[str, list[str]] = {}
-        """Name → filters however they are spelt."""
+        """Name → filters, normalised by `_folded`."""
 
     async def load(self) -> None:
         self._known = {one.name: one for one in await self._store.read(_all)}
@@ -73,9 +73,9 @@ class Gateways:
         return frozenset(one.name for one in self._known.values() if one.announces)
 
     def reaching(self, topic: str) -> tuple[frozenset[str], frozenset[str]]:
-        """Who may write this topic: of those that announce, exactly; and of all, however it is spelt.
+        """The accounts that may write this topic: announcing ones by exact match, and all by normalised match.
 
-        A broker in between, or a device, may not care about case or doubled slashes.
+        Normalised, since a bridged broker or a device may ignore case or doubled slashes.
         """
         if not self._known:
             return frozenset(), frozenset()
@@ -84,10 +84,10 @@ class Gateways:
         every = {name for name, filters in self._folded.items() if _matches(filters, folded)}
         return frozenset(announcing), frozenset(every)
 
-    def made(
+    def validated(
         self, name: str, filters: Sequence[str], secret_hash: str, *, announces: bool, may_order: bool = False
     ) -> Gateway:
-        """Checked, but not stored. Raises FilterError, or pydantic.ValidationError for the name."""
+        """A validated gateway, not stored yet. Raises FilterError, or pydantic.ValidationError for the name."""
         _ID.validate_python(name)
         if not filters or len(filters) > MOST_FILTERS:
             raise FilterError(f"an account needs one topic filter at least, and {MOST_FILTERS} at most")
@@ -105,7 +105,7 @@ def _folded(topic: str) -> str:
 
 
 def check_filter(topic_filter: str, root: str, *, may_order: bool = False) -> None:
-    """Raises FilterError: no filter of MQTT (§ 4.7), or one that matches something of the hub's or the broker's own."""
+    """Raises FilterError if it is no valid filter (MQTT 5, § 4.7), or matches topics of the hub or the broker."""
     levels = topic_filter.split("/")
     if not topic_filter or len(topic_filter) > MOST_CHARACTERS:
         raise FilterError(f"a topic filter has 1 to {MOST_CHARACTERS} characters")

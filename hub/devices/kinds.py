@@ -1,4 +1,4 @@
-"""Kinds of device, as the plugins that drive them say: the kernel knows none by itself."""
+"""Kinds of device, declared by the plugins that drive them; the kernel itself knows none."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Kind:
     """`name` is a message of the plugin `owner`. A device is a browser on `page`, or a computer that runs `program`.
 
-    `subject` is what pages are told by when something about these devices has changed.
+    `subject` is the subject of `Live` that is touched when one of these devices changes.
     """
 
     owner: str
@@ -18,5 +18,5 @@ class Kind:
 
     @property
     def shows_code(self) -> str | None:
-        """Where or by which command a new device of this kind shows its code for pairing."""
+        """The page or command by which a new device of this kind displays its pairing code."""
         return self.page or (f"{self.program} --pair" if self.program else None)

@@ -1,4 +1,7 @@
-"""Pairing codes: who waits for an account, and which account they got. In memory: after a restart devices ask anew."""
+"""Pairing codes: devices waiting for an account, and accounts to be collected.
+
+In memory: after a restart devices request a new code.
+"""
 
 import hashlib
 import secrets
@@ -14,30 +17,30 @@ from devices.contract.pairing import ALPHABET, CODE_LENGTH, VALID_SECONDS
 MOST_WAITING = 500
 IPV6 = 6
 COLLECT_SECONDS = 120
-"""How long an account is handed out again to the same claim, in case the answer got lost on its way."""
+"""How long the same claim can collect its account again, in case the response was lost."""
 
 
 class UnknownCodeError(LookupError):
-    """No device shows this code now: it is mistyped, too old, or used already."""
+    """No waiting device has this code: it is mistyped, expired or used."""
 
 
 @dataclass
 class Waiting:
-    """A device that shows a code. `address` and `program` are for the administrator to recognise it by."""
+    """A device that waits for pairing. `address` and `program` help the administrator to recognise it."""
 
     code: str
     kind: str
     address: str
     program: str
-    asked_at: float
+    requested_at: float
     enrolment: Enrolment | None = field(default=None, repr=False)
     confirmed_at: float = 0.0
     is_collected: bool = False
-    crowd: str = ""
-    """Who may be one and the same; worked out once, as a flood is compared again and again."""
+    network: str = ""
+    """The address, or its IPv6 network; computed once, as it is compared often in a flood."""
 
     def __post_init__(self) -> None:
-        self.crowd = _crowd(self.address)
+        self.network = _network(self.address)
 
 
 class Pairing:
@@ -46,10 +49,10 @@ class Pairing:
         self._by_claim: dict[bytes, Waiting] = {}
         self._by_code: dict[str, Waiting] = {}
 
-    def ask(self, claim: str, kind: str, address: str, program: str) -> Waiting:
-        """A code for the claim; the same claim keeps its code.
+    def request_code(self, claim: str, kind: str, address: str, program: str) -> Waiting:
+        """A code for the claim; the same claim gets the same code.
 
-        When too many wait, the oldest of the largest crowd goes: whoever floods pushes out their own.
+        If too many wait, the oldest from the network with most is dropped: a flood displaces only itself.
         """
         self._forget_old()
         known = self._by_claim.get(_digest(claim))
@@ -62,33 +65,33 @@ class Pairing:
         return waiting
 
     def find(self, code: str) -> Waiting:
-        """Whoever shows it, and has no account yet. Raises UnknownCodeError."""
+        """The device that waits with this code. Raises UnknownCodeError."""
         self._forget_old()
         try:
-            return self._by_code[normal(code)]
+            return self._by_code[normalized(code)]
         except KeyError:
             raise UnknownCodeError(code) from None
 
     def take(self, code: str) -> Waiting:
-        """The code is used up from here on. Raises UnknownCodeError."""
+        """As `find`, and the code can no longer be used. Raises UnknownCodeError."""
         waiting = self.find(code)
         del self._by_code[waiting.code]
         return waiting
 
-    def give(self, waiting: Waiting, enrolment: Enrolment) -> None:
+    def complete(self, waiting: Waiting, enrolment: Enrolment) -> None:
         waiting.enrolment = enrolment
         waiting.confirmed_at = self._clock()
 
     def collect(self, claim: str) -> Waiting | None:
-        """None: there is no such claim any more."""
+        """The waiting device, with its enrolment once there is one; None if the claim is unknown or expired."""
         self._forget_old()
         waiting = self._by_claim.get(_digest(claim))
         if waiting is not None and waiting.enrolment is not None:
             waiting.is_collected = True
         return waiting
 
-    def arrived(self, device: str) -> None:
-        """The device uses its account: nobody gets it again."""
+    def mark_connected(self, device: str) -> None:
+        """The device uses its account, which can no longer be collected."""
         for claim, waiting in list(self._by_claim.items()):
             if waiting.is_collected and waiting.enrolment is not None and waiting.enrolment.device == device:
                 del self._by_claim[claim]
@@ -96,17 +99,17 @@ class Pairing:
     def _forget_old(self) -> None:
         now = self._clock()
         for claim, waiting in list(self._by_claim.items()):
-            given = waiting.enrolment is not None
-            if now > (waiting.confirmed_at + COLLECT_SECONDS if given else waiting.asked_at + VALID_SECONDS):
+            is_complete = waiting.enrolment is not None
+            if now > (waiting.confirmed_at + COLLECT_SECONDS if is_complete else waiting.requested_at + VALID_SECONDS):
                 del self._by_claim[claim]
                 if self._by_code.get(waiting.code) is waiting:
                     del self._by_code[waiting.code]
 
     def _make_room(self) -> None:
         waiting = [(claim, one) for claim, one in self._by_claim.items() if one.enrolment is None]
-        crowds = Counter(one.crowd for _, one in waiting)
-        for crowd, _ in crowds.most_common(1):
-            claim, oldest = next((claim, one) for claim, one in waiting if one.crowd == crowd)
+        networks = Counter(one.network for _, one in waiting)
+        for network, _ in networks.most_common(1):
+            claim, oldest = next((claim, one) for claim, one in waiting if one.network == network)
             del self._by_claim[claim]
             self._by_code.pop(oldest.code, None)
 
@@ -117,17 +120,17 @@ class Pairing:
                 return code
 
 
-def _crowd(address: str) -> str:
-    """Who may be one and the same: an address, of IPv6 the network."""
+def _network(address: str) -> str:
+    """An IPv4 address as it is; for IPv6 its /64 network."""
     try:
-        found = ip_address(address)
+        parsed = ip_address(address)
     except ValueError:
         return address
-    return str(ip_network((found, 64), strict=False)) if found.version == IPV6 else address
+    return str(ip_network((parsed, 64), strict=False)) if parsed.version == IPV6 else address
 
 
-def normal(code: str) -> str:
-    """As people type it: small letters, a space or a hyphen in the middle."""
+def normalized(code: str) -> str:
+    """A code as typed: lower case letters, spaces and hyphens are accepted."""
     return "".join(one for one in code.upper() if one.isalnum())
 
 

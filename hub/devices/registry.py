@@ -1,4 +1,4 @@
-"""The device registry: which devices there are, their accounts, and whether they are alive."""
+"""The device registry: enrolled devices, and whether they are online."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,12 +19,12 @@ from hub.store.store import Store, after_commit, now
 from hub.store.tables import device as device_table
 
 _ID = TypeAdapter(Id)
-MOST_PLACE = 250
+MAX_PLACE_LENGTH = 250
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something is, each part free text; `site` only where it is not the hub's own."""
+    """A location in free text; `site` is set only if it is not the hub's own."""
 
     site: str = ""
     building: str = ""
@@ -48,13 +48,13 @@ class Device:
     secret_hash: str = field(repr=False)
     enrolled_at: datetime
     where: Place = Place()
-    """The same as `place`, by its parts."""
-    first_heard_at: datetime | None = None
+    """`place`, in its parts."""
+    first_seen_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class NewDevice:
-    """What an administrator decides about a device; its secret is made for it."""
+    """A device to enrol; its secret is generated."""
 
     id: str
     kind: str
@@ -62,60 +62,60 @@ class NewDevice:
     place: Place | str = ""
 
     def check(self) -> None:
-        """Raises pydantic.ValidationError for an id or kind that could not be part of a topic and an account."""
+        """Raises pydantic.ValidationError for an id or kind that is not valid in topics and account names."""
         for part in (self.id, self.kind):
             _ID.validate_python(part)
 
 
 log = structlog.get_logger("devices")
 
-DOUBLED_SECONDS = 900.0
-"""So long after it was noticed last; devices that end each other come back after 5 minutes at most."""
+DUPLICATE_SECONDS = 900.0
+"""How long an account counts as used twice; devices that disconnect each other reconnect within 5 minutes."""
 MOST_INSTANCES = 8
 
 
 @dataclass(slots=True)
 class Vitals:
-    """What the hub has seen of a device since it started. Times are of the monotonic clock."""
+    """A device's state since the hub started. Times are by the monotonic clock unless they are datetimes."""
 
-    heard_at: float | None = None
-    heard_time: datetime | None = None
-    said_goodbye: bool = False
+    last_seen_monotonic: float | None = None
+    last_seen_at: datetime | None = None
+    is_known_offline: bool = False
     heartbeat: Heartbeat | None = None
     clock_ahead: float | None = None
-    """Of our monotonic clock, when its last heartbeat came, or else by the last time that it gave."""
-    doubled_at: float | None = None
-    """When it was last noticed that two devices use its account."""
+    """The device's clock minus our monotonic clock, in seconds, by its last heartbeat or reported time."""
+    duplicate_seen_at: float | None = None
+    """When two devices were last seen using its account."""
     instances: dict[str, float] = field(default_factory=dict)
-    """The starts of its program that have been heard of, the latest last."""
+    """Instance ids of its program by when they were last seen, the latest last."""
     refused: int = 0
     last_refusal: str | None = None
 
     @property
     def clock_offset_seconds(self) -> float | None:
-        """Its clock against ours, also after ours was set: above 0, its clock is ahead. The way takes part of it."""
+        """Its clock minus ours, in seconds, including the network delay; above 0 its clock is ahead."""
         return None if self.clock_ahead is None else self.clock_ahead - (now().timestamp() - time.monotonic())
 
     @property
-    def is_doubled(self) -> bool:
-        """Two devices use its account, and end one another's connection."""
-        return self.doubled_at is not None and time.monotonic() - self.doubled_at < DOUBLED_SECONDS
+    def is_duplicated(self) -> bool:
+        """Whether two devices use its account, and disconnect each other."""
+        return self.duplicate_seen_at is not None and time.monotonic() - self.duplicate_seen_at < DUPLICATE_SECONDS
 
-    def notice_instance(self, beat: Heartbeat) -> None:
-        """Whether there are two.
+    def notice_instance(self, heartbeat: Heartbeat) -> None:
+        """Detect two devices with one account.
 
-        A program that was started anew does not come back as what it was before; or one says itself that another has
-        ended its connection.
+        Either an earlier instance id comes back, which a restart does not cause, or the device reports that its
+        connection was taken over.
         """
-        instance, before = beat.instance, self.heartbeat
+        instance, before = heartbeat.instance, self.heartbeat
         if instance is None:
             return
         at, latest = time.monotonic(), next(reversed(self.instances), None)
-        if before is not None and before.instance == instance and beat.taken_over > before.taken_over:
-            self.doubled_at = at
+        if before is not None and before.instance == instance and heartbeat.taken_over > before.taken_over:
+            self.duplicate_seen_at = at
         last = self.instances.pop(instance, None)
-        if last is not None and instance != latest and at - last < DOUBLED_SECONDS:
-            self.doubled_at = at
+        if last is not None and instance != latest and at - last < DUPLICATE_SECONDS:
+            self.duplicate_seen_at = at
         self.instances[instance] = at
         if len(self.instances) > MOST_INSTANCES:
             del self.instances[next(iter(self.instances))]
@@ -123,59 +123,61 @@ class Vitals:
     @property
     def is_alive(self) -> bool:
         return (
-            self.heard_at is not None and not self.said_goodbye and time.monotonic() - self.heard_at < DEADLINE_SECONDS
+            self.last_seen_monotonic is not None
+            and not self.is_known_offline
+            and time.monotonic() - self.last_seen_monotonic < DEADLINE_SECONDS
         )
 
     @property
     def age_seconds(self) -> float | None:
-        return None if self.heard_at is None else time.monotonic() - self.heard_at
+        return None if self.last_seen_monotonic is None else time.monotonic() - self.last_seen_monotonic
 
 
 class UnknownDeviceError(LookupError):
-    """There is no such device, or it has been revoked."""
+    """There is no such device, or it is revoked."""
 
 
 class Devices:
-    """In memory for speed, in the store for truth. Accounts come and go by `hub.devices.admission`."""
+    """A cache of the devices in the store. `hub.devices.admission` adds and removes them."""
 
     def __init__(self, store: Store, live: Live) -> None:
         self.absences = Absences(store)
-        self._heard_ever: set[str] = set()
+        self._ever_seen: set[str] = set()
         self._store = store
         self._live = live
-        self._known: dict[str, Device] = {}
+        self._devices: dict[str, Device] = {}
         self._vitals: dict[str, Vitals] = {}
         self._alive: set[str] = set()
         self.on_arrival: Callable[[str], None] = lambda _device: None
-        """Called with the id of a device that is heard, and was not there before."""
+        """Called with the id of a device that has come online."""
 
     async def load(self) -> None:
-        self._known = {device.id: device for device in await self._store.read(_all)}
-        self._heard_ever |= {one.id for one in self._known.values() if one.first_heard_at is not None}
-        self._heard_ever &= set(self._known)
+        self._devices = {device.id: device for device in await self._store.read(_read_devices)}
+        self._ever_seen |= {device.id for device in self._devices.values() if device.first_seen_at is not None}
+        self._ever_seen &= set(self._devices)
 
-    async def shut_out(self) -> list[Device]:
-        """Those that had an account once."""
-        return await self._store.read(lambda connection: _all(connection, are_revoked=True))
+    async def revoked_devices(self) -> list[Device]:
+        """The devices whose accounts were revoked."""
+        return await self._store.read(lambda connection: _read_devices(connection, are_revoked=True))
 
     def __iter__(self) -> Iterator[Device]:
-        return iter(sorted(self._known.values(), key=lambda device: (device.kind, device.id)))
+        return iter(sorted(self._devices.values(), key=lambda device: (device.kind, device.id)))
 
     def of_kind(self, kind: str) -> list[Device]:
         return [device for device in self if device.kind == kind]
 
     def get(self, device_id: str) -> Device | None:
-        return self._known.get(device_id)
+        return self._devices.get(device_id)
 
     def vitals(self, device_id: str) -> Vitals:
-        known = self._vitals.get(device_id)
-        if known is None:
-            known = self._vitals[device_id] = Vitals()
-        return known
+        vitals = self._vitals.get(device_id)
+        if vitals is None:
+            vitals = self._vitals[device_id] = Vitals()
+        return vitals
 
     async def describe(self, device_id: str, name: str, place: Place, actor: str) -> None:
-        """Another name or place. Raises UnknownDeviceError."""
-        self.must(device_id)
+        """Change the name and place. Raises UnknownDeviceError."""
+        self.require(device_id)
 
         def write(connection: Connection) -> None:
             values = {"name": name, **_place_values(place)}
@@ -186,29 +188,29 @@ class Devices:
         await self._store.write(write)
         await self.load()
 
-    def must(self, device_id: str) -> Device:
-        """Raises UnknownDeviceError."""
-        if device_id not in self._known:
+    def require(self, device_id: str) -> Device:
+        """The device. Raises UnknownDeviceError."""
+        if device_id not in self._devices:
             raise UnknownDeviceError(device_id)
-        return self._known[device_id]
+        return self._devices[device_id]
 
-    def put(self, connection: Connection, wanted: Sequence[NewDevice], hashes: dict[str, str], actor: str) -> None:
-        """Write them, in a transaction of `hub.devices.admission`, which then loads and tells the broker."""
-        for one in wanted:
+    def save(self, connection: Connection, wanted: Sequence[NewDevice], hashes: dict[str, str], actor: str) -> None:
+        """Write the devices, in a transaction of `hub.devices.admission`, which then reloads and updates the broker."""
+        for device in wanted:
             row = {
-                "id": one.id,
-                "kind": one.kind,
-                "name": one.name,
-                **_place_values(Place.of(one.place)),
-                "secret_hash": hashes[one.id],
+                "id": device.id,
+                "kind": device.kind,
+                "name": device.name,
+                **_place_values(Place.of(device.place)),
+                "secret_hash": hashes[device.id],
                 "enrolled_at": now(),
                 "first_heard_at": None,
                 "revoked": False,
             }
-            mine = device_table.c.id == one.id
+            mine = device_table.c.id == device.id
             if connection.execute(update(device_table).where(mine).values(**row)).rowcount == 0:
                 connection.execute(insert(device_table), row)
-            audit.record(connection, actor, "device.enrolled", one.id, {"kind": one.kind, "name": one.name})
+            audit.record(connection, actor, "device.enrolled", device.id, {"kind": device.kind, "name": device.name})
         self._touch(connection)
 
     def remove(self, connection: Connection, device_id: str, actor: str) -> None:
@@ -217,10 +219,10 @@ class Devices:
         self._touch(connection)
 
     def forget_vitals(self, names: Iterable[str]) -> None:
-        """It is gone, or other hardware from now on."""
+        """Forget the state of devices that were removed or replaced by other hardware."""
         for name in names:
-            self.absences.back(name, "removed")
-            self._heard_ever.discard(name)
+            self.absences.mark_back(name, "removed")
+            self._ever_seen.discard(name)
             self._vitals.pop(name, None)
             self._alive.discard(name)
 
@@ -229,65 +231,65 @@ class Devices:
 
     # -- signs of life
 
-    def heard(self, device: Device, heartbeat: Heartbeat | None = None) -> None:
+    def mark_seen(self, device: Device, heartbeat: Heartbeat | None = None) -> None:
         vitals = self.vitals(device.id)
-        vitals.heard_at = time.monotonic()
-        vitals.heard_time = now()
-        vitals.said_goodbye = False
+        vitals.last_seen_monotonic = time.monotonic()
+        vitals.last_seen_at = now()
+        vitals.is_known_offline = False
         if heartbeat is not None:
-            was_doubled = vitals.is_doubled
+            was_duplicated = vitals.is_duplicated
             vitals.notice_instance(heartbeat)
             vitals.heartbeat = heartbeat
-            if vitals.is_doubled != was_doubled:
+            if vitals.is_duplicated != was_duplicated:
                 log.warning("account_used_twice", kind=device.kind, device=device.id)
                 self._live.touch("devices")
-            vitals.clock_ahead = heartbeat.sent_at.timestamp() - vitals.heard_at
+            vitals.clock_ahead = heartbeat.sent_at.timestamp() - vitals.last_seen_monotonic
         if device.id not in self._alive:
             self._alive.add(device.id)
-            self.absences.back(device.id)
-            if device.id not in self._heard_ever:
-                self._heard_ever.add(device.id)
-                self.absences.heard_first(device.id)
+            self.absences.mark_back(device.id)
+            if device.id not in self._ever_seen:
+                self._ever_seen.add(device.id)
+                self.absences.mark_first_seen(device.id)
             self.on_arrival(device.id)
             self._live.touch("devices")
 
-    def noticed_time(self, device_id: str, said: datetime) -> None:
-        """A time that a device gave as just now: what is known of its clock until its first heartbeat."""
+    def note_clock(self, device_id: str, reported: datetime) -> None:
+        """Estimate the device's clock from a time that it reported as now, until its first heartbeat."""
         vitals = self.vitals(device_id)
         if vitals.heartbeat is None:
             is_first = vitals.clock_ahead is None
-            vitals.clock_ahead = said.timestamp() - time.monotonic()
+            vitals.clock_ahead = reported.timestamp() - time.monotonic()
             if is_first:
                 self._live.touch("devices")
 
-    def goodbye(self, device: Device) -> None:
-        """Its last will, or its own word that it stops."""
-        self.vitals(device.id).said_goodbye = True
-        if device.id in self._heard_ever:
-            self.absences.away(device.id, "last_will")
-        self.notice_absences()
+    def mark_offline(self, device: Device) -> None:
+        """The device stopped, or the broker published its last will."""
+        self.vitals(device.id).is_known_offline = True
+        if device.id in self._ever_seen:
+            self.absences.mark_away(device.id, "last_will")
+        self.check_absences()
 
-    def refused(self, device_id: str, what: str) -> None:
+    def note_refusal(self, device_id: str, reason: str) -> None:
         vitals = self.vitals(device_id)
         vitals.refused += 1
-        vitals.last_refusal = what
+        vitals.last_refusal = reason
         self._live.touch("devices")
 
-    def notice_absences(self) -> None:
-        """Call it now and then: a silent device sends no event."""
-        self.absences.notice((one, self.vitals(one).heard_at) for one in self._heard_ever)
-        gone = {device_id for device_id in self._alive if not self.vitals(device_id).is_alive}
-        if gone:
-            self._alive -= gone
+    def check_absences(self) -> None:
+        """Detect devices that have become silent; call it regularly."""
+        self.absences.check((device, self.vitals(device).last_seen_monotonic) for device in self._ever_seen)
+        offline = {device_id for device_id in self._alive if not self.vitals(device_id).is_alive}
+        if offline:
+            self._alive -= offline
             self._live.touch("devices")
 
 
 def _place_values(place: Place) -> dict[str, str]:
-    return {"place": str(place)[:MOST_PLACE], **asdict(place)}
+    return {"place": str(place)[:MAX_PLACE_LENGTH], **asdict(place)}
 
 
-def _all(connection: Connection, *, are_revoked: bool = False) -> list[Device]:
-    """Many are in the same place: they share it."""
+def _read_devices(connection: Connection, *, are_revoked: bool = False) -> list[Device]:
+    """Equal places are shared, to save memory."""
     rows = connection.execute(select(device_table).where(device_table.c.revoked.is_(are_revoked)))
     places: dict[tuple[str, ...], Place] = {}
 

@@ -1,4 +1,4 @@
-"""Devices that announce themselves in Home Assistant's MQTT discovery format, their entities, and what those were.
+"""Found devices: announced in Home Assistant's MQTT discovery format, with their entities and the entities' history.
 
-A message goes one way: announcement → validated model → entity in the registry; state → value → watchers, history.
+Data goes one way: announcement → validated model → entity in the registry; message → value → watchers and history.
 """

@@ -1,14 +1,14 @@
-"""Telling an entity to do something: allowed, written down, then sent.
+"""Commands to entities: checked, recorded in the audit log, then sent.
 
-A found device cannot check a signature (no end-to-end protection), so what opens a building must have been allowed for
-each entity by an administrator, and nothing is sent before its intent is committed.
+A found device cannot verify a signature (no end-to-end protection), so an administrator must first allow commands for
+each entity that opens a building, and nothing is sent before the audit entry is committed.
 """
 
 from sqlalchemy import Connection, insert, select, update
 
 from hub.entities.entity import Entity, FoundDevice
 from hub.entities.history import History
-from hub.entities.orders import likeness, order
+from hub.entities.orders import fingerprint, order
 from hub.entities.registry import Entities
 from hub.hooks.asking import Hooks, UnansweredError
 from hub.hooks.specifications import Role, may_order
@@ -18,19 +18,19 @@ from hub.store.tables import entity_setting
 
 
 class NotAllowedError(PermissionError):
-    """Nobody has allowed this entity to be told anything."""
+    """No administrator has allowed commands to this entity."""
 
 
 class UnreachableError(ConnectionError):
-    """The broker or the device is away; nothing was sent."""
+    """The broker or the device is offline; nothing was sent."""
 
 
 class UnknownEntityError(LookupError):
-    """No device has announced it, or it is gone."""
+    """No device announces this entity."""
 
 
 class Commands:
-    """What may be asked of entities, and how long they are remembered: in the store, and in memory for speed."""
+    """Commands, and the settings of entities: permission and retention, in the store and cached in memory."""
 
     def __init__(self, store: Store, hooks: Hooks, entities: Entities, history: History) -> None:
         self._store = store
@@ -40,34 +40,37 @@ class Commands:
         self._allowed: dict[str, str] = {}
 
     async def load(self) -> None:
-        self._allowed = await self._store.read(_allowed)
+        self._allowed = await self._store.read(_read_allowed)
 
-    def may(self, entity: Entity) -> bool:
-        """What opens a building, or is nobody's, needs leave, and has it as long as it is what was given leave."""
-        return not self._entities.needs_leave(entity) or self._allowed.get(entity.id) == likeness(entity)
+    def may_command(self, entity: Entity) -> bool:
+        """Whether commands are allowed. Permission is needed for what opens a building or has no owner.
+
+        It is valid as long as the entity's fingerprint is the one that was allowed.
+        """
+        return not self._entities.needs_permission(entity) or self._allowed.get(entity.id) == fingerprint(entity)
 
     def has_changed(self, entity: Entity) -> bool:
-        """It had leave, but has announced itself anew and differently since."""
-        return entity.id in self._allowed and self._allowed[entity.id] != likeness(entity)
+        """Commands were allowed, but its announcement has changed since."""
+        return entity.id in self._allowed and self._allowed[entity.id] != fingerprint(entity)
 
     async def may_order(self, entity: Entity, verb: str, roles: frozenset[Role]) -> bool:
-        """Whether no plugin is against it. What opens a building also waits for the plugin that knows who may."""
+        """Whether no plugin objects. If a plugin does not answer, what opens a building is refused."""
         try:
             return await self._hooks.unopposed(may_order, entity=entity.id, verb=verb, roles=roles)
         except UnansweredError:
             return not self._entities.opens(entity)
 
-    async def give(self, entity_id: str, verb: str, value: str | float | None, actor: str, reason: str = "") -> None:
-        """Send the order, after its intent is durable. It is sent, which is not done: the entity's state tells.
+    async def send(self, entity_id: str, verb: str, value: str | float | None, actor: str, reason: str = "") -> None:
+        """Record the command in the audit log, then send it. Sent does not mean done: watch the entity's state.
 
         Raises UnknownEntityError, NotAllowedError, OrderError, UnreachableError.
         """
         entity = self._entities.get(entity_id)
         if entity is None:
             raise UnknownEntityError(entity_id)
-        if not self.may(entity):
-            why = "opens a building" if self._entities.opens(entity) else "takes orders by a topic that is no account's"
-            raise NotAllowedError(f"{entity_id} {why}: an administrator must allow it first")
+        if not self.may_command(entity):
+            obstacle = "opens a building" if self._entities.opens(entity) else "takes commands on a topic of no account"
+            raise NotAllowedError(f"{entity_id} {obstacle}: an administrator must allow it first")
         message = order(entity, verb, value)
         if not entity.available:
             raise UnreachableError(f"{entity.device.name} is away")
@@ -88,44 +91,44 @@ class Commands:
             raise UnreachableError("the broker is away")
 
     async def allow(self, entity_id: str, *, is_allowed: bool, actor: str) -> None:
-        """Let people tell this entity something, or not any more. Raises UnknownEntityError."""
+        """Allow or disallow commands to this entity. Raises UnknownEntityError."""
         entity = self._entities.get(entity_id)
         if entity is None:
             raise UnknownEntityError(entity_id)
 
         def write(connection: Connection) -> None:
-            _put(connection, entity_id, {"is_allowed": is_allowed, "likeness": likeness(entity)})
-            what = "entity.allowed" if is_allowed else "entity.disallowed"
-            audit.record(connection, actor, what, entity_id)
+            _save(connection, entity_id, {"is_allowed": is_allowed, "likeness": fingerprint(entity)})
+            action = "entity.allowed" if is_allowed else "entity.disallowed"
+            audit.record(connection, actor, action, entity_id)
 
         await self._store.write(write)
         await self.load()
 
-    async def take_away(self, device: FoundDevice, actor: str) -> None:
-        """It is gone, or somebody has said so and IT knows: its announcements go with it."""
+    async def remove_device(self, device: FoundDevice, actor: str) -> None:
+        """Remove the device and its retained announcements."""
         entities = sorted(device.entities)
         await self._store.write(
             lambda connection: audit.record(connection, actor, "found.removed", device.id, {"entities": entities})
         )
-        self._entities.take_away(device)
+        self._entities.remove_device(device)
 
-    async def keep(self, entity_id: str, days: int | None, actor: str) -> None:
-        """How long the history keeps this entity's states, in days; None: as long as the others'."""
+    async def set_retention(self, entity_id: str, days: int | None, actor: str) -> None:
+        """Set how many days the history keeps this entity's states; None: the configured default."""
 
         def write(connection: Connection) -> None:
-            _put(connection, entity_id, {"keep_days": days})
+            _save(connection, entity_id, {"keep_days": days})
             audit.record(connection, actor, "entity.kept", entity_id, {"days": days})
 
         await self._store.write(write)
-        self._history.keep(entity_id, days)
+        self._history.set_retention(entity_id, days)
 
 
-def _put(connection: Connection, entity_id: str, values: dict[str, object]) -> None:
+def _save(connection: Connection, entity_id: str, values: dict[str, object]) -> None:
     changed = connection.execute(update(entity_setting).where(entity_setting.c.id == entity_id).values(**values))
     if changed.rowcount == 0:
         connection.execute(insert(entity_setting), {"id": entity_id, "is_allowed": False} | values)
 
 
-def _allowed(connection: Connection) -> dict[str, str]:
+def _read_allowed(connection: Connection) -> dict[str, str]:
     rows = connection.execute(select(entity_setting).where(entity_setting.c.is_allowed))
     return {row.id: row.likeness or "" for row in rows}

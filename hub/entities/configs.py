@@ -1,4 +1,4 @@
-"""What a device may announce: the keys of each component, checked.
+"""The configurations that a device may announce: the keys of each component, validated.
 
 The source is Home Assistant's documentation of its MQTT integrations. Unknown keys are ignored, so that a device may
 be newer than we are. Slotted dataclasses: a large building has thousands of entities, and a pydantic model costs
@@ -19,7 +19,7 @@ from hub.entities.templating.words import TemplateError
 LONGEST_TOPIC = 1024
 LONGEST_TEXT = 500
 CONFIG = ConfigDict(extra="ignore", defer_build=True)
-"""Deferred: a hub builds the checks of those components that its devices have, at the first of each."""
+"""Deferred: the validator of a component is built when a device first announces one."""
 
 
 def _topic(text: str) -> str:
@@ -59,7 +59,7 @@ def _encoding(value: object) -> object:
 
 
 def _truth(value: object) -> object:
-    """As YAML and Home Assistant have it."""
+    """Booleans as in YAML and Home Assistant."""
     return {"yes": True, "no": False, "enable": True, "disable": False}.get(str(value).lower(), value)
 
 
@@ -79,7 +79,7 @@ Seconds = Annotated[int, Field(ge=0, le=31_536_000)]
 
 @dataclass(config=CONFIG, slots=True, kw_only=True)
 class Maker:
-    """`device`: what the thing is."""
+    """`device`: maker, model and identifiers."""
 
     identifiers: Annotated[list[Text], Field(max_length=10), BeforeValidator(_listed)] = Field(default_factory=list)
     connections: list[tuple[Text, Text]] = Field(default_factory=list, max_length=10)
@@ -97,7 +97,7 @@ class Maker:
 
 @dataclass(config=CONFIG, slots=True, kw_only=True)
 class Origin:
-    """`origin`: the program that announces."""
+    """`origin`: the announcing program."""
 
     name: Text
     sw_version: Text | None = None
@@ -106,7 +106,7 @@ class Origin:
 
 @dataclass(config=CONFIG, slots=True, kw_only=True)
 class Source:
-    """One topic that says whether the device is there."""
+    """One availability topic."""
 
     topic: Subscribed
     payload_available: Text = "online"
@@ -155,7 +155,7 @@ class Common:
 
 @dataclass(config=CONFIG, slots=True, kw_only=True)
 class Stated(Common):
-    """Has a state of its own, whatever the topic."""
+    """A component with a required state topic."""
 
     state_topic: Subscribed
     value_template: Rule | None = None
@@ -163,7 +163,7 @@ class Stated(Common):
 
 @dataclass(config=CONFIG, slots=True, kw_only=True)
 class Commanded(Common):
-    """Can be told something; its state topic may be missing, and then its state is what we last asked for."""
+    """A component that takes orders. Without a state topic its state is the last order."""
 
     command_topic: Published | None = None
     command_template: Rule | None = None
@@ -302,7 +302,7 @@ class Image(Common):
 
 @dataclass(config=CONFIG, slots=True, kw_only=True)
 class Trigger(Common):
-    """`device_automation`: something the device does now and then, such as a press of its button."""
+    """`device_automation`: a momentary event, such as a button press."""
 
     automation_type: Literal["trigger"] = "trigger"
     topic: Subscribed
@@ -342,41 +342,41 @@ _NEEDED_TOGETHER = (("value_template", "state_topic"), ("position_template", "po
 
 
 class ConfigError(ValueError):
-    """An announcement that is wrong: the key, what was expected, and what stood there (its type, not its content)."""
+    """An invalid announcement: the key, what was expected, and the type of what was found (never its content)."""
 
 
 def checked(component: str, config: dict[str, Any]) -> Common:
-    """The announcement as a model; a component that we do not know as its common part. Raises ConfigError."""
+    """The validated model; only the common keys for an unsupported component. Raises ConfigError."""
     try:
-        made = _CHECKS.get(component, _CHECKS["unsupported"]).validate_python(config)
+        model = _CHECKS.get(component, _CHECKS["unsupported"]).validate_python(config)
     except ValidationError as error:
-        raise ConfigError("; ".join(_mistake(dict(each)) for each in error.errors()[:3])) from None
-    if isinstance(made, Cover):
+        raise ConfigError("; ".join(_described(dict(each)) for each in error.errors()[:3])) from None
+    if isinstance(model, Cover):
         for key, needed in _NEEDED_TOGETHER:
-            if getattr(made, key) is not None and getattr(made, needed) is None:
+            if getattr(model, key) is not None and getattr(model, needed) is None:
                 raise ConfigError(f"{key}: expected a {needed} beside it")
-    if isinstance(made, Image) and (made.image_topic is None) == (made.url_topic is None):
+    if isinstance(model, Image) and (model.image_topic is None) == (model.url_topic is None):
         raise ConfigError("image_topic: expected either image_topic or url_topic")
-    if made.availability is not None and made.availability_topic is not None:
+    if model.availability is not None and model.availability_topic is not None:
         raise ConfigError("availability: expected no availability_topic beside it")
-    if made.device is not None and not (made.device.identifiers or made.device.connections):
+    if model.device is not None and not (model.device.identifiers or model.device.connections):
         raise ConfigError("device: expected identifiers or connections")
-    return made
+    return model
 
 
-def _mistake(item: dict[str, Any]) -> str:
+def _described(item: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in item["loc"] if not str(part).startswith(("function-", "literal")))
     text = str(item["msg"]).removeprefix("Value error, ")
-    found = "" if item["type"] == "missing" else f" (found {type(item['input']).__name__})"
-    return f"{where}: {text[0].lower()}{text[1:]}{found}"
+    actual = "" if item["type"] == "missing" else f" (found {type(item['input']).__name__})"
+    return f"{where}: {text[0].lower()}{text[1:]}{actual}"
 
 
 def topics_of(config: Common, endings: tuple[str, ...] = ("topic",)) -> list[tuple[str, str]]:
-    """The topics that it names in fields of its own whose names end so, each with the field's name."""
+    """Field name and topic, for the fields whose names have one of these endings."""
     names = _fields_ending(type(config), endings)  # type: ignore[arg-type]  # a class is hashable, whatever its instances are
     return [(name, value) for name in names if isinstance(value := getattr(config, name), str)]
 
 
 @cache
 def _fields_ending(kind: type[Common], endings: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(one.name for one in fields(kind) if one.name.endswith(endings))
+    return tuple(field.name for field in fields(kind) if field.name.endswith(endings))

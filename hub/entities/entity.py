@@ -1,4 +1,4 @@
-"""The nouns: a device that was found, its entities, whether it is there, and what has become of one."""
+"""The models: a found device, its entities, their availability, and a change of state."""
 
 import time
 from collections.abc import Iterable
@@ -10,15 +10,15 @@ from hub.entities.templating.templates import Payload, template
 from hub.entities.templating.words import TemplateError, TooSlowError
 
 Value = str | float | None
-"""A word of the component (`locked`, `on`), a number, a text; None: unknown."""
+"""A state of the component (`locked`, `on`), a number, or a text; None if unknown."""
 
 MOMENTARY: Final = frozenset({"device_automation", "event", "tag"})
-"""What these say happens and is over; the others have a state."""
+"""Components that report momentary events; the others have a state."""
 
 
 @dataclass(slots=True, eq=False)
 class FoundDevice:
-    """A thing that one or more announcements say their entities belong to."""
+    """A device that one or more announcements assign their entities to."""
 
     id: str
     name: str
@@ -28,19 +28,21 @@ class FoundDevice:
 
     @property
     def available(self) -> bool | None:
-        """None: it has no way to say so."""
-        known = [entity.availability.is_there for entity in self.entities.values() if entity.availability is not None]
-        return any(known) if known else None
+        """None if it does not report availability."""
+        reported = [
+            entity.availability.is_online for entity in self.entities.values() if entity.availability is not None
+        ]
+        return any(reported) if reported else None
 
     @property
-    def heard_at(self) -> float | None:
-        """Unix time; None: nothing since the hub has started."""
-        times = [entity.heard_at for entity in self.entities.values() if entity.heard_at is not None]
+    def last_seen_at(self) -> float | None:
+        """Unix time; None if nothing was received since the hub started."""
+        times = [entity.last_seen_at for entity in self.entities.values() if entity.last_seen_at is not None]
         return max(times, default=None)
 
 
 class Entity:
-    """One thing that a device can say or do. `value` is the last it said; `state` is None too while it is away."""
+    """One thing that a device reports or does. `value` is the last reported; `state` is None while it is offline."""
 
     __slots__ = (
         "__weakref__",
@@ -51,8 +53,8 @@ class Entity:
         "component",
         "config",
         "device",
-        "heard_at",
         "id",
+        "last_seen_at",
         "number",
         "place",
         "problem",
@@ -65,32 +67,32 @@ class Entity:
         self.id = entity_id
         self.component = component
         self.place = place
-        """The announcement's topic and, of an announcement of a whole device, the component's key in it."""
+        """The announcement's topic, and the component's key in it ("" in the single-component form)."""
         self.config = config
         self.device = device
         self.value: Value = None
         self.attributes: dict[str, Any] = {}
         self.changed_at: float | None = None
-        self.heard_at: float | None = None
+        self.last_seen_at: float | None = None
         self.assumed = False
-        """`value` is what we asked for, and nothing confirms it."""
+        """`value` is the state we ordered; the device does not report its own."""
         self.availability: Availability | None = None
         self.problem: str | None = None
         """Why the last message could not be read; without its content."""
         self.number = 0
-        """Stands for the id in the history."""
+        """Identifies the entity in the history; 0 until it is known."""
 
     def __repr__(self) -> str:
         return f"<{self.id} {self.value!r}>"
 
     @property
     def name(self) -> str:
-        """Its own name; without one it is what the device is there for."""
+        """Its own name, else its device class, else the device's name."""
         return self.config.name or (self.config.device_class or "").replace("_", " ").capitalize() or self.device.name
 
     @property
     def available(self) -> bool:
-        return self.availability is None or self.availability.is_there
+        return self.availability is None or self.availability.is_online
 
     @property
     def state(self) -> Value:
@@ -102,39 +104,39 @@ class Entity:
 
     @property
     def age_seconds(self) -> float | None:
-        """Since it was last heard."""
-        return None if self.heard_at is None else time.time() - self.heard_at
+        """Seconds since the last message; None if there was none."""
+        return None if self.last_seen_at is None else time.time() - self.last_seen_at
 
 
 class Availability:
-    """Whether a device is there, by the topics that it names for it: all, any, or the latest of them.
+    """Whether a device is online, by its availability topics: all, any, or the latest of them.
 
-    Entities of it that name the same topics share one. Nothing heard yet: it is not there.
+    Entities with the same topics share one. Before the first message it is offline.
     """
 
-    __slots__ = ("_heard", "_latest", "_mode", "_muted", "entities", "sources")
+    __slots__ = ("_latest", "_mode", "_muted", "_reported", "entities", "sources")
 
     def __init__(self, config: Common) -> None:
         self.sources: list[Source] = config.sources
         self.entities: list[Entity] = []
         self._mode = config.availability_mode
-        self._heard: list[bool | None] = [None] * len(self.sources)
+        self._reported: list[bool | None] = [None] * len(self.sources)
         self._latest: bool | None = None
         self._muted: set[int] = set()
 
     @property
-    def is_there(self) -> bool:
+    def is_online(self) -> bool:
         if self._mode == "all":
-            return all(self._heard)
+            return all(self._reported)
         if self._mode == "any":
-            return any(self._heard)
+            return any(self._reported)
         return bool(self._latest)
 
-    def take(self, number: int, payload: Payload) -> bool:
-        """What source `number` says; True when it changes whether the device is there."""
+    def update(self, number: int, payload: Payload) -> bool:
+        """Process a message from source `number`. True if `is_online` has changed."""
         if number in self._muted:
             return False
-        source, before = self.sources[number], self.is_there
+        source, before = self.sources[number], self.is_online
         try:
             text = template(source.value_template).read(payload) if source.value_template else payload.text
         except TooSlowError:
@@ -144,23 +146,26 @@ class Availability:
             return False
         if text not in (source.payload_available, source.payload_not_available):
             return False
-        self._heard[number] = self._latest = text == source.payload_available
-        return self.is_there != before
+        self._reported[number] = self._latest = text == source.payload_available
+        return self.is_online != before
 
 
 def key_of(config: Common) -> tuple[object, ...] | None:
-    """Equal for configurations whose availability is one; None: no topic says."""
+    """Equal for configurations that share their availability; None if they have none."""
     if config.availability is None and config.availability_topic is None:
         return None
     return (
         config.availability_mode,
-        *((one.topic, one.payload_available, one.payload_not_available, one.value_template) for one in config.sources),
+        *(
+            (source.topic, source.payload_available, source.payload_not_available, source.value_template)
+            for source in config.sources
+        ),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`value` is the entity's state after it, or what happened (a button's press). `at` is Unix time."""
+    """`value` is the new state, or the momentary event (a button press). `at` is Unix time."""
 
     entity: Entity
     value: Value

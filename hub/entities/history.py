@@ -1,7 +1,7 @@
-"""What entities were, and when: collected on the loop, written by a process of its own, read in a thread.
+"""The history of entities' states: collected on the event loop, written by a separate process, read in a thread.
 
-It is telemetry, not truth: a hub that is killed may lose its last second, and one whose writer cannot keep up drops
-the oldest and says so. It must never make an order wait.
+It is telemetry: a hub that is killed may lose the last second, and if the writer cannot keep up the oldest changes are
+dropped and counted. It must never delay an order.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ from hub.store.trouble import is_damage
 log = structlog.get_logger("history")
 
 COLLECT_SECONDS = 0.25
-ANSWER_SECONDS = 30
+WRITE_TIMEOUT_SECONDS = 30
 STOP_SECONDS = 5
-LONGEST_WAIT_SECONDS = 4
-MOST_WAITING = 500_000
-MOST_POINTS = 2000
+MAX_RETRY_SECONDS = 4
+MAX_QUEUED_ROWS = 500_000
+MAX_POINTS = 2000
 FOLDER = Path(__file__).resolve().parent
 
 dropped_total = Counter("history_dropped_total", "Changes of entities that the history had no room for")
@@ -36,28 +36,28 @@ dropped_total = Counter("history_dropped_total", "Changes of entities that the h
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`at` is Unix time; `value` a number, a word, or None for unknown or away."""
+    """`at` is Unix time; `value` is a number, a text, or None if unknown or offline."""
 
     at: float
     value: str | float | None
 
 
 class History:
-    """`remember` is called on the loop and only appends. `open`, then `run` for ever; `close` when that has ended."""
+    """`record` is called on the event loop and only appends. Call `open`, run `run`, and `close` after it has ended."""
 
     def __init__(self, path: Path, keep_days: int) -> None:
-        """`keep_days` 0: nothing is kept."""
+        """`keep_days` 0 switches the history off."""
         self.problem: str | None = None
         self.written = 0
-        """Rows that are in the database, since the start."""
+        """Rows written to the database since the start."""
         self._path = path
         self.keep_days = keep_days
         self._numbers: dict[str, int] = {}
         self._names: list[tuple[int, str]] = []
-        self._keep: list[tuple[int, int | None]] = []
+        self._retentions: list[tuple[int, int | None]] = []
         self._rows: list[tuple[int, float, str | float | None]] = []
         self._engine: Engine | None = None
-        self._has_any = asyncio.Event()
+        self._is_needed = asyncio.Event()
 
     async def open(self) -> None:
         """Raises sqlalchemy.exc.SQLAlchemyError, NewerSchemaError."""
@@ -67,48 +67,48 @@ class History:
         except DatabaseError as error:
             if not is_damage(error):
                 raise
-            self._put_damaged_aside()
+            self._move_damaged_file()
             self._numbers = await asyncio.to_thread(self._prepare, self._engine)
         if self._numbers:
-            self._has_any.set()
+            self._is_needed.set()
 
     def close(self) -> None:
         if self._engine is not None:
             self._engine.dispose()
 
-    def remember(self, changes: list[Change]) -> None:
-        """What happens (a press) is kept as its word; tags are not kept at all: they may tell who came."""
+    def record(self, changes: list[Change]) -> None:
+        """Queue changes to be written. Tags are left out: they may identify a person."""
         if not self.keep_days:
             return
         for change in changes:
             entity = change.entity
             if entity.component == "tag":
                 continue
-            number = entity.number or self._number(change)
+            number = entity.number or self._assign_number(change)
             self._rows.append((number, change.at, change.value))
-        if (over := len(self._rows) - MOST_WAITING) > 0:
-            dropped_total.inc(over)
-            del self._rows[:over]
+        if (excess := len(self._rows) - MAX_QUEUED_ROWS) > 0:
+            dropped_total.inc(excess)
+            del self._rows[:excess]
             self.problem = "it cannot keep up, and drops the oldest changes"
 
-    def keep(self, entity_id: str, days: int | None) -> None:
-        """How long this entity's changes stay; None: as long as the others'."""
+    def set_retention(self, entity_id: str, days: int | None) -> None:
+        """Set how many days this entity's changes are kept; None: the configured default."""
         if (number := self._numbers.get(entity_id)) is not None:
-            self._keep.append((number, days))
+            self._retentions.append((number, days))
 
     async def read(self, entity_id: str, since: float, until: float) -> list[Sample]:
-        """In order; of more than MOST_POINTS numbers the means of as many equal spans."""
+        """In order of time; more than MAX_POINTS numbers are averaged over MAX_POINTS equal spans."""
         number = self._numbers.get(entity_id)
         if number is None or self._engine is None:
             return []
         return await asyncio.to_thread(_read, self._engine, number, since, until)
 
     async def run(self) -> None:
-        """Start the writer, feed it, start it again when it ends. When cancelled it writes what waits.
+        """Run the writer process and restart it if it ends. What is queued is still written when cancelled.
 
-        A hub that has never found anything needs no writer; where there is history, it also forgets.
+        The writer is not started before there is something to write, or old history to delete.
         """
-        await self._has_any.wait()
+        await self._is_needed.wait()
         wait = 0.5
         while True:
             try:
@@ -117,17 +117,17 @@ class History:
                 self.problem = f"its writer has ended ({type(error).__name__}), and is started again"
                 log.warning("history_writer_ended", error=type(error).__name__, retry_seconds=wait)
             await asyncio.sleep(wait)
-            wait = min(wait * 2, LONGEST_WAIT_SECONDS)
+            wait = min(wait * 2, MAX_RETRY_SECONDS)
 
     # -- the writer
 
-    def _number(self, change: Change) -> int:
+    def _assign_number(self, change: Change) -> int:
         entity = change.entity
         number = self._numbers.get(entity.id)
         if number is None:
             number = self._numbers[entity.id] = len(self._numbers) + 1
             self._names.append((number, entity.id))
-            self._has_any.set()
+            self._is_needed.set()
         entity.number = number
         return number
 
@@ -137,44 +137,46 @@ class History:
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
         try:
-            self._names = [(number, name) for name, number in self._numbers.items()]  # the last one may have known less
+            # all of them: the previous writer may not have received the last ones
+            self._names = [(number, name) for name, number in self._numbers.items()]
             while True:
                 await asyncio.sleep(COLLECT_SECONDS)
-                await self._hand_over(process)
+                await self._send_frame(process)
         finally:
             with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, ValueError):
-                await self._hand_over(process)
+                await self._send_frame(process)
             await _end(process)
 
-    async def _hand_over(self, process: asyncio.subprocess.Process) -> None:
-        """One frame; what it held waits again when the writer does not answer."""
-        if not self._rows and not self._names and not self._keep:
+    async def _send_frame(self, process: asyncio.subprocess.Process) -> None:
+        """Send one frame; its content is queued again if the writer does not acknowledge it."""
+        if not self._rows and not self._names and not self._retentions:
             return
         assert process.stdin and process.stdout  # noqa: S101, PT018 (both are pipes)
         rows, self._rows = self._rows, []
         names, self._names = self._names, []
-        keep, self._keep = self._keep, []
+        retentions, self._retentions = self._retentions, []
         try:
-            body = orjson.dumps({"names": names, "keep": keep, "rows": rows})
+            body = orjson.dumps({"names": names, "keep": retentions, "rows": rows})
             process.stdin.write(struct.pack("!I", len(body)) + body)
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(WRITE_TIMEOUT_SECONDS):
                 await process.stdin.drain()
                 await process.stdout.readuntil()
         except BaseException:
-            self._rows, self._names, self._keep = rows + self._rows, names + self._names, keep + self._keep
+            self._rows, self._names = rows + self._rows, names + self._names
+            self._retentions = retentions + self._retentions
             raise
         self.written += len(rows)
         self.problem = None
 
-    def _put_damaged_aside(self) -> None:
-        """It is telemetry: a new one is begun, and nobody has to do anything."""
+    def _move_damaged_file(self) -> None:
+        """Start a new database: it is telemetry, so nobody needs to intervene."""
         assert self._engine is not None  # noqa: S101 (`open` made it)
         self._engine.dispose()
-        aside = self._path.with_suffix(".damaged")
-        self._path.replace(aside)
+        destination = self._path.with_suffix(".damaged")
+        self._path.replace(destination)
         for suffix in ("-wal", "-shm"):
             self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
-        log.error("history_damaged", kept_as=str(aside))
+        log.error("history_damaged", moved_to=str(destination))
 
     def _prepare(self, engine: Engine) -> dict[str, int]:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -202,8 +204,8 @@ def _read(engine: Engine, number: int, since: float, until: float) -> list[Sampl
             text(f"SELECT count(*), sum(typeof(value) IN ('real', 'integer', 'null')) {inside}"),
             span,
         ).one()
-        if count > MOST_POINTS and numbers == count:
-            width = (until - since) / MOST_POINTS
+        if count > MAX_POINTS and numbers == count:
+            width = (until - since) / MAX_POINTS
             rows = connection.execute(
                 text(
                     "SELECT avg(at) AS at, avg(value) AS value "
@@ -214,6 +216,6 @@ def _read(engine: Engine, number: int, since: float, until: float) -> list[Sampl
         else:
             rows = connection.execute(
                 text(f"SELECT at, value {inside} ORDER BY at DESC LIMIT :most"),
-                span | {"most": MOST_POINTS},
+                span | {"most": MAX_POINTS},
             )
         return sorted((Sample(row.at, row.value) for row in rows), key=lambda sample: sample.at)

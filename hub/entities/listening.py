@@ -1,4 +1,4 @@
-"""Who listens to which topic for an entity: its state, its attributes, its picture, whether its device is there."""
+"""The listeners of an entity's topics: state, attributes, picture, availability."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -6,34 +6,34 @@ from typing import Protocol
 from hub.entities import reading
 from hub.entities.configs import BinarySensor, Common, Cover, Image, Sensor, Update
 from hub.entities.entity import MOMENTARY, Availability, Entity, Value
-from hub.entities.reading import KEEP, Read, UnreadableError
+from hub.entities.reading import UNCHANGED, Reader, UnreadableError
 from hub.entities.templating.templates import Payload, Template, template
 from hub.entities.templating.words import TemplateError, TooSlowError
 from hub.entities.topics import Listen
 
-Wanted = tuple[str, int, Listen]
-"""Topic filter, QoS, who listens."""
+Subscription = tuple[str, int, Listen]
+"""Topic filter, QoS, listener."""
 
 
 class Registry(Protocol):
-    """What a listener tells of its entity. `generation` counts connections: what was retained is news once in each."""
+    """What listeners call. `generation` counts connections: a retained message is processed once for each."""
 
     generation: int
 
-    def put(self, entity: Entity, value: Value, *, always: bool = False) -> None: ...
+    def set_state(self, entity: Entity, value: Value, *, always: bool = False) -> None: ...
 
-    def unreadable(self, entity: Entity, why: str) -> None: ...
+    def unreadable(self, entity: Entity, reason: str) -> None: ...
 
-    def keep_picture(self, entity: Entity, picture: bytes, kind: str) -> None: ...
+    def set_picture(self, entity: Entity, picture: bytes, kind: str) -> None: ...
 
     def availability_changed(self, availability: Availability) -> None: ...
 
 
-def listeners_of(entities: Registry, entity: Entity, availability: Availability | None) -> Iterator[Wanted]:
-    """All of an entity's; `availability` too when nobody listens for it yet."""
+def listeners_of(entities: Registry, entity: Entity, availability: Availability | None) -> Iterator[Subscription]:
+    """All listeners of an entity, and those of `availability` if given."""
     config, qos = entity.config, min(entity.config.qos, 1)
     topic, rule = reading.main_topic(entity.component, config)
-    if topic is not None and (read := reading.READ.get(entity.component)) is not None:
+    if topic is not None and (read := reading.READERS.get(entity.component)) is not None:
         yield topic, qos, StateListener(entities, entity, rule, read)
     if isinstance(config, Cover) and config.position_topic:
         position = StateListener(entities, entity, config.position_template, reading.cover_position)
@@ -52,7 +52,7 @@ def listeners_of(entities: Registry, entity: Entity, availability: Availability 
 
 
 class _Listener:
-    """Retained messages are news once a connection; what happens (a press) is never heard from the past."""
+    """Retained messages are processed once for each connection; those of momentary events never."""
 
     __slots__ = ("entities", "entity", "generation", "is_muted", "template")
 
@@ -62,17 +62,17 @@ class _Listener:
         self.template: Template | None = template(rule) if rule else None
         self.generation = -1
         self.is_muted = False
-        """Its template was too slow once, and is not run again."""
+        """Its template was too slow once, and is not rendered again."""
 
-    def is_old(self, retained: bool) -> bool:
+    def is_stale(self, retained: bool) -> bool:
         generation = self.entities.generation
-        old = retained and (self.generation == generation or self.entity.component in MOMENTARY)
+        stale = retained and (self.generation == generation or self.entity.component in MOMENTARY)
         self.generation = generation
-        return old
+        return stale
 
     @property
-    def costs(self) -> bool:
-        """Whether something of the device's runs when it listens."""
+    def is_costly(self) -> bool:
+        """Whether a message makes a template of the device's run."""
         return self.template is not None and not self.template.is_plain
 
     def text(self, payload: Payload) -> str:
@@ -82,13 +82,13 @@ class _Listener:
 class StateListener(_Listener):
     __slots__ = ("always", "read")
 
-    def __init__(self, entities: Registry, entity: Entity, rule: str | None, read: Read) -> None:
+    def __init__(self, entities: Registry, entity: Entity, rule: str | None, read: Reader) -> None:
         super().__init__(entities, entity, rule)
         self.read = read
         self.always = entity.component in MOMENTARY or _is_forced(entity.config)
 
     def __call__(self, payload: Payload, retained: bool) -> None:
-        if (retained and self.is_old(retained)) or self.is_muted:
+        if (retained and self.is_stale(retained)) or self.is_muted:
             return None
         self.generation = self.entities.generation
         entity = self.entity
@@ -99,10 +99,10 @@ class StateListener(_Listener):
             self.is_muted = True
             return self.entities.unreadable(entity, f"its template is not run any more: {error}")
         except (TemplateError, ValueError) as error:
-            return self.entities.unreadable(entity, _why(error))
-        if value is not KEEP:
+            return self.entities.unreadable(entity, _reason(error))
+        if value is not UNCHANGED:
             entity.assumed = False
-            self.entities.put(entity, value, always=self.always)  # type: ignore[arg-type]
+            self.entities.set_state(entity, value, always=self.always)  # type: ignore[arg-type]
         return None
 
 
@@ -110,7 +110,7 @@ class AttributesListener(_Listener):
     __slots__ = ()
 
     def __call__(self, payload: Payload, retained: bool) -> None:
-        if self.is_muted or self.is_old(retained):
+        if self.is_muted or self.is_stale(retained):
             return
         try:
             self.entity.attributes = reading.attributes_of(self.text(payload))
@@ -118,7 +118,7 @@ class AttributesListener(_Listener):
             self.is_muted = True
             self.entities.unreadable(self.entity, f"its attributes' template is not run any more: {error}")
         except (TemplateError, ValueError) as error:
-            self.entities.unreadable(self.entity, f"attributes: {_why(error)}")
+            self.entities.unreadable(self.entity, f"attributes: {_reason(error)}")
 
 
 class PictureListener(_Listener):
@@ -129,19 +129,19 @@ class PictureListener(_Listener):
 
     def __call__(self, payload: Payload, retained: bool) -> None:
         config = self.entity.config
-        if self.is_old(retained) or not isinstance(config, Image) or not payload.raw:
+        if self.is_stale(retained) or not isinstance(config, Image) or not payload.raw:
             return None
         try:
             picture = reading.image_of(config, payload.raw)
         except UnreadableError as error:
             return self.entities.unreadable(self.entity, str(error))
-        self.entities.keep_picture(self.entity, picture, config.content_type)
-        self.entities.put(self.entity, reading.mark_of(picture))
+        self.entities.set_picture(self.entity, picture, config.content_type)
+        self.entities.set_state(self.entity, reading.picture_hash(picture))
         return None
 
 
 class AvailabilityListener:
-    __slots__ = ("availability", "costs", "entities", "generation", "number")
+    __slots__ = ("availability", "entities", "generation", "is_costly", "number")
 
     def __init__(self, entities: Registry, availability: Availability, number: int) -> None:
         self.entities = entities
@@ -149,14 +149,14 @@ class AvailabilityListener:
         self.number = number
         self.generation = -1
         rule = availability.sources[number].value_template
-        self.costs = rule is not None and not template(rule).is_plain
+        self.is_costly = rule is not None and not template(rule).is_plain
 
     def __call__(self, payload: Payload, retained: bool) -> None:
         generation = self.entities.generation
         if retained and self.generation == generation:
             return
         self.generation = generation
-        if self.availability.take(self.number, payload):
+        if self.availability.update(self.number, payload):
             self.entities.availability_changed(self.availability)
 
 
@@ -164,6 +164,6 @@ def _is_forced(config: Common) -> bool:
     return isinstance(config, Sensor | BinarySensor) and config.force_update
 
 
-def _why(error: Exception) -> str:
-    """A decoding error would quote the message."""
+def _reason(error: Exception) -> str:
+    """The error's text, except for a decoding error: that would quote the message."""
     return "expected UTF-8 text" if isinstance(error, UnicodeDecodeError) else str(error)

@@ -1,4 +1,4 @@
-"""What an entity can be told, and the message that tells it."""
+"""The orders that an entity takes, and the MQTT message for each."""
 
 import hashlib
 from dataclasses import dataclass, fields
@@ -15,17 +15,17 @@ from hub.entities.templating.templates import template
 from hub.entities.templating.words import TemplateError
 
 EXPIRY_SECONDS = 10
-"""An order that a device gets later than this is none any more (where the broker speaks MQTT 5)."""
+"""Message expiry: the broker does not deliver an order later than this (MQTT 5 only)."""
 GUARDED = frozenset({"cover", "lock"})
-"""These open a building: an administrator must have allowed it for the entity."""
+"""Components that may open a building: an administrator must first allow orders to the entity."""
 
 
 class OrderError(ValueError):
-    """An order that this entity does not take; the text says what it takes."""
+    """An order that this entity does not take; the text says which it does."""
 
 
-Said = tuple[str, str, Value]
-"""Topic, payload, and the state that it leads to."""
+Message = tuple[str, str, Value]
+"""Topic, payload, and the resulting state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,47 +35,47 @@ class Order:
     qos: int
     retain: bool
     assumed: Value | None
-    """The state it leads to, for an entity that never says its state itself."""
+    """The resulting state, for an entity that does not report its own."""
 
 
 def command_topics(entity: Entity) -> list[str]:
-    """Where it is told something."""
-    found = [getattr(entity.config, name, None) for name in ("command_topic", "set_position_topic")]
-    return [topic for topic in found if topic]
+    """The topics that it takes orders on."""
+    topics = [getattr(entity.config, name, None) for name in ("command_topic", "set_position_topic")]
+    return [topic for topic in topics if topic]
 
 
-def likeness(entity: Entity) -> str:
-    """What somebody who allows orders has seen of it: another when it is announced elsewhere, or says other things."""
+def fingerprint(entity: Entity) -> str:
+    """A hash of what an administrator allowed: it changes when the entity's topic, payloads or templates change."""
     config = entity.config
     words = [entity.id, *entity.place, *sorted(config.device.identifiers if config.device else ())]
     words += [
-        f"{one.name}={getattr(config, one.name)}"
-        for one in fields(config)
-        if one.name.startswith(("payload_", "state_", "command_", "set_position", "value_template", "position_"))
+        f"{field.name}={getattr(config, field.name)}"
+        for field in fields(config)
+        if field.name.startswith(("payload_", "state_", "command_", "set_position", "value_template", "position_"))
     ]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:32]
 
 
 def verbs(entity: Entity) -> list[str]:
-    """What can be asked of it, in the order in which buttons for it should stand."""
+    """The orders that it takes, in the order in which their buttons are displayed."""
     return _verbs(entity.config)
 
 
 def order(entity: Entity, verb: str, value: str | float | None = None) -> Order:
-    """Raises OrderError, also when the device's command template fails."""
+    """The message for an order. Raises OrderError, also if the device's command template fails."""
     offered = verbs(entity)
     if verb not in offered:
         raise OrderError(f"{entity.id} takes {', '.join(offered) or 'no orders'}, not {verb}")
     config: Commanded = entity.config  # type: ignore[assignment]
     try:
-        topic, text, assumed = _said(config, verb, value)
+        topic, text, assumed = _message(config, verb, value)
     except TemplateError as error:
         raise OrderError(f"the device's command template fails: {error}") from None
     is_retained = config.retain and entity.component not in GUARDED
     return Order(topic, text.encode(), min(config.qos, 1), is_retained, assumed)
 
 
-# -- by component: what it takes, and how it is said
+# -- by component: the verbs, and the message for each
 
 
 @singledispatch
@@ -84,22 +84,22 @@ def _verbs(_config: Common) -> list[str]:
 
 
 @singledispatch
-def _said(config: Common, _verb: str, _value: Any) -> Said:
+def _message(config: Common, _verb: str, _value: Any) -> Message:
     raise TypeError(type(config).__name__)
 
 
 @_verbs.register
 def _(config: Lock) -> list[str]:
-    """None for one that wants a code: nobody can give one here, and it would stand in logs; an empty one is none."""
+    """None for a lock that needs a code: there is no way to enter one, and it would end up in logs."""
     if config.code_format is not None:
         return []
     return ["lock", "unlock", *(["open"] if config.payload_open is not None else [])]
 
 
-@_said.register
-def _(config: Lock, verb: str, _value: Any) -> Said:
-    reached = {"lock": "locked", "unlock": "unlocked", "open": "open"}[verb]
-    return config.command_topic, _made(config.command_template, getattr(config, f"payload_{verb}"), code=""), reached
+@_message.register
+def _(config: Lock, verb: str, _value: Any) -> Message:
+    state = {"lock": "locked", "unlock": "unlocked", "open": "open"}[verb]
+    return config.command_topic, _rendered(config.command_template, getattr(config, f"payload_{verb}"), code=""), state
 
 
 @_verbs.register
@@ -107,17 +107,17 @@ def _(_config: Switch) -> list[str]:
     return ["on", "off"]
 
 
-@_said.register
-def _(config: Switch, verb: str, _value: Any) -> Said:
-    return config.command_topic, _made(config.command_template, getattr(config, f"payload_{verb}")), verb
+@_message.register
+def _(config: Switch, verb: str, _value: Any) -> Message:
+    return config.command_topic, _rendered(config.command_template, getattr(config, f"payload_{verb}")), verb
 
 
-@_said.register
-def _(config: Siren, verb: str, _value: Any) -> Said:
+@_message.register
+def _(config: Siren, verb: str, _value: Any) -> Message:
     payload = getattr(config, f"payload_{verb}")
     rule = config.command_template if verb == "on" else config.command_off_template or config.command_template
     plain = orjson.dumps({"state": payload}).decode()
-    return config.command_topic, _made(rule, payload) if rule else plain, verb
+    return config.command_topic, _rendered(rule, payload) if rule else plain, verb
 
 
 @_verbs.register
@@ -125,9 +125,9 @@ def _(_config: Button) -> list[str]:
     return ["press"]
 
 
-@_said.register
-def _(config: Button, _verb: str, _value: Any) -> Said:
-    return config.command_topic, _made(config.command_template, config.payload_press), None
+@_message.register
+def _(config: Button, _verb: str, _value: Any) -> Message:
+    return config.command_topic, _rendered(config.command_template, config.payload_press), None
 
 
 @_verbs.register(Number)
@@ -137,12 +137,12 @@ def _(_config: Commanded) -> list[str]:
     return ["set"]
 
 
-@_said.register(Number)
-@_said.register(Select)
-@_said.register(Text)
-def _(config: Any, _verb: str, value: Any) -> Said:
-    checked = _checked(config, value)
-    return config.command_topic, _made(config.command_template, checked), checked
+@_message.register(Number)
+@_message.register(Select)
+@_message.register(Text)
+def _(config: Any, _verb: str, value: Any) -> Message:
+    validated = _validated(config, value)
+    return config.command_topic, _rendered(config.command_template, validated), validated
 
 
 @_verbs.register
@@ -150,34 +150,34 @@ def _(config: Update) -> list[str]:
     return ["install"] if config.command_topic and config.payload_install else []
 
 
-@_said.register
-def _(config: Update, _verb: str, _value: Any) -> Said:
+@_message.register
+def _(config: Update, _verb: str, _value: Any) -> Message:
     return config.command_topic or "", config.payload_install or "", None
 
 
 @_verbs.register
 def _(config: Cover) -> list[str]:
     moves = ("open", "close", "stop") if config.command_topic else ()
-    said = [verb for verb in moves if getattr(config, f"payload_{verb}") is not None]
-    return [*said, *(["set_position"] if config.set_position_topic else [])]
+    offered = [verb for verb in moves if getattr(config, f"payload_{verb}") is not None]
+    return [*offered, *(["set_position"] if config.set_position_topic else [])]
 
 
-@_said.register
-def _(config: Cover, verb: str, value: Any) -> Said:
+@_message.register
+def _(config: Cover, verb: str, value: Any) -> Message:
     if verb != "set_position":
-        reached = {"open": "open", "close": "closed", "stop": None}[verb]
-        return config.command_topic or "", getattr(config, f"payload_{verb}"), reached
+        state = {"open": "open", "close": "closed", "stop": None}[verb]
+        return config.command_topic or "", getattr(config, f"payload_{verb}"), state
     percent = _in_range(value, 0, 100)
     whole = config.position_open - config.position_closed
     position = round(config.position_closed + whole * percent / 100)
-    text = _made(config.set_position_template, position, position=percent)
+    text = _rendered(config.set_position_template, position, position=percent)
     return config.set_position_topic or "", text, "closed" if percent == 0 else "open"
 
 
-def _checked(config: Commanded, value: Any) -> str | float:
+def _validated(config: Commanded, value: Any) -> str | float:
     if isinstance(config, Number):
-        wanted = _in_range(value, config.min, config.max)
-        return int(wanted) if wanted.is_integer() else wanted
+        number = _in_range(value, config.min, config.max)
+        return int(number) if number.is_integer() else number
     text = str(value if value is not None else "")
     if isinstance(config, Select) and text not in config.options:
         raise OrderError(f"expected one of {', '.join(config.options)}")
@@ -198,13 +198,13 @@ def _matches(pattern: str, text: str) -> bool:
 
 def _in_range(value: Any, least: float, most: float) -> float:
     try:
-        wanted = float(value)
+        number = float(value)
     except (TypeError, ValueError):
         raise OrderError(f"expected a number from {least:g} to {most:g}") from None
-    if not least <= wanted <= most:
+    if not least <= number <= most:
         raise OrderError(f"expected a number from {least:g} to {most:g}")
-    return wanted
+    return number
 
 
-def _made(rule: str | None, value: Any, **more: Any) -> str:
+def _rendered(rule: str | None, value: Any, **more: Any) -> str:
     return template(rule).render(value=value, **more) if rule else str(value)

@@ -1,7 +1,7 @@
-"""Whose a found device is. The broker does not say who has sent a message; its accounts' filters say who can have.
+"""Which account owns a found device. MQTT does not tell who sent a message; the accounts' topic filters tell who could.
 
-An account that announces may write all announcements, another's too. But it may have the hub write only where it may
-write itself, and what it says of another's device is not believed.
+An account that announces may write all announcement topics, also those of other accounts. But the hub sends commands
+only to topics that the account may write itself, and does not apply its announcements for devices of other accounts.
 """
 
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOBODY: frozenset[str] = frozenset()
-WRITTEN = ("command_topic", "set_position_topic")
+COMMAND_TOPICS = ("command_topic", "set_position_topic")
 
 
 class Ownership:
@@ -21,66 +21,66 @@ class Ownership:
 
     def __init__(self) -> None:
         self.reaching: Callable[[str], tuple[frozenset[str], frozenset[str]]] = lambda _topic: (NOBODY, NOBODY)
-        """Which accounts may write a topic: of those that announce, and of all."""
+        """Topic → the accounts that may write it: those that announce, and all."""
         self.announcers: Callable[[], frozenset[str]] = lambda: NOBODY
 
-    def must_be_one(self, topic: str, key: str, config: Common) -> None:
-        """Raises DiscoveryError when no account that announces may write all commands that some account may write."""
+    def require_common_owner(self, topic: str, key: str, config: Common) -> None:
+        """Raises DiscoveryError if no announcing account may write all command topics that any account may write."""
         owners: frozenset[str] | None = None
         where = f"components.{key}." if key else ""
-        for name, value in _commands(config):
-            announcing, every = self.reaching(value)
-            if not every:
+        for name, value in _command_topics(config):
+            announcing, all_accounts = self.reaching(value)
+            if not all_accounts:
                 continue
             owners = announcing if owners is None else owners & announcing
             if not owners:
                 raise DiscoveryError(
                     f"{topic}: {where}{name}: expected a topic of an account that announces it; "
-                    f"this is of {', '.join(sorted(every))}"
+                    f"this is of {', '.join(sorted(all_accounts))}"
                 )
 
     def of(self, config: Common) -> frozenset[str]:
-        """The announcing accounts within whose filters its commands go, or what it says if it takes none.
+        """The announcing accounts whose filters cover its command topics, or its state topics if it has no commands.
 
-        Empty where they are nobody's.
+        Empty if nobody owns it.
         """
         if not self.announcers():
             return NOBODY
-        return self._within([value for _, value in _commands(config)]) or self._within(_read(config))
+        return self._within([value for _, value in _command_topics(config)]) or self._within(_state_topics(config))
 
-    def commands_of_nobody(self, config: Common) -> bool:
-        """Whether it takes commands by a topic that no account may write: nobody can tell whose it is."""
-        return any(not self.reaching(value)[1] for _, value in _commands(config))
+    def has_unowned_commands(self, config: Common) -> bool:
+        """Whether no account may write one of its command topics, so that its owner is unknown."""
+        return any(not self.reaching(value)[1] for _, value in _command_topics(config))
 
-    def must_replace(self, topic: str, before: Common, config: Common) -> None:
-        """Raises DiscoveryError when the new one is not of an account whose the old one is."""
-        mine = self.of(before)
-        if mine and not mine & self.of(config):
-            raise DiscoveryError(f"{topic}: expected topics of {', '.join(sorted(mine))}, whose device it replaces")
+    def require_same_owner(self, topic: str, before: Common, config: Common) -> None:
+        """Raises DiscoveryError if `config` has no owner in common with `before`, which it replaces."""
+        owners = self.of(before)
+        if owners and not owners & self.of(config):
+            raise DiscoveryError(f"{topic}: expected topics of {', '.join(sorted(owners))}, whose device it replaces")
 
-    def must_withdraw(self, topic: str, entity_id: str, config: Common) -> None:
-        """Raises DiscoveryError when others than whose it is can have said that it is gone.
+    def require_sole_announcer(self, topic: str, entity_id: str, config: Common) -> None:
+        """Raises DiscoveryError if an account that does not own the entity could have announced its removal.
 
-        What is nobody's, anybody may take away.
+        An entity that nobody owns may be removed by any account.
         """
-        mine = self.of(config)
-        if mine and (others := self.announcers() - mine):
+        owners = self.of(config)
+        if owners and (others := self.announcers() - owners):
             raise DiscoveryError(
                 f"{topic}: {entity_id} is said to be gone. MQTT does not say by whom, and {', '.join(sorted(others))} "
                 "may announce too: it is kept until IT removes it on its page"
             )
 
     def _within(self, topics: list[str]) -> frozenset[str]:
-        sets = [announcing for announcing, every in map(self.reaching, topics) if every]
+        sets = [announcing for announcing, all_accounts in map(self.reaching, topics) if all_accounts]
         return frozenset.intersection(*sets) if sets else NOBODY
 
 
-def _commands(config: Common) -> list[tuple[str, str]]:
-    """What the hub would write to."""
-    return topics_of(config, WRITTEN)
+def _command_topics(config: Common) -> list[tuple[str, str]]:
+    """The topics that the hub would publish to."""
+    return topics_of(config, COMMAND_TOPICS)
 
 
-def _read(config: Common) -> list[str]:
-    return [value for name, value in topics_of(config) if not name.endswith(WRITTEN)] + [
-        one.topic for one in config.availability or ()
+def _state_topics(config: Common) -> list[str]:
+    return [value for name, value in topics_of(config) if not name.endswith(COMMAND_TOPICS)] + [
+        source.topic for source in config.availability or ()
     ]

@@ -1,4 +1,4 @@
-"""Where found devices are: what an administrator has said, else the area that the device itself suggests."""
+"""Where found devices are: the place that an administrator chose, else the area that the device suggests."""
 
 from dataclasses import asdict
 
@@ -12,23 +12,23 @@ from hub.store.tables import found_place
 
 
 class FoundPlaces:
-    """In memory for the pages, in the store for truth."""
+    """A cache of the places in the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, Place] = {}
+        self._by_device: dict[str, Place] = {}
 
     async def load(self) -> None:
-        self._known = await self._store.read(_all)
+        self._by_device = await self._store.read(_read_places)
 
     def of(self, device: FoundDevice) -> Place:
-        said = self._known.get(device.id)
-        if said is not None:
-            return said
+        chosen = self._by_device.get(device.id)
+        if chosen is not None:
+            return chosen
         return Place(zone=(device.maker.suggested_area if device.maker else None) or "")
 
-    async def put(self, device: FoundDevice, place: Place, actor: str) -> None:
-        """An empty place is none: the device's own suggestion counts again."""
+    async def set_place(self, device: FoundDevice, place: Place, actor: str) -> None:
+        """Set the device's place; an empty one restores the device's own suggestion."""
 
         def write(connection: Connection) -> None:
             connection.execute(delete(found_place).where(found_place.c.device == device.id))
@@ -40,6 +40,6 @@ class FoundPlaces:
         await self.load()
 
 
-def _all(connection: Connection) -> dict[str, Place]:
+def _read_places(connection: Connection) -> dict[str, Place]:
     rows = connection.execute(select(found_place))
     return {row.device: Place(row.site, row.building, row.floor, row.zone) for row in rows}

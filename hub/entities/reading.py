@@ -1,7 +1,7 @@
-"""What a message means: for each component, from the text that its template made to a value.
+"""Reads messages: for each component, a function from the text that the template rendered to a value.
 
-Words are Home Assistant's (`locked`, `on`, `opening`); "None" is its word for unknown. KEEP: the message says nothing
-about the state.
+States are named as in Home Assistant (`locked`, `on`, `opening`); "None" means unknown. A reader returns UNCHANGED if
+the message does not affect the state.
 """
 
 import hashlib
@@ -31,52 +31,54 @@ from hub.entities.configs import TextField as Text
 from hub.entities.entity import Entity, Value
 
 UNKNOWN: Final = "None"
-LONGEST_STATE = 255
-LONGEST_ATTRIBUTES = 16_384
-LARGEST_IMAGE = 49_152
+MAX_STATE_LENGTH = 255
+MAX_ATTRIBUTES_LENGTH = 16_384
+MAX_IMAGE_BYTES = 49_152
 
 
-class _Keep:
+class _Unchanged:
     def __repr__(self) -> str:
-        return "KEEP"
+        return "UNCHANGED"
 
 
-KEEP: Final = _Keep()
-LOST: Final = frozenset({"nan", "-nan", "inf", "-inf", "infinity", "-infinity"})
-"""What a device says, in small letters, of a value that it has lost; as numbers are printed (C, Python, JSON5)."""
-WORDS: Final = frozenset({"text", "tag", "event", "device_automation"})
-"""Components whose state is whatever somebody wrote."""
-Read = Callable[[Entity, str], "Value | _Keep"]
+UNCHANGED: Final = _Unchanged()
+LOST_VALUES: Final = frozenset({"nan", "-nan", "inf", "-inf", "infinity", "-infinity"})
+"""Texts, in lower case, for a value that the device has lost, as C, Python and JSON5 print such numbers."""
+FREE_TEXT_COMPONENTS: Final = frozenset({"text", "tag", "event", "device_automation"})
+"""Components whose state may be any text."""
+Reader = Callable[[Entity, str], "Value | _Unchanged"]
 
 
 def is_lost(entity: Entity, text: str) -> bool:
-    """It has no state any more: what it said before is not so now."""
-    return len(text) <= len("-infinity") and text.lower() in LOST and entity.component not in WORDS
+    """Whether the text means that the device has lost the value: the state is then unknown."""
+    return (
+        len(text) <= len("-infinity") and text.lower() in LOST_VALUES and entity.component not in FREE_TEXT_COMPONENTS
+    )
 
 
 class UnreadableError(ValueError):
-    """A message that this entity cannot mean. The text says what was expected, and never what came."""
+    """A message that is invalid for this entity. The text says what was expected, never what was received."""
 
 
-def sensor(entity: Entity, text: str) -> "Value | _Keep":
+def sensor(entity: Entity, text: str) -> "Value | _Unchanged":
     config: Sensor = entity.config  # type: ignore[assignment]
     if not text:
-        return KEEP
+        return UNCHANGED
     if text == UNKNOWN or text == "unknown":  # noqa: PLR1714 (on the hot path)
         return None
     if config.unit_of_measurement is None and config.state_class is None:
         if config.options is not None and text not in config.options:
             raise UnreadableError(f"expected one of {', '.join(config.options)}")
-        return text[:LONGEST_STATE]
+        return text[:MAX_STATE_LENGTH]
     return _number(text)
 
 
-def binary_sensor(entity: Entity, text: str) -> "Value | _Keep":
+def binary_sensor(entity: Entity, text: str) -> "Value | _Unchanged":
     config: BinarySensor = entity.config  # type: ignore[assignment]
-    return _one_of({config.payload_on: "on", config.payload_off: "off"}, text)
+    return _looked_up({config.payload_on: "on", config.payload_off: "off"}, text)
 
 
-def lock(entity: Entity, text: str) -> "Value | _Keep":
+def lock(entity: Entity, text: str) -> "Value | _Unchanged":
     config: Lock = entity.config  # type: ignore[assignment]
     if text == config.payload_reset:
         return None
@@ -90,34 +92,34 @@ def lock(entity: Entity, text: str) -> "Value | _Keep":
         config.state_opening: "opening",
     }
     if text and text not in words:
-        return None  # `undefined`, `uncalibrated`, 254: whatever it means, nobody may take it for locked
-    return _one_of(words, text)
+        return None  # `undefined`, `uncalibrated`, 254: whatever it means, it must not be taken for locked
+    return _looked_up(words, text)
 
 
-def switch(entity: Entity, text: str) -> "Value | _Keep":
+def switch(entity: Entity, text: str) -> "Value | _Unchanged":
     config: Switch = entity.config  # type: ignore[assignment]
-    return _one_of({config.state_on or config.payload_on: "on", config.state_off or config.payload_off: "off"}, text)
+    return _looked_up({config.state_on or config.payload_on: "on", config.state_off or config.payload_off: "off"}, text)
 
 
-def siren(entity: Entity, text: str) -> "Value | _Keep":
-    """Plain, or JSON with `state` and what it plays."""
+def siren(entity: Entity, text: str) -> "Value | _Unchanged":
+    """Plain text, or JSON with `state` and the tone, duration and volume."""
     config: Siren = entity.config  # type: ignore[assignment]
     words = {config.state_on or config.payload_on: "on", config.state_off or config.payload_off: "off", UNKNOWN: None}
     if text in words:
         return words[text]
     if not text:
-        return KEEP
-    said = _object(text)
-    entity.attributes |= {key: said[key] for key in ("tone", "duration", "volume_level") if key in said}
-    if "state" not in said:
-        return KEEP
-    return _one_of(words, str(said["state"]))
+        return UNCHANGED
+    payload = _object(text)
+    entity.attributes |= {key: payload[key] for key in ("tone", "duration", "volume_level") if key in payload}
+    if "state" not in payload:
+        return UNCHANGED
+    return _looked_up(words, str(payload["state"]))
 
 
-def number(entity: Entity, text: str) -> "Value | _Keep":
+def number(entity: Entity, text: str) -> "Value | _Unchanged":
     config: Number = entity.config  # type: ignore[assignment]
     if not text:
-        return KEEP
+        return UNCHANGED
     if text == config.payload_reset:
         return None
     value = _number(text)
@@ -126,19 +128,19 @@ def number(entity: Entity, text: str) -> "Value | _Keep":
     return value
 
 
-def select(entity: Entity, text: str) -> "Value | _Keep":
+def select(entity: Entity, text: str) -> "Value | _Unchanged":
     config: Select = entity.config  # type: ignore[assignment]
-    return _one_of({option: option for option in config.options}, text)
+    return _looked_up({option: option for option in config.options}, text)
 
 
-def text_field(entity: Entity, text: str) -> "Value | _Keep":
+def text_field(entity: Entity, text: str) -> "Value | _Unchanged":
     config: Text = entity.config  # type: ignore[assignment]
     if not config.min <= len(text) <= config.max:
         raise UnreadableError(f"expected {config.min} to {config.max} characters")
     return text
 
 
-def cover(entity: Entity, text: str) -> "Value | _Keep":
+def cover(entity: Entity, text: str) -> "Value | _Unchanged":
     config: Cover = entity.config  # type: ignore[assignment]
     if text == config.state_stopped:
         position = entity.attributes.get("position")
@@ -149,63 +151,63 @@ def cover(entity: Entity, text: str) -> "Value | _Keep":
         config.state_closed: "closed",
         config.state_closing: "closing",
     }
-    return _one_of(words, text)
+    return _looked_up(words, text)
 
 
-def cover_position(entity: Entity, text: str) -> "Value | _Keep":
-    """Percent open, whatever the device counts from and to. It is the state where no other topic has one."""
+def cover_position(entity: Entity, text: str) -> "Value | _Unchanged":
+    """Percent open, whatever range the device uses. It sets the state if there is no state topic."""
     config: Cover = entity.config  # type: ignore[assignment]
     if not text:
-        return KEEP
+        return UNCHANGED
     whole = config.position_open - config.position_closed
     part = (_number(text) - config.position_closed) / whole if whole else 0
     entity.attributes["position"] = round(100 * min(1.0, max(0.0, part)))
     if config.state_topic is not None:
-        return KEEP
+        return UNCHANGED
     return "closed" if entity.attributes["position"] == 0 else "open"
 
 
-def event(entity: Entity, text: str) -> "Value | _Keep":
+def event(entity: Entity, text: str) -> "Value | _Unchanged":
     config: Event = entity.config  # type: ignore[assignment]
     if not text or text in (UNKNOWN, "{}"):
-        return KEEP
-    said = _object(text)
-    kind = said.pop("event_type", None)
+        return UNCHANGED
+    payload = _object(text)
+    kind = payload.pop("event_type", None)
     if kind not in config.event_types:
         raise UnreadableError(f"event_type: expected one of {', '.join(config.event_types)}")
-    entity.attributes = said
+    entity.attributes = payload
     return str(kind)
 
 
-def trigger(entity: Entity, text: str) -> "Value | _Keep":
+def trigger(entity: Entity, text: str) -> "Value | _Unchanged":
     config: Trigger = entity.config  # type: ignore[assignment]
     if config.payload is not None and text != config.payload:
-        return KEEP
+        return UNCHANGED
     return f"{config.type} {config.subtype}".strip()
 
 
-def tag(_entity: Entity, text: str) -> "Value | _Keep":
-    """Who holds a tag may be known by it: the registry hands it on and keeps it nowhere."""
-    return text[:LONGEST_STATE] or KEEP
+def tag(_entity: Entity, text: str) -> "Value | _Unchanged":
+    """A tag may identify its holder: the registry passes it to watchers and stores it nowhere."""
+    return text[:MAX_STATE_LENGTH] or UNCHANGED
 
 
-def update(entity: Entity, text: str) -> "Value | _Keep":
-    """Plain: the installed version; or JSON. On: there is a newer one."""
+def update(entity: Entity, text: str) -> "Value | _Unchanged":
+    """Plain text is the installed version; or JSON. The state is on if there is a newer version."""
     if not text:
-        return KEEP
+        return UNCHANGED
     try:
-        found = orjson.loads(text)
+        decoded = orjson.loads(text)
     except orjson.JSONDecodeError:
-        found = text
-    said: dict[str, Any] = found if isinstance(found, dict) else {"installed_version": text}
+        decoded = text
+    payload: dict[str, Any] = decoded if isinstance(decoded, dict) else {"installed_version": text}
     known = ("installed_version", "latest_version", "title", "release_summary", "release_url", "in_progress")
-    entity.attributes |= {key: said[key] for key in known if key in said}
+    entity.attributes |= {key: payload[key] for key in known if key in payload}
     return _is_newer(entity)
 
 
-def latest_version(entity: Entity, text: str) -> "Value | _Keep":
+def latest_version(entity: Entity, text: str) -> "Value | _Unchanged":
     if not text:
-        return KEEP
+        return UNCHANGED
     entity.attributes["latest_version"] = text
     return _is_newer(entity)
 
@@ -218,31 +220,31 @@ def _is_newer(entity: Entity) -> Value:
 
 
 def image_of(config: Image, raw: bytes) -> bytes:
-    """The picture itself. Raises UnreadableError."""
+    """The decoded picture. Raises UnreadableError."""
     if config.image_encoding == "b64":
         try:
             raw = b64decode(raw, validate=True)
         except Base64Error:
             raise UnreadableError("expected Base64") from None
-    if len(raw) > LARGEST_IMAGE:
-        raise UnreadableError(f"expected at most {LARGEST_IMAGE} bytes")
+    if len(raw) > MAX_IMAGE_BYTES:
+        raise UnreadableError(f"expected at most {MAX_IMAGE_BYTES} bytes")
     return raw
 
 
-def image_url(_entity: Entity, text: str) -> "Value | _Keep":
+def image_url(_entity: Entity, text: str) -> "Value | _Unchanged":
     if not text:
-        return KEEP
+        return UNCHANGED
     if not text.startswith(("http://", "https://")):
         raise UnreadableError("expected an address that begins with http:// or https://")
     return text
 
 
-def mark_of(picture: bytes) -> str:
-    """An image's value: another for another picture."""
+def picture_hash(picture: bytes) -> str:
+    """An image entity's value; it differs for each picture."""
     return hashlib.sha256(picture).hexdigest()[:16]
 
 
-READ: dict[str, Read] = {
+READERS: dict[str, Reader] = {
     "binary_sensor": binary_sensor,
     "cover": cover,
     "device_automation": trigger,
@@ -257,17 +259,17 @@ READ: dict[str, Read] = {
     "text": text_field,
     "update": update,
 }
-"""By component, for its main topic."""
+"""By component; for its main topic."""
 
 
 def attributes_of(text: str) -> dict[str, Any]:
-    if len(text) > LONGEST_ATTRIBUTES:
-        raise UnreadableError(f"expected at most {LONGEST_ATTRIBUTES} characters")
+    if len(text) > MAX_ATTRIBUTES_LENGTH:
+        raise UnreadableError(f"expected at most {MAX_ATTRIBUTES_LENGTH} characters")
     return _object(text)
 
 
 def main_topic(component: str, config: Common) -> tuple[str | None, str | None]:
-    """The topic that the component's state comes by, and the template for it."""
+    """The component's state topic, and its template."""
     if component in ("device_automation", "tag"):
         return config.topic, config.value_template  # type: ignore[attr-defined]
     if component == "siren":
@@ -275,12 +277,12 @@ def main_topic(component: str, config: Common) -> tuple[str | None, str | None]:
     return getattr(config, "state_topic", None), getattr(config, "value_template", None)
 
 
-def _one_of(words: "dict[str, Any]", text: str) -> "Value | _Keep":
+def _looked_up(words: "dict[str, Any]", text: str) -> "Value | _Unchanged":
     if text in words:
-        found: Value = words[text]
-        return found
+        value: Value = words[text]
+        return value
     if not text:
-        return KEEP
+        return UNCHANGED
     if text == UNKNOWN:
         return None
     raise UnreadableError(f"expected one of {', '.join(words)}")
@@ -298,9 +300,9 @@ def _number(text: str) -> float:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        found = orjson.loads(text)
+        value = orjson.loads(text)
     except orjson.JSONDecodeError:
         raise UnreadableError("expected JSON") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise UnreadableError("expected a JSON object")
-    return found
+    return value

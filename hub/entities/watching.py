@@ -1,37 +1,37 @@
-"""Somebody who is told of changes."""
+"""A queue of changes for one consumer."""
 
 import asyncio
 
 from hub.entities.entity import Change
 
-MOST_WAITING = 20_000
+MAX_QUEUED = 20_000
 
 
 class Watcher:
-    """Somebody who is told of changes. One that does not keep up loses the oldest, and `lost` says how many."""
+    """Queues changes for one consumer. If it does not keep up, the oldest are dropped, and `lost` counts them."""
 
     def __init__(self, components: frozenset[str], ids: frozenset[str]) -> None:
         self.lost = 0
         self._components = components
         self._ids = ids
-        self._waiting: list[Change] = []
-        self._ring = asyncio.Event()
+        self._queued: list[Change] = []
+        self._has_queued = asyncio.Event()
 
-    def tell(self, changes: list[Change]) -> None:
+    def notify(self, changes: list[Change]) -> None:
         if self._components:
             changes = [change for change in changes if change.entity.component in self._components]
         if self._ids:
             changes = [change for change in changes if change.entity.id in self._ids]
         if changes:
-            self._waiting += changes
-            if (over := len(self._waiting) - MOST_WAITING) > 0:
-                self.lost += over
-                del self._waiting[:over]
-            self._ring.set()
+            self._queued += changes
+            if (excess := len(self._queued) - MAX_QUEUED) > 0:
+                self.lost += excess
+                del self._queued[:excess]
+            self._has_queued.set()
 
     async def changes(self) -> list[Change]:
-        """Those that have gathered, one at least."""
-        await self._ring.wait()
-        self._ring.clear()
-        waiting, self._waiting = self._waiting, []
-        return waiting
+        """Wait for changes; returns all that are queued, at least one."""
+        await self._has_queued.wait()
+        self._has_queued.clear()
+        queued, self._queued = self._queued, []
+        return queued

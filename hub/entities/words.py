@@ -1,4 +1,4 @@
-"""How a state is said to people: by component and device class, as messages for the catalogues."""
+"""Names of states, entities and orders for people, by component and device class, as translatable messages."""
 
 from hub.entities.entity import Entity
 from hub.language.translation import N_
@@ -31,7 +31,7 @@ SENSED = {
     "tamper": (N_("tampered with"), N_("not tampered with")),
     "window": (N_("open"), N_("closed")),
 }
-"""What a binary sensor's on and off mean, by its device class."""
+"""The meaning of a binary sensor's on and off, by device class."""
 CLASSES = {
     "battery": N_("Battery"),
     "carbon_dioxide": N_("CO2"),
@@ -50,7 +50,7 @@ CLASSES = {
     "temperature": N_("Temperature"),
     "window": N_("Window"),
 }
-"""What an entity is called that has no name of its own, by its device class."""
+"""The name of an entity without a name of its own, by device class."""
 UPDATE = (N_("a newer version"), N_("newest version"))
 VERBS = {
     "close": N_("Close"),
@@ -68,12 +68,12 @@ VERBS = {
 
 
 def name_of(entity: Entity) -> str:
-    """The message for its name; the device's own word where it has one."""
+    """The message for its name; the device's own name if it has one."""
     return entity.config.name or CLASSES.get(entity.config.device_class or "") or entity.name
 
 
 def message_of(entity: Entity, state: str) -> str:
-    """The message for a state that is a word; the state itself where the device has words of its own."""
+    """The message for a state; the state itself if it is the device's own text."""
     if state in ("on", "off"):
         pair = UPDATE if entity.component == "update" else SENSED.get(entity.config.device_class or "")
         if pair is not None and entity.component in ("binary_sensor", "update"):

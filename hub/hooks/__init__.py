@@ -1,1 +1,1 @@
-"""Hooks: their specifications, asking them, and plugin code kept apart from the rest."""
+"""Hooks: their specifications, calling them, and the isolation of plugin code."""

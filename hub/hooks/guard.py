@@ -1,9 +1,9 @@
-"""Plugin code on the loop: whose it is and since when, and how it ends when it does not end by itself.
+"""Plugin code on the event loop: attributed to its plugin, and ended if it does not end by itself.
 
-All that the hub awaits of a plugin runs inside `guarded(owner, coroutine)`. It marks each step (from one await to the
-next), so that the watchdog knows who holds the loop and since when; what the plugin raises comes out as an ordinary
-Exception, SystemExit too; and a coroutine that goes on after it was cancelled is cancelled again, and then dropped.
-docs/decisions/0010-interrupting-plugins.md says why.
+Everything that the hub awaits of a plugin runs inside `guarded(owner, coroutine)`. It marks each step (from one await
+to the next), so that the watchdog knows which plugin blocks the loop and since when; it turns whatever the plugin
+raises, even SystemExit, into an ordinary Exception; and it cancels a coroutine that ignores its cancellation again,
+then abandons it. docs/decisions/0010-interrupting-plugins.md says why.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
-INSISTENCE = 20
-MOST_TASKS = 500
-"""So many may one plugin have at once; more is a leak."""
+CANCEL_ATTEMPTS = 20
+MAX_TASKS = 500
+"""Concurrent tasks of one plugin; more is a leak."""
 
 
 class Owner(Protocol):
-    """A plugin, as the guard and the watchdog need to know it."""
+    """A plugin, as seen by the guard and the watchdog."""
 
     name: str
     is_ours: bool
@@ -32,31 +32,31 @@ class Owner(Protocol):
 
     @property
     def step_seconds(self) -> float:
-        """How long one step may hold the loop before it is interrupted."""
+        """How long one step may block the loop before it is interrupted."""
 
     @property
     def grace_seconds(self) -> float:
-        """How long a cancelled coroutine may still clean up."""
+        """How long a cancelled coroutine may clean up."""
 
 
 class BlockedInterrupt(BaseException):
-    """Thrown by the watchdog into plugin code that holds the loop. No `except Exception` of the plugin's catches it."""
+    """Raised by the watchdog in plugin code that blocks the loop. The plugin's `except Exception` does not catch it."""
 
 
 class PluginBlockedError(Exception):
-    """A step of a plugin held the loop for too long and was interrupted. The watchdog has counted it already."""
+    """A step of a plugin blocked the loop for too long and was interrupted. The watchdog has counted it already."""
 
 
-class SaidError(Exception):
-    """A plugin's failure in words of ours, which hold nothing personal and may be shown."""
+class DescribedError(Exception):
+    """A plugin's failure, described by the hub: the text contains no personal data and may be displayed."""
 
 
 class PluginRaisedError(Exception):
-    """A plugin raised what only an interpreter or a canceller may: SystemExit, KeyboardInterrupt, CancelledError …"""
+    """A plugin raised a BaseException that is not its to raise: SystemExit, KeyboardInterrupt, CancelledError …"""
 
 
 class Step:
-    """One step of one plugin."""
+    """A plugin's code between two awaits."""
 
     __slots__ = ("began", "outer", "owner")
 
@@ -67,7 +67,7 @@ class Step:
 
 
 class Steps:
-    """What plugin code is on the loop's stack now. Written by the loop's thread, read by the watchdog's."""
+    """The plugin step that runs on the loop now. Written by the loop's thread, read by the watchdog's."""
 
     def __init__(self) -> None:
         self.current: Step | None = None
@@ -77,18 +77,18 @@ class Steps:
         return step
 
     def leave(self, step: Step) -> None:
-        """The time of an inner plugin's step is not its asker's."""
+        """End the step; its time does not count for the plugin that called it."""
         outer = self.current = step.outer
         if outer is not None:
             outer.began += time.monotonic() - step.began
 
 
 steps = Steps()
-"""The interpreter has one stack on which a loop runs, so there is one of it."""
+"""One per process: only one event loop runs plugin code."""
 
 
 def _never_collect(coroutine: object) -> None:
-    """What neither cancelling nor closing ends would run on in its finaliser, without a loop, and never end."""
+    """Keep the coroutine referenced: one that ignores both cancel and close would block for ever in its finaliser."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))
 
 
@@ -101,7 +101,7 @@ class _Guarded(Coroutine[Any, Any, T]):
         self._cancelling = 0
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._insists = False
+        self._is_cancelling_again = False
 
     def __await__(self) -> Generator[Any, Any, T]:
         return self  # type: ignore[return-value]  # it has all that `await` uses
@@ -124,82 +124,82 @@ class _Guarded(Coroutine[Any, Any, T]):
         cancelling = task.cancelling() if task is not None else 0
         if not isinstance(error, asyncio.CancelledError) or task is None or not cancelling:
             return self._step(self._coroutine.throw, error)
-        if self._insists:
-            self._insists = False
-            task.uncancel()  # it was our own
+        if self._is_cancelling_again:
+            self._is_cancelling_again = False
+            task.uncancel()  # this cancellation was ours
         yielded = self._step(self._coroutine.throw, error)
-        # It came back to an await: it cleans up, or has a time limit of its own, or ignores us.
+        # It awaits again: it cleans up, handles a timeout of its own, or ignores the cancellation.
         loop = asyncio.get_running_loop()
         if self._deadline is None:
             self._cancelling, self._deadline = cancelling, loop.time() + self._owner.grace_seconds
-            self._timer = loop.call_later(self._owner.grace_seconds, self._insist, task)
+            self._timer = loop.call_later(self._owner.grace_seconds, self._cancel_again, task)
             return yielded
         if loop.time() < self._deadline:
             return yielded
-        for _ in range(INSISTENCE):
+        for _ in range(CANCEL_ATTEMPTS):
             self._step(self._coroutine.throw, asyncio.CancelledError())
-        self._ended()
+        self._cancel_timer()
         _never_collect(self._coroutine)
         raise asyncio.CancelledError
 
     def close(self) -> None:
-        self._ended()
+        self._cancel_timer()
         try:
             self._coroutine.close()
         except RuntimeError:  # "coroutine ignored GeneratorExit"
             _never_collect(self._coroutine)
 
-    def _step(self, move: Callable[[Any], Any], value: Any) -> Any:
+    def _step(self, resume: Callable[[Any], Any], value: Any) -> Any:
         step = steps.enter(self._owner)
         try:
-            return move(value)
+            return resume(value)
         except StopIteration:
-            self._ended()
+            self._cancel_timer()
             raise
         except BaseException as error:
-            self._ended()
-            if (told := ordinary(error)) is error:
+            self._cancel_timer()
+            if (translated := as_exception(error)) is error:
                 raise
-            raise told from error
+            raise translated from error
         finally:
             steps.leave(step)
 
-    def _insist(self, task: asyncio.Task[Any]) -> None:
+    def _cancel_again(self, task: asyncio.Task[Any]) -> None:
         self._timer = None
-        if task.cancelling() < self._cancelling:  # the cancellation was its own (asyncio.timeout), and is over
+        if task.cancelling() < self._cancelling:  # it was an asyncio.timeout of its own, which is over
             self._deadline = None
             return
-        self._insists = True
+        self._is_cancelling_again = True
         task.cancel()
 
-    def _ended(self) -> None:
+    def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
 
 def guarded(owner: Owner, coroutine: Awaitable[T]) -> Coroutine[Any, Any, T]:
-    """Await it, or make a task of it. Raises TypeError when a plugin gave something that is no coroutine."""
+    """The coroutine, guarded, to be awaited or made a task. Raises TypeError if it is no coroutine."""
     if not isinstance(coroutine, Coroutine):
         raise TypeError(f"expected a coroutine, found {type(coroutine).__name__}: write `async def`")
     return _Guarded(owner, coroutine)
 
 
-def at_once(owner: Owner, call: Callable[..., T], *arguments: Any) -> T:
-    """A plain function of a plugin's, marked and translated in the same way."""
+def call_guarded(owner: Owner, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a plugin's synchronous function, guarded in the same way."""
     step = steps.enter(owner)
     try:
-        return call(*arguments)
+        return function(*arguments)
     except BaseException as error:
-        if (told := ordinary(error)) is error:
+        if (translated := as_exception(error)) is error:
             raise
-        raise told from error
+        raise translated from error
     finally:
         steps.leave(step)
 
 
-def ours(coroutine: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:
-    """A task of the hub's own, also when a plugin's call led to it."""
+def kernel_task(coroutine: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:
+    """A task that belongs to the hub, even if it is created within a plugin's step."""
     step, steps.current = steps.current, None
     try:
         return asyncio.create_task(coroutine, name=name)
@@ -207,14 +207,14 @@ def ours(coroutine: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.
         steps.current = step
 
 
-def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-    """The loop's task factory: a task that begins within a plugin's step is that plugin's, and guarded."""
+def task_factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    """The loop's task factory: a task created within a plugin's step belongs to the plugin, and is guarded."""
     step = steps.current
     if step is None or not isinstance(coroutine, Coroutine):
         return asyncio.Task(coroutine, loop=loop, **options)
-    if len(step.owner.tasks) >= MOST_TASKS:
+    if len(step.owner.tasks) >= MAX_TASKS:
         coroutine.close()
-        raise SaidError(f"has started {MOST_TASKS} tasks that still run; it leaks them")
+        raise DescribedError(f"has {MAX_TASKS} running tasks; it leaks them")
     task: asyncio.Task[Any] = asyncio.Task(guarded(step.owner, coroutine), loop=loop, **options)
     step.owner.tasks.add(task)
     task.add_done_callback(step.owner.tasks.discard)
@@ -222,19 +222,19 @@ def make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -
 
 
 @contextmanager
-def owned_tasks() -> Iterator[None]:
-    """Within it, the running loop gives each task to the plugin that began it."""
+def plugin_tasks_owned() -> Iterator[None]:
+    """Within it, each new task on the running loop belongs to the plugin whose step creates it."""
     loop = asyncio.get_running_loop()
     before = loop.get_task_factory()
-    loop.set_task_factory(make_task)
+    loop.set_task_factory(task_factory)
     try:
         yield
     finally:
         loop.set_task_factory(before)
 
 
-def ordinary(error: BaseException) -> BaseException:
-    """What a plugin raised, as an Exception that guards know. A cancellation stays one while somebody cancels."""
+def as_exception(error: BaseException) -> BaseException:
+    """A plugin's exception as an ordinary Exception. A CancelledError stays one if the task is being cancelled."""
     if isinstance(error, Exception):
         return error
     if isinstance(error, BlockedInterrupt):

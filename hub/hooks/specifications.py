@@ -1,8 +1,8 @@
-"""The hub's questions. Every plugin that knows an answer gives one; nobody needs to know who.
+"""The specifications of the kernel's hooks.
 
-All hooks are coroutines. Each implementation runs alone, with the time limit that `@question` names; one that
-raises or is late is left out of the answers and counted against its plugin. docs/plugins.md describes each hook,
-and a test keeps that page complete.
+All hooks are coroutines. Each implementation runs isolated, with the time limit given to `@question`; one that raises
+or times out is left out of the answers and counted as a failure of its plugin. docs/plugins.md describes each hook, and
+a test checks that the page is complete.
 """
 
 from collections.abc import Callable
@@ -21,19 +21,22 @@ Role = Literal["front_line", "caretaker", "it"]
 
 
 class NotYetError(Exception):
-    """Raise it in a hook when you cannot know yet, as before the first reading of a source. It is no failure."""
+    """Raise it in a hook if there is no answer yet, as before a source is first read.
+
+    It does not count as a failure.
+    """
 
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 DECLARED: dict[str, Callable[..., Any]] = {}
-"""All hooks by name: those of this module, and those of plugins' contracts that have been imported."""
+"""All hooks by name: those of this module and of imported plugin contracts."""
 
 
 def question(*, within_seconds: float = 5.0) -> Callable[[F], F]:
-    """Mark a hook specification and say how long an answer may take.
+    """Mark a hook specification, with the time limit for an answer.
 
-    Raises ValueError for a name that a hook of another module has.
+    Raises ValueError if another module declares a hook of this name.
     """
 
     def marked(function: F) -> F:
@@ -49,11 +52,11 @@ def question(*, within_seconds: float = 5.0) -> Callable[[F], F]:
 
 @dataclass(frozen=True)
 class MirroredDevice:
-    """What another system on the broker, such as a Home Assistant, sees of one of our devices.
+    """One of our devices as another system on the broker, such as a Home Assistant, sees it.
 
     `components`: key → Home Assistant's configuration without topics, `{"platform": "switch", "name": "Lamp"}`.
-    `state`: key → value; None is unknown. `orders`: the keys that take orders, and the roles that may give them.
-    Nothing about a person belongs here.
+    `state`: key → value, None if unknown. `orders`: the keys that take orders, and the roles that may give them.
+    It must contain no personal data.
     """
 
     device: str
@@ -64,9 +67,9 @@ class MirroredDevice:
 
 @dataclass(frozen=True)
 class Health:
-    """How a plugin is: `problem` is a sentence for IT, in English; None when all is well.
+    """A plugin's health: `problem` is a sentence for IT, in English; None if there is none.
 
-    The names of figures are messages: `{N_("messages waiting"): 3}`.
+    The keys of `figures` are messages: `{N_("messages waiting"): 3}`.
     """
 
     problem: str | None = None
@@ -75,9 +78,9 @@ class Health:
 
 @dataclass(frozen=True)
 class HeldData:
-    """One kind of personal data that a plugin holds: what, how many, and how long after which event.
+    """One kind of personal data that a plugin holds, and its retention.
 
-    `what` and `kept_for` are messages; `values` are filled into `kept_for`:
+    `what` and `kept_for` are messages; `values` are the arguments of `kept_for`:
     `HeldData(N_("visitors"), 3, N_("%(hours)s hours after they left"), values={"hours": 24})`.
     """
 
@@ -90,7 +93,7 @@ class HeldData:
 
 @dataclass(frozen=True)
 class Login:
-    """Somebody whose password has been checked."""
+    """A person whose password was verified."""
 
     name: str
     roles: frozenset[Role]
@@ -109,7 +112,7 @@ class MenuEntry:
 
 @dataclass(frozen=True)
 class Finding:
-    """An answer to a search on the console: where it leads, and which roles may see it (none: all)."""
+    """A search result on the console: its link, and the roles that may see it (none: all)."""
 
     title: str
     path: str
@@ -119,79 +122,76 @@ class Finding:
 
 @question(within_seconds=2)
 async def find(text: str, limit: int) -> list[Finding]:
-    """What this plugin has about `text`, the best first, at most `limit`: for the search on the console."""
+    """Results for a search on the console, the best first, at most `limit`."""
     raise NotImplementedError
 
 
 @question(within_seconds=5)
 async def opening_changed() -> None:
-    """The site or a service is open on other days or hours than before, or a new day has begun.
-
-    Whoever shows that asks `context.calendar`.
-    """
+    """The opening hours of the site or a service have changed, or a new day has begun: read `context.calendar`."""
     raise NotImplementedError
 
 
 @question(within_seconds=10)
 async def authenticate(name: str, password: str) -> Login | None:
-    """Check a password that the hub itself does not know (a directory's); None when it is not yours or not right."""
+    """Verify a password against your source, such as a directory; None if the name is not yours or it is wrong."""
     raise NotImplementedError
 
 
 @question(within_seconds=10)
 async def login_now(name: str) -> Login | None:
-    """What somebody who logged in by `authenticate` may now: no roles when nothing; None: not yours, or not known."""
+    """The present roles of a person who logged in by `authenticate`, empty if none; None if not yours or unknown."""
     raise NotImplementedError
 
 
 @question(within_seconds=5)
 async def enrolled(enrolment: Enrolment) -> Enrolment | None:
-    """A device has got its account: add what your kind of device needs besides, such as keys; None otherwise."""
+    """A device was enrolled: return the enrolment with what your kind of device needs, such as keys; else None."""
     raise NotImplementedError
 
 
 @question(within_seconds=5)
 async def devices_changed() -> None:
-    """Another program, such as the command line, has enrolled or removed devices: read again what you keep of them.
+    """Another program, such as the command line, has enrolled or removed devices: read again what you store about them.
 
-    `project` is asked right afterwards.
+    `project` is called right afterwards.
     """
     raise NotImplementedError
 
 
 @question(within_seconds=2)
 async def mirrored() -> list[MirroredDevice]:
-    """What other systems on the broker see of your devices, besides whether they are there. Asked where IT wants it."""
+    """Your devices as other systems on the broker see them. Called if IT has switched announcing on."""
     raise NotImplementedError
 
 
 @question(within_seconds=15)
 async def order_mirrored(device: str, key: str, order: str, actor: str) -> bool | None:
-    """Another system orders something of your device (`lamp`, `ON`); its role is checked. True: done; None: not yours.
+    """Another system sends an order to your device (`lamp`, `ON`); its role was checked. True: done; None: not yours.
 
-    Write into the audit log what you would have written had a person asked.
+    Record in the audit log what you would record for a person.
     """
     raise NotImplementedError
 
 
 @question(within_seconds=2)
 async def may_order(entity: str, verb: str, roles: frozenset[Role]) -> bool | None:
-    """May somebody with these roles give this entity that order? None: not this plugin's affair.
+    """Whether a person with these roles may give this order to the entity; None if you have no opinion.
 
-    Asked for people on the console and in the API, before the order of any found device's entity; one False refuses.
+    Called for the console and the API before each order to a found device's entity; a single False refuses it.
     """
     raise NotImplementedError
 
 
 @question(within_seconds=2)
 async def health() -> Health:
-    """How the plugin is, for the console and `/readyz`."""
+    """The plugin's health, for the console and `/readyz`."""
     raise NotImplementedError
 
 
 @question(within_seconds=5)
 async def held_data() -> list[HeldData]:
-    """Which personal data the plugin holds, and until when."""
+    """The personal data that the plugin holds, and its retention."""
     raise NotImplementedError
 
 
@@ -203,5 +203,5 @@ async def pages() -> list[MenuEntry]:
 
 @question(within_seconds=10)
 async def project() -> None:
-    """Publish all your retained topics anew from the store: the hub has just started or the broker came back."""
+    """Publish all your retained topics from the store: the hub has started or the broker has reconnected."""
     raise NotImplementedError

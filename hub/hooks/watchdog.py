@@ -1,10 +1,10 @@
-"""The watchdog: names the plugin and the line that hold the loop, and interrupts a plugin that does not let go.
+"""The watchdog: reports the plugin and the line that block the event loop, and interrupts the plugin.
 
-A thread looks at the loop from outside. Of a plugin's step it knows when it began (hub/hooks/guard.py); everything else
-it knows by a beat that the loop misses. To interrupt, it sends the loop's thread a signal: `time.sleep`, a blocking
-socket and a busy loop all come back for a signal's handler, and the handler throws `BlockedInterrupt` into the plugin's
-frame. It does so only while that step still runs and the innermost frame is not the hub's or asyncio's, so kernel code,
-a commit or the loop itself is never cut in two. docs/decisions/0010-interrupting-plugins.md.
+A thread watches the loop. For a plugin's step it knows when it began (hub/hooks/guard.py); anything else it detects by
+a missed beat of the loop. To interrupt, it sends the loop's thread a signal: `time.sleep`, a blocking socket and a busy
+loop all come back for a signal's handler, and the handler throws `BlockedInterrupt` into the plugin's frame. It does so
+only while that step still runs and the innermost frame is not the hub's or asyncio's, so kernel code, a commit or the
+loop itself is never cut in two. docs/decisions/0010-interrupting-plugins.md.
 """
 
 import asyncio
@@ -25,24 +25,24 @@ from hub.hooks.guard import BlockedInterrupt, Owner, Step, steps
 log = structlog.get_logger("watchdog")
 
 BLOCKED_SECONDS = 0.25
-"""Whoever holds the loop for so long is named."""
+"""Blocking the loop for longer is reported."""
 BEAT_SECONDS = 0.05
 TICK_SECONDS = 0.05
 SIGNAL = signal.SIGURG
-"""Nobody uses it, and it does nothing to a program without a handler."""
+"""Otherwise unused, and ignored by default."""
 
 _HUB = f"{Path(__file__).resolve().parents[1]}{os.sep}"
 _DEVICES = f"{Path(__file__).resolve().parents[2] / 'devices'}{os.sep}"
 _ASYNCIO = f"{Path(asyncio.__file__).resolve().parent}{os.sep}"
 
-Blamed = Callable[[str, str, float], None]
-"""The plugin's name, where, and for how many seconds so far; called on the loop, and again when it is interrupted."""
+OnBlocked = Callable[[str, str, float], None]
+"""Called on the loop with the plugin, the place and the seconds so far; again when the plugin is interrupted."""
 
 
 class Watchdog:
-    def __init__(self, owners: Callable[[], Iterable[Owner]], blame: Blamed) -> None:
+    def __init__(self, owners: Callable[[], Iterable[Owner]], on_blocked: OnBlocked) -> None:
         self._owners = owners
-        self._blame = blame
+        self._on_blocked = on_blocked
         self._beat = time.monotonic()
         self._stopped = threading.Event()
         self._target: Step | Owner | None = None
@@ -55,20 +55,20 @@ class Watchdog:
         self._thread = threading.get_ident()
         self._stopped.clear()
         self._beat = time.monotonic()
-        watching = threading.Thread(target=self._watch, name="watchdog", daemon=True)
+        thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         with self._handler():
-            watching.start()
+            thread.start()
             try:
                 while True:
                     self._beat = time.monotonic()
                     await asyncio.sleep(BEAT_SECONDS)
             finally:
                 self._stopped.set()
-                watching.join()
+                thread.join()
 
     @contextmanager
     def _handler(self) -> Iterator[None]:
-        """Signals reach the main thread only: a loop elsewhere is watched, but not interrupted."""
+        """Signals are handled in the main thread only: a loop in another thread is watched, but not interrupted."""
         self._can_interrupt = threading.current_thread() is threading.main_thread()
         if not self._can_interrupt:
             yield
@@ -82,41 +82,45 @@ class Watchdog:
     # -- in the watchdog's thread
 
     def _watch(self) -> None:
-        told: Step | None = None
+        reported: Step | None = None
         interrupted: Step | None = None
-        loose = _Loose(self)
+        outside_steps = _OutsideSteps(self)
         while not self._stopped.wait(TICK_SECONDS):
             step = steps.current
             if step is None:
-                loose.look(self._beat)
+                outside_steps.check(self._beat)
                 continue
-            held = time.monotonic() - step.began
-            if held >= BLOCKED_SECONDS and step is not told and self._tell(step.owner, held):
-                told = step
-            if held >= step.owner.step_seconds:
-                if step is not interrupted and self._tell(step.owner, held):
+            blocked_seconds = time.monotonic() - step.began
+            if (
+                blocked_seconds >= BLOCKED_SECONDS
+                and step is not reported
+                and self._report_step(step.owner, blocked_seconds)
+            ):
+                reported = step
+            if blocked_seconds >= step.owner.step_seconds:
+                if step is not interrupted and self._report_step(step.owner, blocked_seconds):
                     interrupted = step
                 self.interrupt(step)
 
     def interrupt(self, target: Step | Owner) -> None:
-        """The step, or whatever code of that owner runs now outside of all steps."""
+        """Interrupt the step, or the owner's code that runs outside of any step."""
         if self._can_interrupt:
             self._target = target
             signal.pthread_kill(self._thread, SIGNAL)
 
-    def _tell(self, owner: Owner, held: float) -> bool:
+    def _report_step(self, owner: Owner, blocked_seconds: float) -> bool:
         frame = self.frame()
         while frame is not None and not _is_of(frame, owner):
             frame = frame.f_back
         if frame is None:
-            return False  # it has just let go, or waits in a library it gave its callback to
-        self.tell(owner.name, f"{owner.name}/{_place(frame)}", held)
+            return False  # it has just ended, or is in a library that will call it back
+        self.report(owner.name, f"{owner.name}/{_place(frame)}", blocked_seconds)
         return True
 
-    def tell(self, plugin: str | None, where: str, held: float) -> None:
-        log.error("loop_blocked", seconds=round(held, 2), where=where, plugin=plugin or "hub")
+    def report(self, plugin: str | None, where: str, blocked_seconds: float) -> None:
+        log.error("loop_blocked", seconds=round(blocked_seconds, 2), where=where, plugin=plugin or "hub")
         if plugin and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._blame, plugin, where, held)
+            self._loop.call_soon_threadsafe(self._on_blocked, plugin, where, blocked_seconds)
 
     def frame(self) -> FrameType | None:
         """The loop's innermost frame."""
@@ -131,22 +135,22 @@ class Watchdog:
         target, self._target = self._target, None
         if isinstance(target, Step):
             if steps.current is target and (place := _own_place(frame, target.owner)):
-                raise BlockedInterrupt(f"held the loop at {target.owner.name}/{place} and was interrupted")
+                raise BlockedInterrupt(f"blocked the loop at {target.owner.name}/{place} and was interrupted")
         elif target is not None and steps.current is None and _is_callback(frame, target):
-            raise BlockedInterrupt(f"held the loop outside of all hooks: {target.name}")
+            raise BlockedInterrupt(f"blocked the loop outside of all hooks: {target.name}")
 
 
-class _Loose:
-    """Looks at code that runs in no step: the kernel's, and a plugin's `call_later` and the like."""
+class _OutsideSteps:
+    """Watches code that runs outside of steps: the kernel's, and a plugin's `call_later` and similar callbacks."""
 
     def __init__(self, watchdog: Watchdog) -> None:
         self._watchdog = watchdog
-        self._told = self._interrupted = 0.0
+        self._reported_beat = self._interrupted_beat = 0.0
         self._frame: FrameType | None = None
         self._since = 0.0
 
-    def look(self, beat: float) -> None:
-        """At the loop's latest beat."""
+    def check(self, beat: float) -> None:
+        """`beat`: when the loop last ran."""
         now = time.monotonic()
         if now - beat < 2 * BEAT_SECONDS:
             self._frame = None
@@ -157,20 +161,20 @@ class _Loose:
             frame = frame.f_back
         if frame is None or owner is None:
             self._frame = None
-            if now - beat >= BLOCKED_SECONDS and beat != self._told:
-                self._told = beat
-                self._watchdog.tell(None, _place(innermost) if innermost else "?", now - beat)
+            if now - beat >= BLOCKED_SECONDS and beat != self._reported_beat:
+                self._reported_beat = beat
+                self._watchdog.report(None, _place(innermost) if innermost else "?", now - beat)
             return
         if frame is not self._frame:
             self._frame, self._since = frame, now
-        held = now - self._since
-        if held >= BLOCKED_SECONDS and beat != self._told:
-            self._told = beat
-            self._watchdog.tell(owner.name, f"{owner.name}/{_place(frame)}", now - beat)
-        if held >= owner.step_seconds:
-            if beat != self._interrupted:
-                self._interrupted = beat
-                self._watchdog.tell(owner.name, f"{owner.name}/{_place(frame)}", now - beat)
+        blocked_seconds = now - self._since
+        if blocked_seconds >= BLOCKED_SECONDS and beat != self._reported_beat:
+            self._reported_beat = beat
+            self._watchdog.report(owner.name, f"{owner.name}/{_place(frame)}", now - beat)
+        if blocked_seconds >= owner.step_seconds:
+            if beat != self._interrupted_beat:
+                self._interrupted_beat = beat
+                self._watchdog.report(owner.name, f"{owner.name}/{_place(frame)}", now - beat)
             self._watchdog.interrupt(owner)
 
 
@@ -187,7 +191,7 @@ def _is_kernel(frame: FrameType) -> bool:
 
 
 def _own_place(frame: FrameType | None, owner: Owner) -> str | None:
-    """Where in the plugin's code the loop is; None when the hub or asyncio works for it right now."""
+    """The plugin's line that runs; None if hub or asyncio code that it called runs."""
     while frame is not None and not _is_kernel(frame):
         if _is_of(frame, owner):
             return _place(frame)
@@ -196,7 +200,7 @@ def _own_place(frame: FrameType | None, owner: Owner) -> str | None:
 
 
 def _is_callback(frame: FrameType | None, owner: Owner) -> bool:
-    """Whether the loop itself called this plugin's code, so that an exception ends in the loop's own `except`."""
+    """Whether the loop itself called this plugin's code, so that the loop handles an exception."""
     if _own_place(frame, owner) is None:
         return False
     while frame is not None and not _is_kernel(frame):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from hub.configuration import file_only
 from hub.configuration.settings import Configuration
-from hub.hooks.guard import at_once
+from hub.hooks.guard import call_guarded
 from hub.hosting.host import Loaded
 from hub.plugin import PluginSettings
 from hub.store import audit
@@ -69,7 +69,7 @@ class Choices:
         model, file = model_of(plugin), self._section_of_file(plugin)
         file_only.refuse_changes(model, sent, file)
         section = file_only.in_force(model, sent, file)
-        at_once(plugin, self._configuration.validated, model, section)
+        call_guarded(plugin, self._configuration.validated, model, section)
         return section
 
     def _section_of_file(self, plugin: Loaded) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import structlog
 from prometheus_client import Counter
 
 from hub.configuration.settings import Configuration, ConfigurationError, Section
-from hub.hooks.guard import PluginBlockedError, SaidError, at_once, guarded, ours
+from hub.hooks.guard import DescribedError, PluginBlockedError, call_guarded, guarded, kernel_task
 from hub.hosting import finding as plugin_finding
 from hub.hosting.finding import Source
 from hub.hosting.version import IncompatibleError
@@ -38,8 +38,8 @@ BLOCKS_WITHIN_SECONDS = 600.0
 LONGEST_WAIT_SECONDS = 60.0
 AFTER_STORE_SECONDS = 0.5
 SLOW_SECONDS = 60.0
-SHORT_PATIENCE = 0.1
-"""Whoever was late with a hook is given this part of its time for a while: others wait for the answers."""
+REDUCED_TIME = 0.1
+"""The part of a hook's time limit that a plugin gets for SLOW_SECONDS after it was late: others wait for the answer."""
 STEP_SECONDS = 1.0
 OUR_STEP_SECONDS = 10.0
 """Whoever holds the loop is named after a quarter of a second, and interrupted after this time (hooks/watchdog.py)."""
@@ -175,7 +175,7 @@ class PluginHost:
         """Raises ConfigurationError."""
         assert plugin.module is not None  # noqa: S101
         model: type[Section] = plugin.module.Plugin.settings_model
-        checked: Section = at_once(plugin, configuration.plugin_settings, plugin.name, model)
+        checked: Section = call_guarded(plugin, configuration.plugin_settings, plugin.name, model)
         return checked
 
     # -- jobs
@@ -188,7 +188,7 @@ class PluginHost:
         plugin = self.plugins[name]
         if (before := plugin.jobs.get(job)) is not None:
             before.cancel()
-        plugin.jobs[job] = ours(self._keep_running(plugin, job, work), name=f"{name}: {job}")
+        plugin.jobs[job] = kernel_task(self._keep_running(plugin, job, work), name=f"{name}: {job}")
 
     async def _keep_running(self, plugin: Loaded, job: str, work: Callable[[], Awaitable[None]]) -> None:
         await self._all_started.wait()
@@ -196,7 +196,7 @@ class PluginHost:
         while True:
             began = time.monotonic()
             try:
-                await guarded(plugin, at_once(plugin, work))
+                await guarded(plugin, call_guarded(plugin, work))
                 return
             except Exception as error:  # noqa: BLE001
                 if in_store(error):
@@ -253,7 +253,7 @@ class PluginHost:
             return None
         if in_store(error) or on_disk(error) or (isinstance(error, TimeoutError) and self._store.problem is not None):
             return None
-        what = str(error) if isinstance(error, SaidError) else f"{_named(error)} at {line}"
+        what = str(error) if isinstance(error, DescribedError) else f"{_named(error)} at {line}"
         loaded.last_failure = f"{where}: {what}"
         return loaded
 
@@ -262,20 +262,20 @@ class PluginHost:
         if loaded is not None and loaded.in_a_row:
             loaded.in_a_row.pop(where, None)
 
-    def late(self, plugin: str, hook: str, within: float) -> None:
-        """It gave no answer in time. For a while it is given less time, so that others need not wait for it."""
+    def late(self, plugin: str, hook: str, time_limit: float) -> None:
+        """Count a timeout. For SLOW_SECONDS the plugin then gets less time for this hook."""
         loaded = self.plugins.get(plugin)
         now = time.monotonic()
         if loaded is None or loaded.slow_until.get(hook, 0.0) > now or self._store.problem is not None:
-            return  # it had less time than it was promised, or waits for what we do not give it
+            return  # its time was reduced, or it waits for our store
         loaded.slow_until[hook] = now + SLOW_SECONDS
-        self.failed(plugin, f"hook {hook}", SaidError(f"no answer within {within:g} s"))
+        self.failed(plugin, f"hook {hook}", DescribedError(f"no answer within {time_limit:g} s"))
 
-    def patience(self, plugin: str, hook: str, within: float) -> float:
+    def time_limit_for(self, plugin: str, hook: str, time_limit: float) -> float:
         loaded = self.plugins.get(plugin)
         if loaded is None or not loaded.slow_until or loaded.slow_until.get(hook, 0.0) < time.monotonic():
-            return within
-        return within * SHORT_PATIENCE
+            return time_limit
+        return time_limit * REDUCED_TIME
 
     def blocked(self, plugin: str, where: str, seconds: float) -> None:
         """From the watchdog: named, and again when it is interrupted, of which three are too many."""
@@ -283,7 +283,7 @@ class PluginHost:
         if loaded is None:
             return
         if seconds < loaded.step_seconds:
-            self.failed(plugin, LOOP, SaidError(f"blocked the loop for {seconds:.2f} s at {where}"))
+            self.failed(plugin, LOOP, DescribedError(f"blocked the loop for {seconds:.2f} s at {where}"))
             return
         if loaded.is_ours or loaded.state != "running":
             return

@@ -16,8 +16,8 @@ from hub.api.operations import Api, Operation
 from hub.configuration.explaining import explained
 from hub.configuration.settings import ConfigurationError
 from hub.devices.mqtt import receive_signs_of_life
-from hub.hooks.guard import SaidError, at_once, guarded, ours
-from hub.hooks.patience import Patience
+from hub.hooks.guard import DescribedError, call_guarded, guarded, kernel_task
+from hub.hooks.pausable_timeout import PausableTimeout
 from hub.hooks.specifications import project
 from hub.hosting.choices import model_of
 from hub.hosting.host import BOOT_STEP_SECONDS, Loaded
@@ -134,7 +134,7 @@ class PluginLives:
         plugin.start_seconds = None if self._is_ready else BOOT_STEP_SECONDS
         plugin.forgive()
         try:
-            with Patience(START_SECONDS):
+            with PausableTimeout(START_SECONDS):
                 if plugin.module is None or (isinstance(plugin.source, Path) and not is_just_loaded):
                     await asyncio.to_thread(host.load, plugin)
                 if plugin.module is not None:
@@ -167,13 +167,13 @@ class PluginLives:
         pages = Pages(name, folder, self._shell, self._guard)
         api = Api(name)
         context = plugin.context = self._context(plugin, pages, api)
-        instance = plugin.instance = at_once(plugin, plugin.module.Plugin, context, plugin.settings)
+        instance = plugin.instance = call_guarded(plugin, plugin.module.Plugin, context, plugin.settings)
         try:
             kernel.hooks.register(name, instance)
         except PluginValidationError:  # it may answer a hook of a plugin that is switched off
             await asyncio.to_thread(self._host.import_contracts)
             kernel.hooks.register(name, instance)
-        await guarded(plugin, at_once(plugin, instance.start))
+        await guarded(plugin, call_guarded(plugin, instance.start))
         kernel.enroller.driven |= context.driven
         self.routes.put(name, [*kernel.api_server.offer(api.operations), *pages.routes])
 
@@ -186,7 +186,7 @@ class PluginLives:
         model = model_of(plugin)
         try:
             section = self._choices.section_in_force(plugin)
-            return at_once(plugin, configuration.validated, model, section)
+            return call_guarded(plugin, configuration.validated, model, section)
         except ValidationError as error:
             wrong = explained(model, error.errors(include_input=False))
             raise ConfigurationError(
@@ -215,21 +215,21 @@ class PluginLives:
         if stop is not None:
             try:
                 async with asyncio.timeout(STOP_SECONDS):
-                    await guarded(plugin, at_once(plugin, stop))
+                    await guarded(plugin, call_guarded(plugin, stop))
             except Exception as error:  # noqa: BLE001
                 self._host.failed(plugin.name, "stop", error)
         left = [task for task in plugin.tasks if not task.done()]
         if left:
             log.warning("plugin_leaked_tasks", plugin=plugin.name, tasks=len(left))
             if not await _end(left):
-                self._host.failed(plugin.name, "stop", SaidError("leaves tasks running that do not end"))
+                self._host.failed(plugin.name, "stop", DescribedError("leaves tasks running that do not end"))
         plugin.tasks.clear()
 
     async def _clear(self, plugin: Loaded) -> None:
         """As if it had never started."""
         kernel, name = self._kernel, plugin.name
         kernel.hooks.unregister(name)
-        kernel.mqtt.forget(name)
+        kernel.mqtt.remove_plugin(name)
         self.routes.remove(name)
         kernel.api_server.withdraw(name)
         await _end([*plugin.jobs.values(), *plugin.tasks])
@@ -263,7 +263,7 @@ class PluginLives:
                 await self._start(plugin)
 
     def _later(self, change: Any) -> None:
-        task = ours(change)
+        task = kernel_task(change)
         self._changing.add(task)
         task.add_done_callback(self._changing.discard)
 
@@ -298,7 +298,7 @@ class PluginLives:
 
     def _kept_the_writer(self, name: str) -> Callable[[float], None]:
         def kept(seconds: float) -> None:
-            self._host.failed(name, "store", SaidError(f"kept all others from writing for {seconds:.1f} s"))
+            self._host.failed(name, "store", DescribedError(f"kept all others from writing for {seconds:.1f} s"))
 
         return kept
 
@@ -311,7 +311,7 @@ class PluginLives:
             if host.is_quarantined(name):
                 raise web.HTTPServiceUnavailable(text=f"The plugin {name} is out of order.")
             try:
-                answer = await guarded(plugin, at_once(plugin, serve, request))
+                answer = await guarded(plugin, call_guarded(plugin, serve, request))
                 if not isinstance(answer, web.StreamResponse):
                     raise TypeError(f"a page gives a response, not {type(answer).__name__}")  # noqa: TRY301
             except web.HTTPException:

@@ -16,9 +16,9 @@ def check_api(wanted: str) -> None:
     if found is None:
         raise IncompatibleError(f'kommunevert_api = "{wanted}" is no version; "{API_VERSION}" is one')
     major, minor = int(found[1]), int(found[2])
-    ours, newest = (int(part) for part in API_VERSION.split("."))
-    if major != ours or minor > newest:
+    kernel_task, newest = (int(part) for part in API_VERSION.split("."))
+    if major != kernel_task or minor > newest:
         raise IncompatibleError(
             f"it is written for version {wanted} of the plugin interface; this hub has {API_VERSION}, "
-            f"and loads plugins written for {ours}.0 to {API_VERSION}"
+            f"and loads plugins written for {kernel_task}.0 to {API_VERSION}"
         )

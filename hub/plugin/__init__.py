@@ -166,7 +166,7 @@ class Context:
 
         QoS 0 is right for what the device asks for again anyway, such as a receipt, and spares two packets.
         """
-        self._mqtt.speak(channels, self.name)
+        self._mqtt.declare(channels, self.name)
 
     def receive(
         self,
@@ -224,7 +224,7 @@ class Context:
 
     def may_be_told(self, entity: Entity) -> bool:
         """What may open a building takes orders only where an administrator has allowed it."""
-        return self._commands.may(entity)
+        return self._commands.may_command(entity)
 
     def opens_building(self, entity: Entity) -> bool:
         """It is a lock or a cover, or speaks to one's topic."""
@@ -238,7 +238,7 @@ class Context:
         Raises UnknownEntityError, NotAllowedError, UnreachableError (hub.entities.commands), OrderError
         (hub.entities.orders).
         """
-        await self._commands.give(entity_id, verb, value, actor or f"plugin {self.name}", reason)
+        await self._commands.send(entity_id, verb, value, actor or f"plugin {self.name}", reason)
 
     # -- what happens
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine
 
 from hub.hooks.guard import PluginRaisedError
-from hub.hooks.patience import kept_waiting
+from hub.hooks.pausable_timeout import timeouts_paused
 from hub.store.store import Store
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ LONG_SECONDS = 1.0
 class PluginStore:
     """`kept` is told for how long a piece of work held the one writer; it is called on the loop.
 
-    Waiting for a commit takes nothing of a handler's or a hook's time (hub/hooks/patience.py).
+    Waiting for a commit takes nothing of a handler's or a hook's time (hub/hooks/pausable_timeout.py).
     """
 
     def __init__(self, store: Store, name: str, kept: Callable[[float], None], *, has_own_reader: bool) -> None:
@@ -45,12 +45,12 @@ class PluginStore:
     async def write(self, work: Callable[[Connection], T]) -> T:
         """As Store.write. What waits behind the plugin's own writes spends its own time."""
         async with self._writes:
-            with kept_waiting():
+            with timeouts_paused():
                 return await self._store.write(_Work(work, self._told()))
 
     async def write_with_others(self, work: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
         """As Store.write_with_others."""
-        with kept_waiting():
+        with timeouts_paused():
             return await self._store.write_with_others(_Work(work, self._told()), item)
 
     async def read(self, work: Callable[[Connection], T]) -> T:

@@ -81,7 +81,7 @@ class Kiosks:
         except UnansweredError as error:
             log.warning("visit_waits", why=str(error))
             return None  # without receipt: the kiosk keeps the visit and sends it again
-        self._context.devices.noticed_time(device.id, message.arrived_at)
+        self._context.devices.note_clock(device.id, message.arrived_at)
         receipt = kiosk.Receipt(of=message.id, result="registered", number=number, host_is_told=host_is_told)
         self._context.send(device, "receipt", receipt)
         return None
@@ -182,7 +182,7 @@ class Kiosks:
         at = time.monotonic()
         if at - self._too_many.get(device.id, 0.0) > TELL_SECONDS:
             self._too_many[device.id] = at
-            self._context.devices.refused(device.id, f"{what}: too many, it waits")
+            self._context.devices.note_refusal(device.id, f"{what}: too many, it waits")
             self._context.live.touch("visits")
             log.warning("rate_limited", device=device.id, what=what)
         receipt = kiosk.Receipt(of=message_id, result="wait", wait_seconds=int(wait) + 1)

@@ -80,7 +80,7 @@ async def test_what_the_broker_keeps_for_a_device_goes_with_it(hub: Hub) -> None
         await hub.enroller.enrol(name, "kiosk", "Nettbrett", "", "test")
     wire.subscribe(offer.format("+"))
     await until(lambda: heard.get(first) and heard.get(second))
-    gone = hub.devices.must("kiosk-1")
+    gone = hub.devices.require("kiosk-1")
     await hub.enroller.revoke("kiosk-1", "test")
     await until(lambda: heard[first] == b"")
     assert not hub.mqtt.send("checkin", gone, "offer", None)
@@ -139,9 +139,9 @@ async def test_what_the_broker_has_lost_is_told(settings: dict[str, Any], tmp_pa
                 if name == "first":
                     await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
                 else:
-                    await until(lambda hub=hub: hub.admission.unknown == {"kiosk-1"})
+                    await until(lambda hub=hub: hub.admission.missing_accounts == {"kiosk-1"})
                     fresh = await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
-                    assert not hub.admission.unknown
+                    assert not hub.admission.missing_accounts
                     assert not await is_refused(address(hub, "kiosk-1", fresh.secret))
 
 

@@ -46,7 +46,7 @@ async def test_a_tablet_is_paired_by_its_code(town_hall: TownHall, language: str
     await console.locator("form.stack button").click()
     await expect(tablet.locator("body")).to_have_attribute("data-state", "language", timeout=10_000)
     assert "secret" not in tablet.url
-    device = hub.devices.must("kiosk-1")
+    device = hub.devices.require("kiosk-1")
     assert (device.name, device.place) == ("Nettbrett ved heisen", "1. etasje")
 
 

@@ -34,6 +34,6 @@ async def test_a_newcomer_finds_sensors_a_lock_and_a_button(tmp_path: Path) -> N
             lock = next(one for one in hub.entities if one.component == "lock")
             await until(lambda: lock.state == "locked")
             await hub.commands.allow(lock.id, is_allowed=True, actor="ikt")
-            await hub.commands.give(lock.id, "unlock", None, "ikt", "a table is fetched")
+            await hub.commands.send(lock.id, "unlock", None, "ikt", "a table is fetched")
             await until(lambda: lock.state == "unlocked")
         await until(lambda: not any(one.available for one in hub.entities.devices.values()))

@@ -31,13 +31,13 @@ def settings(settings: dict[str, Any]) -> dict[str, Any]:
 async def seen(hub: Hub) -> dict[str, bytes]:
     """What the broker carries for the other system: topic → the newest payload."""
     heard: dict[str, bytes] = {}
-    passed_on = hub.mqtt._elsewhere
+    passed_on = hub.mqtt._on_other_topic
 
     def take(received):  # type: ignore[no-untyped-def]
         heard[received.topic] = received.payload
         passed_on(received)
 
-    hub.mqtt._elsewhere = take
+    hub.mqtt._on_other_topic = take
     assert hub.mqtt.wire is not None
     for what in ("state", "available"):  # not the orders: the broker delivers once for each filter that matches
         hub.mqtt.wire.subscribe(f"kommunevert-shown/+/+/{what}")
@@ -113,7 +113,7 @@ async def test_a_role_that_may_not_open_doors_opens_none(settings: dict[str, Any
     settings["plugins"]["locks"] = {"may": [{"role": "caretaker", "verbs": ["pulse"]}]}
     async with running_hub(settings, tmp_path) as hub:
         await hub.enroller.enrol("door-1", DOOR, "Hovudinngang", "", "test")
-        await until(lambda: "door-1" in hub.announcing._shown)
+        await until(lambda: "door-1" in hub.announcing._mirrored)
         say(hub, "kommunevert-shown/test/door-1/set/lock", "UNLOCK", retain=False)
         refused = await until_async(lambda: audited(hub, "Home Assistant", "order.refused"))
         assert refused == [("order.refused", "door-1", {"key": "lock", "why": "its role may not"})]
@@ -126,12 +126,12 @@ async def test_nothing_is_shown_where_nobody_asked_for_it_and_what_was_is_taken_
     async with running_hub(settings, tmp_path) as hub:
         await hub.enroller.enrol("screen-1", "screen", "Storskjerm", "Inngang", "test")
         seen: list[bytes] = []
-        saw = hub.entities.own_announcement
-        hub.entities.own_announcement = lambda topic, raw: (seen.append(raw), saw(topic, raw))[1]
+        saw = hub.entities.on_own_announcement
+        hub.entities.on_own_announcement = lambda topic, raw: (seen.append(raw), saw(topic, raw))[1]
         say(hub, SCREEN_CONFIG, {"device": {"ids": "x"}, "o": {"name": "Kommunevert"}, "cmps": {}})
         await until(lambda: len(seen) == 2)
         assert seen[1] == b"", "an announcement from before is taken back"
-        assert hub.announcing._said == {}
+        assert hub.announcing._published == {}
 
 
 async def audited(hub: Hub, actor: str, action: str = "") -> list[tuple[str, str, dict[str, Any]]]:

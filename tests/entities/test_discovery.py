@@ -275,8 +275,8 @@ async def test_a_bad_announcement_says_which_key_and_hurts_nothing_else(hub: Hub
     good = await entity(hub, announce(hub, "sensor", "good", stat_t="g"))
     for topic, payload, what in BAD:
         say(hub, f"homeassistant/{topic}", payload)
-        await until(lambda topic=topic: f"homeassistant/{topic}" in hub.entities.mistakes)
-        assert what in hub.entities.mistakes.pop(f"homeassistant/{topic}")
+        await until(lambda topic=topic: f"homeassistant/{topic}" in hub.entities.errors)
+        assert what in hub.entities.errors.pop(f"homeassistant/{topic}")
         assert list(hub.entities) == [good]
 
 
@@ -288,13 +288,13 @@ async def test_one_wrong_component_does_not_take_its_device_along(hub: Hub) -> N
     }
     say(hub, "homeassistant/device/d/config", device)
     await entity(hub, "sensor.a")
-    assert hub.entities.mistakes == {
+    assert hub.entities.errors == {
         "homeassistant/device/d/config": "homeassistant/device/d/config: components.b.state_topic: field required"
     }
     device["cmps"]["b"]["stat_t"] = "b"
     say(hub, "homeassistant/device/d/config", device)
     await entity(hub, "sensor.b")
-    assert hub.entities.mistakes == {}
+    assert hub.entities.errors == {}
 
 
 async def test_another_devices_name_cannot_be_taken(hub: Hub) -> None:
@@ -304,14 +304,14 @@ async def test_another_devices_name_cannot_be_taken(hub: Hub) -> None:
         "homeassistant/lock/evil/config",
         {"uniq_id": "l", "cmd_t": "e/set", "stat_t": "e/s", "dev": {"ids": "evil"}},
     )
-    await until(lambda: hub.entities.mistakes)
+    await until(lambda: hub.entities.errors)
     assert hub.entities.get("lock.l") is mine
-    assert "unique_id: expected one of its own" in hub.entities.mistakes["homeassistant/lock/evil/config"]
+    assert "unique_id: expected one of its own" in hub.entities.errors["homeassistant/lock/evil/config"]
 
 
 async def test_what_we_do_not_support_is_shown_and_no_error(hub: Hub) -> None:
     found = await entity(hub, announce(hub, "climate", "c", name="Varmepumpe", mode_cmd_t="c/set"))
-    assert (found.name, found.state, hub.entities.mistakes) == ("Varmepumpe", None, {})
+    assert (found.name, found.state, hub.entities.errors) == ("Varmepumpe", None, {})
 
 
 async def test_a_message_that_cannot_be_read_is_told_once_and_never_quoted(hub: Hub) -> None:
@@ -340,16 +340,16 @@ async def test_the_hub_says_that_it_is_there(hub: Hub) -> None:
     wire = hub.mqtt.wire
     assert wire is not None
     heard: list[bytes] = []
-    passed_on = hub.entities.take
+    passed_on = hub.entities.on_message
 
     def take(received):  # type: ignore[no-untyped-def]
         if received.topic == "homeassistant/status":
             heard.append(received.payload)
         passed_on(received)
 
-    hub.mqtt._elsewhere = take
+    hub.mqtt._on_other_topic = take
     wire.subscribe("homeassistant/status")
-    hub.entities.came_back()
+    hub.entities.on_connected()
     await until(lambda: heard == [b"online"])
 
 
@@ -373,7 +373,7 @@ async def test_nothing_that_is_sent_makes_the_hub_deaf(hub: Hub) -> None:
     assert cover.attributes["position"] == 100
     assert "more than 64" in (deep.problem or "")
     assert lost.problem is not None
-    assert "at most 64" in hub.entities.mistakes["homeassistant/sensor/deep/config"]
+    assert "at most 64" in hub.entities.errors["homeassistant/sensor/deep/config"]
     del wire.acknowledge  # type: ignore[attr-defined]
 
 

@@ -86,12 +86,12 @@ async def test_a_lock_must_be_allowed_and_leaves_an_intent_before_it_is_told(hub
     lock = announce(hub, "lock", "l", cmd_t="l/set", stat_t="l/s", dev={"ids": "l", "name": "Port"})
     await until(lambda: hub.entities.get(lock))
     with pytest.raises(NotAllowedError):
-        await hub.commands.give(lock, "unlock", None, "vaktmeister")
+        await hub.commands.send(lock, "unlock", None, "vaktmeister")
     assert not await told(hub)
 
     heard = listen(hub, "l/set")
     await hub.commands.allow(lock, is_allowed=True, actor="ikt")
-    await hub.commands.give(lock, "unlock", None, "vaktmeister", "varelevering")
+    await hub.commands.send(lock, "unlock", None, "vaktmeister", "varelevering")
     await until(lambda: heard == [b"UNLOCK"])
     said = {"verb": "unlock", "value": None, "reason": "varelevering", "topic": "l/set", "payload": "UNLOCK"}
     assert await told(hub) == [("vaktmeister", lock, said)]
@@ -100,7 +100,7 @@ async def test_a_lock_must_be_allowed_and_leaves_an_intent_before_it_is_told(hub
     assert found.state is None, "it has a state topic, and that has said nothing"
     await hub.commands.allow(lock, is_allowed=False, actor="ikt")
     with pytest.raises(NotAllowedError):
-        await hub.commands.give(lock, "unlock", None, "vaktmeister")
+        await hub.commands.send(lock, "unlock", None, "vaktmeister")
 
 
 async def test_leave_ends_when_the_lock_announces_itself_differently(hub: Hub) -> None:
@@ -110,7 +110,7 @@ async def test_leave_ends_when_the_lock_announces_itself_differently(hub: Hub) -
     announce(hub, "lock", "l", cmd_t="l/set", stat_t="l/s", dev={"ids": "l"}, pl_lock="UNLOCK")
     await until(lambda: hub.entities.get(lock).config.payload_lock == "UNLOCK")
     with pytest.raises(NotAllowedError):
-        await hub.commands.give(lock, "lock", None, "vaktmeister")
+        await hub.commands.send(lock, "lock", None, "vaktmeister")
     found = hub.entities.get(lock)
     assert found is not None
     assert hub.commands.has_changed(found)
@@ -126,18 +126,18 @@ async def test_a_lamp_that_speaks_to_a_lock_needs_leave_like_the_lock(hub: Hub) 
     await until(lambda: hub.entities.get(lamps[-1]))
     for lamp in lamps[:2]:
         with pytest.raises(NotAllowedError):
-            await hub.commands.give(lamp, "on", None, "vaktmeister")
-    await hub.commands.give(lamps[2], "on", None, "vaktmeister")
+            await hub.commands.send(lamp, "on", None, "vaktmeister")
+    await hub.commands.send(lamps[2], "on", None, "vaktmeister")
     say(hub, "homeassistant/lock/l/config", "")
     await until(lambda: hub.entities.get("lock.l") is None)
-    await hub.commands.give(lamps[0], "on", None, "vaktmeister")
+    await hub.commands.send(lamps[0], "on", None, "vaktmeister")
 
 
 async def test_without_a_state_topic_the_state_is_assumed_and_says_so(hub: Hub) -> None:
     await hub.admission.add_gateway("gateway", ["s/#", "z2m/#"], "test")
     switch = announce(hub, "switch", "s", cmd_t="s/set")
     found = await until(lambda: hub.entities.get(switch))
-    await hub.commands.give(switch, "on", None, "ikt")
+    await hub.commands.send(switch, "on", None, "ikt")
     assert (found.state, found.assumed) == ("on", True)
 
 
@@ -146,9 +146,9 @@ async def test_an_absent_device_is_told_nothing(hub: Hub) -> None:
     switch = announce(hub, "switch", "s", cmd_t="s/set", avty_t="s/there")
     await until(lambda: hub.entities.get(switch))
     with pytest.raises(UnreachableError, match="is away"):
-        await hub.commands.give(switch, "on", None, "ikt")
+        await hub.commands.send(switch, "on", None, "ikt")
     with pytest.raises(UnknownEntityError):
-        await hub.commands.give("switch.nobody", "on", None, "ikt")
+        await hub.commands.send("switch.nobody", "on", None, "ikt")
     assert not await told(hub)
 
 
@@ -176,14 +176,14 @@ async def test_the_history_keeps_what_entities_were_but_no_tags(hub: Hub) -> Non
 def listen(hub: Hub, topic: str) -> list[bytes]:
     """What the broker carries on a topic that no entity listens to."""
     heard: list[bytes] = []
-    passed_on = hub.mqtt._elsewhere
+    passed_on = hub.mqtt._on_other_topic
 
     def take(received):  # type: ignore[no-untyped-def]
         if received.topic == topic:
             heard.append(received.payload)
         passed_on(received)
 
-    hub.mqtt._elsewhere = take
+    hub.mqtt._on_other_topic = take
     assert hub.mqtt.wire is not None
     hub.mqtt.wire.subscribe(topic)
     return heard

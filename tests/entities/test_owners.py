@@ -3,7 +3,7 @@
 import pytest
 
 from hub.entities.commands import NotAllowedError
-from hub.entities.doubts import PUT_BACK_SECONDS
+from hub.entities.disputes import RESTORE_SECONDS
 from hub.hub import Hub
 from tests.api_client import actions, browser, program
 from tests.conftest import until
@@ -17,7 +17,7 @@ async def test_commands_of_another_account_are_refused(hub: Hub) -> None:
     await hub.admission.add_gateway("reader", ["pump/#"], "test", announces=False)
     for n, topic in enumerate(("pump/on", "Pump/on", "pump//on", "/pump/on", "PUMP/ON")):
         announce(hub, "switch", f"evil{n}", command_topic=topic)
-        said = await until(lambda n=n: hub.entities.mistakes.get(f"homeassistant/switch/evil{n}/config"))
+        said = await until(lambda n=n: hub.entities.errors.get(f"homeassistant/switch/evil{n}/config"))
         assert "this is of reader" in said
     good = announce(hub, "switch", "good", command_topic="zigbee2mqtt/lamp/set")
     await until(lambda: hub.entities.get(good))
@@ -31,7 +31,7 @@ async def test_another_account_replaces_nothing(hub: Hub) -> None:
     lamp = announce(hub, "switch", "lamp", command_topic="zigbee2mqtt/lamp/set")
     await until(lambda: hub.entities.get(lamp))
     say(hub, "homeassistant/switch/lamp/config", {"unique_id": "lamp", "command_topic": "other/lamp/set"})
-    await until(lambda: "whose device it replaces" in hub.entities.mistakes.get("homeassistant/switch/lamp/config", ""))
+    await until(lambda: "whose device it replaces" in hub.entities.errors.get("homeassistant/switch/lamp/config", ""))
     assert hub.entities.get(lamp).config.command_topic == "zigbee2mqtt/lamp/set"  # type: ignore[union-attr]
     announce(hub, "switch", "lamp", command_topic="zigbee2mqtt/lamp/set", name="Lampe")
     await until(lambda: hub.entities.get(lamp).config.name == "Lampe")  # type: ignore[union-attr]
@@ -42,7 +42,7 @@ async def test_one_announcement_is_of_one_account(hub: Hub) -> None:
     await hub.admission.add_gateway("other", ["other/#"], "test")
     topics = {"command_topic": "zigbee2mqtt/b/set", "set_position_topic": "other/b"}
     announce(hub, "cover", "blind", **topics)
-    await until(lambda: "homeassistant/cover/blind/config" in hub.entities.mistakes)
+    await until(lambda: "homeassistant/cover/blind/config" in hub.entities.errors)
 
 
 async def two_gateways(hub: Hub) -> str:
@@ -60,12 +60,12 @@ async def test_another_account_takes_nothing_away(hub: Hub) -> None:
     before = hub.entities.get(lamp)
     for payload in ("", {"unique_id": "lamp"}, {"migrate_discovery": True}):
         say(hub, LAMP, payload)
-        await until(lambda: LAMP in hub.entities.mistakes)
+        await until(lambda: LAMP in hub.entities.errors)
         assert hub.entities.get(lamp) is before, payload
-        hub.entities.mistakes.clear()
+        hub.entities.errors.clear()
     moved = {"unique_id": "lamp", "command_topic": "other/lamp/set", "dev": {"ids": "l"}}
     say(hub, "homeassistant/switch/elsewhere/config", moved)
-    await until(lambda: "homeassistant/switch/elsewhere/config" in hub.entities.mistakes)
+    await until(lambda: "homeassistant/switch/elsewhere/config" in hub.entities.errors)
     assert hub.entities.get(lamp) is before
 
 
@@ -76,9 +76,9 @@ async def test_a_sensor_is_somebodys_by_what_it_reads(hub: Hub) -> None:
     topic = "homeassistant/sensor/heat/config"
     for payload in ("", {"unique_id": "heat", "stat_t": "other/heat"}):
         say(hub, topic, payload)
-        await until(lambda: topic in hub.entities.mistakes)
+        await until(lambda: topic in hub.entities.errors)
         assert hub.entities.get(sensor) is found
-        hub.entities.mistakes.clear()
+        hub.entities.errors.clear()
 
 
 async def test_where_one_account_announces_it_takes_away_its_own_at_once(hub: Hub) -> None:
@@ -107,11 +107,11 @@ async def test_what_is_not_believed_is_put_back_once_and_removed_by_it(
     monkeypatch.setattr(hub.mqtt.wire, "publish", noting)
     for _ in range(5):
         say(hub, LAMP, "")
-        await until(lambda: LAMP in hub.entities.mistakes)
-        hub.entities.mistakes.clear()
+        await until(lambda: LAMP in hub.entities.errors)
+        hub.entities.errors.clear()
     assert len(put) == 1
     assert b"zigbee2mqtt/lamp/set" in put[0]
-    hub.entities.doubts.topics[LAMP].put_back_at = -PUT_BACK_SECONDS - 1.0
+    hub.entities.disputes.topics[LAMP].restored_at = -RESTORE_SECONDS - 1.0
     await until(lambda: len(put) == 2)
 
     device = hub.entities.get(lamp).device  # type: ignore[union-attr]
@@ -133,7 +133,7 @@ async def test_what_is_nobodys_takes_no_orders_until_it_allows_it(hub: Hub) -> N
     nobodys = announce(hub, "switch", "nobodys", command_topic="elsewhere/set", state_topic="zigbee2mqtt/x")
     await until(lambda: hub.entities.get(nobodys))
     with pytest.raises(NotAllowedError, match="no account"):
-        await hub.commands.give(nobodys, "on", None, "it")
+        await hub.commands.send(nobodys, "on", None, "it")
     device = hub.entities.get(nobodys).device  # type: ignore[union-attr]
     async with browser(hub, "it") as it:
         address = f"{hub.settings.web.address}/found/{device.id}"
@@ -141,11 +141,11 @@ async def test_what_is_nobodys_takes_no_orders_until_it_allows_it(hub: Hub) -> N
             assert "/allow" in await page.text()
         async with it.post(f"{address}/allow", data={"entity": nobodys, "allowed": "yes"}) as answer:
             assert answer.status == 200
-    await hub.commands.give(nobodys, "on", None, "it")
+    await hub.commands.send(nobodys, "on", None, "it")
     announce(hub, "switch", "nobodys", command_topic="elsewhere/other", state_topic="zigbee2mqtt/x")
     await until(lambda: hub.entities.get(nobodys).config.command_topic == "elsewhere/other")  # type: ignore[union-attr]
     with pytest.raises(NotAllowedError):
-        await hub.commands.give(nobodys, "on", None, "it")
+        await hub.commands.send(nobodys, "on", None, "it")
 
 
 async def test_a_program_takes_away_what_is_gone(hub: Hub) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from devices.contract import kiosk as contract
 from devices.contract.payload import new_id
-from hub.devices.absences import note_life
+from hub.devices.absences import note_alive
 from hub.hub import Hub
 from hub.store.store import Store
 from hub.store.trouble import in_store
@@ -218,11 +218,11 @@ async def test_a_folder_that_is_read_only_is_named_and_written_to_when_it_is_not
     store._writer.start()
     for _ in range(2):
         with pytest.raises(OperationalError) as failed:
-            await store.write(note_life)
+            await store.write(note_alive)
         assert in_store(failed.value)
         assert str(path) in str(store.problem)
     small_disk.remount("rw")
-    await store.write(note_life)
+    await store.write(note_alive)
     assert store.problem is None
     await store.close()
 

@@ -58,10 +58,10 @@ class VitalsDocument(Document):
     def of(cls, vitals: Vitals, away_since: datetime | None) -> "VitalsDocument":
         return cls(
             is_alive=vitals.is_alive,
-            heard_at=vitals.heard_time,
+            heard_at=vitals.last_seen_at,
             heartbeat=vitals.heartbeat,
             clock_offset_seconds=vitals.clock_offset_seconds,
-            away_since=None if vitals.is_alive else away_since or vitals.heard_time,
+            away_since=None if vitals.is_alive else away_since or vitals.last_seen_at,
             refused=vitals.refused,
             last_refusal=vitals.last_refusal,
         )

@@ -91,7 +91,7 @@ class DevicePages:
         except TakenNameError as error:
             raise web.HTTPConflict(text=str(error)) from None
         link = self._enroller.link(enrolment)
-        return await self._device_page(request, self._devices.must(device), link=link, qr=_qr(str(link)))
+        return await self._device_page(request, self._devices.require(device), link=link, qr=_qr(str(link)))
 
     async def describe(self, request: web.Request) -> web.StreamResponse:
         device = self._asked_for(request)
@@ -141,7 +141,7 @@ class DevicePages:
             "kind_name": kind_names(self._pages, self._enroller, request),
             "vitals_of": self._devices.vitals,
             "away_since": self._away_since,
-            "broker_lacks": self._admission.unknown,
+            "broker_lacks": self._admission.missing_accounts,
             "lasting": _lasting(self._pages.language(request)),
             "now": datetime.now(UTC),
             "timedelta": timedelta,
@@ -153,14 +153,14 @@ class DevicePages:
     def _is_missed(self, device: Device) -> bool:
         """Away, and not only new."""
         vitals = self._devices.vitals(device.id)
-        return not vitals.is_alive and (vitals.heard_at is not None or device.first_heard_at is not None)
+        return not vitals.is_alive and (vitals.last_seen_monotonic is not None or device.first_seen_at is not None)
 
     def _away_since(self, device: Device, vitals: Vitals) -> datetime | None:
-        return self._devices.absences.since(device.id) or vitals.heard_time
+        return self._devices.absences.since(device.id) or vitals.last_seen_at
 
     def _asked_for(self, request: web.Request) -> Device:
         try:
-            return self._devices.must(request.match_info["device"])
+            return self._devices.require(request.match_info["device"])
         except UnknownDeviceError:
             raise web.HTTPNotFound(text="There is no such device.") from None
 

@@ -30,7 +30,7 @@ from hub.entities.registry import Entities
 from hub.store.store import now
 from hub.web.problems import FieldError, ProblemError
 
-MOST_DAYS = 3650
+MAX_DAYS = 3650
 ENTITY = r"^[a-z_]{1,40}\.[a-z0-9_]{1,200}$"
 FOUND = r"^[a-z0-9_]{1,200}$"
 
@@ -129,7 +129,7 @@ class Given(Document):
 
 
 class Keep(Request):
-    days: Annotated[int, Field(ge=0, le=MOST_DAYS), BeforeValidator(whole)] | None = Field(
+    days: Annotated[int, Field(ge=0, le=MAX_DAYS), BeforeValidator(whole)] | None = Field(
         description="null: as long as the others'; 0: not at all"
     )
 
@@ -146,7 +146,7 @@ class PermissionDocument(Document):
     is_allowed: bool
 
 
-LOOK: dict[str, Any] = {"scope": "entities:read", "roles": {"it", "caretaker"}}
+READ: dict[str, Any] = {"scope": "entities:read", "roles": {"it", "caretaker"}}
 IT: dict[str, Any] = {"scope": "entities:allow", "roles": {"it"}}
 
 
@@ -156,40 +156,40 @@ class EntityApi:
         self._commands = commands
         self._history = history
 
-    @operation("GET", "/found-devices", summary="Found devices", **LOOK)
+    @operation("GET", "/found-devices", summary="Found devices", **READ)
     async def found(self, call: Call[Nothing, PageQuery, Nothing]) -> FoundPage:
         part, following = page_of(self._entities.devices.values(), lambda one: one.id, call.query)
         return FoundPage(items=[_found_document(one) for one in part], next=following)
 
-    @operation("GET", "/found-devices/{device}", summary="One found device", **LOOK)
+    @operation("GET", "/found-devices/{device}", summary="One found device", **READ)
     async def found_one(self, call: Call[FoundPath, Nothing, Nothing]) -> FoundDocument:
         return _found_document(found(self._entities.devices.get(call.path.device), "such device"))
 
     @operation("DELETE", "/found-devices/{device}", summary="It is gone: take its announcements away", **IT)
     async def take_away(self, call: Call[FoundPath, Nothing, Nothing]) -> None:
         device = found(self._entities.devices.get(call.path.device), "such device")
-        await self._commands.take_away(device, call.caller.name)
+        await self._commands.remove_device(device, call.caller.name)
 
-    @operation("GET", "/entities", summary="Entities", **LOOK)
+    @operation("GET", "/entities", summary="Entities", **READ)
     async def entities(self, call: Call[Nothing, EntityQuery, Nothing]) -> EntityPage:
         wanted = [one for one in self._entities if call.query.component in (None, one.component)]
         part, following = page_of(wanted, lambda one: one.id, call.query)
         return EntityPage(items=[self._document(one) for one in part], next=following)
 
-    @operation("GET", "/entities/{entity}", summary="One entity", **LOOK)
+    @operation("GET", "/entities/{entity}", summary="One entity", **READ)
     async def entity(self, call: Call[EntityPath, Nothing, Nothing]) -> EntityDocument:
         return self._document(self._found(call.path))
 
-    @operation("GET", "/entities/{entity}/attributes", summary="What it says besides its state", **LOOK)
+    @operation("GET", "/entities/{entity}/attributes", summary="What it says besides its state", **READ)
     async def attributes(self, call: Call[EntityPath, Nothing, Nothing]) -> AttributesDocument:
         return AttributesDocument(attributes=self._found(call.path).attributes)
 
-    @operation("GET", "/entities/{entity}/picture", summary="The picture that an image shows", **LOOK)
+    @operation("GET", "/entities/{entity}/picture", summary="The picture that an image shows", **READ)
     async def picture(self, call: Call[EntityPath, Nothing, Nothing]) -> PictureDocument:
         picture, kind = found(self._entities.pictures.get(call.path.entity), "picture")
         return PictureDocument(content_type=kind, content=b64encode(picture))
 
-    @operation("GET", "/entities/{entity}/history", summary="What it was, and when", **LOOK)
+    @operation("GET", "/entities/{entity}/history", summary="What it was, and when", **READ)
     async def history(self, call: Call[EntityPath, HistoryQuery, Nothing]) -> HistoryDocument:
         until = call.query.until or now()
         since = call.query.since or until - timedelta(days=1)
@@ -213,7 +213,7 @@ class EntityApi:
         if not call.caller.is_confirmed and self._entities.opens(entity):
             raise ProblemError("password-again", PASSWORD_AGAIN)
         try:
-            await self._commands.give(entity.id, wanted.verb, wanted.value, call.caller.name, wanted.reason)
+            await self._commands.send(entity.id, wanted.verb, wanted.value, call.caller.name, wanted.reason)
         except OrderError as error:
             raise ProblemError("invalid", str(error), errors=[FieldError(at="body", detail=str(error))]) from None
         except NotAllowedError as error:
@@ -224,12 +224,12 @@ class EntityApi:
 
     @operation("POST", "/entities/{entity}/keep", summary="How long its history is kept", **IT)
     async def keep(self, call: Call[EntityPath, Nothing, Keep]) -> KeptDocument:
-        await self._commands.keep(self._found(call.path).id, call.body.days, call.caller.name)
+        await self._commands.set_retention(self._found(call.path).id, call.body.days, call.caller.name)
         return KeptDocument(days=call.body.days)
 
-    @operation("GET", "/entities/{entity}/permission", summary="Whether it may be told anything", **LOOK)
+    @operation("GET", "/entities/{entity}/permission", summary="Whether it may be told anything", **READ)
     async def permission(self, call: Call[EntityPath, Nothing, Nothing]) -> PermissionDocument:
-        return PermissionDocument(is_allowed=self._commands.may(self._found(call.path)))
+        return PermissionDocument(is_allowed=self._commands.may_command(self._found(call.path)))
 
     @operation(
         "PUT",
@@ -241,7 +241,7 @@ class EntityApi:
     async def allow(self, call: Call[EntityPath, Nothing, Permission]) -> PermissionDocument:
         entity = self._found(call.path)
         await self._commands.allow(entity.id, is_allowed=call.body.is_allowed, actor=call.caller.name)
-        return PermissionDocument(is_allowed=self._commands.may(entity))
+        return PermissionDocument(is_allowed=self._commands.may_command(entity))
 
     def _document(self, entity: Entity) -> EntityDocument:
         return EntityDocument(
@@ -254,9 +254,9 @@ class EntityApi:
             is_available=entity.available,
             is_assumed=entity.assumed,
             changed_at=_time(entity.changed_at) if entity.changed_at is not None else None,
-            heard_at=_time(entity.heard_at) if entity.heard_at is not None else None,
+            heard_at=_time(entity.last_seen_at) if entity.last_seen_at is not None else None,
             problem=entity.problem,
-            may_be_told=bool(verbs(entity)) and self._commands.may(entity),
+            may_be_told=bool(verbs(entity)) and self._commands.may_command(entity),
         )
 
     def _found(self, path: EntityPath) -> Entity:
@@ -272,7 +272,7 @@ def _found_document(device: FoundDevice) -> FoundDocument:
         model=maker.model if maker else None,
         version=maker.sw_version if maker else None,
         is_available=device.available,
-        heard_at=_time(device.heard_at) if device.heard_at is not None else None,
+        heard_at=_time(device.last_seen_at) if device.last_seen_at is not None else None,
         entities=sorted(device.entities),
     )
 

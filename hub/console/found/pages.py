@@ -1,4 +1,4 @@
-"""The console's pages of devices that have announced themselves: what they are, say, have said, and can be told."""
+"""The console's pages of found devices: their entities' states and history, and orders to them."""
 
 import json
 import time
@@ -27,10 +27,10 @@ from hub.web.place_form import PLACE, place_in, suggestions
 from hub.web.security import session_of
 from hub.work.parts import Condition
 
-MOST_SHOWN = 200
-MOST_DAYS = 3650
+MAX_DEVICES = 200
+MAX_DAYS = 3650
 DASH = "\N{EN DASH}"
-SHOWN = timedelta(days=1)
+HISTORY_SPAN = timedelta(days=1)
 MOST_CHANGES = 20
 JUST_NOW_SECONDS = 5
 PICTURES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
@@ -76,64 +76,66 @@ class FoundPages:
         pages.action("/found/{device}/remove", {"it"}, self.remove)
 
     async def all(self, request: web.Request) -> web.StreamResponse:
-        sought = request.query.get("q", "").strip()
+        query = request.query.get("q", "").strip()
         entities = self._entities
         place_of = self._places.of
-        found = [one for one in entities.devices.values() if _is_found(one, str(place_of(one)), sought.lower())]
+        found = [one for one in entities.devices.values() if _matches(one, str(place_of(one)), query.lower())]
         found.sort(key=lambda one: (one.available is not False, one.name.lower()))
         return await self._pages.render(
             request,
             "found.html",
-            devices=found[:MOST_SHOWN],
-            sought=sought,
+            devices=found[:MAX_DEVICES],
+            query=query,
             total=len(found),
             entity_count=len(entities),
-            most=MOST_SHOWN,
-            mistakes=dict(entities.mistakes),
-            is_doubted=entities.is_doubted,
-            **self._seeing(request),
+            most=MAX_DEVICES,
+            mistakes=dict(entities.errors),
+            is_disputed=entities.is_disputed,
+            **self._template_values(request),
         )
 
     async def one(self, request: web.Request) -> web.StreamResponse:
         return await self._device_page(request)
 
     async def picture(self, request: web.Request) -> web.StreamResponse:
-        """An image entity's picture, as a picture and nothing else: it comes from a device."""
+        """An image entity's picture. It comes from a device, so it is served only as one of the known image types."""
         picture, kind = self._entities.pictures.get(request.match_info["entity"], (b"", ""))
         if kind not in PICTURES:
             raise web.HTTPNotFound(text="There is no picture.")
         return web.Response(body=picture, content_type=kind, headers={hdrs.CACHE_CONTROL: "no-store"})
 
     async def diagnostics(self, request: web.Request) -> web.StreamResponse:
-        """For whoever helps from afar: what it announces and how it is. No states of what may tell who came."""
+        """For remote support: what the device announces and its condition, but no states that may identify a person."""
         device = self._device(request)
-        whole = {
+        document = {
             "made_at": datetime.now(UTC).isoformat(),
             "device": device.id,
-            "maker": _said(device.maker),
-            "origin": _said(device.origin),
+            "maker": _announced_fields(device.maker),
+            "origin": _announced_fields(device.origin),
             "is_available": device.available,
             "entities": [
                 {
                     "id": entity.id,
                     "announced_by": entity.place[0],
                     "config": {
-                        key: value for key, value in _said(entity.config).items() if key not in ("device", "origin")
+                        key: value
+                        for key, value in _announced_fields(entity.config).items()
+                        if key not in ("device", "origin")
                     },
                     "state": None if entity.component in ("tag", "text", "image") else entity.value,
                     "is_available": entity.available,
                     "is_assumed": entity.assumed,
                     "changed_at": entity.changed_at,
-                    "heard_at": entity.heard_at,
+                    "heard_at": entity.last_seen_at,
                     "problem": entity.problem,
                 }
                 for entity in device.entities.values()
             ],
-            "mistakes": [text for topic, text in self._entities.mistakes.items() if device.id in topic],
+            "mistakes": [text for topic, text in self._entities.errors.items() if device.id in topic],
             "hub": self._condition.in_words(),
         }
         return web.Response(
-            text=json.dumps(whole, indent=1, default=str) + "\n",
+            text=json.dumps(document, indent=1, default=str) + "\n",
             content_type="application/json",
             headers={
                 hdrs.CONTENT_DISPOSITION: f'attachment; filename="{device.id}-diagnostics.json"',
@@ -144,26 +146,26 @@ class FoundPages:
     async def place(self, request: web.Request) -> web.StreamResponse:
         device = self._device(request)
         place = place_in({key: str(value) for key, value in (await request.post()).items()})
-        await self._places.put(device, place, session_of(request).account)
+        await self._places.set_place(device, place, session_of(request).account)
         return see(self._address(request))
 
     async def order(self, request: web.Request) -> web.StreamResponse:
-        """Tell an entity something. What opens a building asks for the password again."""
+        """Send an order to an entity. What opens a building asks for the password again."""
         sent = await request.post()
         entity, verb = self._entity(str(sent.get("entity", ""))), str(sent.get("verb", ""))
         if not await self._commands.may_order(entity, verb, session_of(request).roles):
             raise web.HTTPForbidden(text="Your role may not tell it this, or the plugin that knows is out of order.")
-        give = self._pages.ask_again(self._give) if self._entities.opens(entity) else self._give
-        return await give(request)
+        send = self._pages.ask_again(self._send_order) if self._entities.opens(entity) else self._send_order
+        return await send(request)
 
-    async def _give(self, request: web.Request) -> web.StreamResponse:
-        """What hinders it stands on the page."""
+    async def _send_order(self, request: web.Request) -> web.StreamResponse:
+        """Send the order; if it cannot be sent, the page says why."""
         sent = await request.post()
         entity, verb = str(sent.get("entity", "")), str(sent.get("verb", ""))
         value = str(sent["value"]) if "value" in sent else None
         reason = str(sent.get("reason", "")).strip()[:200]
         try:
-            await self._commands.give(entity, verb, value, session_of(request).account, reason)
+            await self._commands.send(entity, verb, value, session_of(request).account, reason)
         except (OrderError, NotAllowedError, UnreachableError) as error:
             return await self._device_page(request, problem=(entity, _kind_of(error), str(error)), status=409)
         except UnknownEntityError:
@@ -180,25 +182,25 @@ class FoundPages:
     async def keep(self, request: web.Request) -> web.StreamResponse:
         sent = await request.post()
         entity, days = self._entity(str(sent.get("entity", ""))), str(sent.get("days", ""))
-        wanted = number_in(days, MOST_DAYS)
+        wanted = number_in(days, MAX_DAYS)
         if days and wanted is None:
-            raise web.HTTPBadRequest(text=f"days: expected a whole number from 0 to {MOST_DAYS}, or nothing")
-        await self._commands.keep(entity.id, wanted, session_of(request).account)
+            raise web.HTTPBadRequest(text=f"days: expected a whole number from 0 to {MAX_DAYS}, or nothing")
+        await self._commands.set_retention(entity.id, wanted, session_of(request).account)
         return see(self._address(request))
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
-        await self._commands.take_away(self._device(request), session_of(request).account)
+        await self._commands.remove_device(self._device(request), session_of(request).account)
         return see("/found")
 
     async def _device_page(self, request: web.Request, *, problem: Any = None, status: int = 200) -> web.StreamResponse:
         device = self._device(request)
         until = time.time()
         history = {
-            entity.id: await self._history.read(entity.id, until - SHOWN.total_seconds(), until)
+            entity.id: await self._history.read(entity.id, until - HISTORY_SPAN.total_seconds(), until)
             for entity in device.entities.values()
         }
         roles = session_of(request).roles
-        asks = {
+        allowed_verbs = {
             one.id: [verb for verb in verbs(one) if await self._commands.may_order(one, verb, roles)]
             for one in device.entities.values()
         }
@@ -207,7 +209,7 @@ class FoundPages:
             "found_device.html",
             status=status,
             device=device,
-            asks_of=asks,
+            asks_of=allowed_verbs,
             history=history,
             suggestions=suggestions(self._devices),
             most_changes=MOST_CHANGES,
@@ -216,19 +218,19 @@ class FoundPages:
             verbs=verbs,
             verb_words=VERBS,
             opens=self._entities.opens,
-            needs_leave=self._entities.needs_leave,
-            is_doubted=self._entities.is_doubted(device),
+            needs_permission=self._entities.needs_permission,
+            is_disputed=self._entities.is_disputed(device),
             has_changed=self._commands.has_changed,
-            may=self._commands.may,
+            may=self._commands.may_command,
             pictures={one for one, (_, kind) in self._entities.pictures.items() if kind in PICTURES},
             moment_of=lambda at: datetime.fromtimestamp(at, UTC),
-            **self._seeing(request),
+            **self._template_values(request),
         )
 
-    def _seeing(self, request: web.Request) -> dict[str, Any]:
+    def _template_values(self, request: web.Request) -> dict[str, Any]:
         language = self._pages.language(request)
         return {
-            "say": _saying(language, self._pages.words(language)),
+            "say": _state_formatter(language, self._pages.words(language)),
             "age": _age(language),
             "ago": _ago(language, self._pages.words(language)),
             "name_of": lambda entity: self._pages.words(language)(name_of(entity)),
@@ -252,21 +254,21 @@ class FoundPages:
         return f"/found/{request.match_info['device']}"
 
 
-def _is_found(device: FoundDevice, place: str, sought: str) -> bool:
+def _matches(device: FoundDevice, place: str, query: str) -> bool:
     maker = device.maker
     texts = [device.name, device.id, place, *((maker.manufacturer, maker.model) if maker else ())]
-    return not sought or any(sought in (text or "").lower() for text in texts)
+    return not query or any(query in (text or "").lower() for text in texts)
 
 
-def _said(announced: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
-    """What was announced, without what was not."""
+def _announced_fields(announced: Any, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The fields that were announced, without empty ones."""
     if announced is None:
         return {}
     found = {one.name: getattr(announced, one.name) for one in fields(announced) if one.name not in without}
     return {key: value for key, value in found.items() if value not in (None, [], "")}
 
 
-def _saying(language: str, words: Callable[..., str]) -> Callable[[Entity, Value], str]:
+def _state_formatter(language: str, words: Callable[..., str]) -> Callable[[Entity, Value], str]:
     """A state in the page's language, with its unit; a dash when it is unknown."""
 
     def say(entity: Entity, value: Value) -> str:

@@ -12,13 +12,13 @@ from hub.web.security import SESSION
 from hub.web.standing import Standing
 
 GATHER_SECONDS = 0.05
-"""A listener needs what an entity is, not each value on the way: within this time the last one counts."""
+"""A listener needs the current state, not every change: changes within this time are merged."""
 HEARTBEAT_SECONDS = 15
 ROLES: frozenset[Role] = frozenset({"it", "caretaker"})
 
 
 def entity_stream(entities: Entities, standing: Standing) -> web.RouteDef:
-    """`?id=…` (again and again) for some entities; without it all. First what they are, then what they become."""
+    """`?id=…` (again and again) for some entities; without it all. First their current states, then each change."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
         session = request[SESSION]
@@ -31,8 +31,8 @@ def entity_stream(entities: Entities, standing: Standing) -> web.RouteDef:
         watcher = entities.watch(ids=ids)
         try:
             await answer.prepare(request)
-            now = {one.id: (one.state, one.changed_at) for one in entities if not ids or one.id in ids}
-            await answer.write(_told(now))
+            now = {entity.id: (entity.state, entity.changed_at) for entity in entities if not ids or entity.id in ids}
+            await answer.write(_encoded(now))
             stands = standing.of(request)
             while await stands():
                 try:
@@ -42,7 +42,7 @@ def entity_stream(entities: Entities, standing: Standing) -> web.RouteDef:
                     await answer.write(b": still here\n\n")
                     continue
                 latest = {change.entity.id: (change.value, change.at) for change in changes}
-                await answer.write(_told(latest))
+                await answer.write(_encoded(latest))
                 await asyncio.sleep(GATHER_SECONDS)
             return answer
         except ConnectionResetError:
@@ -53,6 +53,6 @@ def entity_stream(entities: Entities, standing: Standing) -> web.RouteDef:
     return web.get("/entities/stream", serve)
 
 
-def _told(states: Mapping[str, tuple[object, float | None]]) -> bytes:
+def _encoded(states: Mapping[str, tuple[object, float | None]]) -> bytes:
     """`{"sensor.battery": [87, 1795548564.6]}`: state (null: unknown or away) and the Unix time of the change."""
     return b"event: states\ndata: " + orjson.dumps(states) + b"\n\n"

@@ -81,7 +81,7 @@ class PairingApi:
             enrolment = await self._enroller.enrol(device, kind, name, place, call.caller.name, reached_at=reached_at)
         except TakenNameError as error:
             raise ProblemError("conflict", str(error)) from None
-        self._pairing.give(taken, enrolment)
+        self._pairing.complete(taken, enrolment)
         return DeviceDocument.model_validate(found(self._devices.get(device), "such device any more"))
 
     def _found(self, path: CodePath, caller: str) -> Waiting:

@@ -57,11 +57,11 @@ class PairingPages:
 
     async def ask(self, request: web.Request) -> web.StreamResponse:
         self._limit(self._asks, request)
-        asked = await _read(request, PairingRequest)
-        if asked.kind not in self._enroller.kinds():
+        wanted = await _read(request, PairingRequest)
+        if wanted.kind not in self._enroller.kinds():
             raise web.HTTPBadRequest(text=f"kind is one of {', '.join(sorted(self._enroller.kinds()))}")
         program = str(clean(request.headers.get(hdrs.USER_AGENT, "")))[:MOST_PROGRAM]
-        waiting = self._pairing.ask(asked.claim, asked.kind, request.remote or "?", program)
+        waiting = self._pairing.request_code(wanted.claim, wanted.kind, request.remote or "?", program)
         address = f"{self._address(request)}/pair?code={waiting.code}"
         picture = str(segno.make(address, error="m").svg_data_uri(scale=6, border=2, light="#fff"))
         return _answer(PairingOffer(code=waiting.code, valid_seconds=VALID_SECONDS, address=address, picture=picture))
@@ -110,7 +110,7 @@ class PairingPages:
             enrolment = await self._enroller.enrol(device, kind, name, place, actor, reached_at=reached_at)
         except TakenNameError as error:
             raise web.HTTPConflict(text=str(error)) from None
-        self._pairing.give(waiting, enrolment)
+        self._pairing.complete(waiting, enrolment)
         return see(f"/devices/{device}")
 
     def _found(self, request: web.Request, code: str) -> Waiting | None:

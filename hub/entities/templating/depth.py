@@ -1,4 +1,4 @@
-"""How deep a message is nested: a limit of our own, as Python's differs by version and shows as an error of ours."""
+"""How deep a message is nested. The limit is our own, since Python's differs by version."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,8 +12,8 @@ def is_too_deep(raw: bytes, value: Any) -> bool:
         return False
     level = [value]
     for _ in range(MOST_LEVELS):
-        level = [one for outer in level for one in _inside(outer)]
-    return any(isinstance(one, dict | list) for one in level)
+        level = [item for outer in level for item in _inside(outer)]
+    return any(isinstance(item, dict | list) for item in level)
 
 
 def _inside(outer: Any) -> Iterable[Any]:

@@ -1,4 +1,4 @@
-"""What a device's template may spend: time, and the size of everything that it makes on the way."""
+"""Limits of a device's template: time, and the size of every value it computes."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -13,25 +13,25 @@ RENDER_SECONDS = 0.02
 MOST_ITEMS = 10_000
 MOST_CHARACTERS = 131_072
 MOST_BITS = 4096
-MOST_MADE = 1_000_000
-"""Characters and items of all that one rendering makes on the way."""
+MAX_TOTAL_SIZE = 1_000_000
+"""Characters and items of all values that one rendering computes."""
 LONGEST_ARGUMENT = 64
-SIMPLE = (str, int, float, bool, type(None))
+SCALARS = (str, int, float, bool, type(None))
 
 
 class Meter:
-    """Rendering is synchronous, so one clock serves all templates.
+    """Rendering is synchronous, so all templates share one meter.
 
-    It is the thread's own time: that the machine was busy elsewhere is no template's fault.
+    It measures the thread's own time: other load on the machine does not count.
     """
 
     def __init__(self) -> None:
         self._end = 0.0
-        self._made = 0
+        self._total_size = 0
 
     def start(self) -> None:
         self._end = time.thread_time() + RENDER_SECONDS
-        self._made = 0
+        self._total_size = 0
 
     def check(self) -> None:
         if time.thread_time() > self._end:
@@ -45,16 +45,16 @@ class Meter:
             yield item
 
     def sized(self, value: Any) -> Any:
-        """The value, when all that it holds, at every place where it holds it, is not too much."""
+        """The value, if all that it contains, counted at each occurrence, is not too large. Raises TemplateError."""
         if isinstance(value, Iterator):
             return self.counted(value)
         items = characters = 0
         waiting = [value]
         while waiting:
-            one = waiting.pop()
+            item = waiting.pop()
             items += 1
-            characters += len(one) if isinstance(one, str) else 0
-            waiting += _inside(one)
+            characters += len(item) if isinstance(item, str) else 0
+            waiting += _inside(item)
             if items + len(waiting) > MOST_ITEMS + 1 or characters > MOST_CHARACTERS:
                 raise TemplateError("it makes too large a list or text")
         self._count(items + characters)
@@ -64,15 +64,15 @@ class Meter:
         self.check()
         return value
 
-    def shown(self, value: Any) -> Any:
-        """What stands in the result: a function would show where it lies in memory."""
+    def finalized(self, value: Any) -> Any:
+        """Jinja's `finalize`: refuse functions, whose text would contain a memory address."""
         if callable(value) and not isinstance(value, Undefined):
             raise TemplateError("a function is no value")
         return value
 
-    def _count(self, made: int) -> None:
-        self._made += made
-        if self._made > MOST_MADE:
+    def _count(self, size: int) -> None:
+        self._total_size += size
+        if self._total_size > MAX_TOTAL_SIZE:
             raise TooSlowError("it makes too much on the way")
 
     def concatenated(self, parts: list[Any]) -> str:
@@ -82,32 +82,32 @@ class Meter:
             raise TemplateError("it makes too long a text")
         return "".join(texts)
 
-    def spending(self, do: Callable[..., Any]) -> Callable[..., Any]:
-        """The same function, which looks at the clock first and at the size of what it made last."""
+    def metering(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, with a check of the time before the call and of the size of the result."""
 
-        @wraps(do)
+        @wraps(function)
         def metered(*arguments: Any, **named: Any) -> Any:
             self.check()
-            return self.sized(do(*arguments, **named))
+            return self.sized(function(*arguments, **named))
 
         return metered
 
-    def choosing(self, do: Callable[..., Any]) -> Callable[..., Any]:
-        """As `spending`, for Jinja's filters that take names of attributes, tests and filters: those are short."""
+    def limiting_names(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """As `metering`, for Jinja's filters that take names of attributes, tests and filters: names must be short."""
 
-        @wraps(do)
+        @wraps(function)
         def metered(scope: Any, values: Any, *arguments: Any, **named: Any) -> Any:
             self.check()
-            for one in (*arguments, *named.values()):
-                if isinstance(one, str) and len(one) > LONGEST_ARGUMENT:
+            for argument in (*arguments, *named.values()):
+                if isinstance(argument, str) and len(argument) > LONGEST_ARGUMENT:
                     raise TemplateError(f"a name has at most {LONGEST_ARGUMENT} characters")
-            return self.sized(do(scope, values, *arguments, **named))
+            return self.sized(function(scope, values, *arguments, **named))
 
         return metered
 
 
 def _inside(value: Any) -> Collection[Any]:
-    if isinstance(value, SIMPLE):
+    if isinstance(value, SCALARS):
         return ()
     if isinstance(value, dict):
         return [*value.keys(), *value.values()]

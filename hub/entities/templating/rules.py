@@ -1,6 +1,6 @@
-"""What a device's template may say: kinds of nodes, functions, and attributes by the type that has them.
+"""What a device's template may contain: kinds of nodes, functions, and attributes by type.
 
-An allow-list: Jinja and Python grow, and what is not thought of here is not allowed.
+An allow-list: whatever later versions of Jinja and Python add is not allowed.
 """
 
 from datetime import date, datetime, timedelta
@@ -56,14 +56,14 @@ SAFE: tuple[tuple[type | tuple[type, ...], frozenset[str]], ...] = (
 
 
 def is_safe(owner: Any, attribute: str) -> bool:
-    """Whether a value of this type lets a template see the attribute."""
+    """Whether a template may read this attribute of the value."""
     if isinstance(owner, Namespace):
         return not attribute.startswith("_")
     return any(isinstance(owner, kind) and attribute in names for kind, names in SAFE)
 
 
 def allowed(template: nodes.Template) -> nodes.Template:
-    """The template with its loops and joins metered. Raises TemplateError for what it may not say."""
+    """The template with its loops and joins metered. Raises TemplateError if it contains what is not allowed."""
     for count, node in enumerate(_all(template, 0)):
         if count > MOST_NODES:
             raise TemplateError(f"it has more than {MOST_NODES} parts")

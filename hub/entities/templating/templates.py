@@ -1,7 +1,7 @@
-"""Templates that devices bring along: Jinja2 in a sandbox that bounds time and size, and touches nothing.
+"""Templates of devices: Jinja2 in a sandbox that limits time and size and has no side effects.
 
-They come from the network and run on the loop, so what a template may do is what is listed here and in
-`template_words`. Loops, joins and products are metered; regular expressions have a time limit of their own.
+They come from the network and run on the event loop, so a template may use only what is listed in `rules` and `words`.
+Loops, joins and products are metered; regular expressions have a time limit of their own.
 """
 
 import json
@@ -24,7 +24,7 @@ from hub.entities.templating.words import FILTERS, GLOBALS, TESTS, Dictionary, T
 
 LONGEST_TEMPLATE = 8192
 LONGEST_RESULT = 32_768
-CHOOSING = frozenset({"map", "max", "min", "reject", "rejectattr", "select", "selectattr", "sort"})
+NAME_FILTERS = frozenset({"map", "max", "min", "reject", "rejectattr", "select", "selectattr", "sort"})
 PATH = re.compile(r"\{\{\s*value_json((?:\.[A-Za-z_]\w*|\[\s*(?:'[^'\\]*'|\"[^\"\\]*\"|\d{1,9})\s*\])+)\s*\}\}")
 STEP = re.compile(r"\.([A-Za-z_]\w*)|\[\s*(?:'([^'\\]*)'|\"([^\"\\]*)\"|(\d{1,9}))\s*\]")
 METHODS = frozenset(dir(dict)) | frozenset(dir(list)) | frozenset(dir(str))
@@ -32,7 +32,7 @@ NOT_JSON = object()
 
 
 class Payload:
-    """One message's bytes; text and JSON are made when first asked for, once for all that read the topic."""
+    """One message's bytes; text and JSON are decoded lazily, once for all listeners of the topic."""
 
     __slots__ = ("_json", "_text", "raw")
 
@@ -50,20 +50,20 @@ class Payload:
 
     @property
     def json(self) -> Any:
-        """NOT_JSON where it is none. Raises TemplateError for what is nested too deep."""
+        """The decoded JSON, or NOT_JSON. Raises TemplateError if it is nested too deep."""
         if self._json is None:
             try:
-                found = orjson.loads(self.raw)
+                value = orjson.loads(self.raw)
             except orjson.JSONDecodeError:
-                found = _with_lost_values(self.raw)
-            if is_too_deep(self.raw, found):
+                value = _lenient_json(self.raw)
+            if is_too_deep(self.raw, value):
                 raise TemplateError(f"the message has more than {MOST_LEVELS} objects and lists in one another")
-            self._json = found
+            self._json = value
         return self._json
 
 
-def _with_lost_values(raw: bytes) -> Any:
-    """JSON has no NaN, and devices send it all the same."""
+def _lenient_json(raw: bytes) -> Any:
+    """Some devices send NaN or Infinity, which JSON does not have."""
     if b"NaN" not in raw and b"Infinity" not in raw:
         return NOT_JSON
     try:
@@ -89,11 +89,11 @@ class Template:
 
     @property
     def is_plain(self) -> bool:
-        """A path that is walked: nothing of the device's runs."""
+        """Only a path into the JSON: no template code runs."""
         return self._path is not None
 
     def read(self, payload: Payload) -> str:
-        """The text that the template makes of a message; "" when what it names is not there. Raises TemplateError."""
+        """Render the template with a message; "" if the value is missing. Raises TemplateError."""
         if self._path is not None:
             return _walk(self._path, payload.json)
         values: dict[str, Any] = {"value": payload.text}
@@ -102,7 +102,7 @@ class Template:
         return self.render(**values)
 
     def render(self, **values: Any) -> str:
-        """Raises TemplateError when it fails, takes more than RENDER_SECONDS, or makes too much."""
+        """Raises TemplateError if it fails, takes more than RENDER_SECONDS, or its result is too large."""
         generate = self._generate or _compiled(self.source)
         METER.start()
         pieces: list[str] = []
@@ -123,20 +123,21 @@ class Template:
 
 @lru_cache(maxsize=2048)
 def template(source: str) -> Template:
-    """Fleets say the same thing many times: compile it once. Raises TemplateError."""
+    """A cached template: many devices have the same one. Raises TemplateError."""
     return Template(source)
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """What a template may say is what `template_rules` allows; what it may spend, METER counts."""
+    """`rules` defines what a template may contain; METER limits time and size."""
 
     intercepted_binops = frozenset({"*", "**", "%", "+", "-", "/", "//"})
 
     def __init__(self) -> None:
-        # Jinja's optimizer takes time by the cube of an expression's depth.
-        super().__init__(extensions=["jinja2.ext.loopcontrols"], optimized=False, finalize=METER.shown)
+        # The time of Jinja's optimizer grows with the cube of an expression's depth.
+        super().__init__(extensions=["jinja2.ext.loopcontrols"], optimized=False, finalize=METER.finalized)
         self.filters = {
-            name: METER.choosing(do) if name in CHOOSING else METER.spending(do) for name, do in FILTERS.items()
+            name: METER.limiting_names(function) if name in NAME_FILTERS else METER.metering(function)
+            for name, function in FILTERS.items()
         }
         self.filters |= {
             "_checked": METER.checked,
@@ -144,8 +145,10 @@ class _Environment(ImmutableSandboxedEnvironment):
             "_counted": METER.counted,
             "_sized": METER.sized,
         }
-        self.tests = {name: METER.spending(cast("Any", self.tests[name])) for name in TESTS}
-        self.globals = {name: METER.spending(do) if callable(do) else do for name, do in GLOBALS.items()}
+        self.tests = {name: METER.metering(cast("Any", self.tests[name])) for name in TESTS}
+        self.globals = {
+            name: METER.metering(function) if callable(function) else function for name, function in GLOBALS.items()
+        }
         self.globals |= {"dict": Dictionary(METER), "namespace": _Namespace}
 
     def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
@@ -175,7 +178,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 class _Namespace(Namespace):
-    """One that says no more of itself: what it holds may hold it in turn."""
+    """Without its content in the `repr`: it may contain itself."""
 
     def __repr__(self) -> str:
         return "<namespace>"
@@ -198,12 +201,12 @@ def _compiled(source: str) -> Callable[..., Iterator[str]]:
 
 
 def _path(source: str) -> tuple[str | int, ...] | None:
-    """`{{ value_json.battery }}` and the like, which is what most devices send, need no engine: the keys to walk."""
-    found = PATH.fullmatch(source.strip())
-    if found is None:
+    """The keys to follow for a template such as `{{ value_json.battery }}`, the usual case; None for any other."""
+    match = PATH.fullmatch(source.strip())
+    if match is None:
         return None
     steps: list[str | int] = []
-    for dotted, single, double, number in STEP.findall(found[1]):
+    for dotted, single, double, number in STEP.findall(match[1]):
         if dotted in METHODS:
             return None  # `value_json.items` is a method to Jinja
         steps.append(int(number) if number else dotted or single or double)
@@ -211,7 +214,7 @@ def _path(source: str) -> tuple[str | int, ...] | None:
 
 
 def _walk(path: tuple[str | int, ...], value: Any) -> str:
-    """What Jinja makes of it: a last step that leads nowhere is "", an earlier one is an error."""
+    """As Jinja does: a missing last key gives "", an earlier one is an error."""
     last = len(path) - 1
     for number, step in enumerate(path):
         try:

@@ -20,9 +20,9 @@ from slugify import slugify
 
 REGEX_SECONDS = 0.02
 LONGEST_PATTERN = 512
-MOST_HASHED = 500
-"""Numbers can be chosen so that each is compared with all others."""
-FINEST = 20
+MAX_HASHED = 500
+"""Numbers can be chosen so that all their hashes collide."""
+MAX_PRECISION = 20
 LONGEST_NUMBER = 1000
 LONGEST_TIME = 100
 MISSING: Any = object()
@@ -35,11 +35,11 @@ def words(text: str) -> tuple[str, ...]:
 
 
 class TemplateError(Exception):
-    """A template that is wrong, failed or went too far. The text says why and never holds the message's content."""
+    """A template that is invalid, failed or exceeded a limit. The text never contains the message's content."""
 
 
 class TooSlowError(TemplateError):
-    """It takes more time than a message is worth: it must not be run again."""
+    """It took too much time: it must not be rendered again."""
 
 
 # -- numbers
@@ -58,10 +58,10 @@ def to_int(value: Any, default: Any = MISSING, base: int = 10) -> Any:
 
 
 def rounded(value: Any, precision: int = 0, method: str = "common", default: Any = MISSING) -> Any:
-    def compute(given: Any) -> float:
-        number = float(given)
-        if not -FINEST <= precision <= FINEST:
-            raise TemplateError(f"`round` takes {FINEST} digits at most")
+    def compute(raw: Any) -> float:
+        number = float(raw)
+        if not -MAX_PRECISION <= precision <= MAX_PRECISION:
+            raise TemplateError(f"`round` takes {MAX_PRECISION} digits at most")
         if method in ("ceil", "floor"):
             whole = math.ceil if method == "ceil" else math.floor
             return float(whole(number * 10**precision) / 10**precision)
@@ -69,8 +69,8 @@ def rounded(value: Any, precision: int = 0, method: str = "common", default: Any
             return round(number * 2) / 2
         return round(number, precision)
 
-    made = _number(compute, value, default)
-    return int(made) if precision == 0 and isinstance(made, float) else made
+    result = _number(compute, value, default)
+    return int(result) if precision == 0 and isinstance(result, float) else result
 
 
 def is_number(value: Any) -> bool:
@@ -175,11 +175,11 @@ def strptime(text: str, form: str, default: Any = MISSING) -> Any:
 # -- text
 
 
-def _searched(pattern: str, flags: int, ask: Callable[..., Any]) -> Any:
+def _searched(pattern: str, flags: int, search: Callable[..., Any]) -> Any:
     if len(pattern) > LONGEST_PATTERN:
         raise TemplateError(f"a regular expression has at most {LONGEST_PATTERN} characters")
     try:
-        return ask(regex.compile(pattern, flags))
+        return search(regex.compile(pattern, flags))
     except TimeoutError:
         raise TooSlowError(f"a regular expression takes more than {REGEX_SECONDS * 1000:.0f} ms") from None
     except regex.error as error:
@@ -287,10 +287,10 @@ def _several(values: tuple[Any, ...]) -> list[float]:
 
 
 def bounded_range(*bounds: int) -> range:
-    made = range(*bounds)
-    if len(made) > LONGEST_RANGE:
+    result = range(*bounds)
+    if len(result) > LONGEST_RANGE:
         raise TemplateError(f"a range has at most {LONGEST_RANGE} numbers")
-    return made
+    return result
 
 
 def total(values: Iterable[Any], attribute: str | int | None = None) -> float:
@@ -301,17 +301,17 @@ def total(values: Iterable[Any], attribute: str | int | None = None) -> float:
 
 
 def unique(values: Iterable[Any]) -> list[Any]:
-    return list(dict.fromkeys(_few(values)))
+    return list(dict.fromkeys(_bounded(values)))
 
 
 def as_tuple(values: Iterable[Any] = ()) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _few(values: Iterable[Any]) -> list[Any]:
-    few = list(islice(values, MOST_HASHED + 1))
-    if len(few) > MOST_HASHED:
-        raise TemplateError(f"more than {MOST_HASHED} keys")
+def _bounded(values: Iterable[Any]) -> list[Any]:
+    few = list(islice(values, MAX_HASHED + 1))
+    if len(few) > MAX_HASHED:
+        raise TemplateError(f"more than {MAX_HASHED} keys")
     return few
 
 
@@ -326,12 +326,12 @@ class Dictionary:
         self._meter = meter
 
     def from_keys(self, pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-        made: dict[Any, Any] = self._meter.sized(dict(_few(pairs)))
-        return made
+        result: dict[Any, Any] = self._meter.sized(dict(_bounded(pairs)))
+        return result
 
     def __call__(self, **values: Any) -> dict[str, Any]:
-        made: dict[str, Any] = self._meter.sized(values)
-        return made
+        result: dict[str, Any] = self._meter.sized(values)
+        return result
 
 
 _FROM_JINJA = words(

@@ -87,7 +87,7 @@ class DoorTopics:
             try:
                 message = self._opened(device_id, incoming.message, model)
             except door.ForgedError as error:
-                self._context.devices.refused(device_id, f"{what}: forged: {error}")
+                self._context.devices.note_refusal(device_id, f"{what}: forged: {error}")
                 return
             await take(message)
 
@@ -101,7 +101,7 @@ class DoorTopics:
         try:
             message = self._opened(incoming.device.id, incoming.message, door.AccessRequest)
         except door.ForgedError as error:
-            self._context.devices.refused(incoming.device.id, f"shown: forged: {error}")
+            self._context.devices.note_refusal(incoming.device.id, f"shown: forged: {error}")
             return
         assert self._receiver  # noqa: S101 (listen set it)
         await self._receiver.access_request(message, incoming.read_at)
@@ -124,7 +124,7 @@ class DoorTopics:
     async def _outcome(self, outcome: door.Outcome) -> None:
         assert self._receiver  # noqa: S101 (listen set it)
         if not await self._receiver.outcome(outcome):
-            self._context.devices.refused(outcome.door, "outcome: unknown command")
+            self._context.devices.note_refusal(outcome.door, "outcome: unknown command")
         self._receipt(outcome.door, outcome.command)
 
     async def _event(self, event: door.Event) -> None:

@@ -61,7 +61,7 @@ class DoorStates:
         """Apply a received state, in order of arrival. False for a replayed one."""
         known = self._known[state.door]
         if (state.boot, state.seq) <= (known.boot, known.seq):
-            self._context.devices.refused(state.door, "state: played again")
+            self._context.devices.note_refusal(state.door, "state: played again")
             return False
         before, known.state = known.state, state
         known.boot, known.seq, known.received = state.boot, state.seq, time.monotonic()

@@ -72,8 +72,8 @@ class Alarms:
         """`clock`: the monotonic one, by which silence is measured."""
         for device in self._context.devices.of_kind(door.KIND):
             vitals = self._context.devices.vitals(device.id)
-            silent_since = max(vitals.heard_at or self._began, self._began)
-            was_there = device.first_heard_at is not None or vitals.heard_at is not None
+            silent_since = max(vitals.last_seen_monotonic or self._began, self._began)
+            was_there = device.first_seen_at is not None or vitals.last_seen_monotonic is not None
             is_away = was_there and not vitals.is_alive and clock - silent_since > AWAY_SECONDS
             await self._update("away", device.id, at, is_so=is_away, is_over=vitals.is_alive)
             charge = vitals.heartbeat.battery_percent if vitals.heartbeat else None
