@@ -50,7 +50,7 @@ async def run(seconds: float) -> dict[str, float]:
             door(str(path), str(folder / "door")),
             aiohttp.ClientSession(address, headers=headers) as api,
         ):
-            tablet = Tablet(PersonIds.kept(hub.settings.data).of("kari"))
+            tablet = Tablet(PersonIds.load(hub.settings.data).of("kari"))
             await tablet.connect(enrolments[1])
             await until_locked(api)
 

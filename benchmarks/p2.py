@@ -102,7 +102,7 @@ async def run(seconds: float) -> dict[str, float]:
     async with folder_with_devices(devices) as (folder, hub, enrolments):
         fsync = fsync_rate(folder)
         async with program(folder, hub):
-            load = Load(PersonIds.kept(hub.settings.data).of("kari"))
+            load = Load(PersonIds.load(hub.settings.data).of("kari"))
             await load.connect(enrolments, hub.settings.broker.port)
             await load.closed(1)  # warm
             rate = await load.closed(seconds)
@@ -150,7 +150,7 @@ async def echo_rate(seconds: float) -> float:
         try:
             assert echo.stdout
             await asyncio.to_thread(echo.stdout.readline)
-            load = Load(PersonIds.kept(hub.settings.data).of("kari"))
+            load = Load(PersonIds.load(hub.settings.data).of("kari"))
             await load.connect(enrolments, address.port)
             await load.closed(0.5)
             rate = await load.closed(seconds)

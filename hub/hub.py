@@ -71,14 +71,14 @@ from hub.hosting.choices import Choices
 from hub.hosting.choosing import Choosing
 from hub.hosting.host import PluginHost
 from hub.hosting.kernel import Kernel
-from hub.hosting.lives import PluginLives
+from hub.hosting.lifecycle import PluginLifecycle
 from hub.store.events import Events
-from hub.store.hold import Hold
+from hub.store.folder_lock import FolderLock
 from hub.store.live import Live
 from hub.store.migrating import migrate
-from hub.store.retention import give_room_back, in_parts
+from hub.store.retention import in_parts, release_free_pages
 from hub.store.store import Store, now
-from hub.store.trouble import in_store, look_through
+from hub.store.trouble import check_database, in_store
 from hub.web.assets import Assets
 from hub.web.connections import Connections, room_for
 from hub.web.health import health_routes
@@ -117,7 +117,7 @@ class Hub:
         self.store = Store(self.settings.store_url)
         self.calendar = Calendar(self.settings.calendar, self.settings.site.zone)
         self.exceptions = Exceptions(self.store, self.calendar)
-        self.store.changed = lambda: self.live.touch("plugins")
+        self.store.on_state_change = lambda: self.live.touch("plugins")
         self.parts = Parts(self.store, lambda: self.live.touch("plugins"))
         self.host = PluginHost(lambda: self.live.touch("plugins"), self.store)
         self.host.find(configuration)
@@ -157,8 +157,8 @@ class Hub:
         per_minute = self.settings.web.api_requests_per_minute
         self.api_server = ApiServer(self.tokens, self.store, self.host, requests_per_minute=per_minute)
         self.choices = Choices(self.store, configuration)
-        self.lives = PluginLives(self._kernel())
-        self.choosing = Choosing(self.store, self.choices, self.lives)
+        self.lifecycle = PluginLifecycle(self._kernel())
+        self.choosing = Choosing(self.store, self.choices, self.lifecycle)
         self.condition = Condition(self.problems, self.remarks)
         self.diagnostics = Diagnostics(self.devices, self.mqtt, self.admission, self.condition)
         self._kernel_operations = self._own_operations()
@@ -172,7 +172,7 @@ class Hub:
             stack.enter_context(plugin_tasks_owned())
             shell = Shell(self.settings.site, self.hooks, Assets(), self.live)
 
-            await self._take_hold(stack)
+            await self._lock_data(stack)
             calendar = asyncio.create_task(self.calendar.prepare(self.settings.data), name="prepare the calendar")
             stack.callback(calendar.cancel)
             await self._open_store(stack, is_the_hub=True)
@@ -202,9 +202,9 @@ class Hub:
             )
             await self._beside(stack, "watchdog", Watchdog(self.host.owners, self.host.blocked).run)
 
-            stack.push_async_callback(self.lives.close)
+            stack.push_async_callback(self.lifecycle.close)
             await calendar
-            await self.lives.start_all(shell)
+            await self.lifecycle.start_all(shell)
             self.host.begin()
             receive_signs_of_life(self.mqtt, self.enroller.kinds())
             self.mqtt.attach(wire)
@@ -232,7 +232,7 @@ class Hub:
 
             await self._serve(stack, shell, address)
             self.plugins_started = True
-            self.lives.ready()
+            self.lifecycle.ready()
             log.info("hub_ready", address=self.settings.web.address)
             yield self
 
@@ -242,13 +242,13 @@ class Hub:
         async with AsyncExitStack() as stack:
             open_data_folder(self.settings.data)
             await self._open_store(stack)
-            stack.push_async_callback(self.lives.close)
-            await self.lives.start_all(Shell(self.settings.site, self.hooks, Assets(), self.live))
+            stack.push_async_callback(self.lifecycle.close)
+            await self.lifecycle.start_all(Shell(self.settings.site, self.hooks, Assets(), self.live))
             yield self
 
     def operations(self) -> list[Operation]:
         """All that the HTTP API can do: the kernel's and the started plugins'."""
-        return [*self._kernel_operations, *self.lives.operations()]
+        return [*self._kernel_operations, *self.lifecycle.operations()]
 
     def problems(self) -> dict[str, str | None]:
         """Each part of the hub and what is wrong with it."""
@@ -274,14 +274,14 @@ class Hub:
 
     # -- parts
 
-    async def _take_hold(self, stack: AsyncExitStack) -> None:
+    async def _lock_data(self, stack: AsyncExitStack) -> None:
         """From now on nobody else works on the data. A database that was not closed in order is looked through."""
         open_data_folder(self.settings.data)
         make_room(self.settings.data)
-        hold = stack.enter_context(Hold(self.settings.data))
-        if not hold.was_closed_in_order:
-            await asyncio.to_thread(look_through, self.store.path, hold.sound_at)
-            hold.sound()
+        lock = stack.enter_context(FolderLock(self.settings.data))
+        if not lock.was_closed_in_order:
+            await asyncio.to_thread(check_database, self.store.path, lock.sound_at)
+            lock.mark_sound()
 
     async def _open_store(self, stack: AsyncExitStack, *, is_the_hub: bool = False) -> None:
         await self.store.open(is_the_hub=is_the_hub)
@@ -368,7 +368,9 @@ class Hub:
         AccountPages(kernel, self.accounts, self.tokens)
         ApiPages(kernel, self.tokens, self.operations, self.settings.web.address)
         FoundPages(kernel, self.entities, self.commands, self.history, self.found_places, self.devices, self.condition)
-        PluginPages(kernel, self.host, self.lives, self.choosing, self.hooks, self.events, self.mqtt, self.condition)
+        PluginPages(
+            kernel, self.host, self.lifecycle, self.choosing, self.hooks, self.events, self.mqtt, self.condition
+        )
         SearchPage(kernel, self.hooks)
         OpeningPages(kernel, self.calendar, self.exceptions, self.opening_changed)
         GatewayPages(kernel, self.gateways, self.admission)
@@ -380,7 +382,7 @@ class Hub:
         app.add_routes([live_stream(self.live, self.standing), entity_stream(self.entities, self.standing)])
         app.add_routes([proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])
-        app.router.register_resource(self.lives.routes)
+        app.router.register_resource(self.lifecycle.routes)
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -463,13 +465,13 @@ class Hub:
             await self.events.forget(now() - EVENTS_KEPT)
             await self.devices.absences.forget()
             await self.exceptions.forget(now().astimezone(self.settings.site.zone).date())
-            await in_parts(self.store, give_room_back)
+            await in_parts(self.store, release_free_pages)
             await asyncio.sleep(FORGET_SECONDS)
 
     async def _mend_store(self) -> None:
         """The database has failed: try it until it takes a write, so that all who wait for it go on at once."""
         while True:
-            await self.store.until_ill()
+            await self.store.wait_unavailable()
             await asyncio.sleep(STORE_TRY_SECONDS)
             try:
                 await self.store.write(note_alive)

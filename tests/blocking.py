@@ -29,7 +29,7 @@ SMALL_BYTES = 64 * 1024
 
 OF_A_DEVELOPER = "a command that serves nobody else meanwhile"
 ALLOWED = {
-    ("hub/store/hold.py", "_write"): "one line into one file, before the hub serves anybody and after it has",
+    ("hub/store/folder_lock.py", "_write"): "one line into one file, before the hub serves anybody and after it has",
     ("hub/configuration/settings.py", "_time_zone"): "the configuration is read before anything starts",
     ("devices/door/memory/journal.py", "_open"): "once, before the controller does anything",
     ("devices/door/readers/osdp.py", "_end"): "it was killed a moment before, and its line must be free for the next",

@@ -221,7 +221,7 @@ async def test_who_leaves_the_municipality_leaves_the_doors(hub: Hub, door: Door
 
 async def test_lists_are_made_from_what_was_known_while_the_directory_is_away(hub: Hub, door: DoorClient) -> None:
     kari, version = person(hub, "Kari"), door.lists[-1].access.version
-    await hub.lives.switch("directory", is_on=False)
+    await hub.lifecycle.switch("directory", is_on=False)
     await locks(hub).access.refresh_employees()
     await locks(hub).access.add_card(door.fingerprint(NEW), kari, "ny", "kari")
     newest = await door.list_with(lambda one: one.access.version > version)

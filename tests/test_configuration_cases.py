@@ -18,7 +18,7 @@ from hub.cli.main import main
 from hub.configuration.explaining import explained
 from hub.configuration.settings import HubSettings, TimeOfDay
 from hub.language.mistakes import BEGINNINGS, OTHERWISE, TEXTS, said
-from hub.store.hold import Hold
+from hub.store.folder_lock import FolderLock
 from plugins.directory.config import Settings as DirectorySettings
 from plugins.locks.config import Permission
 from plugins.locks.permissions import Permissions
@@ -200,7 +200,7 @@ def test_a_port_that_another_has(number: int, name: str, good: str, tmp_path: Pa
 
 def test_beside_a_hub_that_runs_its_ports_are_not_tried(good: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    with socket.socket() as ours, Hold(tmp_path / "data"):
+    with socket.socket() as ours, FolderLock(tmp_path / "data"):
         port = free_port()
         ours.bind(("127.0.0.1", port))
         ours.listen()

@@ -7,7 +7,7 @@ import pytest
 
 from hub.hooks.asking import Hooks
 from hub.hosting.finding import GROUP
-from hub.hosting.host import Loaded, PluginHost
+from hub.hosting.host import HostedPlugin, PluginHost
 from hub.store.store import Store
 
 CONTRACT = """
@@ -24,13 +24,13 @@ def host() -> PluginHost:
     return PluginHost(lambda: None, Store("sqlite://"))
 
 
-def folder_plugin(host: PluginHost, folder: Path, name: str, contract: str) -> Loaded:
+def folder_plugin(host: PluginHost, folder: Path, name: str, contract: str) -> HostedPlugin:
     """Imported, as far as it can be."""
     code = folder / name
     code.mkdir()
     (code / "contract.py").write_text(contract)
     (code / "__init__.py").write_text(f"from kommunevert_plugin_{name} import contract\nclass Plugin: pass\n")
-    plugin = host.plugins[name] = Loaded(name, code)
+    plugin = host.plugins[name] = HostedPlugin(name, code)
     host.load(plugin)
     return plugin
 
@@ -59,5 +59,5 @@ def test_contracts_of_what_is_switched_off_stop_nobody(
     (tmp_path / name / "__init__.py").touch()
     (tmp_path / name / "contract.py").write_text(f"{breaks}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    host.plugins["off"] = Loaded("off", EntryPoint("off", name, GROUP), state="off")
+    host.plugins["off"] = HostedPlugin("off", EntryPoint("off", name, GROUP), state="off")
     host.import_contracts()

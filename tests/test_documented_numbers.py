@@ -25,7 +25,7 @@ from hub.entities.templating import depth, templates
 from hub.entities.templating import meter as template_meter
 from hub.hooks import guard, watchdog
 from hub.hosting import host as plugin_host
-from hub.hosting import lives as plugin_lives
+from hub.hosting import lifecycle as plugin_lifecycle
 from hub.plugin import store as plugin_store
 from hub.store import events, store
 from plugins.directory import service as directory
@@ -74,19 +74,19 @@ KIOSK_FIRST, KIOSK_LONGEST = (milliseconds(name, OUTBOX) // 1000 for name in ("S
 
 STATED = {
     "plugins.md": [
-        f"the broker may still be away. It has {plugin_lives.START_SECONDS} seconds,",
-        f"have been cancelled then, and it has {plugin_lives.STOP_SECONDS} seconds.",
+        f"the broker may still be away. It has {plugin_lifecycle.START_SECONDS} seconds,",
+        f"have been cancelled then, and it has {plugin_lifecycle.STOP_SECONDS} seconds.",
         f"gets its acknowledgement then. You have {mqtt.HANDLER_SECONDS} seconds.",
         f"takes more than {mqtt.HANDLER_SECONDS} seconds**",
         f"`PayloadTooLargeError` above {spaced(MAX_PAYLOAD_BYTES)} bytes",
-        f"growing waits (up to {minutes(events.LONGEST_WAIT_SECONDS)} minutes, for a day)",
+        f"growing waits (up to {minutes(events.MAX_WAIT_SECONDS)} minutes, for a day)",
         (
-            f"started again after {doubling(plugin_lives.FIRST_RETRY_SECONDS)} s … "
-            f"{minutes(plugin_lives.LONGEST_RETRY_SECONDS)} min, until it does."
+            f"started again after {doubling(plugin_lifecycle.FIRST_RETRY_SECONDS)} s … "
+            f"{minutes(plugin_lifecycle.LONGEST_RETRY_SECONDS)} min, until it does."
         ),
         (
-            f"It is started again after {doubling(plugin_lives.FIRST_RETRY_SECONDS)} s … "
-            f"{minutes(plugin_lives.LONGEST_RETRY_SECONDS)} min, and IT"
+            f"It is started again after {doubling(plugin_lifecycle.FIRST_RETRY_SECONDS)} s … "
+            f"{minutes(plugin_lifecycle.LONGEST_RETRY_SECONDS)} min, and IT"
         ),
         f"An operation that runs into its {OPERATION_SECONDS} seconds counts",
         f"It starts again after 1 s, 2 s, … {plugin_host.LONGEST_WAIT_SECONDS:g} s.",
@@ -97,21 +97,21 @@ STATED = {
             f"may publish {mqtt.SENDS_PER_SECOND:g} messages a second, {mqtt.SEND_BURST:g} and "
             f"{word(mqtt.SENDS_PER_DEVICE)} for each device at once, and {word(mqtt.SENDS_PER_MESSAGE)} for each message"
         ),
-        f"{word(plugin_store.WRITES_AT_ONCE).capitalize()} writes stand in the store's queue",
+        f"{word(plugin_store.MAX_QUEUED_WRITES).capitalize()} writes stand in the store's queue",
         f"A device may say {mqtt.MAX_DEVICE_MESSAGES} messages a second",
         (
-            f"{word(plugin_host.MOST_FAILURES).capitalize()} failures within a minute, "
-            f"{word(plugin_host.MOST_IN_A_ROW)} in a row at one place with less than "
-            f"{word(plugin_host.ROW_WITHIN_SECONDS / 60)} minutes between them, or {word(plugin_host.MOST_BLOCKS)} "
+            f"{word(plugin_host.MAX_FAILURES).capitalize()} failures within a minute, "
+            f"{word(plugin_host.MAX_FAILURES_IN_A_ROW)} in a row at one place with less than "
+            f"{word(plugin_host.ROW_WITHIN_SECONDS / 60)} minutes between them, or {word(plugin_host.MAX_BLOCKS)} "
             f"interrupts within {word(plugin_host.BLOCKS_WITHIN_SECONDS / 60)} minutes"
         ),
     ],
     "architecture.md": [
-        f"committed together, up to {store.MOST_TOGETHER} pieces of work",
+        f"committed together, up to {store.MAX_BATCH} pieces of work",
         f"Reading has {word(store.READERS)} threads.",
-        f"*parked*: tried again after {doubling(2 * events.FIRST_WAIT_SECONDS)} … {events.LONGEST_WAIT_SECONDS:g} s",
-        f"With {events.MOST_PARKED} subjects parked",
-        f"{word(plugin_host.MOST_FAILURES).capitalize()} failures within a minute",
+        f"*parked*: tried again after {doubling(2 * events.FIRST_WAIT_SECONDS)} … {events.MAX_WAIT_SECONDS:g} s",
+        f"With {events.MAX_PARKED_SUBJECTS} subjects parked",
+        f"{word(plugin_host.MAX_FAILURES).capitalize()} failures within a minute",
         f"that hold it for {watchdog.BLOCKED_SECONDS} s, and interrupts it after {plugin_host.STEP_SECONDS:g} s",
         f"ends after {minutes(accounts.IDLE)} idle minutes or {hours(accounts.LONGEST)} hours",
         f"It tries again after {doubling(directory.FIRST_RETRY_SECONDS)} s …",
@@ -195,6 +195,6 @@ def test_numbers_that_the_pages_have_in_words() -> None:
     assert hub.SESSION_SECONDS == 3600, "architecture.md: the session outlives it for an hour"
     assert recorder.KEEP_SECONDS == 1, "doors.md: a disk that takes longer than a second"
     assert (plugin_host.REDUCED_TIME, plugin_host.SLOW_SECONDS) == (0.1, 60), "plugins.md: a tenth for a minute"
-    assert timedelta(days=1) == events.GIVEN_UP_AFTER, "plugins.md, architecture.md: for a day"
+    assert timedelta(days=1) == events.ABANDON_AFTER, "plugins.md, architecture.md: for a day"
     assert broker.LONGEST_WAIT_SECONDS > 0.2, "architecture.md: after 0.2 s, longer each time"
     assert timedelta(minutes=1) == sending.LONGEST_CHANNEL_WAIT, "architecture.md: up to a minute"

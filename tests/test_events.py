@@ -106,8 +106,8 @@ async def test_after_a_day_it_is_given_up_and_what_waited_goes_on(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(module, "LEAST_ATTEMPTS", 3)
-    monkeypatch.setattr(module, "GIVEN_UP_AFTER", module.timedelta())
+    monkeypatch.setattr(module, "MIN_ATTEMPTS", 3)
+    monkeypatch.setattr(module, "ABANDON_AFTER", module.timedelta())
 
     class First(Taker):
         async def take(self, found: list[Event]) -> None:
@@ -119,13 +119,13 @@ async def test_after_a_day_it_is_given_up_and_what_waited_goes_on(
     async with following(store, taker) as events:
         await emit(store, events, "x", 1, 2)
         await until(lambda: taker.of("x") == [2])
-        assert events.given_up == {"test:happened": 1}
+        assert events.abandoned == {"test:happened": 1}
 
 
 async def test_with_everything_away_nothing_new_is_begun_and_all_comes_at_once_afterwards(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MOST_PARKED", 10)
+    monkeypatch.setattr(module, "MAX_PARKED_SUBJECTS", 10)
 
     class Away(Taker):
         is_away = True
@@ -141,6 +141,6 @@ async def test_with_everything_away_nothing_new_is_begun_and_all_comes_at_once_a
             await emit(store, events, f"s{n}", n)
         await until(lambda: events.parked.get("test:happened"))
         await asyncio.sleep(0.3)
-        assert events.parked["test:happened"] < 10 + module.AT_ONCE
+        assert events.parked["test:happened"] < 10 + module.BATCH_SIZE
         taker.is_away = False
         await until(lambda: len({name for name, _ in taker.taken}) == 100)

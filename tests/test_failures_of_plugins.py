@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from hub.hooks.pausable_timeout import PausableTimeout, timeouts_paused
-from hub.hosting.host import BLOCKS_WITHIN_SECONDS, ROW_WITHIN_SECONDS, Loaded, PluginHost
+from hub.hosting.host import BLOCKS_WITHIN_SECONDS, ROW_WITHIN_SECONDS, HostedPlugin, PluginHost
 from hub.store.store import Store
 from hub.store.trouble import in_store, is_damage
 from tests.patience import PATIENCE_SECONDS
@@ -40,7 +40,7 @@ def store() -> Iterator[Store]:
 @pytest.fixture
 def host(store: Store) -> PluginHost:
     host = PluginHost(lambda: None, store)
-    host.plugins["x"] = Loaded("x", state="running", start_seconds=None)
+    host.plugins["x"] = HostedPlugin("x", state="running", start_seconds=None)
     return host
 
 
@@ -82,7 +82,7 @@ def test_three_interruptions_within_ten_minutes_are_too_many(host: PluginHost, c
 
 def test_who_was_late_is_waited_for_a_tenth_as_long_for_a_minute(host: PluginHost, clock: Clock) -> None:
     """Others wait for the answers. It is late with one hook: the others, and other plugins, have all their time."""
-    host.plugins["y"] = Loaded("y", state="running", start_seconds=None)
+    host.plugins["y"] = HostedPlugin("y", state="running", start_seconds=None)
     assert host.time_limit_for("x", "find", 2.0) == 2.0
     host.late("x", "find", 2.0)
     assert host.time_limit_for("x", "find", 2.0) == pytest.approx(0.2)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from hub.configuration import file_only
 from hub.configuration.settings import ConfigPath
-from hub.hosting.choices import choices, keep_settings
+from hub.hosting.choices import choices, save_settings
 from hub.hub import Hub
 from hub.plugin import PluginSettings
 from plugins.directory.config import Settings as DirectorySettings
@@ -88,7 +88,7 @@ async def test_what_was_kept_before_does_not_hold(settings: dict[str, Any], tmp_
 
 
 async def keep(hub: Hub, section: dict[str, Any]) -> None:
-    await hub.store.write(lambda connection: keep_settings(connection, "notify", section, [], "test"))
+    await hub.store.write(lambda connection: save_settings(connection, "notify", section, [], "test"))
 
 
 class Account(PluginSettings):

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from hub.devices.mqtt import refused_total
-from hub.hosting.host import STEP_SECONDS, Loaded
+from hub.hosting.host import STEP_SECONDS, HostedPlugin
 from hub.hub import Hub
 from tests.conftest import running_hub, until
 from tests.door.door_process import DoorProcess
@@ -141,7 +141,7 @@ def turns() -> Iterator[list[float]]:
         gc.unfreeze()
 
 
-async def until_quarantined(plugin: Loaded) -> str:
+async def until_quarantined(plugin: HostedPlugin) -> str:
     """Why. It is tried again some seconds later."""
     return str(await until(lambda: plugin.reason if plugin.state == "quarantined" else None))
 

@@ -100,7 +100,7 @@ async def test_a_kind_is_called_what_its_plugin_calls_it(settings: dict[str, Any
             await hub.enroller.enrol("lamp-1", "lamp", "I taket", "", "test")
             assert "<small>Lampe</small>" in await text_of(admin, "/devices")
             assert hub.enroller.subjects() == {"devices", "lamps"}
-            await hub.lives.switch("lamps", is_on=False)
+            await hub.lifecycle.switch("lamps", is_on=False)
             assert "lamp" not in await text_of(admin, "/pair")
             assert "<small>lamp</small>" in await text_of(admin, "/devices")
 

@@ -13,9 +13,9 @@ from sqlalchemy.exc import DatabaseError
 
 from hub.broker.mosquitto import end_leftover
 from hub.entities.history import History
-from hub.store.hold import FILE
+from hub.store.folder_lock import FILE
 from hub.store.store import Store
-from hub.store.trouble import DamagedStoreError, HeldError, in_store
+from hub.store.trouble import DamagedStoreError, DataInUseError, in_store
 from tests.conftest import until_async
 from tests.hub_process import HubProcess
 from tests.ports import free_port
@@ -70,7 +70,7 @@ async def test_postgresql_lets_one_hub_in_and_names_it(
     url = empty_postgres.new_database()
     store, other = Store(url), Store(url)
     await store.open(is_the_hub=True)
-    with pytest.raises(HeldError, match=f"kommunevert on .*, process {os.getpid()} at 127.0.0.1, since 2"):
+    with pytest.raises(DataInUseError, match=f"kommunevert on .*, process {os.getpid()} at 127.0.0.1, since 2"):
         await other.open(is_the_hub=True)
     other.engine.dispose()
     beside = Store(url)
@@ -82,7 +82,7 @@ async def test_postgresql_lets_one_hub_in_and_names_it(
 
     async def is_free() -> bool:
         """PostgreSQL sees the end of a connection a moment later than we do."""
-        with suppress(HeldError):
+        with suppress(DataInUseError):
             await again.open(is_the_hub=True)
             return True
         return False
@@ -112,7 +112,7 @@ async def test_a_lock_that_was_lost_with_its_connection_is_taken_again_before_an
     await beside.close()
     await other.open(is_the_hub=True)
     store._note([sqlite_like_loss()])
-    with pytest.raises(HeldError):
+    with pytest.raises(DataInUseError):
         await store.write(lambda connection: connection.execute(text("SELECT 1")))
     assert "another hub uses this database" in str(store.problem)
     await other.close()
@@ -122,7 +122,7 @@ async def test_a_lock_that_was_lost_with_its_connection_is_taken_again_before_an
 
 
 def sqlite_like_loss() -> BaseException:
-    return HeldError("lost")
+    return DataInUseError("lost")
 
 
 def spoil(path: Path) -> None:

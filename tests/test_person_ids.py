@@ -148,7 +148,7 @@ async def test_ids_of_before_become_those_of_today_once(old_store: Store, settin
         assert await old_store.read(whom) == before
         for _ in range(2):
             await old_store.write(lambda c, name=name: migrate(c, name, steps(name), data))  # type: ignore[misc]
-    assert await old_store.read(whom) == as_named_by(PersonIds.kept(data).of)
+    assert await old_store.read(whom) == as_named_by(PersonIds.load(data).of)
     key = data / "keys" / "person.key"
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
     assert len(key.read_bytes()) == KEY_BYTES
@@ -161,7 +161,7 @@ async def test_a_hub_goes_on_with_an_older_database(old_store: Store, settings: 
     await old_store.close()
     settings["plugins"]["directory"]["no_visits"] = [old_id("karl")]
     async with running_hub(settings, tmp_path) as hub:
-        ids = PersonIds.kept(hub.settings.data)
+        ids = PersonIds.load(hub.settings.data)
         await until_async(lambda: hub.hooks.first(host, person_id=ids.of("kari")))
         assert await hub.hooks.first(host, person_id=ids.of("karl")) is None
         assert await hub.hooks.first(host, person_id=old_id("karl")) is None
@@ -195,5 +195,5 @@ async def test_a_lost_key_is_told_and_not_made_anew(settings: dict[str, Any], tm
 
 
 def test_everybody_who_makes_the_key_gets_the_same(tmp_path: Path) -> None:
-    first = PersonIds.made(tmp_path).of("kari")
-    assert PersonIds.made(tmp_path).of("kari") == first == PersonIds.kept(tmp_path).of("kari")
+    first = PersonIds.load_or_create(tmp_path).of("kari")
+    assert PersonIds.load_or_create(tmp_path).of("kari") == first == PersonIds.load(tmp_path).of("kari")

@@ -163,7 +163,7 @@ async def test_a_plugin_that_keeps_failing_is_quarantined_with_a_reason(
         before = len(hostile.failures)
         await hub.hooks.every(can_reach, person=person)
         assert len(hostile.failures) == before
-        await hub.lives.restart("hostile")
+        await hub.lifecycle.restart("hostile")
         assert hostile.state == "running"
         assert hostile.failures == deque()
 
@@ -226,7 +226,7 @@ async def test_quarantine_ends_its_jobs_and_trying_again_starts_them(settings: d
             hub.host.failed("hostile", f"test {number}", RuntimeError())
         assert hostile.state == "quarantined"
         await until(lambda: not hostile.jobs)
-        await hub.lives.restart("hostile")
+        await hub.lifecycle.restart("hostile")
         assert hostile.state == "running"
         assert [job.done() for job in hostile.jobs.values()] == [False]
 
@@ -235,7 +235,7 @@ async def test_quarantine_ends_by_itself_with_growing_waits(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever caused it may be over; nobody should have to press a button at night."""
-    monkeypatch.setattr("hub.hosting.lives.FIRST_RETRY_SECONDS", 0.1)
+    monkeypatch.setattr("hub.hosting.lifecycle.FIRST_RETRY_SECONDS", 0.1)
     async with await hostile_hub(settings, tmp_path, "hang") as hub:
         hostile = hub.host.plugins["hostile"]
         waits: list[float] = []
@@ -253,7 +253,7 @@ async def test_quarantine_ends_by_itself_with_growing_waits(
 async def test_a_plugin_that_did_not_start_is_started_again(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hub.hosting.lives.LONGEST_RETRY_SECONDS", 0.2)
+    monkeypatch.setattr("hub.hosting.lifecycle.LONGEST_RETRY_SECONDS", 0.2)
     folder = drop(tmp_path, "raise RuntimeError('no')")
     settings["plugin_directory"] = str(folder)
     async with running_hub(settings, tmp_path) as hub, aiohttp.ClientSession() as browser:
@@ -264,7 +264,7 @@ async def test_a_plugin_that_did_not_start_is_started_again(
         await until(lambda: hostile.state == "running")
         answer = await browser.get(hub.settings.web.address + "/hostile")
         assert answer.status == 500  # it is there, although it does not answer what a page must
-        await hub.lives.switch("hostile", is_on=False)
+        await hub.lifecycle.switch("hostile", is_on=False)
         assert (await browser.get(hub.settings.web.address + "/hostile")).status == 404
 
 
@@ -305,7 +305,7 @@ async def test_a_visit_waits_for_the_directory_instead_of_being_refused(
             client.say("visit", unknown)
             with pytest.raises(TimeoutError):
                 await client.hear(kiosk.Receipt, seconds=0.5)
-            await hub.lives.restart("directory")
+            await hub.lifecycle.restart("directory")
             await until(lambda: directory.instance and len(directory.instance.people))
             client.say("visit", visit)
             assert (await client.hear(kiosk.Receipt, of=visit.id)).result == "registered"

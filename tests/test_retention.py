@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, insert, select, text
 from sqlalchemy.dialects import sqlite
 
 from hub.hub import Hub
-from hub.store.retention import PART, give_room_back, in_parts
+from hub.store.retention import PART_ROWS, in_parts, release_free_pages
 from hub.store.store import Store, now
 from plugins.locks.store import rows
 from plugins.locks.store.tables import event
@@ -30,7 +30,7 @@ def counted(connection: Connection) -> int:
 
 async def test_what_is_old_goes_in_parts_and_others_write_in_between(hub: Hub) -> None:
     """It was one transaction: 2.7 s in which nobody could register, and a log of 289 MB."""
-    await hub.store.write(lambda connection: add_events(connection, 4 * PART))
+    await hub.store.write(lambda connection: add_events(connection, 4 * PART_ROWS))
     parts: list[int] = []
 
     def part(connection: Connection) -> int:
@@ -42,8 +42,8 @@ async def test_what_is_old_goes_in_parts_and_others_write_in_between(hub: Hub) -
     while not forgetting.done():
         between.append(await hub.store.write(counted))
         await asyncio.sleep(0)
-    assert await forgetting == 4 * PART
-    assert parts == [PART] * 4 + [0]
+    assert await forgetting == 4 * PART_ROWS
+    assert parts == [PART_ROWS] * 4 + [0]
     assert len(set(between)) > 2
     assert await hub.store.read(counted) == 0
 
@@ -55,7 +55,7 @@ async def test_the_room_is_given_back_to_the_disk(tmp_path: Path) -> None:
     add = text("INSERT INTO thing VALUES (zeroblob(4000))")
     await store.write(lambda c: [c.execute(add) for _ in range(2500)])
     await store.write(lambda c: c.execute(text("DELETE FROM thing")))
-    assert await in_parts(store, give_room_back) >= 2000
+    assert await in_parts(store, release_free_pages) >= 2000
     assert await store.read(lambda c: c.exec_driver_sql("PRAGMA page_count").scalar()) < 600
     await store.close()
 

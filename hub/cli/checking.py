@@ -22,10 +22,10 @@ from hub.configuration.remarks import Remark
 from hub.configuration.settings import IS_READ, Configuration, ConfigurationError, ExternalBroker, OwnBroker
 from hub.configuration.shipped import languages
 from hub.hub import Hub
-from hub.store.hold import holder
+from hub.store.folder_lock import holder
 
 if TYPE_CHECKING:
-    from hub.hosting.host import Loaded
+    from hub.hosting.host import HostedPlugin
 
 PLUGIN_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
@@ -178,7 +178,7 @@ def _ask_database(url: str) -> None:
         engine.dispose()
 
 
-async def _of_plugin(plugin: "Loaded", *, trying: bool) -> AsyncIterator[Remark]:
+async def _of_plugin(plugin: "HostedPlugin", *, trying: bool) -> AsyncIterator[Remark]:
     where = ("plugins", plugin.name)
     if plugin.state == "failed":
         yield Remark(where, f"the plugin {plugin.reason}")

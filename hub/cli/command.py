@@ -19,11 +19,11 @@ from hub.devices.admission import TakenNameError, UnknownGatewayError
 from hub.devices.gateways import FilterError
 from hub.hub import Hub
 from hub.language.mistakes import said
-from hub.store.trouble import DamagedStoreError, HeldError, NewerSchemaError
+from hub.store.trouble import DamagedStoreError, DataInUseError, NewerSchemaError
 from hub.web.assets import MissingAssetsError
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
-REFUSALS = (HeldError, DamagedStoreError, SimulationError, WeakPasswordError, TakenNameError, FilterError)
+REFUSALS = (DataInUseError, DamagedStoreError, SimulationError, WeakPasswordError, TakenNameError, FilterError)
 
 CONFIG = click.option(
     "--config", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The configuration file."

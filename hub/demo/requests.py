@@ -41,7 +41,7 @@ async def ask_once(hub: Hub, requests: list[ApiRequest], done: Path) -> None:
     headers = {"Authorization": f"Bearer {secret}", "If-Match": "*"}
     try:
         async with aiohttp.ClientSession(f"{hub.settings.web.address}{PREFIX}/", headers=headers) as api:
-            ids = PersonIds.kept(hub.settings.data)
+            ids = PersonIds.load(hub.settings.data)
             for number, request in enumerate(requests[made:], made + 1):
                 await _ask(api, request, _with_ids(request.body, ids))
                 done.write_text(str(number))

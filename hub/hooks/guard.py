@@ -93,7 +93,7 @@ def _never_collect(coroutine: object) -> None:
 
 
 class _Guarded(Coroutine[Any, Any, T]):
-    __slots__ = ("_cancelling", "_coroutine", "_deadline", "_insists", "_owner", "_timer")
+    __slots__ = ("_cancelling", "_coroutine", "_deadline", "_is_cancelling_again", "_owner", "_timer")
 
     def __init__(self, owner: Owner, coroutine: Coroutine[Any, Any, T]) -> None:
         self._owner = owner
@@ -214,7 +214,7 @@ def task_factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
         return asyncio.Task(coroutine, loop=loop, **options)
     if len(step.owner.tasks) >= MAX_TASKS:
         coroutine.close()
-        raise DescribedError(f"has {MAX_TASKS} running tasks; it leaks them")
+        raise DescribedError(f"has started {MAX_TASKS} tasks that still run; it leaks them")
     task: asyncio.Task[Any] = asyncio.Task(guarded(step.owner, coroutine), loop=loop, **options)
     step.owner.tasks.add(task)
     task.add_done_callback(step.owner.tasks.discard)

@@ -1,6 +1,6 @@
-"""What IT has chosen on the console for a plugin: on or off, and settings instead of the file's.
+"""IT's choices for a plugin on the console: on or off, and settings in place of the file's.
 
-docs/decisions/0011-settings-on-the-console.md says why this stands in the store and not in the file.
+docs/decisions/0011-settings-on-the-console.md says why they are in the store and not in the file.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, insert, select
 from hub.configuration import file_only
 from hub.configuration.settings import Configuration
 from hub.hooks.guard import call_guarded
-from hub.hosting.host import Loaded
+from hub.hosting.host import HostedPlugin
 from hub.plugin import PluginSettings
 from hub.store import audit
 from hub.store.store import Store, now
@@ -22,7 +22,7 @@ from hub.store.tables import plugin_choice
 
 @dataclass(frozen=True)
 class Choice:
-    """None: as the file says."""
+    """None means as in the file."""
 
     is_on: bool | None
     settings: dict[str, Any] | None
@@ -31,14 +31,14 @@ class Choice:
 
 
 class Choices:
-    """The choices beside the file: what holds for a plugin now. In memory; `read` after each change."""
+    """The choices and the file combined. Cached; call `read` after each change."""
 
     def __init__(self, store: Store, configuration: Configuration) -> None:
         self._store = store
         self._configuration = configuration
         self._by_plugin: dict[str, Choice] = {}
         self._reading = asyncio.Lock()
-        """One reading after the other: an older one that takes longer must not be the last."""
+        """Serialises reads, so that an older result does not overwrite a newer one."""
 
     async def read(self) -> None:
         async with self._reading:
@@ -48,21 +48,21 @@ class Choices:
         return self._by_plugin.get(name)
 
     def should_run(self, name: str) -> bool:
-        """What the console says, and else the file."""
+        """As chosen on the console, else as in the file."""
         choice = self._by_plugin.get(name)
         if choice is not None and choice.is_on is not None:
             return choice.is_on
         return self._configuration.plugin_section(name) is not False
 
-    def section_in_force(self, plugin: Loaded) -> dict[str, Any]:
-        """From the console, or else from the file. The plugin must be loaded."""
+    def section_in_force(self, plugin: HostedPlugin) -> dict[str, Any]:
+        """The settings from the console, else from the file. The plugin must be loaded."""
         choice, file = self._by_plugin.get(plugin.name), self._section_of_file(plugin)
         if choice is not None and choice.settings is not None:
             return file_only.in_force(model_of(plugin), choice.settings, file)
         return file
 
-    def checked(self, plugin: Loaded, sent: dict[str, Any]) -> dict[str, Any]:
-        """The section as it would be in force: what was sent, with what the file alone decides.
+    def checked(self, plugin: HostedPlugin, sent: dict[str, Any]) -> dict[str, Any]:
+        """The section as it would be in force: the submitted settings, with those that only the file may set.
 
         The plugin must be loaded. Raises FileOnlyError, or pydantic.ValidationError as for the file.
         """
@@ -72,12 +72,12 @@ class Choices:
         call_guarded(plugin, self._configuration.validated, model, section)
         return section
 
-    def _section_of_file(self, plugin: Loaded) -> dict[str, Any]:
+    def _section_of_file(self, plugin: HostedPlugin) -> dict[str, Any]:
         section = self._configuration.plugin_section(plugin.name)
         return dict(section) if isinstance(section, dict) else {}
 
 
-def model_of(plugin: Loaded) -> type[PluginSettings]:
+def model_of(plugin: HostedPlugin) -> type[PluginSettings]:
     """The plugin must be loaded."""
     assert plugin.module is not None  # noqa: S101 (the caller has looked)
     model: type[PluginSettings] = plugin.module.Plugin.settings_model
@@ -85,33 +85,33 @@ def model_of(plugin: Loaded) -> type[PluginSettings]:
 
 
 def choices(connection: Connection) -> dict[str, Choice]:
-    """For each plugin that somebody has chosen something for."""
+    """The choices, by plugin."""
     rows = connection.execute(select(plugin_choice))
     return {row.plugin: Choice(row.is_on, row.settings, row.changed_at, row.changed_by) for row in rows}
 
 
 def switch(connection: Connection, plugin: str, actor: str, *, is_on: bool) -> None:
-    _put(connection, plugin, actor, is_on=is_on)
+    _save(connection, plugin, actor, is_on=is_on)
     audit.record(connection, actor, "plugin.switched_on" if is_on else "plugin.switched_off", plugin)
 
 
-def keep_settings(
+def save_settings(
     connection: Connection, plugin: str, settings: dict[str, Any], changed: list[str], actor: str
 ) -> None:
-    """The audit log gets the names of what has `changed`, never the values: an address may have a secret in it."""
-    _put(connection, plugin, actor, settings=settings)
+    """Save settings. The audit log gets the names of the `changed` keys, never values: they may contain a secret."""
+    _save(connection, plugin, actor, settings=settings)
     audit.record(connection, actor, "plugin.settings_changed", plugin, {"keys": changed})
 
 
-def back_to_file(connection: Connection, plugin: str, actor: str) -> None:
-    """The file's settings, and its word on whether the plugin is on."""
+def reset_to_file(connection: Connection, plugin: str, actor: str) -> None:
+    """Remove the choices: the file decides settings and whether the plugin is on."""
     connection.execute(delete(plugin_choice).where(plugin_choice.c.plugin == plugin))
     audit.record(connection, actor, "plugin.back_to_file", plugin)
 
 
-def _put(connection: Connection, plugin: str, actor: str, **changes: Any) -> None:
+def _save(connection: Connection, plugin: str, actor: str, **changes: Any) -> None:
     before = connection.execute(select(plugin_choice).where(plugin_choice.c.plugin == plugin)).first()
-    kept = {"is_on": before.is_on, "settings": before.settings} if before else {"is_on": None, "settings": None}
+    previous = {"is_on": before.is_on, "settings": before.settings} if before else {"is_on": None, "settings": None}
     connection.execute(delete(plugin_choice).where(plugin_choice.c.plugin == plugin))
     row = {"plugin": plugin, "changed_at": now(), "changed_by": actor}
-    connection.execute(insert(plugin_choice), row | kept | changes)
+    connection.execute(insert(plugin_choice), row | previous | changes)

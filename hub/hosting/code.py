@@ -1,4 +1,4 @@
-"""A plugin's code, read and not run."""
+"""Static analysis of a plugin's code."""
 
 import ast
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ def files(folder: Path) -> list[Path]:
 
 
 def literal(path: Path, name: str) -> str | None:
-    """A string that stands in the module as `NAME = "…"`."""
+    """The value of a module-level assignment `NAME = "…"`; None if there is none."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, UnicodeDecodeError, ValueError):
-        return None  # the import will say what is wrong
+        return None  # the import will report it
     for node in tree.body:
         if isinstance(node, ast.Assign) and any(isinstance(one, ast.Name) and one.id == name for one in node.targets):
             return str(node.value.value) if isinstance(node.value, ast.Constant) else None
@@ -38,7 +38,7 @@ def literal(path: Path, name: str) -> str | None:
 
 
 def private_imports(folder: Path, name: str) -> Iterator[str]:
-    """What it imports of the hub, of devices and of other plugins that is not public."""
+    """Imports of the hub, of devices and of other plugins that are not public."""
     for path, tree in _trees(folder):
         for node, module in _imports(tree):
             top, *inner = module.split(".")
@@ -54,13 +54,13 @@ def _is_under(module: str, names: tuple[str, ...]) -> bool:
 
 
 def blocking_calls(folder: Path) -> Iterator[str]:
-    """Calls in coroutines that hold the loop. What it calls through functions of its own is not seen."""
+    """Blocking calls directly in coroutines; calls through other functions are not detected."""
     for path, tree in _trees(folder):
         names = _names(tree)
         for node in _awaited_code(tree):
             called = _full_name(node.func, names)
             if called in BLOCKING or called.split(".")[0] in BLOCKING_PACKAGES:
-                yield f"{path.name}:{node.lineno}: {called} holds the loop; use asyncio, or asyncio.to_thread"
+                yield f"{path.name}:{node.lineno}: {called} blocks the loop; use asyncio, or asyncio.to_thread"
 
 
 def undocumented(folder: Path) -> Iterator[str]:
@@ -74,7 +74,7 @@ def _trees(folder: Path) -> Iterator[tuple[Path, ast.Module]]:
         try:
             yield path, ast.parse(path.read_text(encoding="utf-8"))
         except SyntaxError:
-            continue  # the import says so
+            continue  # the import reports it
 
 
 def _imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
@@ -86,17 +86,17 @@ def _imports(tree: ast.AST) -> Iterator[tuple[ast.stmt, str]]:
 
 
 def _names(tree: ast.AST) -> dict[str, str]:
-    """Local name → what it stands for: `sleep` → `time.sleep`."""
-    found: dict[str, str] = {}
+    """Local name → full name: `sleep` → `time.sleep`."""
+    names: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {
+            names |= {
                 one.asname or one.name.split(".")[0]: one.name if one.asname else one.name.split(".")[0]
                 for one in node.names
             }
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
-    return found
+            names |= {one.asname or one.name: f"{node.module}.{one.name}" for one in node.names}
+    return names
 
 
 def _full_name(node: ast.expr, names: dict[str, str]) -> str:
@@ -108,7 +108,7 @@ def _full_name(node: ast.expr, names: dict[str, str]) -> str:
 
 
 def _awaited_code(tree: ast.AST) -> Iterator[ast.Call]:
-    """Calls in coroutines, but not in the functions that are only defined there (they may go to a thread)."""
+    """Calls in coroutines, except in functions defined there, which may run in a thread."""
     for coroutine in ast.walk(tree):
         if isinstance(coroutine, ast.AsyncFunctionDef):
             waiting: list[ast.AST] = list(coroutine.body)

@@ -31,7 +31,7 @@ def sources(directory: Path | None) -> dict[str, Source]:
 
 
 def is_ours(source: Source) -> bool:
-    """Whether it comes with Kommunevert, and is held to what its tests show."""
+    """Whether it is part of Kommunevert."""
     return isinstance(source, EntryPoint) and source.dist is not None and source.dist.name == OUR_PACKAGE
 
 
@@ -42,17 +42,17 @@ def version(source: Source) -> str:
 
 
 def load(source: Source) -> ModuleType:
-    """Import it, anew if it is a folder. Raises IncompatibleError before, or whatever its import raises."""
+    """Import the plugin; a folder is imported again. Raises IncompatibleError, or whatever the import raises."""
     return _imported(source, lambda: _import(source))
 
 
 def load_contract(source: EntryPoint) -> None:
-    """Import what it declares for others, of a plugin that may be switched off. Raises as `load`."""
+    """Import the contract of a plugin, which may be switched off. Raises as `load`."""
     _imported(source, lambda: importlib.import_module(f"{source.module}.contract"))
 
 
 def _imported(source: Source, load: Callable[[], ModuleType]) -> ModuleType:
-    """Others' code is imported in a thread of its own: one that hangs there for ever is left behind."""
+    """Import others' code in a thread of its own, which is abandoned if it does not end in time."""
     _check_api(source)
     if is_ours(source):
         return load()
@@ -62,7 +62,7 @@ def _imported(source: Source, load: Callable[[], ModuleType]) -> ModuleType:
     def work() -> None:
         try:
             result.append(load())
-        except BaseException as error:  # noqa: BLE001 (SystemExit too: it is told below)
+        except BaseException as error:  # noqa: BLE001 (SystemExit too: it is raised below)
             raised.append(error)
 
     thread = threading.Thread(target=work, name=f"Thread-import {source.name}", daemon=True)
@@ -76,7 +76,7 @@ def _imported(source: Source, load: Callable[[], ModuleType]) -> ModuleType:
 
 
 def hook_names(folder: Path) -> set[str]:
-    """The hooks that the code in this folder implements, found by reading it: for a plugin that does not run."""
+    """The hooks that the code in this folder implements, by static analysis, for a plugin that is not running."""
     found: set[str] = set()
     for path in folder.glob("*.py"):
         try:
@@ -88,7 +88,7 @@ def hook_names(folder: Path) -> set[str]:
 
 
 def folder_of(source: Source) -> Path | None:
-    """Where its code lies, without importing it (an entry point's parent packages are imported to find it)."""
+    """The folder of its code, without importing it (an entry point's parent packages are imported)."""
     if isinstance(source, Path):
         return source
     try:

@@ -1,4 +1,4 @@
-"""All plugins, what became of each, and who has failed how often. A plugin's failure is its own."""
+"""All plugins, the state of each, and the count of its failures."""
 
 import asyncio
 import time
@@ -21,19 +21,19 @@ from hub.hosting import finding as plugin_finding
 from hub.hosting.finding import Source
 from hub.hosting.version import IncompatibleError
 from hub.store.store import Store
-from hub.store.trouble import in_store, on_disk
+from hub.store.trouble import in_store, is_disk_failure
 
 if TYPE_CHECKING:
     from hub.plugin import Context
 
 log = structlog.get_logger("plugins")
 
-MOST_FAILURES = 10
+MAX_FAILURES = 10
 WITHIN_SECONDS = 60.0
-MOST_IN_A_ROW = 10
+MAX_FAILURES_IN_A_ROW = 10
 ROW_WITHIN_SECONDS = 600.0
-"""Failures at one place that are further apart are no row: a counter forgets."""
-MOST_BLOCKS = 3
+"""Failures at one place that are further apart are not counted as in a row."""
+MAX_BLOCKS = 3
 BLOCKS_WITHIN_SECONDS = 600.0
 LONGEST_WAIT_SECONDS = 60.0
 AFTER_STORE_SECONDS = 0.5
@@ -42,11 +42,11 @@ REDUCED_TIME = 0.1
 """The part of a hook's time limit that a plugin gets for SLOW_SECONDS after it was late: others wait for the answer."""
 STEP_SECONDS = 1.0
 OUR_STEP_SECONDS = 10.0
-"""Whoever holds the loop is named after a quarter of a second, and interrupted after this time (hooks/watchdog.py)."""
+"""Blocking the loop is reported after a quarter of a second, and interrupted after this time (hooks/watchdog.py)."""
 GRACE_SECONDS = 1.0
 OUR_GRACE_SECONDS = 5.0
 BOOT_STEP_SECONDS = 5.0
-"""While the hub itself starts there is nobody who waits."""
+"""While the hub starts, nobody waits for the loop."""
 
 LOOP = "loop"
 
@@ -56,8 +56,8 @@ State = Literal["off", "loaded", "running", "failed", "quarantined"]
 
 
 @dataclass(eq=False)
-class Loaded:
-    """One plugin, whatever became of it."""
+class HostedPlugin:
+    """One plugin, in whatever state."""
 
     name: str
     source: Source | None = None
@@ -71,22 +71,22 @@ class Loaded:
     reason: str | None = None
     version: str = "?"
     tries: int = 0
-    """How often it was started in vain, or put into quarantine, since it last ran for a good while."""
+    """Failed starts and quarantines since it last ran for RECOVERED_SECONDS."""
     running_since: float = 0.0
     retry_at: datetime | None = None
-    """When it is started again by itself; None while it runs."""
+    """When it is restarted automatically; None while it runs."""
     start_seconds: float | None = BOOT_STEP_SECONDS
-    """While it starts, how long one step may take."""
-    failures: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
-    """When it failed, of what counts."""
+    """How long one step may take while it starts; None afterwards."""
+    failures: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_FAILURES))
+    """The times of the latest counted failures, by the monotonic clock."""
     last_failure: str | None = None
-    blocks: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_BLOCKS))
+    blocks: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_BLOCKS))
     in_a_row: dict[str, tuple[int, float]] = field(default_factory=dict)
-    """By place: how many failures without a success between them, and when the last one was."""
+    """By place: the failures without a success between them, and when the last one was."""
     slow_until: dict[str, float] = field(default_factory=dict)
     jobs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
-    """All that runs because its code began it (hub/hooks/guard.py)."""
+    """All tasks that its code has started (hub/hooks/guard.py)."""
 
     @property
     def step_seconds(self) -> float:
@@ -100,7 +100,7 @@ class Loaded:
     def grace_seconds(self) -> float:
         return OUR_GRACE_SECONDS if self.is_ours else GRACE_SECONDS
 
-    def forgive(self) -> None:
+    def reset_failures(self) -> None:
         self.failures.clear()
         self.last_failure = None
         self.blocks.clear()
@@ -109,12 +109,12 @@ class Loaded:
 
 
 class PluginHost:
-    """Keeps count of failures (`hub.hooks.asking.Blame`) and quarantines a plugin that keeps failing."""
+    """Counts failures (`hub.hooks.asking.Blame`) and quarantines a plugin that fails repeatedly."""
 
     def __init__(self, changed: Callable[[], None], store: Store) -> None:
-        self.plugins: dict[str, Loaded] = {}
-        self.quarantined: Callable[[Loaded], None] = lambda _plugin: None
-        """Called when a plugin goes into quarantine; whoever started it stops it."""
+        self.plugins: dict[str, HostedPlugin] = {}
+        self.quarantined: Callable[[HostedPlugin], None] = lambda _plugin: None
+        """Called with a plugin that was quarantined, to stop it."""
         self._changed = changed
         self._store = store
         self._all_started = asyncio.Event()
@@ -136,7 +136,7 @@ class PluginHost:
                     configuration.mistake(("plugins", name), f"there is no such plugin; installed: {known}")
                 )
         for name, source in sources.items():
-            plugin = self.plugins[name] = Loaded(name, source, plugin_finding.is_ours(source))
+            plugin = self.plugins[name] = HostedPlugin(name, source, plugin_finding.is_ours(source))
             plugin.version = plugin_finding.version(source)
             if configuration.plugin_section(name) is False:
                 plugin.state = "off"
@@ -155,8 +155,8 @@ class PluginHost:
         if mistakes:
             raise ConfigurationError(mistakes, places)
 
-    def load(self, plugin: Loaded) -> None:
-        """Import it; `module` is None afterwards when that cannot be. May be called in a thread."""
+    def load(self, plugin: HostedPlugin) -> None:
+        """Import the plugin; on failure `module` is None. May be called in a thread."""
         assert plugin.source is not None  # noqa: S101 (`find` gave it one)
         plugin.module = None
         try:
@@ -171,7 +171,7 @@ class PluginHost:
             self.fail(plugin.name, f"cannot be imported: {type(error).__name__}: {error}")
 
     @staticmethod
-    def check_settings(plugin: Loaded, configuration: Configuration) -> Section:
+    def check_settings(plugin: HostedPlugin, configuration: Configuration) -> Section:
         """Raises ConfigurationError."""
         assert plugin.module is not None  # noqa: S101
         model: type[Section] = plugin.module.Plugin.settings_model
@@ -181,16 +181,16 @@ class PluginHost:
     # -- jobs
 
     def begin(self) -> None:
-        """All plugins have started, so all can answer: let their jobs run."""
+        """Let jobs run: all plugins have started, so all can answer."""
         self._all_started.set()
 
     def run(self, name: str, job: str, work: Callable[[], Awaitable[None]]) -> None:
         plugin = self.plugins[name]
         if (before := plugin.jobs.get(job)) is not None:
             before.cancel()
-        plugin.jobs[job] = kernel_task(self._keep_running(plugin, job, work), name=f"{name}: {job}")
+        plugin.jobs[job] = kernel_task(self._run_job(plugin, job, work), name=f"{name}: {job}")
 
-    async def _keep_running(self, plugin: Loaded, job: str, work: Callable[[], Awaitable[None]]) -> None:
+    async def _run_job(self, plugin: HostedPlugin, job: str, work: Callable[[], Awaitable[None]]) -> None:
         await self._all_started.wait()
         wait = 1.0
         while True:
@@ -202,7 +202,7 @@ class PluginHost:
                 if in_store(error):
                     self.failed(plugin.name, f"job {job}", error)
                     await asyncio.sleep(AFTER_STORE_SECONDS)
-                    await self._store.until_well()
+                    await self._store.wait_available()
                     continue
                 if time.monotonic() - began > LONGEST_WAIT_SECONDS:
                     wait = 1.0
@@ -211,88 +211,95 @@ class PluginHost:
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 
-    # -- blame
+    # -- failures
 
-    def owner(self, name: str) -> Loaded | None:
+    def owner(self, name: str) -> HostedPlugin | None:
         return self.plugins.get(name)
 
     def failed(self, plugin: str, where: str, error: BaseException) -> None:
-        """Count it; ten within a minute, or ten in a row at one place, are too many.
+        """Count a failure; ten within a minute, or ten in a row at one place, quarantine the plugin.
 
-        What the store, the broker or the disk keeps waiting is no failure of a plugin's.
+        Failures caused by the store, the broker or the disk do not count.
         """
-        loaded = self._noted(plugin, where, error)
-        if loaded is None:
+        hosted = self._log_failure(plugin, where, error)
+        if hosted is None:
             return
         at = time.monotonic()
-        loaded.failures.append(at)
-        row, last = loaded.in_a_row.get(where, (0, at))
-        row = row + 1 if at - last < ROW_WITHIN_SECONDS else 1
-        loaded.in_a_row[where] = row, at
-        if len(loaded.failures) == MOST_FAILURES and at - loaded.failures[0] < WITHIN_SECONDS:
-            self._quarantine(loaded, f"{MOST_FAILURES} failures within a minute; the last: {loaded.last_failure}")
-        elif row >= MOST_IN_A_ROW and where != LOOP:  # nothing says that it has not held the loop
-            self._quarantine(loaded, f"{row} failures in a row; the last: {loaded.last_failure}")
+        hosted.failures.append(at)
+        count, last = hosted.in_a_row.get(where, (0, at))
+        count = count + 1 if at - last < ROW_WITHIN_SECONDS else 1
+        hosted.in_a_row[where] = count, at
+        if len(hosted.failures) == MAX_FAILURES and at - hosted.failures[0] < WITHIN_SECONDS:
+            self._quarantine(hosted, f"{MAX_FAILURES} failures within a minute; the last: {hosted.last_failure}")
+        elif count >= MAX_FAILURES_IN_A_ROW and where != LOOP:  # there is no success to reset the count for the loop
+            self._quarantine(hosted, f"{count} failures in a row; the last: {hosted.last_failure}")
         self._changed()
 
     def raised(self, plugin: str, where: str, error: BaseException) -> None:
-        """A page or an operation: shown, never counted. Else whoever sends odd input ten times ends the plugin."""
-        if self._noted(plugin, where, error) is not None:
+        """A failure of a page or operation: displayed, never counted, so that odd input cannot quarantine a plugin."""
+        if self._log_failure(plugin, where, error) is not None:
             self._changed()
 
-    def _noted(self, plugin: str, where: str, error: BaseException) -> Loaded | None:
-        """The plugin if it is to blame: what the store's own absence causes is not its failure.
+    def _log_failure(self, plugin: str, where: str, error: BaseException) -> HostedPlugin | None:
+        """Log the failure; the plugin if it is responsible, None if the store, the broker or the disk is.
 
-        The log has the type and place, never the content.
+        The log has the type and line, never the text.
         """
         failures_total.labels(plugin, where.split(" ", maxsplit=1)[0]).inc()
         line = _place(error)
         log.error("plugin_failed", plugin=plugin, where=where, error=type(error).__name__, line=line)
-        loaded = self.plugins.get(plugin)
-        if loaded is None or isinstance(error, PluginBlockedError):  # the watchdog has counted that
+        hosted = self.plugins.get(plugin)
+        if hosted is None or isinstance(error, PluginBlockedError):  # the watchdog has counted that
             return None
-        if in_store(error) or on_disk(error) or (isinstance(error, TimeoutError) and self._store.problem is not None):
+        if (
+            in_store(error)
+            or is_disk_failure(error)
+            or (isinstance(error, TimeoutError) and self._store.problem is not None)
+        ):
             return None
-        what = str(error) if isinstance(error, DescribedError) else f"{_named(error)} at {line}"
-        loaded.last_failure = f"{where}: {what}"
-        return loaded
+        description = str(error) if isinstance(error, DescribedError) else f"{_type_name(error)} at {line}"
+        hosted.last_failure = f"{where}: {description}"
+        return hosted
 
     def succeeded(self, plugin: str, where: str) -> None:
-        loaded = self.plugins.get(plugin)
-        if loaded is not None and loaded.in_a_row:
-            loaded.in_a_row.pop(where, None)
+        hosted = self.plugins.get(plugin)
+        if hosted is not None and hosted.in_a_row:
+            hosted.in_a_row.pop(where, None)
 
     def late(self, plugin: str, hook: str, time_limit: float) -> None:
         """Count a timeout. For SLOW_SECONDS the plugin then gets less time for this hook."""
-        loaded = self.plugins.get(plugin)
+        hosted = self.plugins.get(plugin)
         now = time.monotonic()
-        if loaded is None or loaded.slow_until.get(hook, 0.0) > now or self._store.problem is not None:
+        if hosted is None or hosted.slow_until.get(hook, 0.0) > now or self._store.problem is not None:
             return  # its time was reduced, or it waits for our store
-        loaded.slow_until[hook] = now + SLOW_SECONDS
+        hosted.slow_until[hook] = now + SLOW_SECONDS
         self.failed(plugin, f"hook {hook}", DescribedError(f"no answer within {time_limit:g} s"))
 
     def time_limit_for(self, plugin: str, hook: str, time_limit: float) -> float:
-        loaded = self.plugins.get(plugin)
-        if loaded is None or not loaded.slow_until or loaded.slow_until.get(hook, 0.0) < time.monotonic():
+        hosted = self.plugins.get(plugin)
+        if hosted is None or not hosted.slow_until or hosted.slow_until.get(hook, 0.0) < time.monotonic():
             return time_limit
         return time_limit * REDUCED_TIME
 
     def blocked(self, plugin: str, where: str, seconds: float) -> None:
-        """From the watchdog: named, and again when it is interrupted, of which three are too many."""
-        loaded = self.plugins.get(plugin)
-        if loaded is None:
+        """Called by the watchdog when a plugin blocks the loop, and again when it is interrupted.
+
+        Three interrupts quarantine the plugin.
+        """
+        hosted = self.plugins.get(plugin)
+        if hosted is None:
             return
-        if seconds < loaded.step_seconds:
+        if seconds < hosted.step_seconds:
             self.failed(plugin, LOOP, DescribedError(f"blocked the loop for {seconds:.2f} s at {where}"))
             return
-        if loaded.is_ours or loaded.state != "running":
+        if hosted.is_ours or hosted.state != "running":
             return
-        loaded.blocks.append(time.monotonic())
-        if len(loaded.blocks) == MOST_BLOCKS and time.monotonic() - loaded.blocks[0] < BLOCKS_WITHIN_SECONDS:
+        hosted.blocks.append(time.monotonic())
+        if len(hosted.blocks) == MAX_BLOCKS and time.monotonic() - hosted.blocks[0] < BLOCKS_WITHIN_SECONDS:
             minutes = f"{BLOCKS_WITHIN_SECONDS / 60:g}"
             self._quarantine(
-                loaded,
-                f"blocked the loop and was interrupted {MOST_BLOCKS} times within {minutes} minutes; the last: {where}",
+                hosted,
+                f"blocked the loop and was interrupted {MAX_BLOCKS} times within {minutes} minutes; the last: {where}",
             )
 
     def fail(self, name: str, reason: str) -> None:
@@ -302,12 +309,12 @@ class PluginHost:
         self._changed()
 
     def is_quarantined(self, plugin: str) -> bool:
-        """Whether nothing may be asked of it."""
-        loaded = self.plugins.get(plugin)
-        return loaded is not None and loaded.state in ("quarantined", "failed", "off")
+        """Whether its code must not be called."""
+        hosted = self.plugins.get(plugin)
+        return hosted is not None and hosted.state in ("quarantined", "failed", "off")
 
     def missing(self, hook: str) -> list[str]:
-        """Plugins that should answer this hook, but cannot at present. One that is switched off is not missed."""
+        """Plugins that implement this hook but are not running; those switched off are left out."""
         return [
             plugin.name
             for plugin in self.plugins.values()
@@ -317,28 +324,28 @@ class PluginHost:
         ]
 
     def import_contracts(self) -> None:
-        """Those of all plugins, for the hooks that they declare. May be called in a thread."""
+        """Import the contracts of all plugins, for the hooks that they declare. May be called in a thread."""
         for plugin in self.plugins.values():
             if isinstance(plugin.source, EntryPoint):
                 with suppress(Exception):  # it may have none, and its import may raise anything
                     plugin_finding.load_contract(plugin.source)
 
-    def owners(self) -> list[Loaded]:
-        """Those whose code may run."""
+    def owners(self) -> list[HostedPlugin]:
+        """The plugins whose code may run."""
         return [plugin for plugin in self.plugins.values() if plugin.module is not None]
 
     def changed(self) -> None:
         self._changed()
 
-    def _quarantine(self, plugin: Loaded, reason: str) -> None:
+    def _quarantine(self, plugin: HostedPlugin, reason: str) -> None:
         if plugin.state == "running":
             plugin.state, plugin.reason = "quarantined", reason
             log.error("plugin_quarantined", plugin=plugin.name, reason=reason)
             self.quarantined(plugin)
 
 
-def _named(error: BaseException) -> str:
-    """Its type; what a plugin raised that is no Exception stands in the text of ours."""
+def _type_name(error: BaseException) -> str:
+    """The type's name; for PluginRaisedError its text, which names the BaseException."""
     return str(error).removeprefix("raised ") if type(error).__name__ == "PluginRaisedError" else type(error).__name__
 
 

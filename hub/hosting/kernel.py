@@ -1,4 +1,4 @@
-"""The kernel's parts that plugins are given, or that know which plugins run."""
+"""The kernel's parts that the lifecycle of plugins uses."""
 
 from dataclasses import dataclass
 

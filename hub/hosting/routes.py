@@ -1,4 +1,4 @@
-"""The pages of plugins that come and go: aiohttp's own router is closed once it serves, so it asks this resource."""
+"""Routes of plugins, which change while the hub runs: aiohttp's own router is frozen and delegates to this resource."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from yarl import URL
 
 
 class PluginRoutes(web.AbstractResource):
-    """Looks among the routes of the plugins that are there now, in the order in which they came."""
+    """Resolves requests to the routes of running plugins, in the order in which they were started."""
 
     def __init__(self) -> None:
         super().__init__(name="plugins")
@@ -17,11 +17,11 @@ class PluginRoutes(web.AbstractResource):
 
     @property
     def canonical(self) -> str:
-        """So short that everything else is asked first."""
+        """The shortest path, so that all other resources are tried first."""
         return "/"
 
-    def put(self, plugin: str, routes: list[web.RouteDef]) -> None:
-        """These instead of those that the plugin had."""
+    def set_routes(self, plugin: str, routes: list[web.RouteDef]) -> None:
+        """Set the plugin's routes, replacing earlier ones."""
         router = web.UrlDispatcher()
         router.add_routes(routes)
         router.freeze()
@@ -33,16 +33,16 @@ class PluginRoutes(web.AbstractResource):
         self._paths.pop(plugin, None)
 
     def of(self, plugin: str) -> list[tuple[str, str]]:
-        """Method and path of each."""
+        """Method and path of each of the plugin's routes."""
         return self._paths.get(plugin, [])
 
     async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
         allowed: set[str] = set()
         for router in list(self._routers.values()):
-            found = await router.resolve(request)
-            if found.http_exception is None and isinstance(found, web.UrlMappingMatchInfo):
-                return found, allowed
-            allowed |= getattr(found.http_exception, "allowed_methods", set())
+            match = await router.resolve(request)
+            if match.http_exception is None and isinstance(match, web.UrlMappingMatchInfo):
+                return match, allowed
+            allowed |= getattr(match.http_exception, "allowed_methods", set())
         return None, allowed
 
     def add_prefix(self, prefix: str) -> None:

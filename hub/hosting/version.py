@@ -1,9 +1,9 @@
-"""The version of what a plugin may rely on, and whether a plugin fits."""
+"""The version of the plugin interface, and whether a plugin is compatible."""
 
 import re
 
 API_VERSION = "2.0"
-"""The first number changes when a plugin must change; the second when there is more to use."""
+"""The major number changes when plugins must change; the minor one when the interface grows."""
 
 
 class IncompatibleError(Exception):

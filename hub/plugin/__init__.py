@@ -1,6 +1,7 @@
-"""All that a plugin imports of the hub: `from hub.plugin import Context, PluginSettings, hookimpl`.
+"""The public interface for plugins: `from hub.plugin import Context, PluginSettings, hookimpl`.
 
-Here is what every plugin needs; beside it are `hooks`, `tables`, `settings`, `web`, `api`, `calendar` and `entities`.
+This module has what every plugin needs; beside it are `hooks`, `tables`, `settings`, `web`, `api`, `calendar` and
+`entities`.
 
 A plugin is a package with a class `Plugin`: its settings as `settings_model`, a constructor that takes a Context,
 `async start()`, and hook implementations as methods. docs/plugins.md walks through one.
@@ -83,16 +84,16 @@ class Plugin(Protocol):
     def __init__(self, context: "Context", settings: Any) -> None: ...
 
     async def start(self) -> None:
-        """Subscribe, serve, follow. Tables are migrated already; the broker may still be away.
+        """Register message handlers, pages and followers. Tables are migrated; the broker may still be away.
 
-        A plugin may have `async def stop()` besides: its jobs have been cancelled then, and it has five seconds. And
+        A plugin may also have `async def stop()`, called after its jobs were cancelled, with five seconds. And
         `@staticmethod async def look_over(settings, *, trying) -> list[Remark]`, for `kommunevert check`: what would
-        not work with these settings. It changes nothing, and connects to others only when `trying`.
+        not work with these settings. It changes nothing, and connects to others only if `trying`.
         """
 
 
 class Context:
-    """What one plugin may touch, in its own name, so that what it touches is known and shown."""
+    """What the kernel gives to one plugin. Everything is done in the plugin's name, so that the console can list it."""
 
     def __init__(
         self,
@@ -153,18 +154,18 @@ class Context:
         program: str | None = None,
         subject: str | None = None,
     ) -> None:
-        """Declare a kind of device, and what people call one: `name` is a message, `N_("Sensor")`.
+        """Declare a kind of device, and its name for people: `name` is a message, `N_("Sensor")`.
 
         With `page` its devices are browsers on that path, enrolled by a link to it. With `program` they are computers
         that run this command: with an enrolment file, or with `--pair`, which prints a code. `subject`: what you
-        `touch` when something about one has changed.
+        `touch` when one of them has changed.
         """
         self.driven[kind] = Kind(self.name, name, page, program, subject)
 
     def speaks(self, channels: Iterable[Channel]) -> None:
-        """Declare the messages between this plugin and its devices: their QoS, and their place in AsyncAPI.
+        """Declare the messages between this plugin and its devices, with their QoS, for AsyncAPI too.
 
-        QoS 0 is right for what the device asks for again anyway, such as a receipt, and spares two packets.
+        QoS 0 suits what the device requests again anyway, such as a receipt, and saves two packets.
         """
         self._mqtt.declare(channels, self.name)
 
@@ -173,18 +174,17 @@ class Context:
         kind: str,
         what: str,
         model: type[M],
-        take: Callable[[Incoming[M]], Awaitable[None]],
+        handler: Callable[[Incoming[M]], Awaitable[None]],
         on_malformed: Callable[[Device, str], None] | None = None,
     ) -> None:
-        """Have `take` called with each valid message at `<kind>/+/up/<what>` from a known device.
+        """Call `handler` with each valid message on `<kind>/+/up/<what>` from an enrolled device.
 
-        Calls begin in the order of arrival and may overlap; writes are committed in the order asked for. The broker
-        gets its acknowledgement when `take` has returned, so return after the commit. A retained message is refused:
-        it is old by nature.
-        `on_malformed` gets the device and the id of a message that is wrong but for its id.
+        Calls start in the order of arrival and may overlap; writes are committed in the order of the calls. The message
+        is acknowledged when `handler` returns, so return after the commit. Retained messages are refused: they are old.
+        `on_malformed` is called with the device and the id of an invalid message that has a valid id.
         """
         self.handled.append(f"{kind}/+/up/{what}")
-        self._mqtt.receive(self.name, kind, what, model, take, on_malformed=on_malformed)
+        self._mqtt.receive(self.name, kind, what, model, handler, on_malformed=on_malformed)
 
     def send(
         self,
@@ -194,75 +194,75 @@ class Context:
         *,
         retain: bool | None = None,
     ) -> bool:
-        """Publish below the device's `down`, as the channel is declared. False while the broker is away.
+        """Publish below the device's `down`, as the channel is declared. False if the broker is away.
 
-        None, with `retain=True` where the channel is not retained, clears what lies in the broker.
+        None clears the retained message; with `retain=True` also if the channel is not declared as retained.
         Raises PayloadTooLargeError, or UndeclaredMessageError for what `speaks` has not declared.
         """
         return self._mqtt.send(self.name, device, what, message, retain=retain)
 
     # -- found devices
 
-    def watch(self, take: Callable[[list[Change]], Awaitable[None]], *components: str) -> None:
-        """Hand changes of found devices' entities to `take` as they gather, of these components or of all.
+    def watch(self, handler: Callable[[list[Change]], Awaitable[None]], *components: str) -> None:
+        """Call `handler` with changes of found devices' entities, of these components or of all.
 
-        What happens and is over (a button's press, component `event` or `device_automation`) comes as a change whose
-        value is what happened. Changes are not kept: what comes while the hub is down, or while `take` fails, is lost.
+        A momentary event (a button press, component `event` or `device_automation`) is a change whose value is the
+        event. Changes are not stored: those while the hub is down, or while `handler` fails, are lost.
         """
         watcher = self.entities.watch(*components)
         self._watchers.append(watcher)
 
-        async def hand_on() -> None:
+        async def deliver() -> None:
             while True:
-                await take(await watcher.changes())
+                await handler(await watcher.changes())
 
-        self.run(f"watch {' '.join(components) or 'all'}", hand_on)
+        self.run(f"watch {' '.join(components) or 'all'}", deliver)
 
     def place_of(self, entity: Entity) -> Place:
-        """Where its device is: by an administrator's word, else by its own."""
+        """Where its device is: the place that an administrator chose, else the area that the device suggests."""
         return self._found_places.of(entity.device)
 
-    def may_be_told(self, entity: Entity) -> bool:
-        """What may open a building takes orders only where an administrator has allowed it."""
+    def may_command(self, entity: Entity) -> bool:
+        """Whether it takes commands: for what may open a building, only if an administrator has allowed it."""
         return self._commands.may_command(entity)
 
     def opens_building(self, entity: Entity) -> bool:
-        """It is a lock or a cover, or speaks to one's topic."""
+        """Whether it is a lock or a cover, or shares a command topic with one."""
         return self.entities.opens(entity)
 
     async def command(
         self, entity_id: str, verb: str, value: str | float | None = None, reason: str = "", *, actor: str | None = None
     ) -> None:
-        """Tell an entity something, in this plugin's name or a person's, written into the audit log first.
+        """Send a command to an entity, in this plugin's name or a person's, recorded in the audit log first.
 
         Raises UnknownEntityError, NotAllowedError, UnreachableError (hub.entities.commands), OrderError
         (hub.entities.orders).
         """
         await self._commands.send(entity_id, verb, value, actor or f"plugin {self.name}", reason)
 
-    # -- what happens
+    # -- events and jobs
 
     def emit(self, connection: Connection, what: str, *subjects: str, **data: Any) -> None:
-        """Write `<plugin>.<what>` for each subject in this transaction. Ids only, nothing personal."""
+        """Write the event `<plugin>.<what>` for each subject in this transaction. Ids only, no personal data."""
         self._events.emit(connection, f"{self.name}.{what}", list(subjects), **data)
 
-    async def follow(self, what: str, take: Callable[[list[Event]], Awaitable[None]]) -> None:
-        """Hand this plugin's own events of that kind to `take`, in order, at least once, also across a crash.
+    async def follow(self, what: str, handler: Callable[[list[Event]], Awaitable[None]]) -> None:
+        """Call `handler` with batches of this plugin's own events of that kind, in order, at least once.
 
-        `take` gets those that have gathered. When it raises it gets them again, each subject by itself; those that it
-        cannot take come again with growing waits for a day, and hold up nothing but what is of the same subject.
+        Also after a crash. If it raises, each subject is retried alone; failing events are retried with growing waits
+        for a day, and block only later events of the same subject.
         """
         follower = f"{self.name}:{what}"
         await self._events.join(follower)
 
         async def follow() -> None:
-            place = await self._events.join(follower)  # also after a failure: it goes on where it was
-            await self._events.follow(follower, place, {f"{self.name}.{what}"}, take)
+            position = await self._events.join(follower)  # also after a failure: it continues at its position
+            await self._events.follow(follower, position, {f"{self.name}.{what}"}, handler)
 
         self.run(f"follow {what}", follow)
 
     def run(self, job: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run in the background until the hub stops; started again with growing waits when it raises."""
+        """Run a job in the background until the hub stops; restarted with growing waits if it raises."""
         self._run(self.name, job, work)
 
     def _end(self) -> None:
@@ -272,12 +272,12 @@ class Context:
         self.store.close()
 
     def touch(self, connection: Connection, subject: str) -> None:
-        """Tell the pages that show `subject`, once this transaction is durable."""
+        """Notify pages that show `subject`, once this transaction is durable."""
         after_commit(connection, _Touch(self.live, subject))
 
 
 class _Touch:
-    """Equal for equal subjects, so that a burst tells once."""
+    """Equal for equal subjects, so that they are notified once a commit."""
 
     def __init__(self, live: Live, subject: str) -> None:
         self._live = live

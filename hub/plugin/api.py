@@ -1,4 +1,4 @@
-"""Operations of the HTTP API: their models, and what they answer when something is wrong."""
+"""Operations of the HTTP API: their models, and their errors."""
 
 from hub.api.operations import (
     FIRST_YEAR,

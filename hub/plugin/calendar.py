@@ -1,4 +1,4 @@
-"""The site"s calendar, as `context.calendar` has it."""
+"""The site's calendar, `context.calendar`."""
 
 from hub.calendar.opening import Calendar, names
 from hub.calendar.telling import other_days, week_of

@@ -1,4 +1,4 @@
-"""Found devices" entities: what can be told to them, and what hinders it."""
+"""Orders to found devices' entities, and their errors."""
 
 from hub.entities.commands import NotAllowedError, UnknownEntityError, UnreachableError
 from hub.entities.orders import OrderError, verbs

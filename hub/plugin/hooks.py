@@ -1,4 +1,4 @@
-"""Hooks: implement them with `@hookimpl`, ask them by `context.hooks`, declare your own in `contract.py`."""
+"""Hooks: implement them with `@hookimpl`, call them by `context.hooks`, declare your own in `contract.py`."""
 
 from hub.hooks.asking import UnansweredError
 from hub.hooks.specifications import (

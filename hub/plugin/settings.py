@@ -1,4 +1,4 @@
-"""A plugin"s section of the configuration: its base class, and kinds of values."""
+"""A plugin's section of the configuration: its base class, and kinds of values."""
 
 from hub.configuration.mail_address import MailAddress, usable_address
 from hub.configuration.settings import ConfigFile, ConfigPath, Port, SiteSettings, TimeOfDay

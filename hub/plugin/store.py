@@ -1,4 +1,4 @@
-"""The store as one plugin sees it: the same two verbs, with a share of the writer and of the readers, and no more."""
+"""The store for one plugin: the same two methods, with a limited share of the writer and the readers."""
 
 import asyncio
 import sys
@@ -17,21 +17,23 @@ from hub.store.store import Store
 T = TypeVar("T")
 Item = TypeVar("Item")
 
-WRITES_AT_ONCE = 10
-"""What is above waits its turn outside of the writer's queue, in which all plugins' writes stand."""
-LONG_SECONDS = 1.0
+MAX_QUEUED_WRITES = 10
+"""Further writes of the plugin wait outside the writer's queue, which all plugins share."""
+LONG_WRITE_SECONDS = 1.0
 
 
 class PluginStore:
     """`kept` is told for how long a piece of work held the one writer; it is called on the loop.
 
-    Waiting for a commit takes nothing of a handler's or a hook's time (hub/hooks/pausable_timeout.py).
+    Waiting for a commit does not count towards the time limit of a handler or hook (hub/hooks/pausable_timeout.py).
     """
 
-    def __init__(self, store: Store, name: str, kept: Callable[[float], None], *, has_own_reader: bool) -> None:
+    def __init__(
+        self, store: Store, name: str, on_long_write: Callable[[float], None], *, has_own_reader: bool
+    ) -> None:
         self._store = store
-        self._kept = kept
-        self._writes = asyncio.Semaphore(WRITES_AT_ONCE if has_own_reader else sys.maxsize)
+        self._on_long_write = on_long_write
+        self._write_slots = asyncio.Semaphore(MAX_QUEUED_WRITES if has_own_reader else sys.maxsize)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix=f"store-read-{name}") if has_own_reader else None
 
     @property
@@ -43,18 +45,18 @@ class PluginStore:
         return self._store.problem
 
     async def write(self, work: Callable[[Connection], T]) -> T:
-        """As Store.write. What waits behind the plugin's own writes spends its own time."""
-        async with self._writes:
+        """As Store.write. Waiting for the plugin's own writes counts towards its time limit."""
+        async with self._write_slots:
             with timeouts_paused():
-                return await self._store.write(_Work(work, self._told()))
+                return await self._store.write(_Work(work, self._reporter()))
 
     async def write_with_others(self, work: Callable[[Connection, list[Item]], list[T]], item: Item) -> T:
         """As Store.write_with_others."""
         with timeouts_paused():
-            return await self._store.write_with_others(_Work(work, self._told()), item)
+            return await self._store.write_with_others(_Work(work, self._reporter()), item)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """As Store.read. A plugin that is not ours reads in a thread of its own, and keeps nobody waiting."""
+        """As Store.read. A plugin that is not ours reads in a thread of its own, so that it delays no others."""
         if self._reader is None:
             return await self._store.read(work)
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._store.reading, work)
@@ -63,27 +65,27 @@ class PluginStore:
         if self._reader is not None:
             self._reader.shutdown(wait=False, cancel_futures=True)
 
-    def _told(self) -> Callable[[float], None] | None:
+    def _reporter(self) -> Callable[[float], None] | None:
         if self._reader is None:  # one of ours
             return None
         loop = asyncio.get_running_loop()
 
-        def told(seconds: float) -> None:
+        def report(seconds: float) -> None:
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._kept, seconds)
+                loop.call_soon_threadsafe(self._on_long_write, seconds)
 
-        return told
+        return report
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """Equal for equal work, so that the store still sees what belongs together."""
+    """Equal for equal work, so that the store can batch it."""
 
     work: Callable[..., Any]
-    told: Callable[[float], None] | None = field(compare=False)
+    report: Callable[[float], None] | None = field(compare=False)
 
     def __call__(self, *arguments: Any) -> Any:
-        """In the writer's thread, which what a plugin raises must not end."""
+        """Runs in the writer's thread, which no exception of a plugin may end."""
         began = time.monotonic()
         try:
             return self.work(*arguments)
@@ -93,5 +95,5 @@ class _Work:
             raise PluginRaisedError(f"raised {type(error).__name__}") from error
         finally:
             seconds = time.monotonic() - began
-            if self.told is not None and seconds > LONG_SECONDS:
-                self.told(seconds)
+            if self.report is not None and seconds > LONG_WRITE_SECONDS:
+                self.report(seconds)

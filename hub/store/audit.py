@@ -1,7 +1,7 @@
 """The audit log: a hash chain over salted commitments (D8).
 
 Each entry commits to its details with a salt and chains the commitment, not the details. Erasing details and salt
-of one entry leaves the chain whole, and nobody can guess what stood there.
+of one entry leaves the chain intact, and the salt prevents guessing what it was.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, func, insert, select, update
 
-from hub.store.retention import PART
+from hub.store.retention import PART_ROWS
 from hub.store.store import now
 from hub.store.tables import audit
 
@@ -32,7 +32,7 @@ class Entry:
 
 
 def record(connection: Connection, actor: str, action: str, subject: str, details: dict[str, Any] | None = None) -> int:
-    """Append an entry in the caller's transaction; its number. Personal data belong in `details` only."""
+    """Append an entry in the caller's transaction; returns its number. Personal data belong in `details` only."""
     last = connection.execute(select(audit.c.id, audit.c.hash).order_by(audit.c.id.desc()).limit(1)).first()
     number, previous = (last.id + 1, last.hash) if last else (1, START)
     happened_at = now()
@@ -57,7 +57,7 @@ def record(connection: Connection, actor: str, action: str, subject: str, detail
 
 
 def last_number(connection: Connection) -> int:
-    """Of the newest entry; 0 before there is one."""
+    """The number of the newest entry; 0 if there is none."""
     return connection.execute(select(func.max(audit.c.id))).scalar() or 0
 
 
@@ -79,22 +79,24 @@ def newest(connection: Connection, limit: int = 100, before: int | None = None) 
 
 
 def erase_details(connection: Connection, actions: str, before: datetime) -> int:
-    """Forget the personal part of entries whose action begins with `actions`; the chain still verifies.
+    """Erase the details of entries whose action begins with `actions`; the chain still verifies.
 
-    Of at most PART entries, the oldest first; how many.
+    At most PART_ROWS entries, the oldest first; returns how many.
     """
     old = audit.c.action.startswith(actions) & (audit.c.happened_at < before) & audit.c.salt.is_not(None)
-    some = select(audit.c.id).where(old).order_by(audit.c.happened_at).limit(PART)
-    return connection.execute(update(audit).where(audit.c.id.in_(some)).values(details=None, salt=None)).rowcount
+    entries = select(audit.c.id).where(old).order_by(audit.c.happened_at).limit(PART_ROWS)
+    return connection.execute(update(audit).where(audit.c.id.in_(entries)).values(details=None, salt=None)).rowcount
 
 
 def first_broken(connection: Connection) -> int | None:
-    """The number of the first entry that was changed, removed or added by somebody else; None when all is well."""
+    """The number of the first entry that was changed, removed or added from outside; None if the chain is intact."""
     previous, expected = START, 1
     for row in connection.execute(select(audit).order_by(audit.c.id)):
-        whole = row.hash == _hash(previous, row.id, row.happened_at, row.actor, row.action, row.subject, row.commitment)
-        kept = row.salt is None or row.commitment == _commitment(row.salt, row.details or "")
-        if row.id != expected or not whole or not kept:
+        is_hash_valid = row.hash == _hash(
+            previous, row.id, row.happened_at, row.actor, row.action, row.subject, row.commitment
+        )
+        is_commitment_valid = row.salt is None or row.commitment == _commitment(row.salt, row.details or "")
+        if row.id != expected or not is_hash_valid or not is_commitment_valid:
             return expected
         previous, expected = row.hash, expected + 1
     return None

@@ -1,9 +1,8 @@
-"""Events: what has happened, written in the same transaction as the thing itself, followed durably afterwards.
+"""Events: written in the same transaction as the change itself, and delivered durably afterwards.
 
-A follower has a place in the log that is kept in the store, so that a crash between "committed" and "told"
-loses nothing: it goes on where it was. It may hear an event twice and must take it once.
-An event that it cannot take is parked, with the later ones of the same subject behind it, and everything else goes on.
-An event carries ids, never personal data.
+A follower's position in the log is stored, so that a crash between commit and delivery loses nothing. Delivery is at
+least once: handlers must be idempotent. An event whose handler fails is parked, with later ones of the same subject
+behind it, and everything else goes on. An event carries ids, never personal data.
 """
 
 import asyncio
@@ -23,17 +22,17 @@ from hub.store.tables import event, follower, parked_event
 
 log = structlog.get_logger("events")
 
-AT_ONCE = 25
-"""Few, so that a long list of them never keeps the loop from a device for long."""
-SIDE_BY_SIDE = 8
-"""So many subjects, when a batch has failed and each is tried alone."""
+BATCH_SIZE = 25
+"""Few, so that handling a batch does not block the loop for long."""
+CONCURRENT_SUBJECTS = 8
+"""Subjects that are retried concurrently after a batch has failed."""
 FIRST_WAIT_SECONDS = 1.0
-LONGEST_WAIT_SECONDS = 600.0
-MOST_PARKED = 100
-"""With more subjects than that it is not the events that are bad: what they need is away, and nothing new is begun."""
-GIVEN_UP_AFTER = timedelta(hours=24)
-LEAST_ATTEMPTS = 10
-"""A clock that jumps ahead gives nothing up."""
+MAX_WAIT_SECONDS = 600.0
+MAX_PARKED_SUBJECTS = 100
+"""With more parked subjects, no new events are delivered: what the handler needs is probably away."""
+ABANDON_AFTER = timedelta(hours=24)
+MIN_ATTEMPTS = 10
+"""So that a clock that jumps ahead does not abandon events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +44,12 @@ class Event:
     data: dict[str, Any]
 
 
-Take = Callable[[list[Event]], Awaitable[None]]
+EventHandler = Callable[[list[Event]], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class _Parked:
-    """`due` is of the monotonic clock; after a start everything is."""
+    """`due` is by the monotonic clock; after a start all are due."""
 
     event: Event
     attempts: int
@@ -58,128 +57,144 @@ class _Parked:
     due: float
 
     @property
-    def is_hopeless(self) -> bool:
-        return self.attempts >= LEAST_ATTEMPTS and now() - self.parked_at > GIVEN_UP_AFTER
+    def is_expired(self) -> bool:
+        return self.attempts >= MIN_ATTEMPTS and now() - self.parked_at > ABANDON_AFTER
 
 
 class Events:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.parked: dict[str, int] = {}
-        """Follower → how many events it cannot take for now."""
-        self.given_up: dict[str, int] = {}
-        """Follower → how many events it never took."""
-        self._rings: dict[str, list[asyncio.Event]] = {}
+        """Follower → how many of its events are parked."""
+        self.abandoned: dict[str, int] = {}
+        """Follower → how many of its events were abandoned."""
+        self._wakes: dict[str, list[asyncio.Event]] = {}
         self._watchers: set[asyncio.Event] = set()
 
     def emit(self, connection: Connection, kind: str, subjects: list[str], **data: Any) -> None:
-        """Part of the caller's transaction: an event for each subject. `kind` is `<plugin>.<what>`, a subject an id."""
+        """Write an event for each subject in the caller's transaction.
+
+        `kind` is `<plugin>.<what>`; a subject is an id.
+        """
         at = now()
         rows = [{"happened_at": at, "kind": kind, "subject": subject, "data": data} for subject in subjects]
         connection.execute(insert(event), rows)
-        for ring in self._rings.get(kind, ()):
-            after_commit(connection, ring.set)
-        after_commit(connection, self._tell_watchers)
+        for wake in self._wakes.get(kind, ()):
+            after_commit(connection, wake.set)
+        after_commit(connection, self._wake_watchers)
 
     async def join(self, name: str) -> int:
-        """The follower's place in the log; one that is new begins with what happens from now on."""
-        return await self._store.write(lambda connection: _place(connection, name))
+        """The follower's position in the log; a new follower starts at the end."""
+        return await self._store.write(lambda connection: _read_position(connection, name))
 
-    async def follow(self, name: str, last: int, kinds: set[str], take: Take) -> None:
-        """Hand the events of these kinds after `last` to `take`, in order, for ever. Runs until cancelled.
+    async def follow(self, name: str, last: int, kinds: set[str], handler: EventHandler) -> None:
+        """Call `handler` with the events of these kinds after `last`, in order. Runs until cancelled.
 
-        They come as they have gathered, AT_ONCE at most. When `take` raises each subject is tried alone, and those that
-        cannot be taken come again with growing waits for a day; what comes after them of the same subject waits.
+        They come in batches of at most BATCH_SIZE. If `handler` raises, each subject is retried alone, and failing
+        events are parked: retried with growing waits for a day, while later events of the same subject wait.
         """
-        ring = asyncio.Event()
+        wake = asyncio.Event()
         for kind in kinds:
-            self._rings.setdefault(kind, []).append(ring)
+            self._wakes.setdefault(kind, []).append(wake)
         try:
-            parked, given_up = await self._store.read(lambda connection: _parked(connection, name))
-            self.given_up[name] = given_up
-            nudge = asyncio.Event()
-            retrying = asyncio.create_task(self._retry(name, parked, take, ring, nudge))
+            parked, abandoned = await self._store.read(lambda connection: _parked(connection, name))
+            self.abandoned[name] = abandoned
+            parked_changed = asyncio.Event()
+            retrying = asyncio.create_task(self._retry(name, parked, handler, wake, parked_changed))
             try:
                 while not retrying.done():
-                    ring.clear()
+                    wake.clear()
                     self.parked[name] = len(parked)
-                    stuck = {one.event.subject for one in parked}
+                    parked_subjects = {one.event.subject for one in parked}
                     found = []
-                    if len(stuck) < MOST_PARKED:
+                    if len(parked_subjects) < MAX_PARKED_SUBJECTS:
                         found = await self._store.read(lambda connection, last=last: _after(connection, last, kinds))  # type: ignore[misc]
                     if found:
                         last = found[-1].id
-                        parked += await self._take(name, found, stuck, take)
-                        nudge.set()
+                        parked += await self._deliver(name, found, parked_subjects, handler)
+                        parked_changed.set()
                     else:
-                        await ring.wait()
+                        await wake.wait()
             finally:
                 retrying.cancel()
                 await asyncio.wait({retrying})
-            retrying.result()  # it ends only by raising: the store is away
+            retrying.result()  # it only ends by raising: the store is away
         finally:
             for kind in kinds:
-                self._rings[kind].remove(ring)
+                self._wakes[kind].remove(wake)
 
     @contextmanager
     def watched(self) -> Iterator[asyncio.Event]:
-        """Set whenever something has happened: for who looks at all kinds and keeps no place."""
-        ring = asyncio.Event()
-        self._watchers.add(ring)
+        """An asyncio.Event that is set at each new event, for readers of all kinds without a stored position."""
+        wake = asyncio.Event()
+        self._watchers.add(wake)
         try:
-            yield ring
+            yield wake
         finally:
-            self._watchers.discard(ring)
+            self._watchers.discard(wake)
 
     async def span(self) -> tuple[int, int]:
-        """The numbers of the oldest event that is kept and of the newest; (newest + 1, newest) when none is kept."""
+        """The numbers of the oldest stored event and of the newest; (newest + 1, newest) if none is stored."""
         return await self._store.read(_span)
 
     async def after(self, last: int) -> list[Event]:
-        """The next events of all kinds, AT_ONCE at most."""
+        """The next events of all kinds, at most BATCH_SIZE."""
         return await self._store.read(lambda connection: _after(connection, last, None))
 
     async def forget(self, before: datetime) -> None:
-        """Not what is parked; and what was given up before is forgotten with its event."""
-        given_up = parked_event.c.given_up_at
-        await in_parts(self._store, lambda connection: delete_part(connection, parked_event, given_up < before))
-        waiting = select(parked_event.c.event).where(given_up.is_(None))
+        """Delete older events, except parked ones; abandoned ones are deleted with their event."""
+        abandoned = parked_event.c.given_up_at
+        await in_parts(self._store, lambda connection: delete_part(connection, parked_event, abandoned < before))
+        waiting = select(parked_event.c.event).where(abandoned.is_(None))
         old = (event.c.happened_at < before) & event.c.id.not_in(waiting)
         await in_parts(self._store, lambda connection: delete_part(connection, event, old))
 
-    def _tell_watchers(self) -> None:
-        for ring in self._watchers:
-            ring.set()
+    def _wake_watchers(self) -> None:
+        for wake in self._watchers:
+            wake.set()
 
-    async def _take(self, name: str, found: list[Event], stuck: set[str], take: Take) -> list[_Parked]:
-        """Those that have to be parked, which is durable together with the follower's new place."""
-        behind = {one.id: "Behind" for one in found if one.subject in stuck}
-        ready = [one for one in found if one.id not in behind]
-        failed = behind if await _taken(ready, take) is None else behind | await _failed(ready, take)
+    async def _deliver(
+        self, name: str, found: list[Event], parked_subjects: set[str], handler: EventHandler
+    ) -> list[_Parked]:
+        """Deliver events; those that fail are parked in the same transaction as the follower's new position."""
+        blocked = {one.id: "Behind" for one in found if one.subject in parked_subjects}
+        ready = [one for one in found if one.id not in blocked]
+        failed = blocked if await _handled(ready, handler) is None else blocked | await _deliver_each(ready, handler)
         at = now()
         parked = [one for one in found if one.id in failed]
-        tries = {one.id: 0 if failed[one.id] == "Behind" else 1 for one in parked}
+        attempts_made = {one.id: 0 if failed[one.id] == "Behind" else 1 for one in parked}
         rows = [
-            {"follower": name, "event": one.id, "attempts": tries[one.id], "parked_at": at, "error": failed[one.id]}
+            {
+                "follower": name,
+                "event": one.id,
+                "attempts": attempts_made[one.id],
+                "parked_at": at,
+                "error": failed[one.id],
+            }
             for one in parked
         ]
 
         def write(connection: Connection) -> None:
             if rows:
                 connection.execute(insert(parked_event), rows)
-            _keep(connection, name, found[-1].id)
+            _save_position(connection, name, found[-1].id)
 
         await self._store.write(write)
         if rows:
             log.warning("events_parked", follower=name, count=len(rows), error=str(rows[0]["error"]))
-        return [_Parked(one, tries[one.id], at, time.monotonic() + FIRST_WAIT_SECONDS) for one in parked]
+        return [_Parked(one, attempts_made[one.id], at, time.monotonic() + FIRST_WAIT_SECONDS) for one in parked]
 
     async def _retry(
-        self, name: str, parked: list[_Parked], take: Take, ring: asyncio.Event, nudge: asyncio.Event
+        self,
+        name: str,
+        parked: list[_Parked],
+        handler: EventHandler,
+        wake: asyncio.Event,
+        parked_changed: asyncio.Event,
     ) -> None:
-        """Beside what is new: the oldest parked one of each subject when it is due. Runs until cancelled.
+        """Retry the oldest parked event of each subject when it is due. Runs until cancelled.
 
-        Rings when something is over, and is nudged when something is parked.
+        Sets `wake` when one is done, and is woken by `parked_changed`.
         """
         try:
             while True:
@@ -187,37 +202,37 @@ class Events:
                 oldest: dict[str, _Parked] = {}
                 for one in parked:
                     oldest.setdefault(one.event.subject, one)
-                due = [one for one in oldest.values() if one.due <= at][:SIDE_BY_SIDE]
+                due = [one for one in oldest.values() if one.due <= at][:CONCURRENT_SUBJECTS]
                 if due:
-                    await asyncio.gather(*(self._try_again(name, one, parked, take) for one in due))
-                    ring.set()
+                    await asyncio.gather(*(self._try_again(name, one, parked, handler) for one in due))
+                    wake.set()
                     continue
-                nudge.clear()
+                parked_changed.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(min(one.due for one in oldest.values()) - at if oldest else None):
-                        await nudge.wait()
+                        await parked_changed.wait()
         finally:
-            ring.set()
+            wake.set()
 
-    async def _try_again(self, name: str, one: _Parked, parked: list[_Parked], take: Take) -> None:
-        error = await _taken([one.event], take)
+    async def _try_again(self, name: str, one: _Parked, parked: list[_Parked], handler: EventHandler) -> None:
+        error = await _handled([one.event], handler)
         one.attempts += 1
-        wait = min(FIRST_WAIT_SECONDS * 2 ** min(one.attempts, 20), LONGEST_WAIT_SECONDS)
+        wait = min(FIRST_WAIT_SECONDS * 2 ** min(one.attempts, 20), MAX_WAIT_SECONDS)
         one.due = time.monotonic() + wait
-        is_over = error is None or one.is_hopeless
-        await self._store.write(lambda connection: _note(connection, name, one, error))
+        is_over = error is None or one.is_expired
+        await self._store.write(lambda connection: _save_attempt(connection, name, one, error))
         if not is_over:
             return
         parked.remove(one)
         if error is not None:
-            self.given_up[name] += 1
+            self.abandoned[name] += 1
             log.error("event_abandoned", follower=name, number=one.event.id, error=error)
-        for later in parked:  # what they all needed is back, or it is the next one's turn
+        for later in parked:  # the handler works again, or it is the next one's turn
             if error is None or later.event.subject == one.event.subject:
                 later.due = 0.0
 
 
-def _place(connection: Connection, name: str) -> int:
+def _read_position(connection: Connection, name: str) -> int:
     place = connection.execute(select(follower.c.last_event).where(follower.c.name == name)).scalar()
     if place is None:
         place = connection.execute(select(event.c.id).order_by(event.c.id.desc()).limit(1)).scalar() or 0
@@ -226,7 +241,7 @@ def _place(connection: Connection, name: str) -> int:
 
 
 def _parked(connection: Connection, name: str) -> tuple[list[_Parked], int]:
-    """In order, and how many are given up."""
+    """The parked events in order, and how many were abandoned."""
     mine = parked_event.c.follower == name
     columns = (event, parked_event.c.attempts, parked_event.c.parked_at)
     waiting = select(*columns).join(parked_event, parked_event.c.event == event.c.id)
@@ -235,59 +250,59 @@ def _parked(connection: Connection, name: str) -> tuple[list[_Parked], int]:
         _Parked(Event(row.id, row.happened_at, row.kind, row.subject, row.data), row.attempts, row.parked_at, 0.0)
         for row in rows
     ]
-    given_up = select(func.count()).select_from(parked_event).where(mine, parked_event.c.given_up_at.is_not(None))
-    return found, connection.execute(given_up).scalar_one()
+    abandoned = select(func.count()).select_from(parked_event).where(mine, parked_event.c.given_up_at.is_not(None))
+    return found, connection.execute(abandoned).scalar_one()
 
 
-def _note(connection: Connection, name: str, one: _Parked, error: str | None) -> None:
-    """How a parked one has fared."""
+def _save_attempt(connection: Connection, name: str, one: _Parked, error: str | None) -> None:
+    """Store the outcome of an attempt to deliver a parked event."""
     mine = (parked_event.c.follower == name) & (parked_event.c.event == one.event.id)
     if error is None:
         connection.execute(delete(parked_event).where(mine))
         return
-    values = {"attempts": one.attempts, "error": error, "given_up_at": now() if one.is_hopeless else None}
+    values = {"attempts": one.attempts, "error": error, "given_up_at": now() if one.is_expired else None}
     connection.execute(update(parked_event).where(mine).values(**values))
 
 
-async def _taken(events: list[Event], take: Take) -> str | None:
-    """None, or what it raised: a follower is a plugin's, and its failure is its own."""
+async def _handled(events: list[Event], handler: EventHandler) -> str | None:
+    """Call the handler; the name of the exception that it raised, or None."""
     try:
         if events:
-            await take(events)
+            await handler(events)
     except Exception as error:  # noqa: BLE001 (it is parked, logged and tried again)
         return type(error).__name__[:80]
     return None
 
 
-async def _failed(events: list[Event], take: Take) -> dict[int, str]:
-    """Each subject alone, some side by side: those that were not taken, and why."""
+async def _deliver_each(events: list[Event], handler: EventHandler) -> dict[int, str]:
+    """Deliver each subject alone, some concurrently. Event id → error, for those that failed."""
     subjects: dict[str, list[Event]] = {}
     for one in events:
         subjects.setdefault(one.subject, []).append(one)
-    places = asyncio.Semaphore(SIDE_BY_SIDE)
+    slots = asyncio.Semaphore(CONCURRENT_SUBJECTS)
     failed: dict[int, str] = {}
 
-    async def alone(series: list[Event]) -> None:
-        async with places:
+    async def deliver_series(series: list[Event]) -> None:
+        async with slots:
             for number, one in enumerate(series):
-                if (error := await _taken([one], take)) is not None:
+                if (error := await _handled([one], handler)) is not None:
                     failed[one.id] = error
                     failed.update({later.id: "Behind" for later in series[number + 1 :]})
                     return
 
     async with asyncio.TaskGroup() as group:
         for series in subjects.values():
-            group.create_task(alone(series))
+            group.create_task(deliver_series(series))
     return failed
 
 
 def _after(connection: Connection, last: int, kinds: set[str] | None) -> list[Event]:
-    query = select(event).where(event.c.id > last).order_by(event.c.id).limit(AT_ONCE)
+    query = select(event).where(event.c.id > last).order_by(event.c.id).limit(BATCH_SIZE)
     rows = connection.execute(query if kinds is None else query.where(event.c.kind.in_(kinds)))
     return [Event(row.id, row.happened_at, row.kind, row.subject, row.data) for row in rows]
 
 
-def _keep(connection: Connection, name: str, last: int) -> None:
+def _save_position(connection: Connection, name: str, last: int) -> None:
     connection.execute(update(follower).where(follower.c.name == name).values(last_event=last))
 
 

@@ -1,28 +1,28 @@
-"""Live pages: who looks at a page is told that its subject has changed, and asks for it again."""
+"""Live pages: an open page is notified that its subject has changed, and loads it again."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 
-QUIET_SECONDS = 0.05
-"""Changes within this time are told as one."""
-LEAST_SECONDS = 0.5
-"""A page is told at most twice a second, however much goes on: it asks for its part each time."""
+MERGE_SECONDS = 0.05
+"""Changes within this time are merged."""
+MIN_INTERVAL_SECONDS = 0.5
+"""A page is notified at most twice a second, since it sends a request each time."""
 
 
 class Live:
-    """Subjects are words such as `visits` or `devices`; nothing about the change itself travels."""
+    """Subjects are names such as `visits` or `devices`; notifications contain nothing else."""
 
     def __init__(self) -> None:
         self._watchers: set[_Watcher] = set()
         self.count = 0
-        """Changes so far. A page that was made at a lower count than its stream begins with has missed some."""
+        """Changes so far. A page that was rendered at a lower count than its stream begins with has missed some."""
 
     def touch(self, subject: str) -> None:
         self.count += 1
         for watcher in self._watchers:
             watcher.changed.add(subject)
-            watcher.ring.set()
+            watcher.has_changes.set()
 
     async def changes(self, heartbeat_seconds: float = 15) -> AsyncIterator[set[str]]:
         """Sets of subjects as they change; an empty set every `heartbeat_seconds` of silence."""
@@ -32,16 +32,16 @@ class Live:
             while True:
                 try:
                     async with asyncio.timeout(heartbeat_seconds):
-                        await watcher.ring.wait()
-                    await asyncio.sleep(QUIET_SECONDS)
+                        await watcher.has_changes.wait()
+                    await asyncio.sleep(MERGE_SECONDS)
                 except TimeoutError:
                     yield set()
                     continue
                 changed, watcher.changed = watcher.changed, set()
-                watcher.ring.clear()
-                told_at = time.monotonic()
+                watcher.has_changes.clear()
+                sent_at = time.monotonic()
                 yield changed
-                await asyncio.sleep(max(0.0, told_at + LEAST_SECONDS - time.monotonic()))
+                await asyncio.sleep(max(0.0, sent_at + MIN_INTERVAL_SECONDS - time.monotonic()))
         finally:
             self._watchers.discard(watcher)
 
@@ -49,4 +49,4 @@ class Live:
 class _Watcher:
     def __init__(self) -> None:
         self.changed: set[str] = set()
-        self.ring = asyncio.Event()
+        self.has_changes = asyncio.Event()

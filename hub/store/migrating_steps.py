@@ -1,4 +1,4 @@
-"""The steps of a migration that is due, by Alembic."""
+"""Runs a due migration with Alembic."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from hub.store.trouble import NewerSchemaError
 
 
 def take_steps(connection: Connection, owner: str, version_table: str, folder: Path, data: Path) -> None:
-    """Up to the newest revision. Raises NewerSchemaError."""
+    """Migrate to the newest revision. Raises NewerSchemaError."""
     config = Config()
     config.attributes["data"] = data
     config.set_main_option("script_location", str(folder))

@@ -1,9 +1,9 @@
-"""What employees are called outside of the directory: by ids that nobody can work out who lacks the hub's key.
+"""Pseudonymous ids of employees, which cannot be computed without the hub's key.
 
-A hash without a key hides no user name: there are few of them, and whoever has seen an id tries them all.
+A hash without a key would not hide a user name: there are few of them, so all can be tried.
 
-Once ids were such hashes, of 20 characters. The id of today is made from that one, so that a migration, or whoever
-still has an old one, needs the key and no directory. Those of today are longer, so that none is made from itself.
+Old ids were such hashes, of 20 characters. The current id is derived from the old one, so that a migration needs only
+the key and no directory. Current ids are longer, so that they are not mistaken for old ones.
 """
 
 import os
@@ -20,7 +20,7 @@ OLD = re.compile(r"[0-9a-f]{20}")
 
 
 class LostKeyError(Exception):
-    """There are people in the store, and the key by which they got their ids is gone."""
+    """The key from which stored ids of people were derived is missing."""
 
 
 class PersonIds:
@@ -28,8 +28,8 @@ class PersonIds:
         self._key = key
 
     @classmethod
-    def kept(cls, data: Path) -> "PersonIds":
-        """By the key in the data folder, which the migrations have made. Raises LostKeyError, or OSError."""
+    def load(cls, data: Path) -> "PersonIds":
+        """With the key in the data folder, which the migrations have created. Raises LostKeyError, or OSError."""
         path = _file(data)
         if not path.exists():
             raise LostKeyError(
@@ -39,8 +39,8 @@ class PersonIds:
         return cls(path.read_bytes())
 
     @classmethod
-    def made(cls, data: Path) -> "PersonIds":
-        """As `kept`; a key that there is not is made, and on the disk before anything can go by it. Raises OSError."""
+    def load_or_create(cls, data: Path) -> "PersonIds":
+        """As `load`, but creates a missing key, and syncs it to disk before it is used. Raises OSError."""
         path = _file(data)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -48,20 +48,20 @@ class PersonIds:
                 file.write(token_bytes(KEY_BYTES))
                 file.flush()
                 os.fsync(file.fileno())
-                with suppress(FileExistsError):  # a command beside the hub was quicker
+                with suppress(FileExistsError):  # created meanwhile by another process
                     os.link(file.name, path)
             _sync(path.parent)
-        return cls.kept(data)
+        return cls.load(data)
 
     def of(self, name: str) -> str:
-        """Of what identifies somebody in the directory."""
-        return self.today(sha256(b"kommunevert person " + name.encode()).hexdigest()[:20])
+        """The id for a person's user name in the directory."""
+        return self.current_id(sha256(b"kommunevert person " + name.encode()).hexdigest()[:20])
 
-    def today(self, known: str) -> str:
-        """The id of whoever once had the id `known`; one of today stays as it is."""
-        if not OLD.fullmatch(known):
-            return known
-        return blake2b(known.encode(), key=self._key, digest_size=ID_BYTES).hexdigest()
+    def current_id(self, old_id: str) -> str:
+        """The current id for an old one; a current id is returned as it is."""
+        if not OLD.fullmatch(old_id):
+            return old_id
+        return blake2b(old_id.encode(), key=self._key, digest_size=ID_BYTES).hexdigest()
 
 
 def _file(data: Path) -> Path:

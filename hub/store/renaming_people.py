@@ -1,6 +1,6 @@
-"""For migrations: people's old ids in a plugin's tables become those of today (hub.store.person_ids).
+"""For migrations: replace people's old ids in a plugin's tables by current ones (hub.store.person_ids).
 
-Nothing but the key is needed, so that each plugin does its own tables, whenever it is migrated, in its own transaction.
+Only the key is needed, so each plugin can migrate its own tables at any time, in its own transaction.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,30 +12,32 @@ from hub.store.person_ids import PersonIds
 
 
 def rename_people(table: str, column: str) -> None:
-    """In a migration: make the old ids in a column those of today."""
+    """In a migration: replace the old ids in a column by current ones."""
     from alembic import op  # noqa: PLC0415 (12 MB, and only while something is migrated)
 
     ids, connection = _migrated(), op.get_bind()
-    mine = sa.table(table, sa.column(column, sa.String))
-    for known in connection.execute(sa.select(mine.c[column]).distinct()).scalars().all():
-        if known is not None and ids.today(known) != known:
-            connection.execute(sa.update(mine).where(mine.c[column] == known).values({column: ids.today(known)}))
+    people = sa.table(table, sa.column(column, sa.String))
+    for old_id in connection.execute(sa.select(people.c[column]).distinct()).scalars().all():
+        if old_id is not None and ids.current_id(old_id) != old_id:
+            connection.execute(
+                sa.update(people).where(people.c[column] == old_id).values({column: ids.current_id(old_id)})
+            )
 
 
 def rename_people_within(table: str, column: str, lists: tuple[str, ...]) -> None:
-    """As `rename_people`, where ids stand in a JSON document's lists; the table has a number as its `id`."""
+    """As `rename_people`, for ids in lists of a JSON document; the table must have an integer `id`."""
     from alembic import op  # noqa: PLC0415 (12 MB, and only while something is migrated)
 
     ids, connection = _migrated(), op.get_bind()
-    mine = sa.table(table, sa.column("id", sa.Integer), sa.column(column, sa.JSON))
-    for number, document in connection.execute(sa.select(mine.c.id, mine.c[column])).all():
+    people = sa.table(table, sa.column("id", sa.Integer), sa.column(column, sa.JSON))
+    for number, document in connection.execute(sa.select(people.c.id, people.c[column])).all():
         if document:
-            values = {column: _renamed(document, lists, ids.today)}
-            connection.execute(sa.update(mine).where(mine.c.id == number).values(values))
+            values = {column: _renamed(document, lists, ids.current_id)}
+            connection.execute(sa.update(people).where(people.c.id == number).values(values))
 
 
-def _renamed(document: Mapping[str, Any], lists: tuple[str, ...], today: Callable[[str], str]) -> dict[str, Any]:
-    return {**document, **{name: [today(one) for one in document.get(name, [])] for name in lists}}
+def _renamed(document: Mapping[str, Any], lists: tuple[str, ...], current_id: Callable[[str], str]) -> dict[str, Any]:
+    return {**document, **{name: [current_id(one) for one in document.get(name, [])] for name in lists}}
 
 
 def _migrated() -> PersonIds:
@@ -43,4 +45,4 @@ def _migrated() -> PersonIds:
 
     config = op.get_context().config
     assert config is not None  # noqa: S101 (hub.migrating_steps gives one)
-    return PersonIds.made(config.attributes["data"])
+    return PersonIds.load_or_create(config.attributes["data"])

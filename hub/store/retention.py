@@ -1,6 +1,6 @@
-"""Forgetting what is older than somebody decided: in parts that nobody waits for, and the room is given back.
+"""Deleting old rows in small parts, and releasing the disk space.
 
-A million rows in one transaction would keep everybody waiting, and fill the disk with SQLite's log.
+A million rows in one transaction would block all other writes, and fill the disk with SQLite's log.
 """
 
 import asyncio
@@ -9,10 +9,10 @@ from typing import Protocol
 
 from sqlalchemy import ColumnElement, Connection, Table, delete, select, tuple_
 
-PART = 250
-"""Rows: some ten milliseconds."""
+PART_ROWS = 250
+"""Deleted within some ten milliseconds."""
 PAUSE_SECONDS = 0.02
-PAGES = 500
+MAX_PAGES = 500
 """Two megabytes of SQLite's usual pages."""
 
 
@@ -23,7 +23,7 @@ class Writes(Protocol):
 
 
 async def in_parts(store: Writes, work: Callable[[Connection], int]) -> int:
-    """Write `work` until it has found nothing to do; others write in between. The sum of its results."""
+    """Write `work` repeatedly until it returns 0, with pauses for other writes. Returns the sum of its results."""
     total = 0
     while done := await store.write(work):
         total += done
@@ -31,23 +31,23 @@ async def in_parts(store: Writes, work: Callable[[Connection], int]) -> int:
     return total
 
 
-def delete_part(connection: Connection, table: Table, old: ColumnElement[bool]) -> int:
-    """Delete at most PART rows for which `old` is true; how many."""
+def delete_part(connection: Connection, table: Table, is_old: ColumnElement[bool]) -> int:
+    """Delete at most PART_ROWS rows for which `is_old` is true; returns how many."""
     keys = list(table.primary_key.columns)
-    some = select(*keys).where(old).limit(PART)
-    one = keys[0] if len(keys) == 1 else tuple_(*keys)
-    return connection.execute(delete(table).where(one.in_(some))).rowcount
+    keys_of_part = select(*keys).where(is_old).limit(PART_ROWS)
+    key = keys[0] if len(keys) == 1 else tuple_(*keys)
+    return connection.execute(delete(table).where(key.in_(keys_of_part))).rowcount
 
 
-def give_room_back(connection: Connection) -> int:
-    """Some of SQLite's free pages, to the disk; how many. PostgreSQL's autovacuum does this by itself."""
+def release_free_pages(connection: Connection) -> int:
+    """Release some of SQLite's free pages to the disk; returns how many. PostgreSQL has autovacuum."""
     if connection.dialect.name != "sqlite":
         return 0
     free = int(connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0)
-    is_kept_apart = int(connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() or 0) == INCREMENTAL
-    if not is_kept_apart or free < PAGES:
+    is_incremental = int(connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() or 0) == INCREMENTAL
+    if not is_incremental or free < MAX_PAGES:
         return 0
-    for _ in range(PAGES):  # one each: the driver takes one step of a pragma that gives no rows
+    for _ in range(MAX_PAGES):  # one page each: the driver runs a single step of a pragma that returns no rows
         connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
     return free - int(connection.exec_driver_sql("PRAGMA freelist_count").scalar() or 0)
 

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, MetaData
 from hub.configuration.settings import Configuration, ConfigurationError, Section, models_in
 from hub.hosting import code as plugin_code
 from hub.hosting.finding import folder_of, sources
-from hub.hosting.host import Loaded
+from hub.hosting.host import HostedPlugin
 from hub.hub import Hub
 from hub.language import catalogues
 
@@ -40,7 +40,7 @@ class Looked:
 
     name: str
     folder: Path
-    plugin: Loaded | None = None
+    plugin: HostedPlugin | None = None
     hooks: list[str] = field(default_factory=list)
     problem: str | None = None
     tables: MetaData | None = None

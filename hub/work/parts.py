@@ -59,7 +59,7 @@ class Parts:
             except Exception as error:  # what it could not take is logged, and tried again
                 if in_store(error):
                     log.warning("part_waiting_for_store", part=name)
-                    await self._store.until_well()
+                    await self._store.wait_available()
                     continue
                 log.exception("part_failed", part=name, retry_seconds=wait)
                 self._failed(name, f"has failed ({type(error).__name__}) and is started again")

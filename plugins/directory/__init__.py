@@ -26,7 +26,7 @@ class Plugin:
     def __init__(self, context: Context, settings: Settings) -> None:
         self.context = context
         self.settings = settings
-        ids = PersonIds.kept(context.data)
+        ids = PersonIds.load(context.data)
         self.people = People(settings, context.site.zone, ids)
         self.directory = Directory(context, settings, self.people, source_for(settings), ids)
 

@@ -18,7 +18,7 @@ class People:
         self._zone = zone
         self._ids = ids
         self._canary = folded(settings.canary)
-        self._no_visits = frozenset(map(ids.today, settings.no_visits))
+        self._no_visits = frozenset(map(ids.current_id, settings.no_visits))
         self._employees: dict[str, Employee] = {}
         self._in_since: dict[str, datetime] = {}
 
@@ -72,7 +72,7 @@ class People:
 
     def host(self, person_id: str) -> Person | None:
         """Also by their old id: a visit may have waited in a kiosk since then, and is not lost."""
-        employee = self._employees.get(self._ids.today(person_id))
+        employee = self._employees.get(self._ids.current_id(person_id))
         return employee.public if employee and self._can_be_visited(employee) else None
 
     def search(self, text: str) -> list[Employee]:

@@ -9,7 +9,7 @@ from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, 
 from hub.hooks.asking import Hooks
 from hub.hooks.specifications import health, held_data
 from hub.hosting.choosing import Choosing
-from hub.hosting.host import Loaded, PluginHost
+from hub.hosting.host import HostedPlugin, PluginHost
 from hub.language.translation import fill
 from hub.work.parts import Condition
 
@@ -95,10 +95,10 @@ class PluginApi:
             ],
         )
 
-    def _found(self, path: PluginPath) -> Loaded:
+    def _found(self, path: PluginPath) -> HostedPlugin:
         return found(self._host.plugins.get(path.plugin), "such plugin")
 
-    async def _documents(self, plugins: list[Loaded]) -> list[PluginDocument]:
+    async def _documents(self, plugins: list[HostedPlugin]) -> list[PluginDocument]:
         healths = dict(await self._hooks.named(health))
         held = dict(await self._hooks.named(held_data))
         made = []

@@ -8,7 +8,7 @@ from hub.api.operations import Call, Document, Nothing, Request, found, operatio
 from hub.configuration import file_only
 from hub.console.plugins.api import PluginPath
 from hub.hosting.choosing import Choosing
-from hub.hosting.host import Loaded, PluginHost
+from hub.hosting.host import HostedPlugin, PluginHost
 from hub.language.mistakes import said
 from hub.web.problems import FieldError, ProblemError
 
@@ -89,14 +89,14 @@ class PluginChoiceApi:
             raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None
         before = self._choosing.choices.section_in_force(plugin)
         changed = sorted(name for name in {*before, *section} if before.get(name) != section.get(name))
-        await self._choosing.keep_settings(plugin, section, changed, call.caller.name)
+        await self._choosing.save_settings(plugin, section, changed, call.caller.name)
         return self._document(self._loaded(call.path))
 
     @operation("DELETE", "/plugins/{plugin}/settings", summary="Back to the settings of the file", **SETTINGS)
-    async def back_to_file(self, call: Call[PluginPath, Nothing, Nothing]) -> None:
-        await self._choosing.back_to_file(self._loaded(call.path), call.caller.name)
+    async def reset_to_file(self, call: Call[PluginPath, Nothing, Nothing]) -> None:
+        await self._choosing.reset_to_file(self._loaded(call.path), call.caller.name)
 
-    def _document(self, plugin: Loaded) -> PluginSettingsDocument:
+    def _document(self, plugin: HostedPlugin) -> PluginSettingsDocument:
         assert plugin.module is not None  # noqa: S101 (`_loaded` has looked)
         choice = self._choosing.choices.get(plugin.name)
         model = plugin.module.Plugin.settings_model
@@ -107,11 +107,11 @@ class PluginChoiceApi:
             file_only=sorted(file_only.names(model)),
         )
 
-    def _loaded(self, path: PluginPath) -> Loaded:
+    def _loaded(self, path: PluginPath) -> HostedPlugin:
         plugin = self._found(path)
         if plugin.module is None:
             raise ProblemError("conflict", "The plugin's code is not loaded; switch it on to see its settings.")
         return plugin
 
-    def _found(self, path: PluginPath) -> Loaded:
+    def _found(self, path: PluginPath) -> HostedPlugin:
         return found(self._host.plugins.get(path.plugin), "such plugin")

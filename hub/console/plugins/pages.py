@@ -12,8 +12,8 @@ from hub.devices.mqtt import Mqtt
 from hub.hooks.asking import Hooks
 from hub.hooks.specifications import Health, HeldData, health, held_data
 from hub.hosting.choosing import Choosing
-from hub.hosting.host import Loaded, PluginHost
-from hub.hosting.lives import PluginLives
+from hub.hosting.host import HostedPlugin, PluginHost
+from hub.hosting.lifecycle import PluginLifecycle
 from hub.store.events import Events
 from hub.web.forms import Form, must_be
 from hub.web.pages import Pages, see
@@ -37,7 +37,7 @@ class PluginPages:
         self,
         pages: Pages,
         host: PluginHost,
-        lives: PluginLives,
+        lifecycle: PluginLifecycle,
         choosing: Choosing,
         hooks: Hooks,
         events: Events,
@@ -46,7 +46,7 @@ class PluginPages:
     ) -> None:
         self._pages = pages
         self._host = host
-        self._lives = lives
+        self._lifecycle = lifecycle
         self._choosing = choosing
         self._hooks = hooks
         self._events = events
@@ -57,7 +57,7 @@ class PluginPages:
         pages.action("/plugins/{plugin}/switch", {"it"}, self.switch, Form(must=("on",), choices={"on": {"yes", "no"}}))
         pages.page("/plugins/{plugin}/settings", {"it"}, self.settings)
         pages.action("/plugins/{plugin}/settings", {"it"}, self.set, looks_itself=True)
-        pages.action("/plugins/{plugin}/file", {"it"}, self.back_to_file)
+        pages.action("/plugins/{plugin}/file", {"it"}, self.reset_to_file)
 
     async def plugin_list(self, request: web.Request) -> web.StreamResponse:
         healths: dict[str, Health] = dict(await self._hooks.named(health))
@@ -71,7 +71,7 @@ class PluginPages:
             | self._condition.remarks(),
             healths=healths,
             waiting_events=_by_plugin(self._events.parked),
-            given_up_events=_by_plugin(self._events.given_up),
+            given_up_events=_by_plugin(self._events.abandoned),
             held=held,
             touches={name: self._touches(plugin) for name, plugin in self._host.plugins.items()},
             choices=self._choosing.choices,
@@ -119,16 +119,16 @@ class PluginPages:
         actor = session_of(request).account
         before = {one.name: one.value for one in form}
         changed = sorted(one.name for one in form_of(model, section) if one.value != before.get(one.name))
-        await self._choosing.keep_settings(plugin, section, changed, actor)
+        await self._choosing.save_settings(plugin, section, changed, actor)
         return see("/plugins")
 
-    async def back_to_file(self, request: web.Request) -> web.StreamResponse:
+    async def reset_to_file(self, request: web.Request) -> web.StreamResponse:
         plugin = self._plugin(request)
-        await self._choosing.back_to_file(plugin, session_of(request).account)
+        await self._choosing.reset_to_file(plugin, session_of(request).account)
         return see("/plugins")
 
     async def _form(
-        self, request: web.Request, plugin: Loaded, form: Any, mistakes: dict[str, str] | None = None
+        self, request: web.Request, plugin: HostedPlugin, form: Any, mistakes: dict[str, str] | None = None
     ) -> web.StreamResponse:
         language = self._pages.language(request)
         return await self._pages.render(
@@ -142,13 +142,13 @@ class PluginPages:
             words=self._pages.words_of(plugin.name, language),
         )
 
-    def _plugin(self, request: web.Request) -> Loaded:
+    def _plugin(self, request: web.Request) -> HostedPlugin:
         name = request.match_info["plugin"]
         if name not in self._host.plugins:
             raise web.HTTPNotFound(text=f"There is no plugin {name}.")
         return self._host.plugins[name]
 
-    def _touches(self, plugin: Loaded) -> Touches | None:
+    def _touches(self, plugin: HostedPlugin) -> Touches | None:
         name = plugin.name
         if plugin.context is None or plugin.module is None:
             return None
@@ -157,12 +157,12 @@ class PluginPages:
             topics=sorted(self._mqtt.topics_of(name)),
             tables=sorted(tables.tables) if tables is not None else [],
             hooks=self._hooks.implemented_by(name),
-            pages=sorted({path for _, path in self._lives.routes.of(name)}),
+            pages=sorted({path for _, path in self._lifecycle.routes.of(name)}),
             jobs=sorted(plugin.jobs),
         )
 
 
-def _model(plugin: Loaded) -> Any:
+def _model(plugin: HostedPlugin) -> Any:
     """Raises HTTPConflict while the plugin's code is not there."""
     if plugin.module is None:
         raise web.HTTPConflict(text=f"The plugin {plugin.name} is not loaded; switch it on to see its settings.")

@@ -76,6 +76,6 @@ def _found_lock(context: Context, entity: Entity) -> FoundLock:
         assumed=entity.assumed,
         is_there=entity.available,
         age_seconds=entity.age_seconds,
-        is_allowed=context.may_be_told(entity),
+        is_allowed=context.may_command(entity),
         verbs=tuple(verbs(entity)),
     )

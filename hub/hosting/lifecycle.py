@@ -1,4 +1,4 @@
-"""The lives of plugins: each is started, stopped, put aside and started anew, while the hub goes on."""
+"""The lifecycle of plugins: each is started, stopped, quarantined and restarted while the hub runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from hub.hooks.guard import DescribedError, call_guarded, guarded, kernel_task
 from hub.hooks.pausable_timeout import PausableTimeout
 from hub.hooks.specifications import project
 from hub.hosting.choices import model_of
-from hub.hosting.host import BOOT_STEP_SECONDS, Loaded
+from hub.hosting.host import BOOT_STEP_SECONDS, HostedPlugin
 from hub.hosting.kernel import Kernel
 from hub.hosting.routes import PluginRoutes
 from hub.outside.addresses import Outside
@@ -35,15 +35,15 @@ log = structlog.get_logger("plugins")
 START_SECONDS = 20
 STOP_SECONDS = 5
 END_SECONDS = 7
-"""Longer than the guard leaves a task that ignores its cancellation (hub/hooks/guard.py)."""
+"""Longer than the guard gives a task that ignores its cancellation (hub/hooks/guard.py)."""
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 5.0, 600.0
-"""A plugin that did not start, or is in quarantine, is started again by itself, with waits that double."""
+"""A plugin that failed to start, or is in quarantine, is restarted automatically, with doubling waits."""
 RECOVERED_SECONDS = 600.0
-"""Whoever has run for so long begins again with the first wait."""
+"""A plugin that has run for so long starts again with the first wait."""
 
 
-class PluginLives:
-    """`routes` are the pages of those that run."""
+class PluginLifecycle:
+    """`routes` are the pages of running plugins."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.routes = PluginRoutes()
@@ -55,12 +55,12 @@ class PluginLives:
         self._retries: dict[str, asyncio.TimerHandle] = {}
         self._changing: set[asyncio.Task[None]] = set()
         self._is_ready = self._is_closing = False
-        kernel.host.quarantined = lambda plugin: self._later(self._put_aside(plugin))
+        kernel.host.quarantined = lambda plugin: self._start_change(self._suspend(plugin))
 
     # -- all of them
 
     async def start_all(self, shell: Shell) -> None:
-        """One after the other, in the order of the entry points; those that the console has switched off not."""
+        """Start all that are not switched off, one after the other, in the order of the entry points."""
         self._shell = shell
         await self._choices.read()
         for name, plugin in self._host.plugins.items():
@@ -74,7 +74,7 @@ class PluginLives:
                 await self.start(name)
 
     def ready(self) -> None:
-        """The hub serves: from now on a plugin that starts disturbs somebody."""
+        """The hub serves requests: from now on a starting plugin gets less time for each step."""
         self._is_ready = True
 
     async def close(self) -> None:
@@ -87,14 +87,14 @@ class PluginLives:
         await asyncio.gather(*(self.stop(name) for name in reversed(names)))
 
     def operations(self) -> list[Operation]:
-        """What those that run offer in the HTTP API."""
+        """The API operations of running plugins."""
         running = [plugin.context for plugin in self._host.plugins.values() if plugin.context is not None]
         return [operation for context in running for operation in context.api.operations]
 
     # -- one of them
 
     async def start(self, name: str) -> None:
-        """With the hub. Whatever goes wrong is the plugin's failure, and is tried again."""
+        """Start at the hub's own start. A failure is the plugin's, and is retried."""
         async with self._lock(name):
             await self._start(self._host.plugins[name], is_just_loaded=True)
 
@@ -103,7 +103,7 @@ class PluginLives:
             await self._stop(self._host.plugins[name])
 
     async def restart(self, name: str) -> None:
-        """Anew, with its settings and a folder's code as they are now; also one in quarantine or not started."""
+        """Stop and start with current settings and code; also from quarantine or after a failed start."""
         async with self._lock(name):
             plugin = self._host.plugins[name]
             await self._stop(plugin)
@@ -119,26 +119,26 @@ class PluginLives:
                 await self._start(plugin)
             else:
                 plugin.state, plugin.reason, plugin.retry_at = "off", None, None
-                plugin.forgive()
+                plugin.reset_failures()
                 self._cancel_retry(plugin)
                 self._host.changed()
 
-    # -- how
+    # -- steps
 
-    async def _start(self, plugin: Loaded, *, is_just_loaded: bool = False) -> None:
-        """A folder is imported anew unless it `is_just_loaded`: somebody may have edited it."""
+    async def _start(self, plugin: HostedPlugin, *, is_just_loaded: bool = False) -> None:
+        """A plugin folder is imported again, since it may have been edited, unless it `is_just_loaded`."""
         host = self._host
         self._cancel_retry(plugin)
         plugin.state, plugin.reason = "loaded", None
         plugin.retry_at = None
         plugin.start_seconds = None if self._is_ready else BOOT_STEP_SECONDS
-        plugin.forgive()
+        plugin.reset_failures()
         try:
             with PausableTimeout(START_SECONDS):
                 if plugin.module is None or (isinstance(plugin.source, Path) and not is_just_loaded):
                     await asyncio.to_thread(host.load, plugin)
                 if plugin.module is not None:
-                    await self._make(plugin)
+                    await self._instantiate(plugin)
         except ConfigurationError as error:
             host.fail(plugin.name, f"its settings are wrong: {error}")
         except Exception as error:
@@ -146,7 +146,7 @@ class PluginLives:
             host.fail(plugin.name, f"did not start: {type(error).__name__}: {error}")
         plugin.start_seconds = None
         if host.is_quarantined(plugin.name):  # it has failed
-            await self._clear(plugin)
+            await self._unregister(plugin)
             self._retry_later(plugin)
             return
         plugin.state, plugin.running_since = "running", asyncio.get_running_loop().time()
@@ -155,7 +155,7 @@ class PluginLives:
             receive_signs_of_life(self._kernel.mqtt, self._kernel.enroller.kinds())
             await self._kernel.hooks.one(plugin.name, project)
 
-    async def _make(self, plugin: Loaded) -> None:
+    async def _instantiate(self, plugin: HostedPlugin) -> None:
         kernel, name = self._kernel, plugin.name
         assert plugin.module is not None  # noqa: S101 (it was imported)
         assert plugin.folder is not None  # noqa: S101
@@ -170,15 +170,15 @@ class PluginLives:
         instance = plugin.instance = call_guarded(plugin, plugin.module.Plugin, context, plugin.settings)
         try:
             kernel.hooks.register(name, instance)
-        except PluginValidationError:  # it may answer a hook of a plugin that is switched off
+        except PluginValidationError:  # it may implement a hook of a plugin that is switched off
             await asyncio.to_thread(self._host.import_contracts)
             kernel.hooks.register(name, instance)
         await guarded(plugin, call_guarded(plugin, instance.start))
         kernel.enroller.driven |= context.driven
-        self.routes.put(name, [*kernel.api_server.offer(api.operations), *pages.routes])
+        self.routes.set_routes(name, [*kernel.api_server.offer(api.operations), *pages.routes])
 
-    def settings(self, plugin: Loaded) -> Any:
-        """Those from the console where there are any, else the file's. Raises ConfigurationError."""
+    def settings(self, plugin: HostedPlugin) -> Any:
+        """The settings from the console if there are any, else from the file. Raises ConfigurationError."""
         choice = self._choices.get(plugin.name)
         configuration = self._kernel.configuration
         if choice is None or choice.settings is None:
@@ -193,22 +193,22 @@ class PluginLives:
                 [f"set on the console, {'.'.join(map(str, at))}: {text}" for at, text in wrong]
             ) from None
 
-    async def _stop(self, plugin: Loaded) -> None:
-        await self._halt(plugin)
-        await self._clear(plugin)
+    async def _stop(self, plugin: HostedPlugin) -> None:
+        await self._shut_down(plugin)
+        await self._unregister(plugin)
         plugin.state = "loaded"
 
-    async def _put_aside(self, plugin: Loaded) -> None:
-        """Quarantine: nothing of it runs, whoever asks for it hears so, and it is tried again later."""
+    async def _suspend(self, plugin: HostedPlugin) -> None:
+        """Stop the code of a quarantined plugin, and retry it later."""
         async with self._lock(plugin.name):
             if plugin.state == "quarantined":
                 if asyncio.get_running_loop().time() - plugin.running_since > RECOVERED_SECONDS:
                     plugin.tries = 0
-                await self._halt(plugin)
+                await self._shut_down(plugin)
                 self._retry_later(plugin)
 
-    async def _halt(self, plugin: Loaded) -> None:
-        """Jobs, its own `stop`, and what it left running."""
+    async def _shut_down(self, plugin: HostedPlugin) -> None:
+        """End its jobs, call its `stop`, and end tasks that it leaked."""
         await _end(plugin.jobs.values())
         plugin.jobs.clear()
         stop = getattr(plugin.instance, "stop", None)
@@ -218,15 +218,15 @@ class PluginLives:
                     await guarded(plugin, call_guarded(plugin, stop))
             except Exception as error:  # noqa: BLE001
                 self._host.failed(plugin.name, "stop", error)
-        left = [task for task in plugin.tasks if not task.done()]
-        if left:
-            log.warning("plugin_leaked_tasks", plugin=plugin.name, tasks=len(left))
-            if not await _end(left):
-                self._host.failed(plugin.name, "stop", DescribedError("leaves tasks running that do not end"))
+        leaked = [task for task in plugin.tasks if not task.done()]
+        if leaked:
+            log.warning("plugin_leaked_tasks", plugin=plugin.name, tasks=len(leaked))
+            if not await _end(leaked):
+                self._host.failed(plugin.name, "stop", DescribedError("leaked tasks that do not end"))
         plugin.tasks.clear()
 
-    async def _clear(self, plugin: Loaded) -> None:
-        """As if it had never started."""
+    async def _unregister(self, plugin: HostedPlugin) -> None:
+        """Undo everything that the plugin has registered."""
         kernel, name = self._kernel, plugin.name
         kernel.hooks.unregister(name)
         kernel.mqtt.remove_plugin(name)
@@ -237,10 +237,10 @@ class PluginLives:
         if plugin.context is not None:
             for kind in plugin.context.driven:
                 kernel.enroller.driven.pop(kind, None)
-            plugin.context._end()  # noqa: SLF001 (nobody else may)
+            plugin.context._end()  # noqa: SLF001 (for the lifecycle only)
         plugin.context = plugin.instance = None
 
-    def _retry_later(self, plugin: Loaded) -> None:
+    def _retry_later(self, plugin: HostedPlugin) -> None:
         if self._is_closing:
             return
         wait = min(FIRST_RETRY_SECONDS * 2**plugin.tries, LONGEST_RETRY_SECONDS)
@@ -248,21 +248,21 @@ class PluginLives:
         plugin.retry_at = now() + timedelta(seconds=wait)
         self._host.changed()
         self._retries[plugin.name] = asyncio.get_running_loop().call_later(
-            wait, lambda: self._later(self._retry(plugin))
+            wait, lambda: self._start_change(self._retry(plugin))
         )
 
-    def _cancel_retry(self, plugin: Loaded) -> None:
+    def _cancel_retry(self, plugin: HostedPlugin) -> None:
         if (retry := self._retries.pop(plugin.name, None)) is not None:
             retry.cancel()
 
-    async def _retry(self, plugin: Loaded) -> None:
+    async def _retry(self, plugin: HostedPlugin) -> None:
         async with self._lock(plugin.name):
             if plugin.state == "quarantined":
                 await self._stop(plugin)
             if plugin.state in ("failed", "loaded"):
                 await self._start(plugin)
 
-    def _later(self, change: Any) -> None:
+    def _start_change(self, change: Any) -> None:
         task = kernel_task(change)
         self._changing.add(task)
         task.add_done_callback(self._changing.discard)
@@ -270,7 +270,7 @@ class PluginLives:
     def _lock(self, name: str) -> asyncio.Lock:
         return self._locks.setdefault(name, asyncio.Lock())
 
-    def _context(self, plugin: Loaded, pages: Pages, api: Api) -> Context:
+    def _context(self, plugin: HostedPlugin, pages: Pages, api: Api) -> Context:
         kernel, settings, name = self._kernel, self._kernel.configuration.hub, plugin.name
         assert plugin.folder is not None  # noqa: S101
         return Context(
@@ -281,7 +281,7 @@ class PluginLives:
             calendar=kernel.calendar,
             web_address=settings.web.address,
             outside=Outside(settings.outside.allowed),
-            store=PluginStore(kernel.store, name, self._kept_the_writer(name), has_own_reader=not plugin.is_ours),
+            store=PluginStore(kernel.store, name, self._long_write_reporter(name), has_own_reader=not plugin.is_ours),
             hooks=kernel.hooks,
             events=kernel.events,
             live=kernel.live,
@@ -296,14 +296,14 @@ class PluginLives:
             run=kernel.host.run,
         )
 
-    def _kept_the_writer(self, name: str) -> Callable[[float], None]:
-        def kept(seconds: float) -> None:
-            self._host.failed(name, "store", DescribedError(f"kept all others from writing for {seconds:.1f} s"))
+    def _long_write_reporter(self, name: str) -> Callable[[float], None]:
+        def report(seconds: float) -> None:
+            self._host.failed(name, "store", DescribedError(f"blocked all other writes for {seconds:.1f} s"))
 
-        return kept
+        return report
 
     def _guard(self, name: str, path: str, serve: Serve) -> Serve:
-        """Its requests are the plugin's steps on the loop; what they raise is told as its, and never puts it aside."""
+        """Run the plugin's pages as its steps on the loop; exceptions are attributed to it, but never quarantine it."""
         host = self._host
         plugin = host.plugins[name]
 
@@ -313,7 +313,7 @@ class PluginLives:
             try:
                 answer = await guarded(plugin, call_guarded(plugin, serve, request))
                 if not isinstance(answer, web.StreamResponse):
-                    raise TypeError(f"a page gives a response, not {type(answer).__name__}")  # noqa: TRY301
+                    raise TypeError(f"a page must return a response, not {type(answer).__name__}")  # noqa: TRY301
             except web.HTTPException:
                 raise
             except Exception as error:
@@ -325,7 +325,7 @@ class PluginLives:
 
 
 async def _end(tasks: Any) -> bool:
-    """Cancel them; False when some do not end in time."""
+    """Cancel the tasks; False if some do not end in time."""
     waiting = [task for task in tasks if not task.done()]
     for task in waiting:
         task.cancel()
