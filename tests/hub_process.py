@@ -12,8 +12,7 @@ from devices.contract.enrolment import Enrolment
 from hub.configuration.settings import Configuration
 from hub.hub import Hub
 from tests.conftest import write_configuration
-
-READY_SECONDS = 20
+from tests.patience import PATIENCE_SECONDS
 
 
 class HubProcess:
@@ -39,10 +38,14 @@ class HubProcess:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "hub", "run", "--config", self.config, stdout=log, stderr=log
             )
-        async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as browser:
-            while not await self._answers(browser, is_ready=is_ready):
-                assert self._process.returncode is None, self.log.read_text()[-2000:]
-                await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as browser:
+                while not await self._answers(browser, is_ready=is_ready):
+                    assert self._process.returncode is None, self.log.read_text()[-2000:]
+                    await asyncio.sleep(0.02)
+        except BaseException:
+            await self.kill()
+            raise
 
     async def kill(self) -> None:
         """As a power cut does: at once, without a word."""
@@ -54,7 +57,7 @@ class HubProcess:
     async def _end(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
-            async with asyncio.timeout(READY_SECONDS):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await self._process.wait()
 
     async def _answers(self, browser: aiohttp.ClientSession, *, is_ready: bool) -> bool:

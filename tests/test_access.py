@@ -32,6 +32,7 @@ from tests.api_client import actions, browser, problem, program
 from tests.conftest import settled, until, until_async
 from tests.door.door_process import DoorProcess
 from tests.door_client import DoorClient
+from tests.patience import PATIENCE_SECONDS
 
 CARD, LOST, NEW = "card:26:12:3456", "card:26:12:777", "uid:04a2b3c4"
 NIGHT = Times(weekly=(Weekly(days={(now().isoweekday() % 7) + 1}, start=0, end=1),))
@@ -234,7 +235,7 @@ async def test_what_was_shown_while_the_hub_was_away_is_not_answered(hub: Hub, d
     assert wire is not None
     wire._drop()
     asked = door.asks(CARD)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await wire.until_connected()
     assert (await door.show(CARD)).verb == "pulse"  # who shows it now is answered
     assert asked.id not in door.commands

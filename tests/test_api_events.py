@@ -13,6 +13,7 @@ from hub.hub import Hub
 from hub.store.tables import event
 from tests.api_client import program
 from tests.conftest import until
+from tests.patience import PATIENCE_SECONDS
 
 
 class Stream:
@@ -71,7 +72,7 @@ async def test_nothing_is_missed_and_nothing_comes_twice_across_lost_connections
             pass
         writing = asyncio.create_task(write())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 while len(stream.seen("test.it")) < count:
                     already = len(stream.events)
                     async with stream.open(api):

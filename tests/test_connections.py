@@ -16,6 +16,7 @@ from hub.hub import Hub
 from hub.web.connections import Connection, Connections, room_for
 from tests.api_client import browser
 from tests.conftest import running_hub
+from tests.patience import PATIENCE_SECONDS
 
 UPGRADE = (
     b"GET /mqtt HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -141,7 +142,7 @@ async def test_who_says_nothing_is_ended(
         for first in (b"", b"GET / HTTP/1.1\r\nHost: x\r\nX", UPGRADE, UPGRADE + ping):
             reader, writer = await asyncio.open_connection("127.0.0.1", hub.settings.web.port)
             writer.write(first)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 with suppress(ConnectionError):
                     await reader.read()
             writer.close()
@@ -151,7 +152,7 @@ async def test_who_says_nothing_is_ended(
         await asyncio.sleep(0.6)
         assert not reader.at_eof()  # between two requests there is time
         writer.write(b"GET /ki")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             with suppress(ConnectionError):
                 assert await reader.read() == b""
         writer.close()
@@ -166,7 +167,7 @@ async def test_a_slow_request_that_began_is_not_ended(
         stream = await it.get(f"{hub.settings.web.address}/live")
         await asyncio.sleep(0.6)
         hub.live.touch("devices")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while b"devices" not in await stream.content.readline():
                 pass
         stream.close()

@@ -27,6 +27,7 @@ from tests.api_client import PASSWORD, actions, browser
 from tests.conftest import settled, until, until_async
 from tests.door_client import DoorClient
 from tests.entities.conftest import announce, say
+from tests.patience import PATIENCE_SECONDS
 from tests.test_access import CARD, everywhere, locks, person
 
 REDIRECT, AGAIN = 303, 'name="password_again"'
@@ -425,7 +426,7 @@ async def test_a_found_lock_is_a_door_that_says_what_it_knows(hub: Hub, caretake
     listener.subscribe("z/+/set")
     running = asyncio.create_task(listener.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await listener.until_connected()
         lock = announce(hub, "lock", "gate", name="Grind", command_topic="z/gate/set", state_topic="z/gate")
         announce(hub, "lock", "shed", name="Bod", command_topic="z/shed/set")

@@ -67,7 +67,7 @@ async def test_one_bad_subject_waits_alone(store: Store) -> None:
         await until(lambda: len({name for name, _ in taker.taken}) == 60)
         await until(lambda: events.parked["test:happened"] == 2)
         taker.bad.clear()
-        await until(lambda: taker.of("bad") == [1, 2], 20)  # in their order
+        await until(lambda: taker.of("bad") == [1, 2])  # in their order
         await until(lambda: events.parked["test:happened"] == 0)
     assert await store.read(lambda connection: connection.execute(select(parked_event)).all()) == []
 

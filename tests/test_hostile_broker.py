@@ -30,6 +30,7 @@ from plugins.locks.store.tables import event as event_table
 from tests.conftest import settled, until, until_async
 from tests.door.door_process import DoorProcess
 from tests.door.mosquitto import Mosquitto
+from tests.patience import PATIENCE_SECONDS
 from tests.test_access import CARD, LOST, everywhere, locks, person
 
 DOOR = "kommunevert/test/door/door-1"
@@ -113,7 +114,7 @@ async def evil(hub: Hub, enrolments: dict[str, Enrolment], tmp_path: Path) -> As
     between = Between(*(Address("127.0.0.1", port, "evil", "evil") for port in (enrolments["door-1"].port, own.port)))
     running = asyncio.create_task(between.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await between.until_connected()
         yield between
     finally:

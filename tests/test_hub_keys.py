@@ -54,7 +54,7 @@ async def door(hub: Hub, tmp_path: Path) -> AsyncIterator[DoorProcess]:
 
 
 async def believes(hub: Hub, name: str, *keys: str) -> None:
-    await until(lambda: locks(hub).states.hub_keys(name) == keys, 20)
+    await until(lambda: locks(hub).states.hub_keys(name) == keys)
 
 
 def files(hub: Hub) -> set[str]:
@@ -77,7 +77,7 @@ async def test_doors_work_all_the_while_and_one_that_was_away_is_waited_for(
     assert await pulse("door-1", "kari") == "done"
     assert files(hub) == {FIRST, SECOND}
     await other.start()
-    await until(lambda: [one.id for one in keys.keys] == [SECOND], 20)
+    await until(lambda: [one.id for one in keys.keys] == [SECOND])
     await until(lambda: files(hub) == {SECOND})
     assert [await pulse(name, "kari") for name in ("door-1", "door-2")] == ["done", "done"]
     await believes(hub, "door-1", SECOND)
@@ -101,7 +101,7 @@ async def test_passes_of_the_old_key_are_good_until_they_run_out(one_store: dict
         at = now()
         made, text = await passes.make("", ["door-1"], at, at + timedelta(hours=1), "kari", once=False)
         await keys.begin("ivar")
-        await until(lambda: keys.keys[0].retired_at is not None, 20)
+        await until(lambda: keys.keys[0].retired_at is not None)
         assert [one.id for one in keys.keys] == [FIRST, SECOND]
         await until(lambda: files(hub) == {SECOND})
         assert keys.passes_of(FIRST) == 1
@@ -145,7 +145,7 @@ async def test_a_crash_between_the_intent_and_the_key_is_made_good(one_store: di
         await hub.store.write(lambda connection: hub_key_rows.intend(connection, "ivar", now()))
     async with running_hub(one_store, tmp_path) as hub:
         keys = locks(hub).hub_keys
-        await until(lambda: [one.id for one in keys.keys] == [SECOND], 20)  # no door has to be waited for
+        await until(lambda: [one.id for one in keys.keys] == [SECOND])  # no door has to be waited for
         assert files(hub) == {SECOND}
     # And one whose end was committed, but whose file was still there.
     (hub.settings.data / "keys/hub-1.key").write_bytes(bytes(32))
@@ -250,7 +250,7 @@ async def test_a_damaged_list_after_a_change_of_keys_is_no_end(one_store: dict[s
     async with running_hub(one_store, tmp_path) as hub:
         door, keys = await a_door(hub, tmp_path), locks(hub).hub_keys
         await keys.begin("ivar")
-        await until(lambda: [one.id for one in keys.keys] == [SECOND], 20)
+        await until(lambda: [one.id for one in keys.keys] == [SECOND])
         await believes(hub, "door-1", SECOND)
         await door.stop()
         (door.state / "list.json").write_bytes(b"garbage")

@@ -234,7 +234,7 @@ async def test_a_forged_command_does_nothing_and_is_reported(hub: Hub, door: Doo
 
 
 async def test_what_a_door_did_not_sign_is_not_believed(hub: Hub, door: DoorProcess, intruder: _Listening) -> None:
-    states = await until(lambda: [one.payload for one in intruder.seen if one.topic.endswith("up/state")], 15)
+    states = await until(lambda: [one.payload for one in intruder.seen if one.topic.endswith("up/state")])
     intruder.publish(DOWN.replace("down/command", "up/state"), bytes(states[0]))
     await until(lambda: hub.devices.vitals("door-1").last_refusal == "state: played again")
     state = contract.State.model_validate_json(contract.Signed.model_validate_json(states[0]).content)

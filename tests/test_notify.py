@@ -143,7 +143,7 @@ async def test_the_outbox_lives_through_a_restart(
             assert await told(hub, receipt.of, False)  # the desk sees that the host is not told yet
     mail_server.start()
     async with running_hub(settings, tmp_path) as hub:
-        await until(lambda: mail_server.mails, 20)
+        await until(lambda: mail_server.mails)
         assert await told(hub, receipt.of, True)
     assert len(mail_server.mails) == 1
 

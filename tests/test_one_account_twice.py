@@ -49,7 +49,7 @@ async def test_two_with_one_account_are_told_and_back_off(hub: Hub) -> None:
                 if client.wire.connected:
                     client.say("heartbeat", beat(name))
             patient = first if first.wire.taken_over else second
-            await until(lambda: patient.wire.connected, 12)
+            await until(lambda: patient.wire.connected)
             patient.say("heartbeat", beat("first" if patient is first else "second"))
             await until(lambda: hub.devices.vitals("kiosk-1").is_duplicated)
             async with browser(hub, "it") as it:

@@ -12,6 +12,7 @@ from typing import Any
 from hub.configuration.settings import Configuration
 from hub.hub import Hub
 from tests.conftest import until, write_configuration
+from tests.patience import PATIENCE_SECONDS
 
 
 class HubProcess:
@@ -39,7 +40,7 @@ class HubProcess:
                 env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
             )
         assert self._process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             line = await self._process.stdout.readline()
         assert b"is ready" in line, self.log.read_text()
 

@@ -96,7 +96,7 @@ async def house(town_hall: TownHall, tmp_path: Path) -> AsyncIterator[House]:
     for door_id in doors:
         await house.start(door_id)
     try:
-        await until(lambda: all(locks(hub).states.of(one).lock == "locked" for one in doors), 20)
+        await until(lambda: all(locks(hub).states.of(one).lock == "locked" for one in doors))
         yield house
     finally:
         for one in doors.values():

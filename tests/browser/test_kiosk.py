@@ -21,6 +21,7 @@ from tests.browser.conftest import TownHall
 from tests.browser.visitor import check_out, choose_host, choose_language, number_shown, register
 from tests.conftest import until, until_async
 from tests.mail_server import text_of
+from tests.patience import PATIENCE_SECONDS
 from tests.test_notify import link_in
 
 OUTBOX = """() => new Promise((resolve) => {
@@ -95,7 +96,7 @@ async def test_the_number_is_shown_only_after_the_receipt(town_hall: TownHall) -
 
 
 async def until_empty(kiosk: Page) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await kiosk.evaluate(OUTBOX):
             await asyncio.sleep(0.05)
 
@@ -121,7 +122,7 @@ async def overheard(hub: Hub) -> AsyncIterator[list[Received]]:
     wire.subscribe("#", 0)
     running = asyncio.create_task(wire.run())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await wire.until_connected()
         yield heard
     finally:

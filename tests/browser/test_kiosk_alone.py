@@ -11,6 +11,7 @@ from tests.browser.test_kiosk import OUTBOX, until_empty
 from tests.browser.visitor import choose_host
 from tests.conftest import until
 from tests.mail_server import MailServer
+from tests.patience import PATIENCE_SECONDS
 
 GONE = r"WebSocket connection|ERR_CONNECTION_REFUSED|ERR_FAILED"
 STORED = """async () => (await Promise.all((await caches.keys()).map(async (name) =>
@@ -20,7 +21,7 @@ STORED = """async () => (await Promise.all((await caches.keys()).map(async (name
 async def until_it_starts_offline(page: Page, files: int) -> None:
     """Its service worker has stored the app, the shelf holds what the hub said."""
     await page.evaluate("navigator.serviceWorker.ready.then(() => null)")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while await page.evaluate(STORED) < files:
             await asyncio.sleep(0.05)
 

@@ -324,6 +324,7 @@ async def test_each_page_of_the_console(
         await page.locator("summary").click()
         await page.locator("#new-name").fill("Nettbrett ved heisen")
         await page.get_by_role("button", name="Lag ei lenkje" if language == "nn" else "Make a link").click()
+        await expect(page.locator("#enrolment-link")).to_be_visible()
         await seen("", "devices-link")
         await seen("/plugins", "plugins")
         await seen("/tokens", "tokens")

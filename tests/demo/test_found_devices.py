@@ -29,7 +29,7 @@ async def test_a_newcomer_finds_sensors_a_lock_and_a_button(tmp_path: Path) -> N
         assert account.filters == ("zigbee2mqtt/#",)
         async with demo.companions():
             names = {one["name"] for one in json.loads(before)["gateways"][0]["things"]}
-            await until(lambda: {one.name for one in hub.entities.devices.values() if one.available} == names, 20)
+            await until(lambda: {one.name for one in hub.entities.devices.values() if one.available} == names)
             assert len(names) == 6
             lock = next(one for one in hub.entities if one.component == "lock")
             await until(lambda: lock.state == "locked")

@@ -10,6 +10,7 @@ from devices.door.hardware.simulated import SimulatedDoor
 from devices.door.identity import Identity
 from devices.door.memory.journal import Journal
 from tests.door.desk import Desk
+from tests.patience import PATIENCE_SECONDS
 
 
 class Stuck(SimulatedDoor):
@@ -37,7 +38,7 @@ async def test_a_relay_that_fails_is_an_outcome(desk: Desk, enrolment: Enrolment
     assert hardware.tried == 1
     assert (await desk.open())[0].result == "done"
     stop.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await running
 
 

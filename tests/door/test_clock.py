@@ -149,7 +149,7 @@ async def serving(
         yield reader
     finally:
         stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.wait([running])
 
 

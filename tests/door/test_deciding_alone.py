@@ -24,6 +24,7 @@ from tests.door.desk import Desk
 from tests.door.door_process import DoorProcess
 from tests.door.lists import KARI, signed_list
 from tests.door.mosquitto import Mosquitto
+from tests.patience import PATIENCE_SECONDS
 
 ALONE = ANSWER_SECONDS + 0.8
 """So long it takes at most until a door that got no answer has decided."""
@@ -162,7 +163,7 @@ async def serving(
         yield reader, running
     finally:
         stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await asyncio.wait([running])
 
 
@@ -281,7 +282,7 @@ async def test_events_are_handed_over_in_order_while_many_wait(
         door.say("tamper on")
         door.say("tamper off")
         await asyncio.sleep(0.05)
-    await desk.until(lambda: [h for h in desk.heard[heard:] if isinstance(h.message, Event)], 20)
+    await desk.until(lambda: [h for h in desk.heard[heard:] if isinstance(h.message, Event)])
     await asyncio.sleep(2)
     came = [h.message.n for h in desk.heard[heard:] if isinstance(h.message, Event)]
     reached = 0

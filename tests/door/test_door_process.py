@@ -72,7 +72,7 @@ async def test_bad_commands_do_nothing_and_are_reported_until_the_receipt(desk: 
     assert door.pulses() == 1
 
     # No receipt: all come again by themselves, and no more once the hub has them.
-    await desk.until(lambda: all([e.id for e in refused()].count(one) >= 2 for one in ids), 15)
+    await desk.until(lambda: all([e.id for e in refused()].count(one) >= 2 for one in ids))
     await desk.until(lambda: len(desk.outcomes(done.command)) >= 2)
     for event in desk.all(Event):
         desk.receipt(event.id)
@@ -150,7 +150,7 @@ async def test_the_outcome_comes_again_after_the_broker_died(desk: Desk, door: D
     broker.kill()
     before = len(desk.heard)
     broker.start()
-    await desk.until(lambda: [h for h in desk.heard[before:] if h.message == outcome], 20)
+    await desk.until(lambda: [h for h in desk.heard[before:] if h.message == outcome])
     second, _ = await desk.open()
     assert second.result == "done"
     assert door.pulses() == 2
@@ -209,7 +209,7 @@ async def test_the_log_is_json_without_secrets(
     await desk.open()
     broker.stop()
     broker.start()
-    await desk.until(lambda: desk.wire.connected and (desk.heard[-1].what == "outcome"), 20)
+    await desk.until(lambda: desk.wire.connected and (desk.heard[-1].what == "outcome"))
     assert await door.stop() == 0
     text = door.log.read_text()
     assert all(json.loads(line) for line in text.splitlines())

@@ -3,6 +3,7 @@
 import asyncio
 
 from devices.door.readers.keypad import Keypad
+from tests.patience import PATIENCE_SECONDS
 
 
 def typed(keypad: Keypad, keys: str) -> None:
@@ -29,7 +30,7 @@ async def test_silence_clears() -> None:
     pins: list[str] = []
     keypad = Keypad(pins.append, silence_seconds=0.05)
     typed(keypad, "48")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while keypad.is_begun:
             await asyncio.sleep(0.005)
     typed(keypad, "1593#")

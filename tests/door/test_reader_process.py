@@ -102,10 +102,10 @@ async def test_from_the_factory_to_the_open_door(
         assert desk.all(State)[-1].inputs == ()
 
         reader.stop()
-        (lost,) = await desk.until(lambda: [one for one in events(desk, "reader_lost") if one.n > granted.n], 20)
+        (lost,) = await desk.until(lambda: [one for one in events(desk, "reader_lost") if one.n > granted.n])
         assert lost.reader == "ytre"
         reader.start()
-        await desk.until(lambda: [one for one in events(desk, "reader_back") if one.n > lost.n], 20)
+        await desk.until(lambda: [one for one in events(desk, "reader_back") if one.n > lost.n])
     finally:
         await door.stop()
     log = door.log.read_text()

@@ -12,6 +12,7 @@ import pytest
 from devices.door.memory import recorder as recorder_module
 from devices.door.memory.journal import Applied, Entry, Journal, Receipt
 from devices.door.memory.recorder import Recorder
+from tests.patience import PATIENCE_SECONDS
 
 
 class Disk(Journal):
@@ -64,7 +65,7 @@ async def test_a_slow_disk_does_not_stop_the_loop(disk: Disk, recording) -> None
     recorder.put(event(2))
     recorder.put(Receipt("1-1"))
     disk.free.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert [entry.id for entry in (await applied.get()).kept] == ["1-1"]
         assert (await applied.get()).waiting == 1  # the two that queued up went together
     assert recorder.waiting == 1
@@ -74,12 +75,12 @@ async def test_a_failing_disk_is_told_of_and_loses_nothing(disk: Disk, recording
     recorder, applied, stuck = recording
     disk.fails = True
     recorder.put(event(1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await stuck.get() == [event(1)]  # told once, though it is not durable
     assert "disk I/O error" in recorder.problem
     recorder.put(event(2))
     disk.fails = False
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert (await applied.get()).kept == [event(1)]
         assert (await applied.get()).kept == [event(2)]
     assert recorder.problem is None

@@ -197,7 +197,7 @@ async def test_light_and_beeper(factory) -> None:
     bench.reader.show("denied")
     assert (light.state, beeper.state) == (1, 0)
     heard: list[int] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while heard != [0, 1, 0, 1, 0, 1]:
             if heard[-1:] != [beeper.state]:
                 heard.append(beeper.state)

@@ -27,7 +27,7 @@ def wire(broker: Mosquitto, account: str, **more: object) -> Wire:
 async def running(*wires: Wire) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(one.run()) for one in wires]
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             for one in wires:
                 await one.until_connected()
         yield

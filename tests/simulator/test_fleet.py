@@ -15,6 +15,7 @@ from devices.simulator.habits import VISITS_BY_HOUR, Habits
 from hub.demo.simulate import make_plan
 from hub.hub import Hub
 from tests.conftest import running_hub, until, until_async
+from tests.patience import PATIENCE_SECONDS
 from tests.test_production import command
 
 COUNTS = {"kiosk": 4, "screen": 2, "door": 3}
@@ -41,13 +42,13 @@ async def test_a_fleet_lives_with_the_hub(settings: dict[str, Any], tmp_path: Pa
         fleet = Fleet(plan, 1, BUSY)
         fleet.start()
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await fleet.until_connected()
             await until(lambda: all(hub.devices.vitals(one.id).is_alive for one in hub.devices))
             plugin = hub.host.plugins["locks"].instance
             await until(lambda: plugin.states.of("sim-door-1").lock == "locked")
             assert await plugin.locks.pulse("sim-door-1", "test") == "done"
-            await until(lambda: fleet.figures()["receipted"] >= 3, 20)
+            await until(lambda: fleet.figures()["receipted"] >= 3)
             assert set(fleet.receipted) <= await visits_of(hub)
             components = {entity.component for entity in hub.entities}
             assert {"sensor", "binary_sensor", "lock", "event", "button"} <= components
@@ -62,7 +63,7 @@ async def test_a_fleet_lives_with_the_hub(settings: dict[str, Any], tmp_path: Pa
             async with asyncio.timeout(40):
                 await fleet.until_connected()
             before = len(fleet.receipted)
-            await until(lambda: len(fleet.receipted) > before, 20)
+            await until(lambda: len(fleet.receipted) > before)
             await until_async(lambda: all_kept(fleet, hub))
         finally:
             fleet.stop()

@@ -18,6 +18,7 @@ import pytest
 
 from devices.simulator.mailbox import linked
 from devices.simulator.mails import MOST_KEPT, Mailbox
+from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,12 +55,12 @@ async def running() -> AsyncIterator[Running]:
         stdout=asyncio.subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         line = (await process.stdout.readline()).decode()
     smtp, http = re.search(r"smtp://[\d.]+:(\d+) (http://\S+)", line).groups()
     yield Running(process, int(smtp), http)
     process.stdin.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         assert await process.wait() == 0
 
 
