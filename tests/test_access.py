@@ -420,14 +420,14 @@ async def test_a_group_of_the_directory_is_let_in(hub: Hub, door: DoorClient, se
     people = Path(settings["plugins"]["directory"]["source"]["file"])
     group = "memberOf: CN=Nattevakter,OU=Grupper,DC=test"
     people.write_text(people.read_text().replace("uid: kari\n", f"uid: kari\n{group}\n"))
-    hub.host.plugins["directory"].instance.directory.read_soon(accept_loss=False)
+    hub.host.plugins["directory"].instance.directory.request_read(accept_loss=False)
     await door.list_with(lambda one: one.roll())
     assert (await door.show(CARD)).verb == "pulse"
     assert (await hub.host.plugins["locks"].instance.health()).problem is None
 
     other = group.replace("OU=Grupper", "OU=Helse")
     people.write_text(people.read_text().replace("uid: karl\n", f"uid: karl\n{other}\n"))
-    hub.host.plugins["directory"].instance.directory.read_soon(accept_loss=False)
+    hub.host.plugins["directory"].instance.directory.request_read(accept_loss=False)
     await door.list_with(lambda one: not one.roll())
     problem = (await hub.host.plugins["locks"].instance.health()).problem
     assert "lets nobody in by the group Nattevakter, as 2 groups have this name" in problem

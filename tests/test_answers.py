@@ -20,7 +20,7 @@ from tests.test_notify import arrive, link_in
 
 @pytest.fixture
 def settings(settings: dict[str, Any], mail_server: MailServer, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setattr(mqtt, "LOOK_SECONDS", 0.3)
+    monkeypatch.setattr(mqtt, "RESEND_SECONDS", 0.3)
     settings["plugins"]["notify"] = {"mail": mail_server.settings}
     return settings
 
@@ -93,7 +93,7 @@ async def test_another_kiosk_cannot_say_that_it_was_seen_and_an_unknown_number_t
     receipt = await arrive(kiosk)
     enrolment = await hub.enroller.enrol("kiosk-2", "kiosk", "Nettbrett", "", "test")
     visits = hub.host.plugins["checkin"].instance.visits
-    await visits.answered(f"visit-{receipt.of}", "coming")
+    await visits.record_answer(f"visit-{receipt.of}", "coming")
     async with KioskClient(enrolment).connected() as other:
         other.say("shown", contract.AnswerShown(visit=receipt.of, is_seen=True))
         number = f"{(int(receipt.number or 0) + 1) % 10_000:04}"

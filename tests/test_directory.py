@@ -225,14 +225,14 @@ async def test_a_part_of_the_directory_that_is_elsewhere_is_told(hub: Hub, slapd
         with as_admin(slapd) as admin:
             zones = {"ref": f"ldap://{other}/DC=ForestDnsZones,{slapd.base}"}
             assert admin.add(f"ou=zones,{slapd.base}", ["referral", "extensibleObject"], zones)[0]
-        plugin(hub).directory.read_soon(accept_loss=False)
+        plugin(hub).directory.request_read(accept_loss=False)
         note = await until(lambda: plugin(hub).directory.note)
         assert f"refers to ldap://{other}/{unit}" in note
         assert "Zones" not in note
         assert plugin(hub).directory.health().problem == note
         assert len(plugin(hub).people) == ACTIVE
         assert got == []
-    plugin(hub).directory.read_soon(accept_loss=False)
+    plugin(hub).directory.request_read(accept_loss=False)
     await until(lambda: plugin(hub).directory.note is None)
 
 
@@ -240,11 +240,11 @@ async def test_the_hub_goes_on_with_what_it_has(hub: Hub, slapd: DirectoryServer
     assert len(plugin(hub).people) == ACTIVE
     for trouble in (slapd.stopped, slapd.frozen):
         with trouble():
-            plugin(hub).directory.read_soon(accept_loss=False)
+            plugin(hub).directory.request_read(accept_loss=False)
             await until(lambda: plugin(hub).directory.problem)
             assert len(plugin(hub).people) == ACTIVE
             assert plugin(hub).directory.read_at is not None
-        plugin(hub).directory.read_soon(accept_loss=False)
+        plugin(hub).directory.request_read(accept_loss=False)
         await until(lambda: plugin(hub).directory.problem is None)
 
 
@@ -255,7 +255,7 @@ async def test_a_directory_that_was_away_for_a_moment_is_soon_read_again(
     monkeypatch.setattr("plugins.directory.service.FIRST_RETRY_SECONDS", 0.1)
     for _ in range(2):
         with slapd.stopped():
-            plugin(hub).directory.read_soon(accept_loss=False)
+            plugin(hub).directory.request_read(accept_loss=False)
             await until(lambda: plugin(hub).directory.problem)
         await until(lambda: plugin(hub).directory.problem is None)
 
@@ -275,16 +275,16 @@ async def test_changes_come_and_a_half_empty_directory_is_not_believed(hub: Hub,
     with changed(slapd) as admin:
         uid = next(iter(slapd.passwords))
         admin.modify(slapd.dn(uid), {"cn": [(MODIFY_REPLACE, ["Heilt Nytt-Namn"])]})
-        plugin(hub).directory.read_soon(accept_loss=False)
+        plugin(hub).directory.request_read(accept_loss=False)
         await until(lambda: plugin(hub).people.hosts("heilt nytt", 5))
 
         _, _, found, _ = admin.search(slapd.people, "(employeeType=active)", attributes=["1.1"])
         for entry in found[:60]:
             admin.modify(entry["dn"], {"employeeType": [(MODIFY_REPLACE, ["disabled"])]})
-        plugin(hub).directory.read_soon(accept_loss=False)
+        plugin(hub).directory.request_read(accept_loss=False)
         await until(lambda: "60 of 143 people are gone" in (plugin(hub).directory.problem or ""))
         assert len(plugin(hub).people) == ACTIVE
-        plugin(hub).directory.read_soon(accept_loss=True)
+        plugin(hub).directory.request_read(accept_loss=True)
         await until(lambda: len(plugin(hub).people) == ACTIVE - 60)
         admin.modify(slapd.dn(uid), {"mail": [(MODIFY_DELETE, [])]})
 
@@ -311,7 +311,7 @@ async def test_a_failed_write_ends_neither_the_reading_nor_logins(hub: Hub, slap
     uid, password = next(iter(slapd.passwords.items()))
     for _ in range(2):
         await hub.store.write(lambda c: c.execute(text("ALTER TABLE directory_reading RENAME TO directory_away")))
-        plugin(hub).directory.read_soon(accept_loss=False)
+        plugin(hub).directory.request_read(accept_loss=False)
         await until(lambda: "could not be stored" in (plugin(hub).directory.problem or ""))
         assert await hub.accounts.check(uid, password) is not None
         await hub.store.write(lambda c: c.execute(text("ALTER TABLE directory_away RENAME TO directory_reading")))
@@ -329,12 +329,12 @@ async def test_a_hidden_unit_opens_nothing(hub: Hub, slapd: DirectoryServer) -> 
         _, _, found, _ = admin.search(slapd.people, "(ou=*)", attributes=["1.1"])
         for entry in found:
             admin.modify(entry["dn"], {"ou": [(MODIFY_DELETE, [])]})
-        directory.read_soon(accept_loss=False)
+        directory.request_read(accept_loss=False)
         problem = await until(lambda: directory.problem)
         assert "ou is missing from 149 of 149 people" in problem
         assert "protected units" in problem
         assert people.host(nurse.id) is None
-        directory.read_soon(accept_loss=True)
+        directory.request_read(accept_loss=True)
         await until(lambda: directory.problem is None)
 
 
@@ -344,7 +344,7 @@ async def test_a_hidden_state_lets_nobody_in(hub: Hub, slapd: DirectoryServer) -
         _, _, found, _ = admin.search(slapd.people, "(employeeType=*)", attributes=["1.1"])
         for entry in found:
             admin.modify(entry["dn"], {"employeeType": [(MODIFY_DELETE, [])]})
-        directory.read_soon(accept_loss=False)
+        directory.request_read(accept_loss=False)
         problem = await until(lambda: directory.problem)
         assert "employeeType is missing from 149 of 149 people" in problem
         assert "6 of 6 who were left out are not any more" in problem
@@ -357,7 +357,7 @@ async def test_a_few_changes_of_a_day_are_taken(hub: Hub, slapd: DirectoryServer
         _, _, found, _ = admin.search(slapd.people, "(employeeType=disabled)", attributes=["1.1"])
         for entry in found[:2]:
             admin.modify(entry["dn"], {"employeeType": [(MODIFY_REPLACE, ["active"])]})
-        directory.read_soon(accept_loss=False)
+        directory.request_read(accept_loss=False)
         await until(lambda: len(plugin(hub).people) == ACTIVE + 2)
         assert directory.problem is None
 

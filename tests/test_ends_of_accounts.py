@@ -134,7 +134,7 @@ async def test_roles_follow_the_directorys_groups(
         assert await status(person, hub, "/visits") == 200
         with changed(slapd) as admin:
             admin.modify(f"cn=vert-ikt,{slapd.groups}", {"member": [(MODIFY_ADD, [slapd.dn(uid)])]})
-            plugin(hub).directory.read_soon(accept_loss=False)
+            plugin(hub).directory.request_read(accept_loss=False)
             await until_async(lambda: is_(person, hub, "/devices", 200))
             with slapd.stopped():
                 await hub.accounts.follow()
@@ -142,7 +142,7 @@ async def test_roles_follow_the_directorys_groups(
             for one in (group, f"cn=vert-ikt,{slapd.groups}"):
                 done = admin_of(slapd, one, uid)
                 assert done
-            plugin(hub).directory.read_soon(accept_loss=False)
+            plugin(hub).directory.request_read(accept_loss=False)
             await until_async(lambda: is_(person, hub, "/visits", 303))
 
 

@@ -48,7 +48,7 @@ async def test_who_is_back_is_on_it_though_the_database_went_at_that_moment(
     new = await a_visit(hub)
     await visits.register(new)
     await visits.check_out(new.id, "anna")
-    await until(lambda: visits.inside._is_whole)
+    await until(lambda: visits.inside._is_loaded)
     monkeypatch.setattr(hub.store, "read", away)
     await visits.undo_check_out(new.id, "anna")
     assert await names(visits) == ["Gro Gjest"]

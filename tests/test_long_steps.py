@@ -92,7 +92,7 @@ async def test_a_change_of_people_holds_the_loop_for_a_moment_only(
             for newest in ("Nummer Seven", "Nummer Sieben"):
                 source.write_text(people(newest))
                 before = directory.read_at
-                directory.read_soon(accept_loss=False)
+                directory.request_read(accept_loss=False)
                 await until(lambda before=before: directory.read_at != before, 60)
                 await until(lambda newest=newest: hub.host.plugins["directory"].instance.people.search(newest))
                 await asyncio.sleep(2)

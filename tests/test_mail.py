@@ -147,7 +147,7 @@ async def test_a_clock_that_was_set_back_keeps_no_message_waiting(
     mail_server.stop()
     async with running_hub(settings, tmp_path) as hub:
         await deliver(hub, "kari@fjordvik.example")
-        await until(lambda: notify(hub).sender._state.down)
+        await until(lambda: notify(hub).sender._state.outages)
     database = sqlite3.connect(tmp_path / "data" / "kommunevert.db")
     with database:
         changed = database.execute("UPDATE notify_outbox SET next_at = datetime('now', '+1 hour') || '.000000'")
@@ -163,5 +163,5 @@ async def test_a_server_without_smtputf8_is_told_apart(hub: Hub, mail_server: Ma
     mail_server.has_smtputf8 = False
     mail_server.start()
     letter = Letter("x", now(), "Fjordvik", "bjørn@fjordvik.example", "a", "b")
-    with pytest.raises(mail.RefusedError, match="SMTPUTF8"):
+    with pytest.raises(mail.PermanentError, match="SMTPUTF8"):
         await mail.send(notify(hub).sender._settings.mail, letter)

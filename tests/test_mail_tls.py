@@ -9,7 +9,7 @@ import pytest
 
 from hub.broker.tls import make_certificates
 from plugins.notify.config import Mail
-from plugins.notify.mail import Letter, NotReachedError, send, try_out
+from plugins.notify.mail import Letter, UnreachableError, check_login, send
 from tests.mail_server import MailServer
 from tests.ports import free_port
 
@@ -48,12 +48,12 @@ def letter() -> Letter:
 async def test_a_mail_goes_over_a_way_that_is_protected(server: MailServer) -> None:
     await send(settings(server), letter())
     assert server.recipients == ["kari@fjordvik.example"]
-    await try_out(settings(server), 20)
+    await check_login(settings(server), 20)
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused_and_told(server: MailServer) -> None:
-    for way in (send(settings(server), letter()), try_out(settings(server), 20)):
-        with pytest.raises(NotReachedError, match=r"certificate that is not trusted here: self-signed certificate"):
+    for way in (send(settings(server), letter()), check_login(settings(server), 20)):
+        with pytest.raises(UnreachableError, match=r"certificate that is not trusted here: self-signed certificate"):
             await way
     assert server.mails == []
 
@@ -65,7 +65,7 @@ async def test_a_certificate_of_another_host_is_refused_and_told(
     server.stop()
     make_certificates(certificates["ca"].parent, ["mail.fjordvik.example"])
     server.start()
-    with pytest.raises(NotReachedError, match=r"not trusted here: IP address mismatch"):
+    with pytest.raises(UnreachableError, match=r"not trusted here: IP address mismatch"):
         await send(settings(server), letter())
     assert server.mails == []
 
@@ -81,8 +81,8 @@ async def test_the_login_is_right_or_wrong(server: MailServer, tmp_path: Path) -
     await send(settings(server, **account), letter())
     assert len(server.mails) == 1
     secret.write_text("feil")
-    for way in (send(settings(server, **account), letter()), try_out(settings(server, **account), 20)):
-        with pytest.raises(NotReachedError, match=r"does not let us in: 535"):
+    for way in (send(settings(server, **account), letter()), check_login(settings(server, **account), 20)):
+        with pytest.raises(UnreachableError, match=r"does not let us in: 535"):
             await way
     assert len(server.mails) == 1
 
@@ -93,6 +93,6 @@ async def test_a_server_without_protection_gets_neither_password_nor_mail(
     """Somebody between may have taken STARTTLS out of its answer."""
     (tmp_path / "secret").write_text("rett")
     account = {"user": "vert", "secret_file": str(tmp_path / "secret"), "security": security}
-    with pytest.raises(NotReachedError, match=r"cannot be reached"):
+    with pytest.raises(UnreachableError, match=r"cannot be reached"):
         await send(settings(mail_server, **account), letter())
     assert mail_server.mails == []

@@ -30,20 +30,20 @@ class Plugin:
         VisitPages(self.context, self.visits, self.kiosks)
         self.context.api.offer(VisitApi(self.context, self.visits))
         self.kiosks.listen()
-        await self.context.follow("arrived", self.visits.tell_hosts)
-        await self.context.follow("answered", self.kiosks.show_answers)
+        await self.context.follow("arrived", self.visits.notify_hosts)
+        await self.context.follow("answered", self.kiosks.send_answers)
         await self.context.follow("forgotten", self.visits.forget_messages)
-        self.context.run("show answers again", self.kiosks.show_again)
+        self.context.run("show answers again", self.kiosks.resend_answers)
         self.context.run("end the day", self.visits.end_days)
         self.context.run("keep the evacuation list", self.visits.inside.keep_current)
 
     @hookimpl
     async def message_answered(self, message_id: str, answer: Answer) -> None:
-        await self.visits.answered(message_id, answer)
+        await self.visits.record_answer(message_id, answer)
 
     @hookimpl
     async def message_delivered(self, message_id: str, sent: bool) -> None:
-        await self.visits.message_tried(message_id, sent=sent)
+        await self.visits.record_delivery(message_id, sent=sent)
 
     @hookimpl
     async def message_state(self, message_id: str) -> MessageState | None:
@@ -55,23 +55,23 @@ class Plugin:
 
     @hookimpl
     async def project(self) -> None:
-        await self.kiosks.offer()
+        await self.kiosks.publish_offer()
 
     @hookimpl
     async def opening_changed(self) -> None:
-        await self.kiosks.offer()
+        await self.kiosks.publish_offer()
 
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> None:
         if enrolment.kind == kiosk.KIND:
-            await self.kiosks.offer(enrolment.device)
+            await self.kiosks.publish_offer(enrolment.device)
 
     @hookimpl
     async def health(self) -> Health:
-        eager = ", ".join(one.id for one in self.kiosks.too_eager())
-        walked = ", ".join(one.id for one in self.kiosks.walked())
-        problems = [f"more visits than a kiosk may send: {eager}"] if eager else []
-        problems += [f"somebody goes through the names of employees: {walked}"] if walked else []
+        over_limit = ", ".join(device.id for device in self.kiosks.over_limit())
+        enumerated = ", ".join(device.id for device in self.kiosks.enumerated())
+        problems = [f"more visits than a kiosk may send: {over_limit}"] if over_limit else []
+        problems += [f"somebody goes through the names of employees: {enumerated}"] if enumerated else []
         return Health(
             "; ".join(problems) or None, figures={N_("visitors in the building"): await self.visits.count_inside()}
         )

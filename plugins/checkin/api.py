@@ -94,9 +94,9 @@ class EvacuationDocument(Document):
     people: list[PresentDocument]
 
 
-LOOK: dict[str, Any] = {"scope": "visits:read", "roles": {"front_line"}, "is_personal": True}
-EVACUATION: dict[str, Any] = LOOK | {"roles": {"front_line", "caretaker"}}
-ACT: dict[str, Any] = {"scope": "visits:write", "roles": {"front_line"}, "is_personal": True}
+READ: dict[str, Any] = {"scope": "visits:read", "roles": {"front_line"}, "is_personal": True}
+EVACUATION: dict[str, Any] = READ | {"roles": {"front_line", "caretaker"}}
+WRITE: dict[str, Any] = {"scope": "visits:write", "roles": {"front_line"}, "is_personal": True}
 
 
 class VisitApi:
@@ -104,17 +104,17 @@ class VisitApi:
         self._context = context
         self._visits = visits
 
-    @operation("GET", "/visits", summary="Visits", **LOOK)
+    @operation("GET", "/visits", summary="Visits", **READ)
     async def visits(self, call: Call[Nothing, PageQuery, Nothing]) -> VisitPage:
         part, following = page_of(
             await self._visits.today(),
-            lambda one: f"{one.registered_at.isoformat(timespec='microseconds')} {one.id}",
+            lambda visit: f"{visit.registered_at.isoformat(timespec='microseconds')} {visit.id}",
             call.query,
             newest_first=True,
         )
-        return VisitPage(items=[VisitDocument.model_validate(one) for one in part], next=following)
+        return VisitPage(items=[VisitDocument.model_validate(visit) for visit in part], next=following)
 
-    @operation("GET", "/visits/{visit}", summary="One visit", **LOOK)
+    @operation("GET", "/visits/{visit}", summary="One visit", **READ)
     async def visit(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
         return await self._found(call.path)
 
@@ -124,7 +124,7 @@ class VisitApi:
         summary="Register a visitor, and tell the host",
         status=201,
         location="/visits/{id}",
-        **ACT,
+        **WRITE,
     )
     async def register(self, call: Call[Nothing, Nothing, VisitRequest]) -> VisitDocument:
         wanted, id_ = call.body, new_id()
@@ -142,7 +142,7 @@ class VisitApi:
             raise ProblemError("unavailable", "The directory does not answer who can be visited.") from None
         return await self._found(VisitPath(visit=id_))
 
-    @operation("POST", "/visits/{visit}/check-out", summary="The visitor has left", problems=("conflict",), **ACT)
+    @operation("POST", "/visits/{visit}/check-out", summary="The visitor has left", problems=("conflict",), **WRITE)
     async def check_out(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
         if (await self._found(call.path)).left_at is not None:
             raise ProblemError("conflict", "They have left already.")
@@ -154,17 +154,17 @@ class VisitApi:
         "/visits/{visit}/confirm",
         summary="A visitor whose registration came late is here: tell the host",
         problems=("conflict",),
-        **ACT,
+        **WRITE,
     )
     async def confirm(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
         visit = await self._found(call.path)
         if visit.timing != "late" or visit.left_at is not None:
             raise ProblemError("conflict", "There is nothing to confirm about this visit.")
-        await self._visits.is_here(call.path.visit, call.caller.name)
+        await self._visits.confirm(call.path.visit, call.caller.name)
         return await self._found(call.path)
 
     @operation(
-        "POST", "/visits/{visit}/undo-check-out", summary="The visitor is here still", problems=("conflict",), **ACT
+        "POST", "/visits/{visit}/undo-check-out", summary="The visitor is here still", problems=("conflict",), **WRITE
     )
     async def undo(self, call: Call[VisitPath, Nothing, Nothing]) -> VisitDocument:
         visit = await self._found(call.path)
@@ -176,11 +176,13 @@ class VisitApi:
     @operation("GET", "/evacuation", summary="Who is in the building", **EVACUATION)
     async def evacuation(self, _call: Call[Nothing, Nothing, Nothing]) -> EvacuationDocument:
         answers = await self._context.hooks.named(present)
-        people = sorted((one for _, some in answers for one in some), key=lambda one: one.since)
+        people = sorted(
+            (person for _, people_here in answers for person in people_here), key=lambda person: person.since
+        )
         return EvacuationDocument(
             made_at=now(),
             sources=[name for name, _ in answers],
-            people=[PresentDocument.model_validate(one) for one in people],
+            people=[PresentDocument.model_validate(person) for person in people],
         )
 
     async def _found(self, path: VisitPath) -> VisitDocument:

@@ -1,6 +1,6 @@
-"""Who is inside, in memory: the evacuation list is needed most when the machine with the database is gone.
+"""Who is inside, in memory, so that the evacuation list does not need the database.
 
-It follows each visit as soon as that is durable, and is read whole at the start and now and then.
+Updated after the commit of each visit, and read as a whole at the start and every RELOAD_SECONDS.
 """
 
 import asyncio
@@ -16,79 +16,79 @@ from plugins.checkin.contract import Present
 from plugins.checkin.rows import Arrival
 
 READ_SECONDS = 1.0
-ANEW_SECONDS = 600.0
-"""A belt: read whole so often though nothing asks for it."""
+RELOAD_SECONDS = 600.0
+"""A safety net: nothing should have been missed."""
 
 _Fields = tuple[str, str, datetime, str, datetime | None]
-"""Of a Present. A plain tuple of texts and times costs the garbage collector nothing, however many are inside."""
+"""The fields of a Present, as a plain tuple, which the garbage collector does not track."""
 
 
 class Inside:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._known: dict[str, _Fields] = {}
-        self._is_whole = False
-        """Once it has been read. Before that, whoever came before us would be missing, and nobody would see it."""
+        self._is_loaded = False
+        """False until the first reading: visits from before the start would be missing."""
         self._changes: dict[str, _Fields | None] | None = None
-        """What has become of visits while they are being read; None: nobody reads."""
-        self._read_anew = asyncio.Event()
+        """Changes that arrive during a reading; None: none is going on."""
+        self._reload_requested = asyncio.Event()
 
     async def people(self) -> list[Present]:
-        """In the order of their registration; from memory while the database does not answer.
+        """By time of registration; from memory while the database does not answer.
 
-        Raises what reading raises where there is nothing to remember yet.
+        Raises the database's error before the first successful reading.
         """
         try:
             async with asyncio.timeout(READ_SECONDS):
-                return [Present(*one) for one in (await self._read()).values()]
+                return [Present(*fields) for fields in (await self._read()).values()]
         except Exception as error:
-            if not self._is_whole or not (isinstance(error, TimeoutError) or in_store(error)):
+            if not self._is_loaded or not (isinstance(error, TimeoutError) or in_store(error)):
                 raise
-            return sorted((Present(*one) for one in self._known.values()), key=lambda one: one.since)
+            return sorted((Present(*fields) for fields in self._known.values()), key=lambda person: person.since)
 
     def arrived(self, arrivals: Iterable[Arrival]) -> None:
-        """Call it, and the next three, when it is durable."""
-        self._note({one.new.id: _of_arrival(one) for one in arrivals})
+        """Call this, and the next three methods, after the commit."""
+        self._record({arrival.new.id: _of_arrival(arrival) for arrival in arrivals})
 
-    def stays(self, row: Row[Any]) -> None:
-        """Somebody who had left is inside still, or what the list says of them is another thing now."""
-        self._note({row.id: _of(row)})
+    def update(self, row: Row[Any]) -> None:
+        """A visit was changed, or its check-out undone."""
+        self._record({row.id: _of(row)})
 
     def left(self, visit_id: str) -> None:
-        self._note({visit_id: None})
+        self._record({visit_id: None})
 
-    def changed(self) -> None:
-        """Many have left at once, or it is not known whether something became durable."""
-        self._read_anew.set()
+    def reload(self) -> None:
+        """Read everything again: many have left at once, or the outcome of a commit is unknown."""
+        self._reload_requested.set()
 
     async def keep_current(self) -> None:
-        """For ever. Raises what reading raises, and begins anew then."""
+        """Run forever: read at the start, on request and every RELOAD_SECONDS. Raises the database's errors."""
         while True:
-            self._read_anew.clear()
+            self._reload_requested.clear()
             self._changes = {}
             try:
                 self._known = await self._read()
                 self._apply(self._changes)
-                self._is_whole = True
+                self._is_loaded = True
             finally:
                 self._changes = None
             try:
-                async with asyncio.timeout(ANEW_SECONDS):
-                    await self._read_anew.wait()
+                async with asyncio.timeout(RELOAD_SECONDS):
+                    await self._reload_requested.wait()
             except TimeoutError:
                 continue
 
-    def _note(self, changes: Mapping[str, _Fields | None]) -> None:
+    def _record(self, changes: Mapping[str, _Fields | None]) -> None:
         self._apply(changes)
         if self._changes is not None:
             self._changes |= changes
 
     def _apply(self, changes: Mapping[str, _Fields | None]) -> None:
-        for visit_id, one in changes.items():
-            if one is None:
+        for visit_id, fields in changes.items():
+            if fields is None:
                 self._known.pop(visit_id, None)
             else:
-                self._known[visit_id] = one
+                self._known[visit_id] = fields
 
     async def _read(self) -> dict[str, _Fields]:
         return await self._context.store.read(lambda connection: {row.id: _of(row) for row in rows.inside(connection)})
@@ -101,7 +101,7 @@ def _of(row: Row[Any]) -> _Fields:
 
 def _of_arrival(arrival: Arrival) -> _Fields:
     new, host = arrival.new, arrival.host
-    late_since = new.said_at if arrival.timing == "late" else None
+    late_since = new.arrived_at if arrival.timing == "late" else None
     return _named(new.visitor, new.company), host.name, arrival.at, host.unit, late_since
 
 

@@ -17,10 +17,10 @@ class NewVisit:
     visitor: str
     company: str | None
     language: str
-    said_at: datetime
+    arrived_at: datetime
     """By the clock of whoever registers."""
     by: str
-    """The kiosk's id, or who does it as it stands in the audit log."""
+    """The kiosk's id, or the actor for the audit log."""
     is_at_kiosk: bool = False
 
     @property
@@ -43,22 +43,22 @@ class Visit:
     language: str
     number: str | None
     arrived_at: datetime
-    """By the clock of whoever registered it: only ever shown."""
+    """By the clock of whoever registered it: for display only."""
     registered_at: datetime
-    """By the hub's clock: what everything goes by."""
+    """By the hub's clock: used for all decisions."""
     told: bool | None
-    """None: not known yet; False: no channel reaches the host, the desk tells them."""
+    """Whether the host was notified. None: not known yet; False: no channel reaches the host, the desk calls."""
     answer: Answer | None
     answered_at: datetime | None
     left_at: datetime | None
     left_by: str | None
     timing: Timing | None
     answer_seen: bool | None
-    """None: the kiosk has not said; False: nobody waited on its screen any more."""
+    """None: not acknowledged by the kiosk; False: nobody waited on its screen any more."""
 
     @property
     def is_for_the_desk(self) -> bool:
-        """The host has not been told, and has not answered."""
+        """The host was not notified and has not answered."""
         return self.told is False and self.answer is None
 
     @property
@@ -70,7 +70,7 @@ class UnknownHostError(LookupError):
     """Nobody of that id can be visited."""
 
 
-class AnothersVisitError(ValueError):
+class VisitIdTakenError(ValueError):
     """A visit of this id was registered elsewhere."""
 
 

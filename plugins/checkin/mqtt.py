@@ -1,4 +1,4 @@
-"""The kiosks: searches, visits and check-outs in; what was found, receipts and answers out."""
+"""The kiosks' topics: searches, visits and check-outs in; search results, receipts and answers out."""
 
 import asyncio
 import time
@@ -11,24 +11,24 @@ from hub.plugin import Context, Device, Event, Incoming, Limiter
 from hub.plugin.calendar import other_days, week_of
 from hub.plugin.hooks import UnansweredError
 from plugins.checkin.config import Settings
+from plugins.checkin.enumeration import EnumerationGuard
 from plugins.checkin.models import (
-    AnothersVisitError,
     NewVisit,
     TooManyVisitsError,
     UnknownHostError,
     UnknownNumberError,
     Visit,
+    VisitIdTakenError,
 )
 from plugins.checkin.service import Visits
-from plugins.checkin.walking import Walk
 
 log = structlog.get_logger("checkin")
 
-LOOK_SECONDS = 3.0
-SOON = 40
-SELDOM_SECONDS = 60.0
+RESEND_SECONDS = 3.0
+FREQUENT_TRIES = 40
+LATER_RESEND_SECONDS = 60.0
 SHOWN_PER_MINUTE = 120
-EAGER_SECONDS, TELL_SECONDS = 600.0, 10.0
+OVER_LIMIT_SECONDS, LOG_SECONDS = 600.0, 10.0
 
 
 class Kiosks:
@@ -37,10 +37,10 @@ class Kiosks:
         self._settings = settings
         self._visits = visits
         self._searches = Limiter(settings.searches_per_minute, 60)
-        self._walk = Walk(settings.beginnings_in_ten_minutes)
+        self._enumeration = EnumerationGuard(settings.beginnings_in_ten_minutes)
         self._check_outs = Limiter(settings.check_outs_per_minute, 60)
-        self._shown = Limiter(SHOWN_PER_MINUTE, 60)
-        self._too_many: dict[str, float] = {}
+        self._answers_shown = Limiter(SHOWN_PER_MINUTE, 60)
+        self._over_limit_at: dict[str, float] = {}
         """Kiosk → when it last sent more than it may, by the monotonic clock."""
         self._sent: dict[str, tuple[float, int]] = {}
         """Visit → when its answer was last sent, by the monotonic clock, and how often."""
@@ -49,13 +49,13 @@ class Kiosks:
         self._context.speaks(kiosk.CHANNELS)
         self._context.receive(kiosk.KIND, "search", kiosk.Search, self.search)
         self._context.receive(kiosk.KIND, "visit", kiosk.Visit, self.visit, self.malformed)
-        self._context.receive(kiosk.KIND, "shown", kiosk.AnswerShown, self.shown)
+        self._context.receive(kiosk.KIND, "shown", kiosk.AnswerShown, self.answer_shown)
         self._context.receive(kiosk.KIND, "ask", kiosk.Ask, self.ask)
         self._context.receive(kiosk.KIND, "checkout", kiosk.CheckOut, self.check_out, self.malformed)
 
     async def search(self, incoming: Incoming[kiosk.Search]) -> None:
         device, text = incoming.device.id, incoming.message.text
-        wait = self._searches.wait_seconds(device) or self._walk.wait_seconds(text, device)
+        wait = self._searches.wait_seconds(device) or self._enumeration.wait_seconds(text, device)
         if wait:
             self._context.live.touch("visits")
         hosts = [] if wait else await self._visits.find_hosts(text, kiosk.MOST_HOSTS, device)
@@ -73,14 +73,14 @@ class Kiosks:
         try:
             number, host_is_told = await self._visits.register(new, self._offset(device))
         except TooManyVisitsError as error:
-            return self._wait(device, message.id, "visit", error.wait_seconds)
+            return self._ask_to_wait(device, message.id, "visit", error.wait_seconds)
         except UnknownHostError:
             return self._refuse(device, message.id, "unknown_host")
-        except AnothersVisitError:
+        except VisitIdTakenError:
             return self._refuse(device, message.id, "malformed")
         except UnansweredError as error:
-            log.warning("visit_waits", why=str(error))
-            return None  # without receipt: the kiosk keeps the visit and sends it again
+            log.warning("visit_deferred", reason=str(error))
+            return None  # no receipt: the kiosk resends the visit
         self._context.devices.note_clock(device.id, message.arrived_at)
         receipt = kiosk.Receipt(of=message.id, result="registered", number=number, host_is_told=host_is_told)
         self._context.send(device, "receipt", receipt)
@@ -89,7 +89,7 @@ class Kiosks:
     async def check_out(self, incoming: Incoming[kiosk.CheckOut]) -> None:
         message, device = incoming.message, incoming.device
         if wait := self._check_outs.wait_seconds(device.id):
-            return self._wait(device, message.id, "checkout", wait)
+            return self._ask_to_wait(device, message.id, "checkout", wait)
         try:
             await self._visits.check_out_by_number(
                 message.number, message.id, device.id, message.left_at, self._offset(device)
@@ -99,20 +99,20 @@ class Kiosks:
         self._context.send(device, "receipt", kiosk.Receipt(of=message.id, result="checked_out"))
         return None
 
-    async def shown(self, incoming: Incoming[kiosk.AnswerShown]) -> None:
+    async def answer_shown(self, incoming: Incoming[kiosk.AnswerShown]) -> None:
         message = incoming.message
-        if self._shown.wait_seconds(incoming.device.id):
+        if self._answers_shown.wait_seconds(incoming.device.id):
             return
-        await self._visits.shown(message.visit, incoming.device.id, is_seen=message.is_seen)
+        await self._visits.record_shown(message.visit, incoming.device.id, is_seen=message.is_seen)
 
     async def ask(self, incoming: Incoming[kiosk.Ask]) -> None:
-        """Guessing numbers is as slow here as at check-out, and learns no name."""
+        """A visitor asks for the host's answer. Shares the rate limit of check-outs, against guessing numbers."""
         message = incoming.message
         if wait := self._check_outs.wait_seconds(incoming.device.id):
             told = kiosk.Told(of=message.id, result="unknown_number", wait_seconds=int(wait) + 1)
         else:
             try:
-                answer = await self._visits.ask(message.number)
+                answer = await self._visits.answer_for(message.number)
                 told = kiosk.Told(of=message.id, result="answered" if answer else "no_answer", answer=answer)
             except UnknownNumberError:
                 told = kiosk.Told(of=message.id, result="unknown_number")
@@ -121,34 +121,36 @@ class Kiosks:
     def malformed(self, device: Device, message_id: str) -> None:
         self._refuse(device, message_id, "malformed")
 
-    async def show_answers(self, events: list[Event]) -> None:
+    async def send_answers(self, events: list[Event]) -> None:
         for event in events:
             visit = await self._visits.get(event.subject)
             if visit is not None:
-                self._show(visit)
+                self._send_answer(visit)
 
-    async def show_again(self) -> None:
-        """A kiosk connects with a clean session: what the host said while it was cut off comes again, until it tells.
+    async def resend_answers(self) -> None:
+        """Run forever: resend hosts' answers until the kiosk acknowledges them, since its sessions are not kept.
 
-        Every few seconds at first, then once a minute, for as long as an answer is worth anything.
+        Every few seconds at first, then once a minute, for as long as an answer is valid.
         """
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            visits = {one.id: one for one in await self._visits.unshown(timedelta(seconds=kiosk.ANSWER_SECONDS))}
+            await asyncio.sleep(RESEND_SECONDS)
+            visits = {
+                visit.id: visit for visit in await self._visits.unshown_answers(timedelta(seconds=kiosk.ANSWER_SECONDS))
+            }
             self._sent = {name: sent for name, sent in self._sent.items() if name in visits}
             for name, visit in visits.items():
                 at, count = self._sent.get(name, (0.0, 0))
-                if time.monotonic() - at >= (LOOK_SECONDS if count < SOON else SELDOM_SECONDS):
-                    self._show(visit)
+                if time.monotonic() - at >= (RESEND_SECONDS if count < FREQUENT_TRIES else LATER_RESEND_SECONDS):
+                    self._send_answer(visit)
 
-    def _show(self, visit: Visit) -> None:
+    def _send_answer(self, visit: Visit) -> None:
         device = None if visit.kiosk is None else self._context.devices.get(visit.kiosk)
         if device is not None and visit.answer is not None:
             self._sent[visit.id] = (time.monotonic(), self._sent.get(visit.id, (0.0, 0))[1] + 1)
             self._context.send(device, "answer", kiosk.HostAnswer(visit=visit.id, answer=visit.answer))
 
-    async def offer(self, only: str | None = None) -> None:
-        """What the first page offers, retained, to every kiosk, or to one."""
+    async def publish_offer(self, only: str | None = None) -> None:
+        """Publish the content of the first page, retained, to every kiosk or to one."""
         offer = await self._offer()
         for device in self._context.devices.of_kind(kiosk.KIND):
             if only in (None, device.id):
@@ -166,22 +168,22 @@ class Kiosks:
             other_days=await other_days(calendar, site, self._context.translator),
         )
 
-    def too_eager(self) -> list[Device]:
+    def over_limit(self) -> list[Device]:
         """The kiosks that have sent more than they may, in the last ten minutes."""
-        since = time.monotonic() - EAGER_SECONDS
-        found = (self._context.devices.get(device) for device, at in self._too_many.items() if at > since)
+        since = time.monotonic() - OVER_LIMIT_SECONDS
+        found = (self._context.devices.get(device) for device, at in self._over_limit_at.items() if at > since)
         return [device for device in found if device is not None]
 
-    def walked(self) -> list[Device]:
-        """The kiosks at which somebody goes through the names."""
-        found = map(self._context.devices.get, self._walk.suspected())
+    def enumerated(self) -> list[Device]:
+        """The kiosks at which somebody seems to enumerate employees' names."""
+        found = map(self._context.devices.get, self._enumeration.suspected())
         return [device for device in found if device is not None]
 
-    def _wait(self, device: Device, message_id: str, what: str, wait: float) -> None:
-        """No receipt that settles it: the kiosk keeps it, and sends it when there is room."""
+    def _ask_to_wait(self, device: Device, message_id: str, what: str, wait: float) -> None:
+        """Ask the kiosk to resend a message later, because of the rate limit."""
         at = time.monotonic()
-        if at - self._too_many.get(device.id, 0.0) > TELL_SECONDS:
-            self._too_many[device.id] = at
+        if at - self._over_limit_at.get(device.id, 0.0) > LOG_SECONDS:
+            self._over_limit_at[device.id] = at
             self._context.devices.note_refusal(device.id, f"{what}: too many, it waits")
             self._context.live.touch("visits")
             log.warning("rate_limited", device=device.id, what=what)
@@ -193,5 +195,5 @@ class Kiosks:
         return None if vitals.heartbeat is None else vitals.clock_offset_seconds
 
     def _refuse(self, device: Device, message_id: str, reason: kiosk.Refusal) -> None:
-        log.info("refused", device=device.id, reason=reason)
+        log.info("message_refused", device=device.id, reason=reason)
         self._context.send(device, "receipt", kiosk.Receipt(of=message_id, result="refused", reason=reason))

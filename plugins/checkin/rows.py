@@ -1,4 +1,4 @@
-"""Visits in and out of their table. Plain functions on a connection: they run in the store's threads."""
+"""Reads and writes visits. Plain functions on a connection: they run in the store's threads."""
 
 import random
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, tru
 
 from plugins.checkin.models import NewVisit, UnknownNumberError, Visit
 from plugins.checkin.tables import visit
-from plugins.checkin.timing import USUAL, Timing
+from plugins.checkin.timing import TOLERANCE, Timing
 from plugins.directory.contract import Person
 from plugins.notify.contract import Answer
 
 NUMBERS = 10_000
 SPARE = 8
 DRAWS = 3
-ANOTHERS = "another's"
-"""Instead of a number."""
+ID_TAKEN = "another's"
+"""Stands instead of a number for a visit whose id another kiosk has used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,38 +32,38 @@ class Arrival:
 
 
 def add_all(connection: Connection, arrivals: list[Arrival]) -> tuple[list[str | None], list[str]]:
-    """The number of each arrival, and the ids of those that are new: the same id twice is one visit (I2).
+    """The number of each arrival, and the ids of the new ones: the same id twice is one visit (I2).
 
-    ANOTHERS for one whose id is a visit of another kiosk: it is not in the store, and its kiosk must not think so.
+    ID_TAKEN for an id that another kiosk's visit has: that arrival is not stored.
     """
-    ids = [one.new.id for one in arrivals]
+    ids = [arrival.new.id for arrival in arrivals]
     known = connection.execute(select(visit.c.id, visit.c.number, visit.c.kiosk).where(visit.c.id.in_(ids))).all()
     numbers: dict[str, str | None] = {row.id: row.number for row in known}
     kiosks = {row.id: row.kiosk for row in known}
     fresh: dict[str, Arrival] = {}
-    for one in arrivals:
-        if kiosks.setdefault(one.new.id, one.new.kiosk) == one.new.kiosk and one.new.id not in numbers:
-            fresh[one.new.id] = one
+    for arrival in arrivals:
+        if kiosks.setdefault(arrival.new.id, arrival.new.kiosk) == arrival.new.kiosk and arrival.new.id not in numbers:
+            fresh[arrival.new.id] = arrival
     if fresh:
         numbers |= zip(fresh, _free_numbers(connection, len(fresh)), strict=True)
-        connection.execute(insert(visit), [_row(one, numbers[id_]) for id_, one in fresh.items()])
-    own = [kiosks[one.new.id] == one.new.kiosk for one in arrivals]
-    return [numbers[id_] if is_own else ANOTHERS for id_, is_own in zip(ids, own, strict=True)], list(fresh)
+        connection.execute(insert(visit), [_row(arrival, numbers[id_]) for id_, arrival in fresh.items()])
+    own = [kiosks[arrival.new.id] == arrival.new.kiosk for arrival in arrivals]
+    return [numbers[id_] if is_own else ID_TAKEN for id_, is_own in zip(ids, own, strict=True)], list(fresh)
 
 
 def check_out_by_number(
-    connection: Connection, number: str, check_out: str, by: str, at: datetime, said: datetime
+    connection: Connection, number: str, check_out: str, by: str, at: datetime, corrected_at: datetime
 ) -> str | None:
-    """The visit's id; None when this very check-out, by this kiosk, was done before. Raises UnknownNumberError.
+    """The visit's id; None for a repeated check-out. Raises UnknownNumberError.
 
-    `said`: when they left by the kiosk, in our time. A check-out that waited in a kiosk is not of the visitor who has
-    got the number since.
+    `corrected_at`: the kiosk's time of leaving by our clock. A check-out that waited in a kiosk does not apply to a
+    visitor who has got the number since.
     """
     if connection.execute(select(visit.c.id).where(visit.c.check_out == check_out, visit.c.left_by == by)).first():
         return None
     found = connection.execute(
         select(visit.c.id).where(
-            visit.c.left_at.is_(None), visit.c.number == number, visit.c.registered_at <= said + USUAL
+            visit.c.left_at.is_(None), visit.c.number == number, visit.c.registered_at <= corrected_at + TOLERANCE
         )
     ).scalar()
     if found is None:
@@ -81,7 +81,7 @@ def check_out(connection: Connection, visit_id: str, actor: str, at: datetime) -
 
 
 def undo_check_out(connection: Connection, visit_id: str) -> Row[*tuple[Any, ...]] | None:
-    """As `inside`, of this one; None when they had not left, or are forgotten."""
+    """The visit's row as of `inside`; None when they had not left, or the data are deleted."""
     done = connection.execute(
         update(visit)
         .where(visit.c.id == visit_id, visit.c.left_at.is_not(None), visit.c.visitor.is_not(None))
@@ -90,8 +90,8 @@ def undo_check_out(connection: Connection, visit_id: str) -> Row[*tuple[Any, ...
     return _inside(connection, visit.c.id == visit_id)[0] if done.rowcount == 1 else None
 
 
-def is_here(connection: Connection, visit_id: str) -> Row[*tuple[Any, ...]] | None:
-    """The desk has seen the visitor whose registration came late. None when it did not, or they have left."""
+def confirm(connection: Connection, visit_id: str) -> Row[*tuple[Any, ...]] | None:
+    """Mark a late registration as confirmed; its row as of `inside`. None when it was not late, or they have left."""
     late = (visit.c.id == visit_id) & visit.c.left_at.is_(None) & (visit.c.timing == "late")
     done = connection.execute(update(visit).where(late).values(timing="waited"))
     return _inside(connection, visit.c.id == visit_id)[0] if done.rowcount == 1 else None
@@ -105,14 +105,14 @@ def answer(connection: Connection, visit_id: str, chosen: Answer, at: datetime) 
 
 
 def set_seen(connection: Connection, visit_id: str, device: str, *, is_seen: bool) -> bool:
-    """What a kiosk says of an answer on its screen; seen once is seen. False when that changes nothing."""
+    """Record whether an answer was seen; once True it stays. False when nothing changes."""
     mine = (visit.c.id == visit_id) & (visit.c.kiosk == device) & visit.c.answer.is_not(None)
     news = visit.c.answer_seen.is_not(True) if is_seen else visit.c.answer_seen.is_(None)
     return connection.execute(update(visit).where(mine, news).values(answer_seen=is_seen)).rowcount == 1
 
 
-def ask(connection: Connection, number: str) -> tuple[str, Answer | None] | None:
-    """The visit of a number that somebody inside has, and its answer, which is seen herewith."""
+def read_answer(connection: Connection, number: str) -> tuple[str, Answer | None] | None:
+    """The visit with this number and its answer, which is marked as seen."""
     mine = visit.c.left_at.is_(None) & (visit.c.number == number)
     row = connection.execute(select(visit.c.id, visit.c.answer).where(mine)).first()
     if row is None:
@@ -122,8 +122,8 @@ def ask(connection: Connection, number: str) -> tuple[str, Answer | None] | None
     return row.id, row.answer
 
 
-def unshown(connection: Connection, since: datetime) -> list[Visit]:
-    """Answers since then of which the kiosk has not said what became, of those who are inside."""
+def unshown_answers(connection: Connection, since: datetime) -> list[Visit]:
+    """Visits of people inside with an answer since then that their kiosk has not acknowledged."""
     waits = visit.c.left_at.is_(None) & visit.c.answer.is_not(None) & visit.c.answer_seen.is_(None)
     at_kiosk = visit.c.kiosk.is_not(None)
     return [
@@ -146,16 +146,16 @@ def get(connection: Connection, visit_id: str) -> Visit | None:
 
 
 def inside(connection: Connection) -> Sequence[Row[*tuple[Any, ...]]]:
-    """What the evacuation list says of everybody who is inside, in the order of their registration."""
+    """The columns of the evacuation list for everybody inside, by time of registration."""
     return _inside(connection, true())
 
 
 def _inside(connection: Connection, which: ColumnElement[bool]) -> Sequence[Row[*tuple[Any, ...]]]:
-    said = select(
+    columns = select(
         visit.c.id, visit.c.visitor, visit.c.company, visit.c.host_name, visit.c.host_unit, visit.c.registered_at,
         visit.c.arrived_at, visit.c.timing,
     )  # fmt: skip
-    return connection.execute(said.where(visit.c.left_at.is_(None), which).order_by(visit.c.registered_at)).all()
+    return connection.execute(columns.where(visit.c.left_at.is_(None), which).order_by(visit.c.registered_at)).all()
 
 
 def since(connection: Connection, start: datetime) -> list[Visit]:
@@ -181,7 +181,7 @@ def count_remembered(connection: Connection) -> tuple[int, datetime | None]:
 
 
 def end_day(connection: Connection, registered_before: datetime, at: datetime) -> int:
-    """Whoever registered before, by the hub's clock, and is inside still has left; how many."""
+    """Check out everybody registered before, by the hub's clock; how many."""
     done = connection.execute(
         update(visit)
         .where(visit.c.left_at.is_(None), visit.c.registered_at < registered_before)
@@ -191,7 +191,7 @@ def end_day(connection: Connection, registered_before: datetime, at: datetime) -
 
 
 def forget(connection: Connection, left_before: datetime) -> list[str]:
-    """Empty the personal fields of those who left before; their ids."""
+    """Delete the personal fields of those who left before; their ids."""
     due = (visit.c.left_at < left_before) & visit.c.visitor.is_not(None)
     ids = list(connection.execute(select(visit.c.id).where(due)).scalars())
     nothing = {"visitor": None, "company": None, "host": None, "host_name": None, "host_unit": None, "number": None}
@@ -211,14 +211,14 @@ def _row(arrival: Arrival, number: str | None) -> dict[str, Any]:
         "company": new.company,
         "language": new.language,
         "number": number,
-        "arrived_at": new.said_at,
+        "arrived_at": new.arrived_at,
         "registered_at": arrival.at,
         "timing": arrival.timing,
     }
 
 
 def _free_numbers(connection: Connection, count: int) -> list[str | None]:
-    """Numbers that nobody inside has; None where, in a very full house, a few draws find none: the desk checks out."""
+    """Random numbers that nobody inside has; None where a few draws find none, so that the desk checks out."""
     free: list[str | None] = []
     for _ in range(DRAWS):
         drawn = [f"{number:04}" for number in random.sample(range(NUMBERS), min(NUMBERS, count + SPARE))]

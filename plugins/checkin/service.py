@@ -1,4 +1,4 @@
-"""What happens to visits. No MQTT and no pages here."""
+"""Registering visitors, notifying hosts, and checking out. No MQTT and no pages here."""
 
 import asyncio
 from collections import OrderedDict
@@ -15,12 +15,12 @@ from plugins.checkin.config import Settings
 from plugins.checkin.contract import Present
 from plugins.checkin.inside import Inside
 from plugins.checkin.models import (
-    AnothersVisitError,
     NewVisit,
     TooManyVisitsError,
     UnknownHostError,
     UnknownNumberError,
     Visit,
+    VisitIdTakenError,
 )
 from plugins.checkin.timing import by_our_clock, timing_of
 from plugins.directory.contract import Person, find_hosts
@@ -32,20 +32,20 @@ log = structlog.get_logger("checkin")
 ANSWERS: tuple[Answer, ...] = ("coming", "five_minutes", "ask_desk")
 SWEEP_SECONDS = 60
 HOST_SECONDS = 600.0
-MOST_LET_IN = 5_000
+MOST_ACCEPTED = 5_000
 
 
 class Visits:
     def __init__(self, context: Context, settings: Settings) -> None:
         self.inside = Inside(context)
         self._day = (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
-        """When the last day ended, and until when that is known."""
+        """Cache: the last end of a day, and until when that is valid."""
         self._context = context
         self._settings = settings
         self._messages = Limiter(settings.messages_per_host, HOST_SECONDS)
         self._new_visits = Limiter(settings.visits_per_minute, 60)
-        self._let_in: OrderedDict[str, None] = OrderedDict()
-        """The newest visits that were let in: sent again, they are no new ones."""
+        self._accepted: OrderedDict[str, None] = OrderedDict()
+        """Recently accepted visits: resent ones do not count towards the rate limit."""
 
     async def find_hosts(self, text: str, limit: int, device: str | None) -> list[Person]:
         """`device`: the kiosk where somebody searches; None: at the desk."""
@@ -53,35 +53,34 @@ class Visits:
         return [person for people in found for person in people][:limit]
 
     async def register(self, new: NewVisit, offset_seconds: float | None = None) -> tuple[str | None, bool]:
-        """The visit's number, and whether the host is told; durable when it returns.
+        """The visit's number, and whether the host is notified; committed when it returns.
 
-        `offset_seconds`: what the kiosk's clock is ahead of ours, None when it is not known. What is registered so late
-        that the visitor may have gone is not told to the host as if it were now: the desk decides.
+        `offset_seconds`: how far the kiosk's clock is ahead of ours, None when unknown. Hosts are not notified of
+        registrations that arrive so late that the visitor may have gone: the desk decides.
 
-        Raises TooManyVisitsError, AnothersVisitError, or UnknownHostError; a visit that is in the store already is
-        accepted again without its host. Raises hub.hooks.UnansweredError while the directory is not there to be asked:
-        nobody is refused for that.
+        Raises TooManyVisitsError, VisitIdTakenError, or UnknownHostError, but accepts a resent visit whose host is
+        gone. Raises hub.hooks.UnansweredError while the directory does not answer.
         """
-        self._let(new)
+        self._check_rate(new)
         host = await self._context.hooks.certain(host_question, person_id=new.host)
         if host is None:
             known = await self.get(new.id)
             if known is None:
                 raise UnknownHostError(new.id)
             if known.kiosk != new.kiosk:
-                raise AnothersVisitError(new.id)
+                raise VisitIdTakenError(new.id)
             return known.number, known.told is not False
 
         at = now()
-        timing = timing_of(new.said_at, at, offset_seconds, self._last_day_end(at))
+        timing = timing_of(new.arrived_at, at, offset_seconds, self._last_day_end(at))
         arrival = rows.Arrival(new, host, at, timing)
         try:
             number = await self._context.store.write_with_others(self._add_all, arrival)
         except SQLAlchemyError:
-            self.inside.changed()  # a connection that is lost during the commit does not say whether it was done
+            self.inside.reload()  # the connection may have been lost after the commit
             raise
-        if number == rows.ANOTHERS:
-            raise AnothersVisitError(new.id)
+        if number == rows.ID_TAKEN:
+            raise VisitIdTakenError(new.id)
         return number, timing != "late" and await self._context.hooks.any(can_reach, person=host)
 
     def _add_all(self, connection: Connection, arrivals: list[rows.Arrival]) -> list[str | None]:
@@ -91,37 +90,37 @@ class Visits:
             self._context.touch(connection, "visits")
             news = set(fresh)
             new = [
-                one
-                for one, number in zip(arrivals, numbers, strict=True)
-                if one.new.id in news and number != rows.ANOTHERS
+                arrival
+                for arrival, number in zip(arrivals, numbers, strict=True)
+                if arrival.new.id in news and number != rows.ID_TAKEN
             ]
-            for one in new:
-                if not one.new.is_at_kiosk:
-                    audit.record(connection, one.new.by, "visit.registered", one.new.id)
+            for arrival in new:
+                if not arrival.new.is_at_kiosk:
+                    audit.record(connection, arrival.new.by, "visit.registered", arrival.new.id)
             after_commit(connection, lambda: self.inside.arrived(new))
         return numbers
 
-    def _let(self, new: NewVisit) -> None:
+    def _check_rate(self, new: NewVisit) -> None:
         """Raises TooManyVisitsError."""
-        if new.id not in self._let_in and (wait := self._new_visits.wait_seconds(new.by)):
+        if new.id not in self._accepted and (wait := self._new_visits.wait_seconds(new.by)):
             raise TooManyVisitsError(wait)
-        self._let_in[new.id] = None
-        if len(self._let_in) > MOST_LET_IN:
-            self._let_in.popitem(last=False)
+        self._accepted[new.id] = None
+        if len(self._accepted) > MOST_ACCEPTED:
+            self._accepted.popitem(last=False)
 
     async def check_out_by_number(
         self, number: str, check_out: str, by: str, left_at: datetime, offset_seconds: float | None = None
     ) -> None:
-        """At the kiosk `by`; the same id of a check-out twice is one. `left_at` is by the kiosk's clock.
+        """At the kiosk `by`; idempotent by the check-out's id. `left_at` is by the kiosk's clock.
 
         `offset_seconds` as for `register`. Raises UnknownNumberError.
         """
         at = now()
         has_waited = timing_of(left_at, at, offset_seconds, self._last_day_end(at)) in ("waited", "late")
-        said = by_our_clock(left_at, offset_seconds) if has_waited else at
+        corrected_at = by_our_clock(left_at, offset_seconds) if has_waited else at
 
         def write(connection: Connection) -> None:
-            left = rows.check_out_by_number(connection, number, check_out, by, at, said)
+            left = rows.check_out_by_number(connection, number, check_out, by, at, corrected_at)
             if left is not None:
                 self._left(connection, left)
 
@@ -141,25 +140,25 @@ class Visits:
             if back is not None:
                 audit.record(connection, actor, "visit.check_out_undone", visit_id)
                 self._context.touch(connection, "visits")
-                after_commit(connection, lambda: self.inside.stays(back))
+                after_commit(connection, lambda: self.inside.update(back))
 
         await self._context.store.write(write)
 
-    async def is_here(self, visit_id: str, actor: str) -> None:
-        """Somebody whose registration came late is here: the host is told now."""
+    async def confirm(self, visit_id: str, actor: str) -> None:
+        """Confirm that a visitor whose registration came late is here; the host is notified now."""
 
         def write(connection: Connection) -> None:
-            here = rows.is_here(connection, visit_id)
+            here = rows.confirm(connection, visit_id)
             if here is not None:
                 audit.record(connection, actor, "visit.confirmed", visit_id)
                 self._context.emit(connection, "arrived", visit_id)
                 self._context.touch(connection, "visits")
-                after_commit(connection, lambda: self.inside.stays(here))
+                after_commit(connection, lambda: self.inside.update(here))
 
         await self._context.store.write(write)
 
-    async def answered(self, message_id: str, answer: Answer) -> None:
-        """The host has answered our message."""
+    async def record_answer(self, message_id: str, answer: Answer) -> None:
+        """The host has answered one of our messages."""
         if not message_id.startswith(MESSAGE):
             return
         visit_id = message_id.removeprefix(MESSAGE)
@@ -171,8 +170,8 @@ class Visits:
 
         await self._context.store.write(write)
 
-    async def shown(self, visit_id: str, device: str, *, is_seen: bool) -> None:
-        """The kiosk of the visit says what became of the answer."""
+    async def record_shown(self, visit_id: str, device: str, *, is_seen: bool) -> None:
+        """The kiosk reports whether the visitor has seen the answer."""
 
         def write(connection: Connection) -> None:
             if rows.set_seen(connection, visit_id, device, is_seen=is_seen):
@@ -180,11 +179,11 @@ class Visits:
 
         await self._context.store.write(write)
 
-    async def ask(self, number: str) -> Answer | None:
-        """What the host of the visitor with this number has answered. Raises UnknownNumberError."""
+    async def answer_for(self, number: str) -> Answer | None:
+        """The host's answer for the visitor with this number. Raises UnknownNumberError."""
 
         def write(connection: Connection) -> Answer | None:
-            found = rows.ask(connection, number)
+            found = rows.read_answer(connection, number)
             if found is None:
                 raise UnknownNumberError(number)
             self._context.touch(connection, "visits")
@@ -192,18 +191,20 @@ class Visits:
 
         return await self._context.store.write(write)
 
-    async def unshown(self, within: timedelta) -> list[Visit]:
-        """Visits whose answer is younger, and of which their kiosk has not said what became of it."""
+    async def unshown_answers(self, within: timedelta) -> list[Visit]:
+        """Visits with an answer younger than `within` that their kiosk has not acknowledged."""
         since = now() - within
-        return await self._context.store.read(lambda connection: rows.unshown(connection, since))
+        return await self._context.store.read(lambda connection: rows.unshown_answers(connection, since))
 
-    async def tell_hosts(self, events: list[Event]) -> None:
-        """Raises what `deliver` raises when nobody took it: the events come again, and a message's id makes it one."""
+    async def notify_hosts(self, events: list[Event]) -> None:
+        """Raises the errors of `deliver`; the events then come again, and messages are idempotent by their id."""
         ids = [event.subject for event in events]
         visits = await self._context.store.read(lambda connection: rows.get_all(connection, ids))
-        waiting = [one for one in visits if one.is_inside and one.visitor is not None and one.timing != "late"]
+        waiting = [
+            visit for visit in visits if visit.is_inside and visit.visitor is not None and visit.timing != "late"
+        ]
         async with asyncio.TaskGroup() as group:
-            tasks = {one.id: group.create_task(self._tell_host(one)) for one in waiting}
+            tasks = {visit.id: group.create_task(self._notify_host(visit)) for visit in waiting}
         without_channel = [visit_id for visit_id, task in tasks.items() if not task.result()]
 
         def write(connection: Connection) -> None:
@@ -212,8 +213,8 @@ class Visits:
 
         await self._context.store.write(write)
 
-    async def message_tried(self, message_id: str, *, sent: bool) -> None:
-        """A channel took our message, or is late: the desk sees which, and calls the host if it is."""
+    async def record_delivery(self, message_id: str, *, sent: bool) -> None:
+        """A channel has delivered our message, or is late, so that the desk calls the host."""
         if not message_id.startswith(MESSAGE):
             return
         visit_id = message_id.removeprefix(MESSAGE)
@@ -224,7 +225,7 @@ class Visits:
 
         await self._context.store.write(write)
 
-    async def _tell_host(self, visit: Visit) -> bool:
+    async def _notify_host(self, visit: Visit) -> bool:
         host = await self._context.hooks.certain(host_question, person_id=visit.host or "")
         if host is None or self._messages.wait_seconds(host.id):
             return False
@@ -241,9 +242,9 @@ class Visits:
         return await self.inside.people()
 
     async def phones(self, visits: list[Visit]) -> dict[str, str]:
-        """The hosts' numbers, by the hosts' ids; of those who have one, as far as the directory answers."""
-        ids = {one.host for one in visits if one.host is not None}
-        hosts = await asyncio.gather(*(self._context.hooks.first(host_question, person_id=one) for one in ids))
+        """Host id → phone number, for hosts who have one, as far as the directory answers."""
+        ids = {visit.host for visit in visits if visit.host is not None}
+        hosts = await asyncio.gather(*(self._context.hooks.first(host_question, person_id=host_id) for host_id in ids))
         return {host.id: host.phone for host in hosts if host is not None and host.phone}
 
     async def count_inside(self) -> int:
@@ -255,7 +256,7 @@ class Visits:
         return HeldData(N_("visitors"), count, N_("%(hours)s hours after they left"), oldest, {"hours": hours})
 
     async def forget_messages(self, events: list[Event]) -> None:
-        """What channels hold of visits ends with the visits. Raises what they raise, and comes again then."""
+        """Delete messages of deleted visits in all channels. Raises their errors; the events then come again."""
         await self._context.hooks.must(forget_messages, message_ids=[MESSAGE + event.subject for event in events])
 
     async def message_state(self, message_id: str) -> MessageState | None:
@@ -270,7 +271,7 @@ class Visits:
         return MessageState(False, "shown" if visit.answer_seen else "desk" if at_desk else "not_shown")
 
     async def end_days(self) -> None:
-        """Check out at the end of the day who forgot to, and forget who left long enough ago."""
+        """Run forever: check out forgotten visitors at the end of the day, and delete expired personal data."""
         while True:
             at = now()
             ended = self._last_day_end(at)
@@ -285,13 +286,13 @@ class Visits:
                 if left or forgotten:
                     self._context.touch(connection, "visits")
                 if left:
-                    after_commit(connection, self.inside.changed)
+                    after_commit(connection, self.inside.reload)
 
             await self._context.store.write(write)
             await asyncio.sleep(SWEEP_SECONDS)
 
     def _last_day_end(self, at: datetime) -> datetime:
-        """Kept until the next one: every visitor asks, and time zones take their time."""
+        """Cached, since every registration needs it and time zones are slow."""
         ended, ends = self._day
         if not ended <= at < ends:
             ended = self._latest_end(at)
@@ -327,4 +328,4 @@ class Visits:
 
 
 MESSAGE = "visit-"
-"""What our messages' ids begin with."""
+"""Prefix of our messages' ids."""

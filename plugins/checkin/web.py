@@ -29,7 +29,7 @@ class VisitPages:
         )
         pages.action("/visits/{visit}/check-out", {"front_line"}, self.check_out)
         pages.action("/visits/{visit}/undo", {"front_line"}, self.undo)
-        pages.action("/visits/{visit}/here", {"front_line"}, self.is_here)
+        pages.action("/visits/{visit}/here", {"front_line"}, self.confirm)
         pages.page("/visits/evacuation", {"front_line", "caretaker"}, self.evacuation)
         pages.built("/kiosk", "kiosk/index.html")
         pages.built("/kiosk/sw.js", "kiosk/sw.js", {"Service-Worker-Allowed": "/kiosk"})
@@ -39,16 +39,16 @@ class VisitPages:
         return await self._context.pages.render(
             request,
             "visits.html",
-            inside=[one for one in visits if one.is_inside],
-            left=[one for one in visits if not one.is_inside],
+            inside=[visit for visit in visits if visit.is_inside],
+            left=[visit for visit in visits if not visit.is_inside],
             undo=request.query.get("undo"),
-            eager=self._kiosks.too_eager(),
-            walked=self._kiosks.walked(),
-            phones=await self._visits.phones([one for one in visits if one.is_inside and one.is_for_the_desk]),
+            eager=self._kiosks.over_limit(),
+            walked=self._kiosks.enumerated(),
+            phones=await self._visits.phones([visit for visit in visits if visit.is_inside and visit.is_for_the_desk]),
         )
 
     async def new_visit(self, request: web.Request) -> web.StreamResponse:
-        """Somebody has come who does not use the kiosk."""
+        """The form for a visitor who does not use the kiosk."""
         return await self._form(request, {"q": request.query.get("q", "")})
 
     async def register(self, request: web.Request) -> web.StreamResponse:
@@ -58,7 +58,7 @@ class VisitPages:
         return see("/visits") if problem is None else await self._form(request, typed, problem)
 
     async def _register(self, typed: dict[str, str], actor: str) -> str | None:
-        """None, or why not, for whoever is at the desk."""
+        """None, or why the visit was not registered, for the desk."""
         try:
             visitor = NAME.validate_python(typed["visitor"])
             company = NAME.validate_python(typed["company"]) if typed["company"] else None
@@ -95,8 +95,8 @@ class VisitPages:
         await self._visits.check_out(visit, session_of(request).account)
         return see("/visits")
 
-    async def is_here(self, request: web.Request) -> web.StreamResponse:
-        await self._visits.is_here(request.match_info["visit"], session_of(request).account)
+    async def confirm(self, request: web.Request) -> web.StreamResponse:
+        await self._visits.confirm(request.match_info["visit"], session_of(request).account)
         return see("/visits")
 
     async def undo(self, request: web.Request) -> web.StreamResponse:
@@ -106,7 +106,7 @@ class VisitPages:
     async def evacuation(self, request: web.Request) -> web.StreamResponse:
         """All plugins' answers; one that gives none is named as missing (I6)."""
         answers = await self._context.hooks.named(present)
-        people = sorted((one for _, found in answers for one in found), key=lambda one: one.since)
+        people = sorted((person for _, answer in answers for person in answer), key=lambda person: person.since)
         return await self._context.pages.render(
             request,
             "evacuation.html",

@@ -1,4 +1,4 @@
-"""Who works here: people, units, phones and tasks from the municipality's directory, and whether they are in."""
+"""Employees from the municipality's directory: units, phones and tasks, and whether they are in."""
 
 import asyncio
 from urllib.parse import quote
@@ -6,9 +6,9 @@ from urllib.parse import quote
 from hub.plugin import N_, Context, NotYetError, PersonIds, Remark, hookimpl
 from hub.plugin.hooks import Finding, Health, HeldData, Login, MenuEntry, Role
 from plugins.directory.api import PeopleApi
+from plugins.directory.checking import check_source
 from plugins.directory.config import Settings
 from plugins.directory.contract import Person, Presence, presence_changed
-from plugins.directory.looking import look_over
 from plugins.directory.people import People
 from plugins.directory.service import Directory
 from plugins.directory.source import source_for
@@ -17,7 +17,7 @@ from plugins.directory.web import PeoplePages
 __all__ = ["Plugin"]
 
 kommunevert_api = "2.0"
-WHO_FINDS: frozenset[Role] = frozenset({"front_line", "it"})
+FINDER_ROLES: frozenset[Role] = frozenset({"front_line", "it"})
 
 
 class Plugin:
@@ -32,11 +32,11 @@ class Plugin:
 
     @staticmethod
     async def look_over(settings: Settings, *, trying: bool) -> list[Remark]:
-        return await asyncio.to_thread(look_over, settings, trying=trying)
+        return await asyncio.to_thread(check_source, settings, trying=trying)
 
     async def start(self) -> None:
         await self.directory.load()
-        self.context.run("read the directory", self.directory.read_again_and_again)
+        self.context.run("read the directory", self.directory.read_periodically)
         PeoplePages(self.context, self.directory, self.people)
         self.context.api.offer(PeopleApi(self.directory, self.people))
 
@@ -46,16 +46,19 @@ class Plugin:
     @hookimpl
     async def find_hosts(self, text: str, limit: int, device: str | None) -> list[Person]:
         if device is not None and self.people.is_canary(text):
-            await self.directory.canary_found(device)
+            await self.directory.record_canary(device)
         return self.people.hosts(text, limit)
 
     @hookimpl
     async def find(self, text: str, limit: int) -> list[Finding]:
         return [
             Finding(
-                one.name, f"/people?q={quote(one.name)}", " · ".join(filter(None, (one.title, one.unit))), WHO_FINDS
+                person.name,
+                f"/people?q={quote(person.name)}",
+                " · ".join(filter(None, (person.title, person.unit))),
+                FINDER_ROLES,
             )
-            for one in self.people.search(text)[:limit]
+            for person in self.people.search(text)[:limit]
         ]
 
     @hookimpl
@@ -69,7 +72,7 @@ class Plugin:
     async def employees(self) -> list[Person]:
         if self.directory.read_at is None:
             raise NotYetError("the directory has never been read")
-        return [one.public for one in self.people]
+        return [employee.public for employee in self.people]
 
     @hookimpl
     async def presences(self) -> list[Presence]:

@@ -59,7 +59,7 @@ class Reading(Request):
     accept_loss: bool = Field(default=False, description="believe it even if many people are gone at once")
 
 
-LOOK: dict[str, Any] = {"scope": "people:read", "roles": {"front_line", "it"}, "is_personal": True}
+READ: dict[str, Any] = {"scope": "people:read", "roles": {"front_line", "it"}, "is_personal": True}
 
 
 class PeopleApi:
@@ -67,19 +67,22 @@ class PeopleApi:
         self._directory = directory
         self._people = people
 
-    @operation("GET", "/people", summary="People", **LOOK)
+    @operation("GET", "/people", summary="People", **READ)
     async def people(self, call: Call[Nothing, PeopleQuery, Nothing]) -> PersonPage:
         matching = self._people.search(call.query.q)
         part, following = page_of(
-            matching, lambda one: f"{' '.join(one.words)} {one.id}", call.query, mark=lambda one: one.id
+            matching,
+            lambda employee: f"{' '.join(employee.words)} {employee.id}",
+            call.query,
+            mark=lambda employee: employee.id,
         )
-        return PersonPage(items=[PersonDocument.model_validate(one) for one in part], next=following)
+        return PersonPage(items=[PersonDocument.model_validate(employee) for employee in part], next=following)
 
-    @operation("GET", "/people/{person}", summary="One person", **LOOK)
+    @operation("GET", "/people/{person}", summary="One person", **READ)
     async def person(self, call: Call[PersonPath, Nothing, Nothing]) -> PersonDocument:
         return PersonDocument.model_validate(self._found(call.path))
 
-    @operation("GET", "/people/{person}/presence", summary="Is this person in", **LOOK)
+    @operation("GET", "/people/{person}/presence", summary="Is this person in", **READ)
     async def presence(self, call: Call[PersonPath, Nothing, Nothing]) -> PresenceDocument:
         return PresenceDocument(is_in=self._people.is_in(self._found(call.path)))
 
@@ -111,7 +114,7 @@ class PeopleApi:
         status=202,
     )
     async def read(self, call: Call[Nothing, Nothing, Reading]) -> DirectoryDocument:
-        self._directory.read_soon(accept_loss=call.body.accept_loss)
+        self._directory.request_read(accept_loss=call.body.accept_loss)
         return self._document()
 
     def _document(self) -> DirectoryDocument:

@@ -13,7 +13,7 @@ from hub.plugin.settings import ConfigFile
 
 @lru_cache(maxsize=4096)
 def folded_unit(unit: str) -> str:
-    """A unit's name without what people do not look at: case, and spaces too many."""
+    """A unit's name without differences in case and spacing."""
     return " ".join(unit.casefold().split())
 
 
@@ -99,9 +99,9 @@ class Settings(PluginSettings):
     )
 
     def is_protected(self, unit: str) -> bool:
-        """However it is spelt in case and spaces."""
+        """Ignoring case and spacing."""
         return folded_unit(unit) in self._folded_protected
 
     @cached_property
     def _folded_protected(self) -> frozenset[str]:
-        return frozenset(folded_unit(one) for one in self.protected_units)
+        return frozenset(folded_unit(unit) for unit in self.protected_units)

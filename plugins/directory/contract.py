@@ -17,7 +17,7 @@ class Person:
     phone: str | None = None
     tasks: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
-    """Of the directory, by their own names."""
+    """DNs of the directory's groups."""
 
 
 @dataclass(frozen=True)

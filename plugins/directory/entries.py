@@ -1,4 +1,4 @@
-"""What a directory's entries say of people, and what every source of them gives."""
+"""Directory entries as employees, and the interface of all sources."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
@@ -17,23 +17,23 @@ Entry = Mapping[str, list[str]]
 
 
 class DirectoryError(Exception):
-    """The directory cannot be read; the text says what it said."""
+    """The directory cannot be read; the text gives the directory's own reason."""
 
 
 class Source(Protocol):
     """Where people come from. Both methods block and raise DirectoryError."""
 
     referrals: tuple[str, ...]
-    """The addresses to which the last reading was referred, and did not go."""
+    """Referrals of the last reading, which were not followed."""
 
     def entries(self) -> Iterator[Entry]:
-        """Attribute names, in lower case, to values."""
+        """All entries, as attribute name in lower case → values."""
 
     def roles(self, name: str, password: str) -> frozenset[Role] | None:
-        """The roles of somebody whose password is right; None when it is not, or there is nobody of that name."""
+        """The roles after checking the password; None when it is wrong, or there is no such person."""
 
     def roles_now(self, name: str) -> frozenset[Role] | None:
-        """The roles of somebody who has logged in before: none when they are disabled or gone; None: nobody logs in."""
+        """The current roles, without a password: none for disabled or removed people; None: without logins."""
 
 
 def employee_of(entry: Entry, settings: Settings, ids: PersonIds) -> Employee | None:
@@ -41,17 +41,17 @@ def employee_of(entry: Entry, settings: Settings, ids: PersonIds) -> Employee | 
     names = settings.attributes
     if is_disabled(entry, settings.disabled_when):
         return None
-    key, name = first_of(entry, names.id), first_of(entry, names.name)
+    key, name = first_value(entry, names.id), first_value(entry, names.name)
     if not key or not name:
         return None
     return Employee(
         id=ids.of(key),
         name=name[:200],
-        unit=(first_of(entry, names.unit) or "")[:200],
-        title=(first_of(entry, names.title) or "")[:300],
-        mail=first_of(entry, names.mail),
-        phone=first_of(entry, names.phone),
-        mobile=first_of(entry, names.mobile),
+        unit=(first_value(entry, names.unit) or "")[:200],
+        title=(first_value(entry, names.title) or "")[:300],
+        mail=first_value(entry, names.mail),
+        phone=first_value(entry, names.phone),
+        mobile=first_value(entry, names.mobile),
         tasks=tuple(entry.get(names.tasks.lower(), [])),
         groups=tuple(sorted(filter(None, map(_group_dn, entry.get(names.groups.lower(), []))))),
         words=folded(name),
@@ -79,8 +79,8 @@ def is_disabled(entry: Entry, rule: DisabledWhen) -> bool:
     return rule.equals is not None and any(value.casefold() == rule.equals.casefold() for value in values)
 
 
-def not_followed(addresses: Sequence[str]) -> str:
-    """A sentence for IT that names them."""
+def referral_notice(addresses: Sequence[str]) -> str:
+    """A sentence for IT that names the referrals."""
     named = ", ".join(str(clean(address))[:MOST_ADDRESS] for address in addresses[:MOST_NAMED])
     more = f" and {len(addresses) - MOST_NAMED} more" if len(addresses) > MOST_NAMED else ""
     return f"the directory refers to {named}{more}. Referrals are not followed, so nobody was read from there"
@@ -90,7 +90,7 @@ def text_of(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
-def first_of(entry: Entry, attribute: str) -> str | None:
+def first_value(entry: Entry, attribute: str) -> str | None:
     """The first value; None when there is none, or it is blank."""
     values = entry.get(attribute.lower(), [])
     return values[0].strip() or None if values else None

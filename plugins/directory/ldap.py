@@ -21,7 +21,7 @@ from ldap3.utils.conv import escape_filter_chars
 
 from hub.plugin.hooks import Role
 from plugins.directory.config import Attributes, DisabledWhen, Ldap
-from plugins.directory.entries import DirectoryError, Entry, is_disabled, not_followed, text_of
+from plugins.directory.entries import DirectoryError, Entry, is_disabled, referral_notice, text_of
 
 Scope = Literal["BASE", "SUBTREE"]
 
@@ -31,7 +31,7 @@ REFERRAL = 10
 NO_SUCH_OBJECT = 32
 INVALID_CREDENTIALS = 49
 NO_PEOPLE_THERE = re.compile(r"^ldaps?://[^/]*/(CN=Configuration|DC=(Domain|Forest)DnsZones),", re.IGNORECASE)
-"""What every Active Directory refers to when it is read from its root: its own settings and name zones."""
+"""Referrals that every Active Directory gives for a search from its root, and that contain no people."""
 
 
 class LdapSource:
@@ -59,8 +59,10 @@ class LdapSource:
                 )
                 if result["result"] != 0:
                     raise DirectoryError(f"the search was refused: {result['description']} {result['message']}".strip())
-                yield from (_entry(one) for one in found if one["type"] == "searchResEntry")
-                referrals += (str(address) for one in found if one["type"] == "searchResRef" for address in one["uri"])
+                yield from (_entry(entry) for entry in found if entry["type"] == "searchResEntry")
+                referrals += (
+                    str(address) for entry in found if entry["type"] == "searchResRef" for address in entry["uri"]
+                )
                 cookie = result.get("controls", {}).get(PAGED_RESULTS, {}).get("value", {}).get("cookie")
                 if not cookie:
                     break
@@ -97,7 +99,7 @@ class LdapSource:
         )
         if result["result"] not in (0, SIZE_LIMIT_EXCEEDED):
             raise DirectoryError(f"the search for a login was refused: {result['description']}")
-        entries = [one for one in found if one["type"] == "searchResEntry"]
+        entries = [entry for entry in found if entry["type"] == "searchResEntry"]
         if len(entries) != 1 or is_disabled(_entry(entries[0]), self._disabled):
             return None
         return str(entries[0]["dn"])
@@ -106,7 +108,7 @@ class LdapSource:
         result, found = _searched(connection, group, f"(member={escape_filter_chars(dn)})", BASE, attributes=["1.1"])
         if result["result"] not in (0, NO_SUCH_OBJECT):
             raise DirectoryError(f"the search in {group} was refused: {result['description']}")
-        return any(one["type"] == "searchResEntry" for one in found)
+        return any(entry["type"] == "searchResEntry" for entry in found)
 
     def _password_is_right(self, dn: str, password: str) -> bool:
         try:
@@ -151,7 +153,7 @@ class LdapSource:
                     raise failure(f"{settings.url} refuses the login: {result['description']}")
                 yield connection
             finally:
-                with suppress(LDAPException, OSError):  # the reason for the end is what its reader needs
+                with suppress(LDAPException, OSError):  # the original error is more useful
                     connection.unbind()
                 connection.socket = None
         except (LDAPException, OSError) as error:
@@ -180,7 +182,7 @@ class CheckedTls(Tls):
 
 
 class _Connection(Connection):
-    """Closes its socket when another takes its place: ldap3 leaves one that did not connect to the collector."""
+    """Closes a replaced socket: ldap3 leaves sockets that did not connect to the garbage collector."""
 
     _socket: Any = None
 
@@ -196,11 +198,11 @@ class _Connection(Connection):
 
 
 class WrongPasswordError(DirectoryError):
-    """The directory answered: not this password."""
+    """The directory rejected the password."""
 
 
 def _searched(connection: Connection, base: str, filter_: str, scope: Scope, **more: Any) -> tuple[Any, list[Any]]:
-    """The result and what was found. Raises DirectoryError when the server refers to another."""
+    """The result and the entries. Raises DirectoryError for a referral."""
     _, result, found, _ = connection.search(base, filter_, scope, **more)
     _must_not_refer(result)
     return result, found or []
@@ -208,7 +210,9 @@ def _searched(connection: Connection, base: str, filter_: str, scope: Scope, **m
 
 def _must_not_refer(result: Any) -> None:
     if result["result"] == REFERRAL:
-        raise DirectoryError(not_followed([str(address) for address in result.get("referrals") or ["another server"]]))
+        raise DirectoryError(
+            referral_notice([str(address) for address in result.get("referrals") or ["another server"]])
+        )
 
 
 def _entry(found: Mapping[str, Mapping[str, list[bytes]]]) -> Entry:

@@ -1,4 +1,4 @@
-"""The people in memory: searching them is what visitors wait for."""
+"""The people in memory, for fast searches."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -29,7 +29,7 @@ class People:
         return iter(self._employees.values())
 
     def replace(self, ordered: dict[str, Employee], in_since: dict[str, datetime]) -> None:
-        """`ordered` as by `in_order`; `in_since`: who has said that they are in, and when."""
+        """`ordered`: of `sorted_by_name`; `in_since`: employee id → when they registered as in."""
         self._employees = ordered
         self._in_since = in_since
 
@@ -43,12 +43,12 @@ class People:
             self._in_since.pop(person_id, None)
 
     def is_in(self, employee: Employee) -> bool:
-        """By their word of today: nobody is shown as in for what was true yesterday, or because nobody has asked."""
+        """Whether they have registered as in today."""
         since = self._in_since.get(employee.id)
         return since is not None and since.astimezone(self._zone).date() == now().astimezone(self._zone).date()
 
     def hosts(self, text: str, limit: int) -> list[Person]:
-        """Those who can be visited and of whose name each word of `text` begins a word."""
+        """People who can be visited and whose name matches every word of `text` by prefix."""
         wanted = folded(text)
         if sum(map(len, wanted)) < LEAST_LETTERS:
             return []
@@ -61,27 +61,27 @@ class People:
         return found
 
     def is_canary(self, text: str) -> bool:
-        """Whether the search finds the made-up name, which nobody looks for who has come to visit somebody."""
+        """Whether the search matches the canary, a made-up name that no visitor looks for."""
         wanted = folded(text)
         return sum(map(len, wanted)) >= LEAST_LETTERS and _begins(wanted, self._canary)
 
-    def canary_is_alike(self) -> bool:
-        """Whether somebody's name begins as it does: their visitors would be taken for one who goes through names."""
+    def canary_resembles_somebody(self) -> bool:
+        """Whether a real name shares the canary's prefix, so that visitors would set it off."""
         beginnings = {word[:LEAST_LETTERS] for word in self._canary}
-        return any(word[:LEAST_LETTERS] in beginnings for one in self for word in one.words)
+        return any(word[:LEAST_LETTERS] in beginnings for employee in self for word in employee.words)
 
     def host(self, person_id: str) -> Person | None:
-        """Also by their old id: a visit may have waited in a kiosk since then, and is not lost."""
+        """A person who can be visited; also by an old id, from visits that waited in a kiosk."""
         employee = self._employees.get(self._ids.current_id(person_id))
         return employee.public if employee and self._can_be_visited(employee) else None
 
     def search(self, text: str) -> list[Employee]:
-        """For employees: name, unit, title and tasks; all of them for an empty text."""
+        """By name, unit, title and tasks; everybody for an empty text."""
         wanted = folded(text)
         return [employee for employee in self._employees.values() if _begins(wanted, employee.all_words)]
 
     def board(self) -> list[Presence]:
-        """People of the units that the configuration names, in its order; protected units never."""
+        """People of the configured board units, in that order; protected units never."""
         return [
             Presence(employee.public, self.is_in(employee))
             for unit in self._settings.board_units
@@ -93,11 +93,13 @@ class People:
         return not self._settings.is_protected(employee.unit) and employee.id not in self._no_visits
 
 
-def in_order(employees: Iterable[Employee]) -> dict[str, Employee]:
-    """By name. For ten thousand it takes some 60 ms: call it in a thread."""
-    ordered = {one.id: one for one in sorted(employees, key=lambda one: (one.words, one.id))}
+def sorted_by_name(employees: Iterable[Employee]) -> dict[str, Employee]:
+    """By id, sorted by name. Takes some 60 ms for ten thousand: call it in a thread."""
+    ordered = {
+        employee.id: employee for employee in sorted(employees, key=lambda employee: (employee.words, employee.id))
+    }
     for employee in ordered.values():
-        _ = employee.public, employee.all_words  # worked out once, and here
+        _ = employee.public, employee.all_words  # fill the caches here, in the thread
     return ordered
 
 

@@ -34,7 +34,7 @@ class PeoplePages:
             request,
             "people.html",
             q=text,
-            found=[(one, self._people.is_in(one)) for one in found[:MOST_SHOWN]],
+            found=[(employee, self._people.is_in(employee)) for employee in found[:MOST_SHOWN]],
             total=len(found),
             directory=self._directory,
             alarms={self._name(device): at for device, at in self._directory.alarms().items()},
@@ -54,5 +54,5 @@ class PeoplePages:
 
     async def read(self, request: web.Request) -> web.StreamResponse:
         sent = await request.post()
-        self._directory.read_soon(accept_loss=sent.get("accept_loss") == "1")
+        self._directory.request_read(accept_loss=sent.get("accept_loss") == "1")
         return see("/people")

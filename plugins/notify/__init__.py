@@ -1,12 +1,12 @@
-"""Telling people: mail and Teams, from a durable outbox, with a signed link to answer by."""
+"""Messages to people by mail and Teams, from a durable outbox, with a signed link to answer."""
 
 from hub.plugin import Context, Remark, hookimpl
 from hub.plugin.hooks import Health, HeldData
 from plugins.directory.contract import Person
 from plugins.notify.api import OutboxApi
+from plugins.notify.checking import check_mail
 from plugins.notify.config import Settings
 from plugins.notify.contract import Message
-from plugins.notify.looking import look_over
 from plugins.notify.sending import Sender
 from plugins.notify.service import Notices
 from plugins.notify.tokens import Tokens
@@ -29,14 +29,14 @@ class Plugin:
 
     @staticmethod
     async def look_over(settings: Settings, *, trying: bool) -> list[Remark]:
-        return await look_over(settings, trying=trying)
+        return await check_mail(settings, trying=trying)
 
     async def start(self) -> None:
-        await self.context.follow("answered", self.notices.pass_answers_on)
-        await self.context.follow("tried", self.notices.pass_tries_on)
+        await self.context.follow("answered", self.notices.forward_answers)
+        await self.context.follow("tried", self.notices.forward_deliveries)
         self.context.api.offer(OutboxApi(self.notices))
-        self.context.run("send", self.sender.send_again_and_again)
-        self.context.run("forget", self.notices.forget_again_and_again)
+        self.context.run("send", self.sender.run)
+        self.context.run("forget", self.notices.delete_expired)
 
     @hookimpl
     async def can_reach(self, person: Person) -> bool:
@@ -48,7 +48,7 @@ class Plugin:
 
     @hookimpl
     async def forget_messages(self, message_ids: list[str]) -> None:
-        await self.notices.forget(message_ids)
+        await self.notices.delete(message_ids)
 
     @hookimpl
     async def health(self) -> Health:

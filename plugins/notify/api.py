@@ -33,8 +33,8 @@ class OutboxApi:
     async def outbox(self, call: Call[Nothing, PageQuery, Nothing]) -> OutboxPage:
         part, following = page_of(
             await self._notices.outbox(),
-            lambda one: f"{one.made_at.isoformat(timespec='microseconds')} {one.message} {one.channel}",
+            lambda entry: f"{entry.made_at.isoformat(timespec='microseconds')} {entry.message} {entry.channel}",
             call.query,
             newest_first=True,
         )
-        return OutboxPage(items=[OutboxDocument.model_validate(one) for one in part], next=following)
+        return OutboxPage(items=[OutboxDocument.model_validate(entry) for entry in part], next=following)

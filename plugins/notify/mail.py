@@ -24,21 +24,21 @@ MAILBOX_FULL = 552
 """RFC 5321, 4.5.3.1.10: to be treated as 452, for now."""
 
 
-class NotReachedError(Exception):
-    """The server cannot be reached, or does not let us in: no message would go."""
+class UnreachableError(Exception):
+    """The server cannot be reached or refuses the login, so no message can be sent."""
 
 
-class NotNowError(Exception):
-    """Not taken this time."""
+class TemporaryError(Exception):
+    """Not accepted this time; worth a retry."""
 
 
-class RefusedError(Exception):
-    """It will never be taken: trying again does not help."""
+class PermanentError(Exception):
+    """Rejected for good: a retry does not help."""
 
 
 @dataclass(frozen=True)
 class Letter:
-    """What is sent. `id` makes one Message-ID for all tries, so that whoever gets it twice can see that it is one."""
+    """A mail. `id` gives the same Message-ID to all tries, so that duplicates can be recognised."""
 
     id: str
     made_at: datetime
@@ -49,46 +49,49 @@ class Letter:
 
 
 async def send(settings: Mail, letter: Letter) -> None:
-    """Returns when the server has taken it. Raises NotReachedError, NotNowError or RefusedError, without addresses."""
+    """Returns when the server has accepted it.
+
+    Raises UnreachableError, TemporaryError or PermanentError; their texts contain no addresses.
+    """
     try:
         to, sender = usable_address(letter.to), usable_address(settings.sender)
     except ValueError:
-        raise RefusedError("the address cannot be used") from None
+        raise PermanentError("the address cannot be used") from None
     needs_utf8 = not (to + sender).isascii()
     client = await _connected(settings)
     try:
         if needs_utf8 and not client.supports_extension("smtputf8"):
-            raise RefusedError("the mail server takes only English letters in addresses (it has no SMTPUTF8)")
+            raise PermanentError("the mail server takes only English letters in addresses (it has no SMTPUTF8)")
         options = ["SMTPUTF8", "BODY=8BITMIME"] if needs_utf8 else []
         content = _message(letter, sender, to).as_bytes(policy=SMTPUTF8 if needs_utf8 else SMTP)
         await client.mail(sender, options=options, encoding="utf-8", timeout=COMMAND_SECONDS)
         await client.rcpt(to, encoding="utf-8", timeout=COMMAND_SECONDS)
         await client.data(content, timeout=DATA_SECONDS)
     except aiosmtplib.SMTPSenderRefused as error:  # ours, and so the same for every message: set, or let in, otherwise
-        raise NotNowError(f"the mail server refuses the sender: {_code(error)}") from None
+        raise TemporaryError(f"the mail server refuses the sender: {_code(error)}") from None
     except aiosmtplib.SMTPResponseException as error:
         what = f"the mail server answers {_code(error)}"
         if error.code >= PERMANENT and error.code != MAILBOX_FULL:
-            raise RefusedError(what) from None
-        raise NotNowError(what) from None
+            raise PermanentError(what) from None
+        raise TemporaryError(what) from None
     except (aiosmtplib.SMTPException, OSError) as error:
-        raise NotNowError(f"the mail server fell silent ({type(error).__name__})") from None
+        raise TemporaryError(f"the mail server fell silent ({type(error).__name__})") from None
     finally:
         client.close()
 
 
-async def try_out(settings: Mail, seconds: float) -> None:
-    """Connect and log in, and send nothing. Raises NotReachedError or OSError (the file with the password)."""
+async def check_login(settings: Mail, seconds: float) -> None:
+    """Connect and log in without sending. Raises UnreachableError or OSError (the file with the password)."""
     try:
         async with asyncio.timeout(seconds):
             client = await _connected(settings)
     except TimeoutError:
-        raise NotReachedError(f"{settings.host}:{settings.port} has not answered within {seconds:g} s") from None
+        raise UnreachableError(f"{settings.host}:{settings.port} has not answered within {seconds:g} s") from None
     client.close()
 
 
 async def _connected(settings: Mail) -> aiosmtplib.SMTP:
-    """Raises NotReachedError."""
+    """Raises UnreachableError."""
     place = f"{settings.host}:{settings.port}"
     client = aiosmtplib.SMTP(
         hostname=settings.host,
@@ -104,17 +107,17 @@ async def _connected(settings: Mail) -> aiosmtplib.SMTP:
         await client.ehlo(timeout=COMMAND_SECONDS)
     except aiosmtplib.SMTPResponseException as error:
         client.close()
-        raise NotReachedError(f"{place} does not let us in: {_code(error)}") from None
+        raise UnreachableError(f"{place} does not let us in: {_code(error)}") from None
     except (aiosmtplib.SMTPException, OSError) as error:
         client.close()
         if (why := _certificate_refused(error)) is not None:
-            raise NotReachedError(f"{place} has a certificate that is not trusted here: {why}") from None
-        raise NotReachedError(f"{place} cannot be reached ({type(error).__name__})") from None
+            raise UnreachableError(f"{place} has a certificate that is not trusted here: {why}") from None
+        raise UnreachableError(f"{place} cannot be reached ({type(error).__name__})") from None
     return client
 
 
 def _certificate_refused(error: BaseException | None) -> str | None:
-    """What OpenSSL says of the server's certificate, where that is why there is no connection."""
+    """OpenSSL's message if the certificate was rejected, anywhere in the chain of causes."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return error.verify_message
@@ -141,6 +144,6 @@ def _parts(address: str) -> tuple[str, str]:
 
 
 def _code(error: aiosmtplib.SMTPResponseException) -> str:
-    """The codes alone: a server repeats the address in its text."""
+    """The status codes alone: the server's text may repeat the address."""
     enhanced = match(r"[245]\.\d{1,3}\.\d{1,3}", error.message)
     return f"{error.code} {enhanced.group()}" if enhanced else str(error.code)

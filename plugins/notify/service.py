@@ -1,4 +1,4 @@
-"""Messages: taken into the outbox once, answered once."""
+"""Messages: stored in the outbox once, answered once."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -22,12 +22,12 @@ from plugins.notify.tokens import Tokens
 SWEEP_SECONDS = 300
 MOST_SHOWN = 1000
 A_DAY = timedelta(days=1)
-"""A clock that jumps ahead takes nothing out of the outbox that the sender has not given up."""
+"""Pending messages stay this much longer, so that a clock that jumps ahead deletes none of them."""
 
 
 @dataclass(frozen=True)
 class Notice:
-    """A message as the person who answers sees it."""
+    """A message as shown to the person who answers it."""
 
     id: str
     subject: str | None
@@ -37,12 +37,12 @@ class Notice:
     made_at: datetime
     is_open: bool
     seen: Literal["shown", "not_shown", "desk"] | None
-    """Whether the answer has reached the one who waits."""
+    """Whether the answer has reached whoever waits for it."""
 
 
 @dataclass(frozen=True)
-class OnItsWay:
-    """One message by one channel: how far it has come, and nothing of what it says."""
+class OutboxEntry:
+    """The delivery of one message by one channel, without its content."""
 
     message: str
     channel: str
@@ -58,7 +58,7 @@ class Notices:
     def __init__(
         self, context: Context, settings: Settings, tokens: Tokens, added: Callable[[Iterable[dict[str, Any]]], None]
     ) -> None:
-        """`added` is called with new rows of the outbox when they are durable."""
+        """`added` is called with new rows of the outbox after their commit."""
         self._context = context
         self._added = added
         self._settings = settings
@@ -69,20 +69,20 @@ class Notices:
         return has_mail or bool(self._settings.webhooks) or bool(self._own_webhooks(person))
 
     async def deliver(self, message: Message) -> bool:
-        """True once it is durable; the same id again changes nothing."""
+        """True once it is committed; idempotent by the message's id."""
         if not self.can_reach(message.to):
             return False
-        await self._context.store.write_with_others(self._keep_all, message)
+        await self._context.store.write_with_others(self._add_all, message)
         return True
 
-    def _keep_all(self, connection: Connection, messages: list[Message]) -> list[None]:
+    def _add_all(self, connection: Connection, messages: list[Message]) -> list[None]:
         at = now()
         ids = [message.id for message in messages]
         known = set(connection.execute(select(message_table.c.id).where(message_table.c.id.in_(ids))).scalars())
         fresh = {message.id: message for message in messages if message.id not in known}
         if fresh:
             connection.execute(insert(message_table), [_row(message, at) for message in fresh.values()])
-            rows = [row for one in fresh.values() for row in self._outbox_rows(one, at)]
+            rows = [row for message in fresh.values() for row in self._outbox_rows(message, at)]
             connection.execute(insert(outbox), rows)
             after_commit(connection, lambda: self._added(rows))
         return [None] * len(messages)
@@ -108,12 +108,12 @@ class Notices:
             None if state is None or row.answer is None else state.answer or "not_shown",
         )
 
-    async def outbox(self) -> list[OnItsWay]:
-        """The newest MOST_SHOWN, sent ones too."""
+    async def outbox(self) -> list[OutboxEntry]:
+        """The newest MOST_SHOWN entries, including sent ones."""
         return await self._context.store.read(_outbox)
 
     async def answer(self, message_id: str, chosen: Answer) -> bool:
-        """False when it was answered before: a link is good once."""
+        """Store the answer. False when the message was answered before."""
 
         def write(connection: Connection) -> bool:
             at = now()
@@ -123,24 +123,24 @@ class Notices:
                 .values(answer=chosen, answered_at=at, subject=None, body=None)
             )
             if done.rowcount:
-                _need_not_go(connection, message_id, at)
+                _cancel_pending(connection, message_id, at)
                 self._context.emit(connection, "answered", message_id, answer=chosen)
             return done.rowcount == 1
 
         return await self._context.store.write(write)
 
-    async def pass_tries_on(self, events: list[Event]) -> None:
-        """To whoever asked. Raises what they raise, and is handed over again then."""
+    async def forward_deliveries(self, events: list[Event]) -> None:
+        """Tell the plugins about deliveries. Raises their errors; the events then come again."""
         for event in events:
             await self._context.hooks.must(message_delivered, message_id=event.subject, sent=event.data["sent"])
 
-    async def pass_answers_on(self, events: list[Event]) -> None:
-        """To whoever asked. Raises what they raise, and is handed over again then."""
+    async def forward_answers(self, events: list[Event]) -> None:
+        """Tell the plugins about answers. Raises their errors; the events then come again."""
         for event in events:
             await self._context.hooks.must(message_answered, message_id=event.subject, answer=event.data["answer"])
 
-    async def forget(self, message_ids: list[str]) -> None:
-        """Now, whatever has become of them."""
+    async def delete(self, message_ids: list[str]) -> None:
+        """Delete messages at once, sent or not."""
 
         def write(connection: Connection) -> None:
             connection.execute(delete(outbox).where(outbox.c.message.in_(message_ids)))
@@ -148,11 +148,11 @@ class Notices:
 
         await self._context.store.write(write)
 
-    async def forget_again_and_again(self) -> None:
-        """What can neither be sent nor answered any more."""
+    async def delete_expired(self) -> None:
+        """Run forever: delete messages that can neither be sent nor answered any more."""
         keep = timedelta(hours=self._keep_hours)
         while True:
-            await self._context.store.write(lambda connection: _forget(connection, now() - keep))
+            await self._context.store.write(lambda connection: _delete_before(connection, now() - keep))
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def held(self) -> HeldData:
@@ -165,9 +165,9 @@ class Notices:
         return max(self._settings.answer_hours, self._settings.give_up_hours)
 
     def _outbox_rows(self, message: Message, at: datetime) -> list[dict[str, Any]]:
-        """Mail and a chat of the person's own have the whole text.
+        """The full text for mail and for a chat of the person's own.
 
-        A channel that others read has neither the visitor's name nor the link, by which they could read and answer.
+        Shared channels get neither the visitor's name nor the link, since others read them.
         """
         text = self._context.translator.text
         link = f"{self._context.web_address}/answer/{self._tokens.make(message.id)}"
@@ -177,13 +177,16 @@ class Notices:
         if (address := self._address(message.to)) is not None:
             rows += [rest | {"channel": MAIL, "address": address, "title": message.subject, "text": message.body + ask}]
         whole = {"address": None, "title": message.subject, "text": message.body + ask}
-        rows += [rest | whole | {"channel": channel_of(OWN, one)} for one in self._own_webhooks(message.to)]
+        rows += [rest | whole | {"channel": channel_of(OWN, address)} for address in self._own_webhooks(message.to)]
         short = {"address": None, "title": message.subject, "text": f"{message.to.name}: {message.subject}\n"}
-        rows += [rest | short | {"channel": channel_of(SHARED, one)} for one in dict.fromkeys(self._settings.webhooks)]
+        rows += [
+            rest | short | {"channel": channel_of(SHARED, address)}
+            for address in dict.fromkeys(self._settings.webhooks)
+        ]
         return rows
 
     def _address(self, person: Person) -> str | None:
-        """Where their mail goes; None when none can be sent: the directory's page tells whose address is no good."""
+        """The person's mail address; None when there is none, or it is unusable, as the directory's page then says."""
         if self._settings.mail is None or person.mail is None:
             return None
         try:
@@ -195,7 +198,9 @@ class Notices:
         if person.mail is None:
             return []
         mine = person.mail.casefold()
-        return list(dict.fromkeys(one.address for one in self._settings.own_webhooks if one.mail.casefold() == mine))
+        return list(
+            dict.fromkeys(webhook.address for webhook in self._settings.own_webhooks if webhook.mail.casefold() == mine)
+        )
 
 
 def _row(message: Message, at: datetime) -> dict[str, object]:
@@ -210,25 +215,25 @@ def _row(message: Message, at: datetime) -> dict[str, object]:
     }
 
 
-def _need_not_go(connection: Connection, message_id: str, at: datetime) -> None:
-    """It has been answered: what still waits to go by another channel has no use any more."""
+def _cancel_pending(connection: Connection, message_id: str, at: datetime) -> None:
+    """Cancel pending deliveries of a message that has been answered."""
     waits = (outbox.c.message == message_id) & outbox.c.sent_at.is_(None) & outbox.c.given_up_at.is_(None)
     connection.execute(
         update(outbox).where(waits).values(given_up_at=at, problem=None, address=None, title=None, text=None)
     )
 
 
-def _forget(connection: Connection, before: datetime) -> None:
-    """Messages and outbox rows made before."""
+def _delete_before(connection: Connection, before: datetime) -> None:
+    """Delete messages and outbox rows made before."""
     is_done = outbox.c.sent_at.is_not(None) | outbox.c.given_up_at.is_not(None)
     connection.execute(delete(outbox).where(outbox.c.made_at < before, is_done | (outbox.c.made_at < before - A_DAY)))
     connection.execute(delete(message_table).where(message_table.c.made_at < before))
 
 
-def _outbox(connection: Connection) -> list[OnItsWay]:
-    columns = [outbox.c[name] for name in OnItsWay.__dataclass_fields__]
+def _outbox(connection: Connection) -> list[OutboxEntry]:
+    columns = [outbox.c[name] for name in OutboxEntry.__dataclass_fields__]
     newest = select(*columns).order_by(outbox.c.made_at.desc()).limit(MOST_SHOWN)
-    return [OnItsWay(**row._asdict()) for row in connection.execute(newest)]
+    return [OutboxEntry(**row._asdict()) for row in connection.execute(newest)]
 
 
 def _held(connection: Connection) -> tuple[int, datetime | None]:

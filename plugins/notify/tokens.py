@@ -1,4 +1,4 @@
-"""The signature in an answer's link: who holds the link may answer this one message."""
+"""Signed tokens in answer links: whoever holds the link may answer this one message."""
 
 import os
 import secrets
@@ -24,7 +24,7 @@ class Tokens:
 
 
 def _key(path: Path) -> str:
-    """Made at the first start and kept, so that links live through a restart."""
+    """The key, created at the first start and stored, so that links survive a restart."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -12,7 +12,7 @@ from hub.plugin.web import Form, see
 from plugins.notify.service import Notices
 from plugins.notify.tokens import Tokens
 
-LOOK_SECONDS, MOST_LOOKS = 0.1, 4
+RETRY_SECONDS, MOST_RETRIES = 0.1, 4
 
 
 class AnswerPages:
@@ -27,10 +27,10 @@ class AnswerPages:
         notice = await self._notices.notice(self._message_id(request))
         if notice is None:
             return await self._pages.render(request, "answer.html", status=404, notice=None)
-        looks = 0
-        while notice.seen == "not_shown" and looks < MOST_LOOKS:  # the tablet says so within a blink
-            await asyncio.sleep(LOOK_SECONDS)
-            looks += 1
+        retries = 0
+        while notice.seen == "not_shown" and retries < MOST_RETRIES:  # the kiosk acknowledges quickly
+            await asyncio.sleep(RETRY_SECONDS)
+            retries += 1
             notice = await self._notices.notice(notice.id) or notice
         page = await self._pages.render(request, "answer.html", notice=notice)
         if notice.seen == "not_shown":

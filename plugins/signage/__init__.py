@@ -6,7 +6,7 @@ from hub.plugin import N_, Context, hookimpl
 from hub.plugin.hooks import Health, HeldData, MenuEntry, MirroredDevice
 from plugins.signage.api import ScreenApi
 from plugins.signage.config import Settings
-from plugins.signage.elsewhere import mirrored_screens, order_screen
+from plugins.signage.home_assistant import mirrored_screens, order_screen
 from plugins.signage.service import Signage
 from plugins.signage.web import ScreenPages
 

@@ -22,7 +22,7 @@ from hub.plugin.api import (
     operation,
     page_of,
 )
-from plugins.signage.models import HungNotice, make_notice
+from plugins.signage.models import ScreenNotice, make_notice
 from plugins.signage.service import Signage
 
 Title = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=80)]
@@ -105,8 +105,8 @@ class HoursDocument(Document):
     days: list[DayDocument]
 
 
-LOOK: dict[str, Any] = {"scope": "screens:read", "roles": {"front_line", "it"}}
-ACT: dict[str, Any] = {"scope": "screens:write", "roles": {"front_line"}}
+READ: dict[str, Any] = {"scope": "screens:read", "roles": {"front_line", "it"}}
+WRITE: dict[str, Any] = {"scope": "screens:write", "roles": {"front_line"}}
 
 
 class ScreenApi:
@@ -114,34 +114,34 @@ class ScreenApi:
         self._context = context
         self._signage = signage
 
-    @operation("GET", "/notices", summary="Notices", **LOOK)
+    @operation("GET", "/notices", summary="Notices", **READ)
     async def notices(self, call: Call[Nothing, PageQuery, Nothing]) -> NoticePage:
-        part, following = page_of(await self._signage.notices(), lambda one: one.id, call.query)
-        return NoticePage(items=[NoticeDocument.model_validate(one) for one in part], next=following)
+        part, following = page_of(await self._signage.notices(), lambda notice: notice.id, call.query)
+        return NoticePage(items=[NoticeDocument.model_validate(notice) for notice in part], next=following)
 
-    @operation("GET", "/notices/{notice}", summary="One notice", **LOOK)
+    @operation("GET", "/notices/{notice}", summary="One notice", **READ)
     async def notice(self, call: Call[NoticePath, Nothing, Nothing]) -> NoticeDocument:
         return NoticeDocument.model_validate(await self._found(call.path))
 
-    @operation("POST", "/notices", summary="Put up a notice", status=201, location="/notices/{id}", **ACT)
+    @operation("POST", "/notices", summary="Put up a notice", status=201, location="/notices/{id}", **WRITE)
     async def put_up(self, call: Call[Nothing, Nothing, NewNotice]) -> NoticeDocument:
         made = self._made(call.body)
         await self._signage.put_up(made, call.caller.name)
         return NoticeDocument.model_validate(made)
 
-    @operation("PUT", "/notices/{notice}", summary="Change a notice", **ACT)
+    @operation("PUT", "/notices/{notice}", summary="Change a notice", **WRITE)
     async def change(self, call: Call[NoticePath, Nothing, NewNotice]) -> NoticeDocument:
         changed = self._made(call.body, (await self._found(call.path)).id)
         found(await self._signage.change(changed, call.caller.name) or None, "such notice")
         return NoticeDocument.model_validate(changed)
 
-    def _made(self, wanted: NewNotice, notice_id: str | None = None) -> HungNotice:
+    def _made(self, wanted: NewNotice, notice_id: str | None = None) -> ScreenNotice:
         """Raises ProblemError for times and screens that make no sense."""
-        known = {one.id for one in self._context.devices.of_kind(screen.KIND)}
+        known = {device.id for device in self._context.devices.of_kind(screen.KIND)}
         errors = [
             FieldError(at=f"body/screens/{number}", detail="is no screen")
-            for number, one in enumerate(wanted.screens or [])
-            if one not in known
+            for number, screen_id in enumerate(wanted.screens or [])
+            if screen_id not in known
         ]
         if wanted.until is not None and wanted.until <= now():
             errors.append(FieldError(at="body/until", detail="is past"))
@@ -159,11 +159,11 @@ class ScreenApi:
             notice_id=notice_id,
         )
 
-    @operation("DELETE", "/notices/{notice}", summary="Take a notice down", **ACT)
+    @operation("DELETE", "/notices/{notice}", summary="Take a notice down", **WRITE)
     async def take_down(self, call: Call[NoticePath, Nothing, Nothing]) -> None:
         await self._signage.take_down((await self._found(call.path)).id, call.caller.name)
 
-    @operation("GET", "/screens/{screen}/power", summary="Is the screen on", **LOOK)
+    @operation("GET", "/screens/{screen}/power", summary="Is the screen on", **READ)
     async def power(self, call: Call[ScreenPath, Nothing, Nothing]) -> PowerDocument:
         return PowerDocument(is_on=self._screen(call.path) not in self._signage.off)
 
@@ -182,7 +182,7 @@ class ScreenApi:
         device = self._context.devices.get(path.screen)
         return found(device if device is not None and device.kind == screen.KIND else None, "such screen").id
 
-    @operation("GET", "/opening-hours", summary="Opening hours", **LOOK)
+    @operation("GET", "/opening-hours", summary="Opening hours", **READ)
     async def hours(self, _call: Call[Nothing, Nothing, Nothing]) -> HoursDocument:
         programme = await self._signage.programme()
         days = [
@@ -194,7 +194,7 @@ class ScreenApi:
         return HoursDocument(time_zone=programme.time_zone, days=days)
 
     @operation(
-        "GET", "/programme", summary="All that the screens show, and what waits for its time", is_personal=True, **LOOK
+        "GET", "/programme", summary="All that the screens show, and what waits for its time", is_personal=True, **READ
     )
     async def programme(self, _call: Call[Nothing, Nothing, Nothing]) -> screen.Programme:
         return await self._signage.programme()
@@ -204,10 +204,12 @@ class ScreenApi:
         "/screens/{screen}/programme",
         summary="All that one screen shows, and what waits for its time",
         is_personal=True,
-        **LOOK,
+        **READ,
     )
     async def programme_of(self, call: Call[ScreenPath, Nothing, Nothing]) -> screen.Programme:
         return await self._signage.programme(self._screen(call.path))
 
-    async def _found(self, path: NoticePath) -> HungNotice:
-        return found(next((one for one in await self._signage.notices() if one.id == path.notice), None), "such notice")
+    async def _found(self, path: NoticePath) -> ScreenNotice:
+        return found(
+            next((notice for notice in await self._signage.notices() if notice.id == path.notice), None), "such notice"
+        )

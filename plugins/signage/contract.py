@@ -1,4 +1,4 @@
-"""What other plugins may have on the screens."""
+"""Slides that other plugins show on the screens."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

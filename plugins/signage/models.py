@@ -1,4 +1,4 @@
-"""A notice as the desk has it: what the screens get, and which screens get it."""
+"""A notice with the screens that show it."""
 
 from datetime import datetime
 
@@ -6,9 +6,9 @@ from devices.contract import screen
 from devices.contract.payload import Id, new_id
 
 
-class HungNotice(screen.Notice):
+class ScreenNotice(screen.Notice):
     screens: list[Id] | None = None
-    """None: all, also those that come later."""
+    """None: all, including future ones."""
 
     def is_for(self, screen_id: str) -> bool:
         return self.screens is None or screen_id in self.screens
@@ -29,9 +29,9 @@ def make_notice(
     since: datetime | None = None,
     screens: list[str] | None = None,
     notice_id: str | None = None,
-) -> HungNotice:
-    """In the languages in which something is written. Raises pydantic.ValidationError."""
-    return HungNotice.model_validate(
+) -> ScreenNotice:
+    """A notice in those languages that have a text. Raises pydantic.ValidationError."""
+    return ScreenNotice.model_validate(
         {
             "id": notice_id or new_id(),
             "severity": severity,

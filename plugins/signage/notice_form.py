@@ -1,4 +1,4 @@
-"""The form in which the desk writes a notice: what stands in it, and what was meant."""
+"""The form for a notice: its fields, and parsing them."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime, tzinfo
@@ -7,42 +7,35 @@ from typing import Any
 from multidict import MultiDict
 
 from devices.contract.payload import clean
-from hub.plugin import N_, now
+from hub.plugin import N_, MistakeError, now
 from hub.plugin.api import FIRST_YEAR, LAST_YEAR
 from hub.plugin.settings import SiteSettings
-from plugins.signage.models import HungNotice, make_notice
+from plugins.signage.models import ScreenNotice, make_notice
 
 SEVERITIES = ("info", "warning", "danger")
 MOST_TITLE, MOST_TEXT = 80, 400
 LOCAL = "%Y-%m-%dT%H:%M"
 
 
-class MistakeError(ValueError):
-    """What somebody typed that makes no sense. `message` stands in the catalogue (`N_`), with `values` in it."""
-
-    def __init__(self, message: str, **values: object) -> None:
-        super().__init__(message % values if values else message)
-        self.message = message
-        self.values = values
-
-
-def shown_fields(one: HungNotice | None, site: SiteSettings) -> MultiDict[str]:
-    """What stands in the form: of a notice, or of none yet. Times by the site's clock, as browsers write them."""
+def form_fields(notice: ScreenNotice | None, site: SiteSettings) -> MultiDict[str]:
+    """The fields of the form, of a notice or empty. Times by the site's clock, as browsers write them."""
     fields = MultiDict(
-        severity=one.severity if one else "info",
-        since=_local(one.since if one else None, site.zone),
-        until=_local(one.until if one else None, site.zone),
-        where="all" if one is None or one.screens is None else "chosen",
+        severity=notice.severity if notice else "info",
+        since=_local(notice.since if notice else None, site.zone),
+        until=_local(notice.until if notice else None, site.zone),
+        where="all" if notice is None or notice.screens is None else "chosen",
     )
     for language in site.languages:
-        fields[f"title_{language}"] = one.title.get(language, "") if one else ""
-        fields[f"text_{language}"] = one.text.get(language, "") if one else ""
-    fields.extend(("screen", name) for name in (one.screens or [] if one else []))
+        fields[f"title_{language}"] = notice.title.get(language, "") if notice else ""
+        fields[f"text_{language}"] = notice.text.get(language, "") if notice else ""
+    fields.extend(("screen", name) for name in (notice.screens or [] if notice else []))
     return fields
 
 
-def notice_in(sent: Any, site: SiteSettings, screens: Collection[str], was: HungNotice | None = None) -> HungNotice:
-    """A form that was sent. `was`: the notice that it changes. Raises MistakeError."""
+def parse_notice(
+    sent: Any, site: SiteSettings, screens: Collection[str], was: ScreenNotice | None = None
+) -> ScreenNotice:
+    """Parse a form. `was`: the notice that it changes. Raises MistakeError."""
     titles = _translated(sent, "title", MOST_TITLE, was.title if was else {}, site)
     texts = _translated(sent, "text", MOST_TEXT, was.text if was else {}, site)
     if not titles:
@@ -63,14 +56,14 @@ def notice_in(sent: Any, site: SiteSettings, screens: Collection[str], was: Hung
 
 
 def _translated(sent: Any, field: str, most: int, was: dict[str, str], site: SiteSettings) -> dict[str, str]:
-    """By language, those of the site first; what another program wrote in other languages stays."""
-    typed = {one: str(clean(str(sent[f"{field}_{one}"])))[:most] for one in site.languages}
+    """By language, those of the site first; texts in other languages, written by other programs, stay."""
+    typed = {language: str(clean(str(sent[f"{field}_{language}"])))[:most] for language in site.languages}
     others = {language: words for language, words in was.items() if language not in typed}
     return {language: words for language, words in {**typed, **others}.items() if words}
 
 
 def _moment(text: str, zone: tzinfo) -> datetime | None:
-    """A browser's local date and time, by the site's clock. Raises MistakeError."""
+    """Parse a browser's local date and time, by the site's clock. Raises MistakeError."""
     if not text:
         return None
     try:

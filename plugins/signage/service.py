@@ -1,4 +1,4 @@
-"""What stands on the screens."""
+"""The screens' programmes and notices."""
 
 import hashlib
 from contextlib import suppress
@@ -14,12 +14,12 @@ from hub.plugin.calendar import other_days, week_of
 from hub.plugin.hooks import HeldData
 from plugins.directory.contract import presences
 from plugins.signage.contract import slides
-from plugins.signage.models import HungNotice
+from plugins.signage.models import ScreenNotice
 from plugins.signage.tables import notice, off
 
 MOST_SLIDES = 3
 MOST_ROWS = 60
-"""More people than a wall can show; also keeps the programme well below what a payload may have."""
+"""More people than a screen can show, and well below the limit of a payload."""
 
 
 class Signage:
@@ -30,8 +30,8 @@ class Signage:
         self._context = context
 
     async def publish(self, only: str | None = None) -> None:
-        """Its programme, retained, to every screen, or to one."""
-        whole, notices, slides_shown = await self._without_notices(), await self.notices(), await self._slides()
+        """Publish the programme, retained, to every screen or to one."""
+        whole, notices, slides_shown = await self._base_programme(), await self.notices(), await self._slides()
         self.off = await self._context.store.read(_off)
         self.problem = None
         for device in self._context.devices.of_kind(screen.KIND):
@@ -43,17 +43,17 @@ class Signage:
         self._context.live.touch("screens")
 
     async def programme(self, of_screen: str | None = None) -> screen.Programme:
-        """All that a screen shows, or all screens together."""
-        return _of_screen(await self._without_notices(), of_screen, await self.notices(), await self._slides())
+        """The whole programme of one screen, or of all screens together."""
+        return _of_screen(await self._base_programme(), of_screen, await self.notices(), await self._slides())
 
-    async def _without_notices(self) -> screen.Programme:
-        """Who is in or out, never why; never a visitor."""
+    async def _base_programme(self) -> screen.Programme:
+        """The programme without notices. The board says who is in or out, never why; never a visitor."""
         site, calendar = self._context.site, self._context.calendar
         found = await self._context.hooks.every(presences)
         board = [
-            screen.BoardRow(name=one.person.name, unit=one.person.unit, is_in=one.is_in)
+            screen.BoardRow(name=presence.person.name, unit=presence.person.unit, is_in=presence.is_in)
             for some in found
-            for one in some
+            for presence in some
         ][:MOST_ROWS]
         return screen.Programme(
             revision="",
@@ -66,43 +66,45 @@ class Signage:
             made_at=now(),
         )
 
-    async def notices(self) -> list[HungNotice]:
-        """Those that are not over; some may wait for their time."""
+    async def notices(self) -> list[ScreenNotice]:
+        """Notices that have not ended, including those that have not started."""
         return await self._context.store.read(lambda connection: _current(connection, now()))
 
     async def _slides(self) -> list[screen.Notice]:
-        """What other plugins want shown; a few each, so that none takes the screens for itself."""
+        """Slides of other plugins; a few each, so that none fills the screens."""
         shown: list[screen.Notice] = []
         for plugin, offered in await self._context.hooks.named(slides):
-            for one in offered[:MOST_SLIDES]:
+            for slide in offered[:MOST_SLIDES]:
                 with suppress(ValidationError):  # an id or a language that is none
                     shown.append(
-                        screen.Notice(id=f"{plugin}-{one.id}"[:64], title=one.title, text=one.text, until=one.until)
+                        screen.Notice(
+                            id=f"{plugin}-{slide.id}"[:64], title=slide.title, text=slide.text, until=slide.until
+                        )
                     )
-        return [one for one in shown if one.until is None or one.until > now()]
+        return [notice for notice in shown if notice.until is None or notice.until > now()]
 
     async def held(self) -> HeldData:
         count, oldest = await self._context.store.read(_writers)
         return HeldData(N_("who put up notices"), count, N_("until the notice is taken down"), oldest)
 
-    async def put_up(self, one: HungNotice, actor: str) -> None:
-        row = one.model_dump() | {"made_at": now(), "made_by": actor}
+    async def put_up(self, added: ScreenNotice, actor: str) -> None:
+        row = added.model_dump() | {"made_at": now(), "made_by": actor}
 
         def write(connection: Connection) -> None:
             connection.execute(insert(notice), row)
-            audit.record(connection, actor, "notice.put_up", one.id)
+            audit.record(connection, actor, "notice.put_up", added.id)
 
         await self._context.store.write(write)
         await self.publish()
 
-    async def change(self, one: HungNotice, actor: str) -> bool:
-        """The notice with its id becomes this one. False: it has been taken down."""
+    async def change(self, changed: ScreenNotice, actor: str) -> bool:
+        """Replace the notice with the same id. False: it has been taken down."""
 
         def write(connection: Connection) -> bool:
-            row = one.model_dump(exclude={"id"})
-            if not connection.execute(update(notice).where(notice.c.id == one.id), row).rowcount:
+            row = changed.model_dump(exclude={"id"})
+            if not connection.execute(update(notice).where(notice.c.id == changed.id), row).rowcount:
                 return False
-            audit.record(connection, actor, "notice.changed", one.id)
+            audit.record(connection, actor, "notice.changed", changed.id)
             return True
 
         is_there = await self._context.store.write(write)
@@ -110,7 +112,7 @@ class Signage:
         return is_there
 
     async def switch(self, screen_id: str, *, is_on: bool, actor: str) -> None:
-        """A screen that is off is dark, and stays so over a restart."""
+        """A screen that is off is dark, also after a restart."""
 
         def write(connection: Connection) -> None:
             connection.execute(delete(off).where(off.c.screen == screen_id))
@@ -131,14 +133,14 @@ class Signage:
 
 
 def _of_screen(
-    whole: screen.Programme, screen_id: str | None, notices: list[HungNotice], slides_shown: list[screen.Notice]
+    whole: screen.Programme, screen_id: str | None, notices: list[ScreenNotice], slides_shown: list[screen.Notice]
 ) -> screen.Programme:
-    own = [one.as_sent() for one in notices if screen_id is None or one.is_for(screen_id)]
+    own = [notice.as_sent() for notice in notices if screen_id is None or notice.is_for(screen_id)]
     return _revised(whole.model_copy(update={"notices": [*own, *slides_shown]}))
 
 
 def _dark(programme: screen.Programme) -> screen.Programme:
-    """The same, but off: what the screen shows when it is on again stays its own."""
+    """The same programme, switched off."""
     return _revised(programme.model_copy(update={"is_on": False}))
 
 
@@ -151,11 +153,11 @@ def _off(connection: Connection) -> set[str]:
     return set(connection.execute(select(off.c.screen)).scalars())
 
 
-def _current(connection: Connection, at: datetime) -> list[HungNotice]:
+def _current(connection: Connection, at: datetime) -> list[ScreenNotice]:
     rows = connection.execute(
         select(notice).where(notice.c.until.is_(None) | (notice.c.until > at)).order_by(notice.c.made_at.desc())
     )
-    return [HungNotice.model_validate(row, from_attributes=True) for row in rows]
+    return [ScreenNotice.model_validate(row, from_attributes=True) for row in rows]
 
 
 def _writers(connection: Connection) -> tuple[int, datetime | None]:

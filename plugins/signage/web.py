@@ -6,10 +6,10 @@ from typing import Any
 from aiohttp import web
 
 from devices.contract import screen
-from hub.plugin import Context, now
+from hub.plugin import Context, MistakeError, now
 from hub.plugin.web import Form, see, session_of
-from plugins.signage.models import HungNotice
-from plugins.signage.notice_form import SEVERITIES, MistakeError, notice_in, shown_fields
+from plugins.signage.models import ScreenNotice
+from plugins.signage.notice_form import SEVERITIES, form_fields, parse_notice
 from plugins.signage.service import Signage
 
 
@@ -19,7 +19,7 @@ class ScreenPages:
         self._signage = signage
         pages = context.pages
         pages.page("/screens", {"front_line", "it"}, self.screens)
-        written = [f"{part}_{one}" for part in ("title", "text") for one in context.site.languages]
+        written = [f"{part}_{language}" for part in ("title", "text") for language in context.site.languages]
         form = Form(
             must=(*written, "severity", "since", "until", "where"),
             many=("screen",),
@@ -39,27 +39,27 @@ class ScreenPages:
         pages.built("/screen/sw.js", "screen/sw.js", {"Service-Worker-Allowed": "/screen"})
 
     async def screens(self, request: web.Request) -> web.StreamResponse:
-        return await self._page(request, shown_fields(None, self._context.site))
+        return await self._page(request, form_fields(None, self._context.site))
 
     async def notice(self, request: web.Request) -> web.StreamResponse:
-        one = await self._found(request)
-        return await self._edit(request, one, shown_fields(one, self._context.site))
+        notice = await self._found(request)
+        return await self._edit(request, notice, form_fields(notice, self._context.site))
 
     async def put_up(self, request: web.Request) -> web.StreamResponse:
         sent = await request.post()
         try:
-            made = notice_in(sent, self._context.site, self._screens())
+            made = parse_notice(sent, self._context.site, self._screens())
         except MistakeError as mistake:
             return await self._page(request, sent, mistake)
         await self._signage.put_up(made, session_of(request).account)
         return see("/screens")
 
     async def change(self, request: web.Request) -> web.StreamResponse:
-        one, sent = await self._found(request), await request.post()
+        notice, sent = await self._found(request), await request.post()
         try:
-            changed = notice_in(sent, self._context.site, self._screens(), one)
+            changed = parse_notice(sent, self._context.site, self._screens(), notice)
         except MistakeError as mistake:
-            return await self._edit(request, one, sent, mistake)
+            return await self._edit(request, notice, sent, mistake)
         if not await self._signage.change(changed, session_of(request).account):
             raise _gone()
         return see("/screens")
@@ -87,7 +87,7 @@ class ScreenPages:
             screen_names={device.id: device.name for device in devices.of_kind(screen.KIND)},
             vitals={device.id: devices.vitals(device.id) for device in devices.of_kind(screen.KIND)},
             notices=programme.notices,
-            own={one.id: one for one in await self._signage.notices()},
+            own={notice.id: notice for notice in await self._signage.notices()},
             now=now(),
             problem=self._signage.problem,
             off=self._signage.off,
@@ -95,11 +95,11 @@ class ScreenPages:
         )
 
     async def _edit(
-        self, request: web.Request, one: HungNotice, fields: Mapping[str, Any], mistake: MistakeError | None = None
+        self, request: web.Request, notice: ScreenNotice, fields: Mapping[str, Any], mistake: MistakeError | None = None
     ) -> web.StreamResponse:
         status = 200 if mistake is None else 422
         return await self._context.pages.render(
-            request, "notice.html", status=status, notice=one, **self._of_form(fields, mistake)
+            request, "notice.html", status=status, notice=notice, **self._of_form(fields, mistake)
         )
 
     def _of_form(self, fields: Mapping[str, Any], mistake: MistakeError | None) -> dict[str, Any]:
@@ -114,9 +114,9 @@ class ScreenPages:
     def _screens(self) -> set[str]:
         return {device.id for device in self._context.devices.of_kind(screen.KIND)}
 
-    async def _found(self, request: web.Request) -> HungNotice:
+    async def _found(self, request: web.Request) -> ScreenNotice:
         wanted = request.match_info["notice"]
-        found = next((one for one in await self._signage.notices() if one.id == wanted), None)
+        found = next((notice for notice in await self._signage.notices() if notice.id == wanted), None)
         if found is None:
             raise _gone()
         return found

@@ -277,7 +277,7 @@ async def test_an_answer_that_came_while_the_tablet_was_cut_off_is_shown_when_it
     os.kill(int((hub.settings.data / "broker" / "mosquitto.pid").read_text()), signal.SIGKILL)
     await until(lambda: hub.mqtt.wire is not None and not hub.mqtt.wire.connected)
     (visit,) = await visits(hub)
-    await hub.host.plugins["checkin"].instance.visits.answered(f"visit-{visit.id}", "five_minutes")
+    await hub.host.plugins["checkin"].instance.visits.record_answer(f"visit-{visit.id}", "five_minutes")
     await expect(kiosk.locator("[data-answer=five_minutes]")).to_be_visible(timeout=30_000)
 
     async def is_seen() -> bool:
@@ -295,7 +295,7 @@ async def test_the_waiting_page_waits_for_minutes_and_soon_shows_nobodys_name(to
     await expect(kiosk.locator("main")).to_contain_text(number)
     await kiosk.clock.run_for(240_000)
     (visit,) = await visits(town_hall.hub)
-    await town_hall.hub.host.plugins["checkin"].instance.visits.answered(f"visit-{visit.id}", "coming")
+    await town_hall.hub.host.plugins["checkin"].instance.visits.record_answer(f"visit-{visit.id}", "coming")
     await expect(kiosk.locator("[data-answer=coming]")).to_contain_text("Den du skal møte")
     await kiosk.clock.fast_forward(301_000)
     await expect(kiosk.locator("dialog")).to_be_visible()

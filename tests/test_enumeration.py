@@ -6,7 +6,7 @@ from typing import Any
 
 from hub.hooks.specifications import Health
 from hub.hub import Hub
-from plugins.checkin.walking import Walk
+from plugins.checkin.enumeration import EnumerationGuard
 from plugins.directory.contract import find_hosts
 from tests.api_client import actions, browser
 from tests.conftest import running_hub, until_async
@@ -17,7 +17,7 @@ CANARY = "Qvintus Zylander"
 
 def test_all_kiosks_have_one_limit() -> None:
     clock = [0.0]
-    walk = Walk(8, lambda: clock[0])
+    walk = EnumerationGuard(8, lambda: clock[0])
     for number in range(8):
         assert walk.wait_seconds(f"na{number}e", f"kiosk-{number % 2}") == 0
     assert walk.wait_seconds("ola", "kiosk-9") > 0
@@ -28,7 +28,7 @@ def test_all_kiosks_have_one_limit() -> None:
 
 
 def test_a_visitor_who_types_on_is_not_slowed_down() -> None:
-    walk = Walk(1, lambda: 0.0)
+    walk = EnumerationGuard(1, lambda: 0.0)
     for text in ("kari", "kari n", "Kari No", "k-a-r-i"):
         assert walk.wait_seconds(text, "kiosk-1") == 0
     assert walk.wait_seconds("karl", "kiosk-1") > 0
@@ -37,7 +37,7 @@ def test_a_visitor_who_types_on_is_not_slowed_down() -> None:
 def test_a_walk_through_the_alphabet_takes_months() -> None:
     """All beginnings of three letters, as fast as a hundred kiosks can."""
     clock, answered = [0.0], 0
-    walk = Walk(40, lambda: clock[0])
+    walk = EnumerationGuard(40, lambda: clock[0])
     beginnings = [a + b + c for a in ascii_lowercase for b in ascii_lowercase for c in ascii_lowercase]
     for beginning in beginnings:
         clock[0] += 0.2

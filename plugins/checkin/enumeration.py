@@ -1,6 +1,6 @@
-"""Whether somebody goes through the names: many beginnings that have little to do with each other, at all kiosks.
+"""Detects enumeration of employees' names: many different prefixes searched for, at all kiosks together.
 
-A visitor types one or two. A limit for each kiosk alone is no limit where there are many.
+A visitor types one or two. A limit for each kiosk alone would not help where there are many.
 """
 
 import time
@@ -11,25 +11,25 @@ from hub.plugin import Limiter
 
 SECONDS = 600.0
 LETTERS = 4
-"""What follows them is the same visitor, still typing."""
+"""Searches that share these first letters count as one: somebody is still typing."""
 PART = 4
-"""A kiosk at which this part of all beginnings was typed is one to look at."""
+"""A kiosk with more than one in PART of all prefixes is suspected."""
 
 
-class Walk:
+class EnumerationGuard:
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`most` different beginnings at once, and as many again in ten minutes."""
+        """`most` different prefixes at once, and as many again in ten minutes."""
         self._most = most
         self._clock = clock
         self._limit = Limiter(most, SECONDS, clock)
         self._known: dict[str, tuple[float, str]] = {}
-        """Beginning → when it was first searched for, and where."""
+        """Prefix → when and at which kiosk it was first searched for."""
         self._suspected: dict[str, float] = {}
 
     def wait_seconds(self, text: str, device: str) -> float:
-        """0, or how long until something else than what others have just searched for may be."""
+        """Seconds to wait before this search is allowed; 0 for now, and for prefixes searched for recently."""
         now = self._clock()
-        self._known = {name: one for name, one in self._known.items() if now - one[0] < SECONDS}
+        self._known = {name: seen for name, seen in self._known.items() if now - seen[0] < SECONDS}
         beginning = "".join(filter(str.isalnum, text.casefold()))[:LETTERS]
         if beginning in self._known:
             return 0.0
@@ -41,6 +41,6 @@ class Walk:
         return 0.0
 
     def suspected(self) -> list[str]:
-        """The kiosks at which it was done in the last ten minutes."""
+        """The kiosks that were suspected in the last ten minutes."""
         since = self._clock() - SECONDS
         return sorted(device for device, at in self._suspected.items() if at > since)

@@ -1,4 +1,4 @@
-"""What a Home Assistant on the broker sees of screens, and may tell them."""
+"""Screens as Home Assistant entities: their state, and switching them on and off."""
 
 from devices.contract import screen
 from hub.plugin import Context, now
@@ -9,11 +9,11 @@ MAY_SWITCH: frozenset[Role] = frozenset({"caretaker", "front_line", "it"})
 
 
 async def mirrored_screens(context: Context, signage: Signage) -> list[MirroredDevice]:
-    """On or off, and the first notice that plays, in the site's first language."""
-    notices = [one for one in await signage.notices() if one.is_on(now())]
+    """A power switch and the notice that plays, in the site's first language, for each screen."""
+    notices = [notice for notice in await signage.notices() if notice.is_on(now())]
 
     def plays(device: str) -> str | None:
-        titles = next((one.title for one in notices if one.is_for(device)), {})
+        titles = next((notice.title for notice in notices if notice.is_for(device)), {})
         return titles.get(context.site.languages[0]) or next(iter(titles.values()), None)
 
     return [
