@@ -112,7 +112,7 @@ async def test_a_device_that_never_came_is_not_away(hub: Hub) -> None:
     await hub.enroller.enrol("kiosk-1", "kiosk", "Nettbrett", "", "test")
     assert hub.devices.absences.listening_since is not None
     hub.devices.absences.listening_since -= 1000
-    hub.devices.notice_absences()
+    hub.devices.check_absences()
     await hub.devices.absences.write(is_last=True)
     assert await absences(hub) == []
 
@@ -123,9 +123,9 @@ async def test_a_broker_that_is_away_is_no_devices_absence(hub: Hub, kiosk: Kios
     vitals = hub.devices.vitals("kiosk-1")
     assert vitals.last_seen_monotonic is not None
     vitals.last_seen_monotonic -= 1000
-    hub.devices.notice_absences()
+    hub.devices.check_absences()
     hub._on_connected()
-    hub.devices.notice_absences()
+    hub.devices.check_absences()
     await hub.devices.absences.write(is_last=True)
     assert await absences(hub) == []
 

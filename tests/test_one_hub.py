@@ -111,7 +111,7 @@ async def test_a_lock_that_was_lost_with_its_connection_is_taken_again_before_an
     await beside.read(cut)
     await beside.close()
     await other.open(is_the_hub=True)
-    store._note([sqlite_like_loss()])
+    store._note_errors([sqlite_like_loss()])
     with pytest.raises(DataInUseError):
         await store.write(lambda connection: connection.execute(text("SELECT 1")))
     assert "another hub uses this database" in str(store.problem)

@@ -37,7 +37,7 @@ async def test_a_part_that_fails_begins_again_and_is_named_until_it_has_recovere
 
     changes: list[int] = []
     parts = Parts(store, lambda: changes.append(1))
-    running = asyncio.create_task(parts.keep("absences", work))
+    running = asyncio.create_task(parts.run("absences", work))
     await until(lambda: parts.problems)
     assert parts.problems == {"absences": "has failed (RuntimeError) and is started again"}
     await until(lambda: len(begun) == 3 and not parts.problems)
@@ -54,8 +54,8 @@ async def test_a_part_that_the_store_fails_waits_for_the_store_and_is_not_named(
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorcode = sqlite3.SQLITE_FULL
     failure = OperationalError("INSERT", {}, error)
-    store._note([failure])
-    await until(lambda: not store._well.is_set())
+    store._note_errors([failure])
+    await until(lambda: not store._available.is_set())
     begun: list[int] = []
 
     async def work() -> None:
@@ -65,7 +65,7 @@ async def test_a_part_that_the_store_fails_waits_for_the_store_and_is_not_named(
         await asyncio.Event().wait()
 
     parts = Parts(store, lambda: None)
-    running = asyncio.create_task(parts.keep("absences", work))
+    running = asyncio.create_task(parts.run("absences", work))
     await until(lambda: begun)
     await asyncio.sleep(0)
     assert begun == [1]
