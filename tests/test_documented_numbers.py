@@ -193,7 +193,7 @@ def test_a_page_says_what_the_code_does(name: str, sentence: str) -> None:
 def test_numbers_that_the_pages_have_in_words() -> None:
     assert hub.STORE_TRY_SECONDS == 0.5, "architecture.md: a small write twice a second"
     assert hub.SESSION_SECONDS == 3600, "architecture.md: the session outlives it for an hour"
-    assert recorder.KEEP_SECONDS == 1, "doors.md: a disk that takes longer than a second"
+    assert recorder.WRITE_SECONDS == 1, "doors.md: a disk that takes longer than a second"
     assert (plugin_host.REDUCED_TIME, plugin_host.SLOW_SECONDS) == (0.1, 60), "plugins.md: a tenth for a minute"
     assert timedelta(days=1) == events.ABANDON_AFTER, "plugins.md, architecture.md: for a day"
     assert broker.LONGEST_WAIT_SECONDS > 0.2, "architecture.md: after 0.2 s, longer each time"

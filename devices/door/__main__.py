@@ -28,7 +28,7 @@ from devices.door.hardware.interface import Hardware, HardwareError
 from devices.door.hardware.simulated import SimulatedDoor, SimulatedReader
 from devices.door.identity import EnrolmentError, Identity
 from devices.door.memory.journal import Journal
-from devices.door.pairing import PairingError, keep, pair
+from devices.door.pairing import PairingError, pair, save_enrolment
 from devices.door.passers import Passers
 from devices.door.readers.config import OsdpPlan
 from devices.door.readers.installing import SECONDS, NotInstalledError, install
@@ -41,7 +41,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 after a clean stop, 1 when a reader was not installed, 2 when what was given cannot be used."""
+    """The exit code: 0 after a clean stop, 1 when a reader was not installed, 2 for unusable arguments or files."""
     os.umask(OTHERS)
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -53,26 +53,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _log_json_lines()
     try:
         if options.pair and not options.enrolment.exists():
-            keep(asyncio.run(pair(options.pair.rstrip("/"), options.ca, _show)), options.enrolment)
+            save_enrolment(asyncio.run(pair(options.pair.rstrip("/"), options.ca, _show)), options.enrolment)
         identity = Identity.of(Enrolment.read(options.enrolment))
         pins = Pins.read(options.pins) if options.pins else None
         seed = options.seed or identity.door
         passers = Passers.read(options.passers, options.every, seed) if options.passers else None
     except ValidationError as error:
         file = options.pins if error.title == Pins.__name__ else options.enrolment
-        log.error("not_started", problem=_mistakes(error), file=str(file))  # noqa: TRY400 (the problem says all)
+        log.error("start_failed", problem=_mistakes(error), file=str(file))  # noqa: TRY400 (the problem says all)
         return 2
     except (OSError, ValueError, EnrolmentError, PairingError) as error:
-        log.error("not_started", problem=str(error))  # noqa: TRY400 (the problem says all)
+        log.error("start_failed", problem=str(error))  # noqa: TRY400 (the problem says all)
         return 2
     state = options.state or _default_state(options.enrolment, identity.door)
     try:
-        _for_us_alone(state)
+        _secure_folder(state)
         if options.install_reader:
             return asyncio.run(_install(options.install_reader, pins, state))
         asyncio.run(_serve(identity, pins, state, options, passers))
     except (HardwareError, OSError, sqlite3.Error) as error:
-        log.error("not_started", problem=str(error), state=str(state))  # noqa: TRY400 (the problem says all)
+        log.error("start_failed", problem=str(error), state=str(state))  # noqa: TRY400 (the problem says all)
         return 2
     return 0
 
@@ -91,10 +91,10 @@ async def _serve(
     else:
         assert pins is not None  # noqa: S101 (the arguments were checked)
         hardware, by_words = GpioDoor(pins), None
-    told = partial(_told, hardware, by_words)
+    handle_line = partial(_handle_line, hardware, by_words)
     if options.exit_with_parent:
-        watch_parent(stop.set, told)
-    coming = loop.create_task(passers.come(told), name="passers") if passers else None
+        watch_parent(stop.set, handle_line)
+    coming = loop.create_task(passers.come(handle_line), name="passers") if passers else None
     try:
         await Controller(
             identity,
@@ -108,9 +108,9 @@ async def _serve(
             coming.cancel()
 
 
-def _told(hardware: Hardware, reader: SimulatedReader | None, line: str) -> None:
-    if isinstance(hardware, SimulatedDoor) and reader is not None and not reader.told(line):
-        hardware.told(line)
+def _handle_line(hardware: Hardware, reader: SimulatedReader | None, line: str) -> None:
+    if isinstance(hardware, SimulatedDoor) and reader is not None and not reader.handle_line(line):
+        hardware.handle_line(line)
 
 
 async def _install(name: str, pins: Pins | None, state: Path) -> int:
@@ -132,7 +132,7 @@ async def _install(name: str, pins: Pins | None, state: Path) -> int:
 def _mistakes(error: ValidationError) -> str:
     """Where and what. The input itself stays out of the log: there are keys in it."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the whole'}: {one['msg']}" for one in found)
+    return "; ".join(f"{'.'.join(map(str, mistake['loc'])) or 'the whole'}: {mistake['msg']}" for mistake in found)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -187,7 +187,7 @@ def _show(offer: PairingOffer) -> None:
 
 
 def _say(line: str) -> None:
-    """On standard output, for whoever stands beside it; the log goes elsewhere."""
+    """Write to standard output, for a person; the log goes to standard error."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -198,13 +198,13 @@ def _default_state(enrolment: Path, door: str) -> Path:
     return Path(given) if given else enrolment.resolve().parent / f"{door}.state"
 
 
-def _for_us_alone(state: Path) -> None:
-    """Made, or narrowed to 0700 when it is ours: who passed stands in the journal. Raises OSError."""
+def _secure_folder(state: Path) -> None:
+    """Create the folder, or restrict our own to 0700: the journal says who passed. Raises OSError."""
     state.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
     found = state.stat()
     if found.st_mode & OTHERS and found.st_uid == os.geteuid() and not found.st_mode & stat.S_ISVTX:
         state.chmod(stat.S_IRWXU)
-        log.warning("state_folder_narrowed", state=str(state), mode=f"{stat.S_IMODE(found.st_mode):o}")
+        log.warning("state_folder_secured", state=str(state), mode=f"{stat.S_IMODE(found.st_mode):o}")
 
 
 def _log_json_lines() -> None:

@@ -1,4 +1,4 @@
-"""Somebody shows something at a reader: the hub is asked, or the door decides by its list."""
+"""Decides about cards, PINs and codes at the readers: by asking the hub, or else by the access list."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from devices.door.deciding.clock import TimeOfDay
 from devices.door.deciding.exchange import Exchange
 from devices.door.deciding.tries import Penalty, Tries
 from devices.door.hardware.reader import Presented, Reader
-from devices.door.memory.lists import InUse
+from devices.door.memory.lists import ActiveList
 from devices.door.memory.used_passes import UsedPasses
 
 log = structlog.get_logger("door.admission")
@@ -24,7 +24,7 @@ log = structlog.get_logger("door.admission")
 
 @dataclass(frozen=True, slots=True)
 class Passing:
-    """A decision of the door's own, for the journal."""
+    """A decision that the door made by itself, for the journal."""
 
     reader: Reader
     shown: Fingerprints
@@ -38,10 +38,10 @@ class _Card:
 
 
 class Admission:
-    """One thing at a time at each reader.
+    """Decides about one presented credential at a time.
 
-    `ask` publishes an access request, False without contact; `admit` gets what the door decided alone: it writes it
-    down, then opens, and says whether it did. `used` keeps what is to be remembered of a pass that the hub let in.
+    Callbacks: `ask` publishes an access request, False without contact; `admit` records a decision of the door itself,
+    then opens, and returns whether it did; `used` persists the use of a pass that the hub admitted.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Admission:
         used: Callable[[tuple[str, str]], object],
         before: dict[str, Penalty] | None = None,
     ) -> None:
-        self.list: InUse | None = None
+        self.active_list: ActiveList | None = None
         self._door = door
         self._exchange = exchange
         self._clock = clock
@@ -77,46 +77,46 @@ class Admission:
         self._answer: tuple[str, asyncio.Future[Command]] | None = None
 
     def penalties(self) -> dict[str, Penalty]:
-        """Of each reader, to be remembered."""
+        """Penalties by reader, to be persisted."""
         return self._before | {name: tries.penalty for name, tries in self._tries.items()}
 
-    def answered(self, command: Command) -> None:
-        """The hub's word on what was shown; the exchange has let it through."""
+    def handle_answer(self, command: Command) -> None:
+        """The hub's answer to the pending access request, checked by the exchange."""
         if self._answer is not None and self._answer[0] == command.command and not self._answer[1].done():
             self._answer[1].set_result(command)
 
-    async def take(self, reader: Reader, presented: Presented) -> None:
-        """What comes while something is being decided is not taken: nobody waits in line for a door to open later."""
+    async def present(self, reader: Reader, presented: Presented) -> None:
+        """Decide about what was presented; ignored while another decision is pending."""
         if self._is_deciding:
             return
         self._is_deciding = True
         try:
-            await self._take(reader, presented)
+            await self._decide(reader, presented)
         finally:
             self._is_deciding = False
 
-    async def _take(self, reader: Reader, presented: Presented) -> None:
+    async def _decide(self, reader: Reader, presented: Presented) -> None:
         if self._tries_at(reader).penalty.wait_seconds:
             return reader.show("waiting")
-        if self.list is None:
+        if self.active_list is None:
             await self._admit(Passing(reader, Fingerprints(), Decision("list_expired")))
             return reader.show("denied")
-        shown = self._shown(reader, presented, self.list)
-        command = await self._asked(reader, shown, presented.code, self.list)
+        shown = self._fingerprints(reader, presented, self.active_list)
+        command = await self._ask_hub(reader, shown, presented.code, self.active_list)
         if command is not None:
-            return self._told(reader, shown, command)
-        return await self._alone(reader, shown, self.list)
+            return self._show_answer(reader, shown, command)
+        return await self._decide_alone(reader, shown, self.active_list)
 
     def _tries_at(self, reader: Reader) -> Tries:
         if reader.name not in self._tries:
             self._tries[reader.name] = Tries(self._clock, self._before.get(reader.name, Penalty()))
         return self._tries[reader.name]
 
-    def _shown(self, reader: Reader, presented: Presented, known: InUse) -> Fingerprints:
-        """A PIN belongs to the card that was shown just before it."""
+    def _fingerprints(self, reader: Reader, presented: Presented, known: ActiveList) -> Fingerprints:
+        """Fingerprints of what was presented; a PIN belongs to the card shown just before it."""
         if presented.card is not None:
-            forms = [fingerprint(known.key, one) for one in readings(presented.card)]
-            return Fingerprints(card=next((one for one in forms if one in known.roll), forms[0]))
+            forms = [fingerprint(known.key, form) for form in readings(presented.card)]
+            return Fingerprints(card=next((form for form in forms if form in known.roll), forms[0]))
         if presented.code is not None:
             return Fingerprints(visit_pass=self._pass_in(presented.code, known))
         card = self._cards.pop(reader.name, None)
@@ -124,23 +124,25 @@ class Admission:
         pin = fingerprint(known.key, typed_pin(presented.pin or ""))
         return Fingerprints(card=card.fingerprint if card and is_near else None, pin=pin)
 
-    def _pass_in(self, code: str, known: InUse) -> Pass | None:
-        """None for what is no pass, or not signed by this hub."""
+    def _pass_in(self, code: str, known: ActiveList) -> Pass | None:
+        """The pass in a QR code; None when it is no pass, or not signed by this hub."""
         try:
             return read_pass(code, known.hub_keys)
         except PassError as error:
-            log.info("code_refused", problem=str(error))
+            log.info("pass_code_rejected", problem=str(error))
             return None
 
-    async def _asked(self, reader: Reader, shown: Fingerprints, code: str | None, known: InUse) -> Command | None:
-        """The hub's answer; None without contact, or when it took too long, and then none will count any more."""
+    async def _ask_hub(
+        self, reader: Reader, shown: Fingerprints, code: str | None, known: ActiveList
+    ) -> Command | None:
+        """The hub's answer; None without contact or after ANSWER_SECONDS. A later answer is not accepted."""
         name = new_id()
         answer: asyncio.Future[Command] = asyncio.get_running_loop().create_future()
         self._answer = (name, answer)
         question = AccessRequest(
             door=self._door,
             id=name,
-            nonce=self._exchange.shown(name),
+            nonce=self._exchange.new_request_nonce(name),
             reader=reader.name,
             side=reader.side,
             card=shown.card,
@@ -155,39 +157,39 @@ class Admission:
             await asyncio.wait({answer}, timeout=ANSWER_SECONDS)
             return answer.result() if answer.done() else None  # in the same step as the nonce is forgotten
         finally:
-            self._exchange.decided_alone()
+            self._exchange.forget_request()
             self._answer = None
 
-    def _told(self, reader: Reader, shown: Fingerprints, command: Command) -> None:
+    def _show_answer(self, reader: Reader, shown: Fingerprints, command: Command) -> None:
         if command.verb == "pulse":
             self._tries_at(reader).succeeded()
             if shown.visit_pass is not None and (to_write := self._passes.use(shown.visit_pass)):
                 self._used(to_write)
             reader.show("granted")
         elif command.why == "pin_wanted":
-            self._wants_pin(reader, shown)
+            self._ask_for_pin(reader, shown)
         else:
-            self._denied(reader, command.why or "unknown")
+            self._deny(reader, command.why or "unknown")
 
-    async def _alone(self, reader: Reader, shown: Fingerprints, known: InUse) -> None:
+    async def _decide_alone(self, reader: Reader, shown: Fingerprints, known: ActiveList) -> None:
         access = known.access.model_copy(update={"lockdown": self._is_locked_down()})
         circumstances = Circumstances(used=shown.visit_pass is not None and self._passes.has(shown.visit_pass))
         decision = decide(access, known.roll, shown, self._time_of_day.now(), circumstances)
         if decision.reason == "pin_wanted":
-            return self._wants_pin(reader, shown)
+            return self._ask_for_pin(reader, shown)
         has_opened = await self._admit(Passing(reader, shown, decision))
         if decision.is_granted and has_opened:
             self._tries_at(reader).succeeded()
             return reader.show("granted")
-        return self._denied(reader, decision.reason)
+        return self._deny(reader, decision.reason)
 
-    def _wants_pin(self, reader: Reader, shown: Fingerprints) -> None:
+    def _ask_for_pin(self, reader: Reader, shown: Fingerprints) -> None:
         if shown.card is not None:
             self._cards[reader.name] = _Card(shown.card, self._clock() + PIN_SECONDS)
         reader.show("pin_wanted")
 
-    def _denied(self, reader: Reader, reason: str) -> None:
-        """What could be guessing counts; somebody who comes at the wrong hour does not guess."""
+    def _deny(self, reader: Reader, reason: str) -> None:
+        """Show the denial, and count it as a failed try when it could be guessing."""
         reader.show("denied")
         if reason in ("unknown", "wrong_pin") and self._tries_at(reader).failed():
             self._too_many(reader)

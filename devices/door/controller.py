@@ -1,4 +1,4 @@
-"""One door on the wire: signed commands and lists in; state, what was shown, outcomes and events out, signed."""
+"""Controller of one door: commands and lists in; states, access requests, outcomes and events out, all signed."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ from devices.contract.door import (
     State,
 )
 from devices.door.admission import Admission, Passing
-from devices.door.conditions import TOLD, Conditions
+from devices.door.conditions import INPUT_EVENTS, Conditions
 from devices.door.deciding.clock import TimeOfDay, is_synchronised, steady, utc
 from devices.door.deciding.exchange import Act, Exchange, Refuse
 from devices.door.deciding.tries import Penalty
@@ -33,12 +33,12 @@ from devices.door.hardware.interface import Hardware, HardwareError, Reading
 from devices.door.hardware.radio import signal_dbm
 from devices.door.hardware.reader import Condition, Presented, Reader
 from devices.door.identity import Identity
+from devices.door.lock_control import LockControl
 from devices.door.memory.journal import Journal
-from devices.door.memory.lists import InUse, Lists
+from devices.door.memory.lists import ActiveList, Lists
 from devices.door.memory.trust import Trust
 from devices.door.memory.used_passes import UsedPasses
-from devices.door.stand import Stand
-from devices.door.telling import Telling
+from devices.door.reporter import Reporter
 from devices.wire.connection import Received, Will, Wire
 
 log = structlog.get_logger("door")
@@ -49,10 +49,9 @@ LOOK_SECONDS = 1.0
 class Controller:
     """Drives one door until it is stopped. The constructor touches neither hardware nor network.
 
-    On the hub's word the relay moves in the turn of the loop in which the command was judged, before anything is
-    written: the intent is committed there, and a slow disk can make an outcome late, but no pulse. By the door's own
-    decision it moves when the grant is on the disk. It moves for nothing else than these and the opening schedule, and
-    so not because this program starts.
+    A command from the hub moves the relay at once, before anything is written here: the hub has committed the intent,
+    and a slow disk may delay an outcome, but never a pulse. A grant by the door itself is written to disk first.
+    Besides these only the opening schedule moves the relay; starting this program does not.
     """
 
     def __init__(
@@ -82,82 +81,84 @@ class Controller:
             age_limit=age_limit,
             acted=journal.acted(),
         )
-        lasting = journal.lasting()
-        self._trust = Trust.of(lasting, identity.own_key)
-        self._exchange.believe(self._trust.hub_keys)
-        self._time_of_day = TimeOfDay(lasting, clock, wall=wall, is_synchronised=is_synchronised)
-        self._telling = Telling(identity, journal, clock, self._time_of_day)
-        self._stand = Stand(hardware, clock, lasting, self._telling, self._tell_state, self._time_of_day)
+        persisted = journal.persisted()
+        self._trust = Trust.of(persisted, identity.own_key)
+        self._exchange.trust(self._trust.hub_keys)
+        self._time_of_day = TimeOfDay(persisted, clock, wall=wall, is_synchronised=is_synchronised)
+        self._reporter = Reporter(identity, journal, clock, self._time_of_day)
+        self._lock_control = LockControl(
+            hardware, clock, persisted, self._reporter, self._publish_state, self._time_of_day
+        )
         self._lists = Lists(journal.path.parent, identity.door, identity.own_key, self._exchange)
-        self._passes = UsedPasses(lasting, self._time_of_day.now)
+        self._passes = UsedPasses(persisted, self._time_of_day.now)
         self._admission = Admission(
             identity.door,
             self._exchange,
             clock,
             self._time_of_day,
-            ask=self._ask,
+            ask=self._publish_access_request,
             admit=self._admit,
-            too_many=self._too_many,
-            is_locked_down=lambda: self._stand.is_locked_down,
+            too_many=self._on_too_many_tries,
+            is_locked_down=lambda: self._lock_control.is_locked_down,
             passes=self._passes,
-            used=lambda what: self._telling.recorder.put_lasting(*what),
-            before=_penalties_of(lasting),
+            used=lambda what: self._reporter.recorder.persist(*what),
+            before=_penalties_of(persisted),
         )
         self._wire = Wire(
             identity.address(),
-            on_message=self._received,
-            on_ready=self._ready,
+            on_message=self._on_message,
+            on_ready=self._on_ready,
             will=Will(identity.topic("up", "status"), Status(online=False).encoded()),
         )
         self._wire.subscribe(identity.topic("down", "#"), retain_as_published=True)
-        self._telling.wire = self._wire
+        self._reporter.wire = self._wire
         self._new_lists: asyncio.Queue[bytes] = asyncio.Queue()
-        self._shown: set[asyncio.Task[None]] = set()
+        self._admissions: set[asyncio.Task[None]] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then relay idle, journal closed, offline. Raises HardwareError."""
-        log.info("started", door=self._identity.door, boot=self._telling.boot, waiting=self._telling.recorder.waiting)
+        log.info("started", door=self._identity.door, boot=self._reporter.boot, waiting=self._reporter.recorder.waiting)
         try:
-            self._use(await asyncio.to_thread(self._lists.load))
-            self._hardware.start(self._changed, self._exit_pressed)
-            if self._stand.used is not None:
-                self._stand.follow_lockdown(self._stand.used)
+            self._activate(await asyncio.to_thread(self._lists.load))
+            self._hardware.start(self._on_hardware_change, self._on_exit_pressed)
+            if self._lock_control.active_list is not None:
+                self._lock_control.apply_lockdown(self._lock_control.active_list)
             for reader in self._readers:
-                reader.start(partial(self._present, reader), partial(self._reader_is, reader))
-            self._telling.happened("started")
+                reader.start(partial(self._on_presented, reader), partial(self._on_reader_condition, reader))
+            self._reporter.report("started")
             async with asyncio.TaskGroup() as group:
                 serving = [
                     group.create_task(work, name=f"door {name}")
                     for name, work in {
                         "wire": self._wire.run(),
-                        "telling": self._telling.run(),
-                        "heartbeat": _every(HEARTBEAT_SECONDS, self._beat),
-                        "state": _every(STATE_SECONDS, self._tell_state),
-                        "look": _every(LOOK_SECONDS, self._look),
-                        "lists": self._take_lists(),
+                        "reporter": self._reporter.run(),
+                        "heartbeat": _every(HEARTBEAT_SECONDS, self._publish_heartbeat),
+                        "state": _every(STATE_SECONDS, self._publish_state),
+                        "tick": _every(LOOK_SECONDS, self._tick),
+                        "lists": self._receive_lists(),
                     }.items()
                 ]
                 await stop.wait()
-                self._telling.publish("status", Status(online=False), retain=True)
-                for task in (*serving, *self._shown):
+                self._reporter.publish("status", Status(online=False), retain=True)
+                for task in (*serving, *self._admissions):
                     task.cancel()
         finally:
             for reader in self._readers:
                 reader.close()
             self._hardware.close()
-            self._telling.recorder.close()
+            self._reporter.recorder.close()
             log.info("stopped", door=self._identity.door)
 
     # -- from the hub ----------------------------------------------------------------------------------------
 
-    def _received(self, message: Received) -> None:
+    def _on_message(self, message: Received) -> None:
         match message.topic.rpartition("/down/")[2]:
             case "challenge":
-                self._give_challenge(message)
+                self._handle_challenge_request(message)
             case "command":
-                self._obey(message)
+                self._handle_command(message)
             case "receipt":
-                self._take_receipt(message)
+                self._handle_receipt(message)
             case "list":
                 if message.payload:
                     self._new_lists.put_nowait(message.payload)
@@ -165,107 +166,107 @@ class Controller:
                 log.warning("unknown_topic", topic=message.topic)
         self._wire.acknowledge(message)
 
-    def _give_challenge(self, message: Received) -> None:
+    def _handle_challenge_request(self, message: Received) -> None:
         challenge = self._exchange.challenge(message.payload, retained=message.retained)
         if challenge is None:
             log.warning("challenge_failed", retained=message.retained, size=len(message.payload))
             return
-        self._telling.publish("challenge", self._telling.signed(challenge))
+        self._reporter.publish("challenge", self._reporter.signed(challenge))
 
-    def _obey(self, message: Received) -> None:
+    def _handle_command(self, message: Received) -> None:
         decision = self._exchange.decide(message.payload, retained=message.retained)
         if isinstance(decision, Act):
             decision = self._act(decision) or decision
         if isinstance(decision, Refuse):
             log.warning("command_refused", reason=decision.reason, command=decision.answer)
             if decision.answer is not None:
-                self._answer(decision.answer, decision.reason)
-            self._telling.happened("command_refused", decision.reason)
+                self._report_outcome(decision.answer, decision.reason)
+            self._reporter.report("command_refused", decision.reason)
 
     def _act(self, act: Act) -> Refuse | None:
         command = act.command
         try:
-            lasting = self._stand.obey(command)
+            persisted = self._lock_control.execute(command)
         except HardwareError as error:
             log.exception("relay_failed", command=command.command, error=str(error))
             return Refuse("hardware_failed", command.command)
         log.info("command_done", command=command.command, verb=command.verb, audit=command.audit)
         if command.verb != "deny":
-            self._answer(command.command, None, lasting)
+            self._report_outcome(command.command, None, persisted)
         if command.verb not in ("pulse", "deny"):
-            self._tell_state()
-        if act.answers_shown:
-            self._admission.answered(command)
+            self._publish_state()
+        if act.answers_request:
+            self._admission.handle_answer(command)
         return None
 
-    def _take_receipt(self, message: Received) -> None:
+    def _handle_receipt(self, message: Received) -> None:
         try:
             receipt = EventReceipt.model_validate_json(message.payload)
         except ValidationError:
             log.warning("malformed_receipt", size=len(message.payload))
             return
-        self._telling.receipted(receipt.of)
+        self._reporter.acknowledge(receipt.of)
 
     # -- lists -----------------------------------------------------------------------------------------------
 
-    async def _take_lists(self) -> None:
+    async def _receive_lists(self) -> None:
         while True:
             payload = await self._new_lists.get()
-            used = self._admission.list
+            used = self._admission.active_list
             newer_than = used.access.version if used else self._trust.list_version - 1  # also when the file was damaged
             try:
-                found = await asyncio.to_thread(self._lists.take, payload, newer_than)
+                found = await asyncio.to_thread(self._lists.receive, payload, newer_than)
             except ListError as error:
-                if not await asyncio.to_thread(self._lists.is_in_use, payload):  # told again at each connection
+                if not await asyncio.to_thread(self._lists.is_in_use, payload):  # retained: it comes at each connection
                     log.warning("list_refused", problem=str(error))
-                    self._telling.happened("list_refused")
+                    self._reporter.report("list_refused")
             except OSError as error:
                 log.exception("list_save_failed", error=str(error))
                 self._lists.problem = f"the access list cannot be written: {error}"
             else:
                 log.info("list_taken", version=found.access.version, credentials=len(found.roll))
-                self._use(found)
+                self._activate(found)
                 self._trust = Trust(found.access.version, found.hub_keys)
-                self._telling.recorder.put_lasting(*self._trust.kept(self._identity.own_key))
-                self._stand.follow_lockdown(found)
-                self._telling.happened("list_taken")
-                self._tell_state()
+                self._reporter.recorder.persist(*self._trust.as_persisted(self._identity.own_key))
+                self._lock_control.apply_lockdown(found)
+                self._reporter.report("list_taken")
+                self._publish_state()
 
-    def _use(self, found: InUse | None) -> None:
-        self._admission.list = self._stand.used = found
+    def _activate(self, found: ActiveList | None) -> None:
+        self._admission.active_list = self._lock_control.active_list = found
         if found is not None:
-            self._exchange.believe(found.hub_keys)
-            self._time_of_day.is_at_least(found.access.made_at)
+            self._exchange.trust(found.hub_keys)
+            self._time_of_day.advance_to(found.access.made_at)
 
     # -- at the reader ---------------------------------------------------------------------------------------
 
-    def _present(self, reader: Reader, presented: Presented) -> None:
-        task = asyncio.get_running_loop().create_task(self._admission.take(reader, presented))
-        self._shown.add(task)
-        task.add_done_callback(self._presented)
+    def _on_presented(self, reader: Reader, presented: Presented) -> None:
+        task = asyncio.get_running_loop().create_task(self._admission.present(reader, presented))
+        self._admissions.add(task)
+        task.add_done_callback(self._on_admission_done)
 
-    def _presented(self, task: asyncio.Task[None]) -> None:
-        self._shown.discard(task)
+    def _on_admission_done(self, task: asyncio.Task[None]) -> None:
+        self._admissions.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             last = traceback.extract_tb(error.__traceback__)[-1]  # its text may quote what was shown
             log.error("reader_failed", error=type(error).__name__, where=f"{Path(last.filename).name}:{last.lineno}")
 
-    def _reader_is(self, reader: Reader, condition: Condition) -> None:
-        for kind in self._conditions.becomes(reader, condition):
-            self._telling.happened(kind, reader=reader.name, side=reader.side)
-        self._tell_state()
-        self._beat()
+    def _on_reader_condition(self, reader: Reader, condition: Condition) -> None:
+        for kind in self._conditions.update(reader, condition):
+            self._reporter.report(kind, reader=reader.name, side=reader.side)
+        self._publish_state()
+        self._publish_heartbeat()
 
-    def _ask(self, shown: AccessRequest) -> bool:
+    def _publish_access_request(self, shown: AccessRequest) -> bool:
         if not self._wire.connected:
             return False
-        return self._telling.publish("shown", self._telling.signed(shown), expiry_seconds=int(COMMAND_SECONDS))
+        return self._reporter.publish("shown", self._reporter.signed(shown), expiry_seconds=int(COMMAND_SECONDS))
 
     async def _admit(self, passing: Passing) -> bool:
-        """By the door's own decision: a line on the disk first, and then the relay."""
-        decision, used = passing.decision, self._admission.list
+        """Record a decision of the door itself, and pulse the relay for a grant once it is on disk."""
+        decision, used = passing.decision, self._admission.active_list
         credential = decision.credential
-        is_told = credential is not None and (
+        is_named = credential is not None and (
             not decision.is_granted
             or used is None
             or used.access.tells_grants
@@ -276,7 +277,7 @@ class Controller:
         fields = {
             "reader": passing.reader.name,
             "side": passing.reader.side,
-            "credential": credential.ref if credential and is_told else None,
+            "credential": credential.ref if credential and is_named else None,
             "shown": unknown,
             "rule": decision.rule,
             "visit_pass": decision.visit_pass,
@@ -284,116 +285,118 @@ class Controller:
             "passes_back": decision.passes_back,
         }
         if not decision.is_granted or used is None:
-            self._telling.happened("denied", decision.reason, **fields)
+            self._reporter.report("denied", decision.reason, **fields)
             return False
         visit_pass = passing.shown.visit_pass
-        lasting = self._passes.use(visit_pass) if visit_pass is not None else None
-        if not await self._telling.keep("granted", None, lasting=lasting, **fields):
-            log.error("not_admitted", problem=self._telling.recorder.problem)
+        persisted = self._passes.use(visit_pass) if visit_pass is not None else None
+        if not await self._reporter.report_durably("granted", None, persisted=persisted, **fields):
+            log.error("not_admitted", problem=self._reporter.recorder.problem)
             return False
         try:
-            self._stand.admit(arrives=credential is not None and credential.arrives)
+            self._lock_control.admit(arrives=credential is not None and credential.arrives)
         except HardwareError as error:
             log.exception("relay_failed", error=str(error))
             return False
         return True
 
-    def _too_many(self, reader: Reader) -> None:
-        self._telling.happened("too_many_tries", reader=reader.name, side=reader.side)
-        penalties = {name: [one.failures, one.wait_seconds] for name, one in self._admission.penalties().items()}
-        self._telling.recorder.put_lasting("tries", orjson.dumps(penalties).decode())
+    def _on_too_many_tries(self, reader: Reader) -> None:
+        self._reporter.report("too_many_tries", reader=reader.name, side=reader.side)
+        penalties = {
+            name: [penalty.failures, penalty.wait_seconds] for name, penalty in self._admission.penalties().items()
+        }
+        self._reporter.recorder.persist("tries", orjson.dumps(penalties).decode())
 
     # -- from the door ---------------------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _tick(self) -> None:
         """Every second."""
-        self._stand.look()
-        self._telling.note_time(at_once=False)
+        self._lock_control.tick()
+        self._reporter.save_time(at_once=False)
         knows_again = self._time_of_day.changed()
         if knows_again is not None:
-            self._telling.happened("clock_right" if knows_again else "clock_wrong")
-            self._tell_state()
+            self._reporter.report("clock_right" if knows_again else "clock_wrong")
+            self._publish_state()
 
-    def _changed(self, reading: Reading) -> None:
+    def _on_hardware_change(self, reading: Reading) -> None:
         before, self._reading = self._reading, reading
-        self._tell_state()
+        self._publish_state()
         if (before.contact, reading.contact) == ("closed", "open"):
-            self._stand.tell(self._stand.passage.opened())
+            self._lock_control.report(self._lock_control.passage.opened())
         elif reading.contact == "closed":
-            self._stand.tell(self._stand.passage.closed())
+            self._lock_control.report(self._lock_control.passage.closed())
         for name in sorted(before.inputs ^ reading.inputs):
-            self._telling.happened(TOLD[name][name not in reading.inputs])
+            self._reporter.report(INPUT_EVENTS[name][name not in reading.inputs])
 
-    def _exit_pressed(self) -> None:
-        self._stand.passage.exit_pressed()
-        self._telling.happened("exit_button")
+    def _on_exit_pressed(self) -> None:
+        self._lock_control.passage.exit_pressed()
+        self._reporter.report("exit_button")
 
     # -- to the hub ------------------------------------------------------------------------------------------
 
-    def _ready(self) -> None:
-        self._telling.publish("status", Status(online=True), retain=True)
-        self._beat()
-        self._tell_state()
-        self._telling.has_contact()
+    def _on_ready(self) -> None:
+        self._reporter.publish("status", Status(online=True), retain=True)
+        self._publish_heartbeat()
+        self._publish_state()
+        self._reporter.resend()
 
-    def _beat(self) -> None:
+    def _publish_heartbeat(self) -> None:
         problem = (
-            self._telling.recorder.problem or self._damage or self._lists.problem or self._conditions.problem or ""
+            self._reporter.recorder.problem or self._damage or self._lists.problem or self._conditions.problem or ""
         )
         heartbeat = Heartbeat(
             sent_at=datetime.now(UTC),
             version=_version(),
             uptime_seconds=int(time.monotonic() - self._started),
-            outbox=self._telling.recorder.waiting,
+            outbox=self._reporter.recorder.waiting,
             problem=problem[:200] or None,
             signal_dbm=signal_dbm(),
             instance=self._wire.instance,
             taken_over=self._wire.taken_over,
         )
-        self._telling.publish("heartbeat", heartbeat, qos=0)
+        self._reporter.publish("heartbeat", heartbeat, qos=0)
 
-    def _tell_state(self) -> None:
-        recorder, used = self._telling.recorder, self._admission.list
+    def _publish_state(self) -> None:
+        recorder, used = self._reporter.recorder, self._admission.active_list
         state = State(
             door=self._identity.door,
-            boot=self._telling.boot,
-            seq=self._telling.next_seq(),
+            boot=self._reporter.boot,
+            seq=self._reporter.next_seq(),
             lock=self._reading.lock,
             contact=self._reading.contact,
             sent_at=datetime.now(UTC),
             power=self._hardware.power,
-            mode=self._stand.mode,
-            hold_seconds=self._stand.hold_seconds,
-            lockdown=self._stand.is_locked_down,
+            mode=self._lock_control.mode,
+            hold_seconds=self._lock_control.hold_seconds,
+            lockdown=self._lock_control.is_locked_down,
             list_version=used.access.version if used else 0,
             list_newest=max(self._trust.list_version, used.access.version if used else 0),
             list_until=used.access.valid_until if used else None,
             hub_keys=self._exchange.key_ids,
             inputs=tuple(sorted(self._reading.inputs | self._conditions.inputs)),
-            mark=self._telling.mark,
+            mark=self._reporter.mark,
             waiting_from=recorder.oldest_number,
             newest=recorder.newest_number,
             knows_time=self._time_of_day.now() is not None,
         )
-        self._telling.publish("state", self._telling.signed(state))
+        self._reporter.publish("state", self._reporter.signed(state))
 
-    def _answer(self, command: str, reason: Refusal | None, lasting: tuple[str, str] | None = None) -> None:
+    def _report_outcome(self, command: str, reason: Refusal | None, persisted: tuple[str, str] | None = None) -> None:
         self._reading = self._hardware.reading()
         outcome = Outcome(
             door=self._identity.door,
             command=command,
             result="refused" if reason else "done",
             reason=reason,
-            boot=self._telling.boot,
-            seq=self._telling.next_seq(),
+            boot=self._reporter.boot,
+            seq=self._reporter.next_seq(),
             lock=self._reading.lock,
             contact=self._reading.contact,
         )
-        self._telling.answer(outcome, lasting)
+        self._reporter.report_outcome(outcome, persisted)
 
 
-def _penalties_of(kept: dict[str, str]) -> dict[str, Penalty]:
-    return {name: Penalty(*values) for name, values in orjson.loads(kept.get("tries", "{}")).items()}
+def _penalties_of(persisted: dict[str, str]) -> dict[str, Penalty]:
+    return {name: Penalty(*values) for name, values in orjson.loads(persisted.get("tries", "{}")).items()}
 
 
 async def _every(seconds: float, work: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Who this controller is and whom it believes, out of its enrolment."""
+"""The controller's identity and the hub's key, from its enrolment."""
 
 import ssl
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class EnrolmentError(ValueError):
 
 @dataclass(frozen=True)
 class Identity:
-    """`hub_key` signs what this door may obey; `own_key` signs what it says, under the door's id."""
+    """`hub_key` verifies the hub's commands; `own_key` signs this door's messages."""
 
     enrolment: Enrolment
     hub_key: VerifyKey

@@ -38,12 +38,12 @@ async def pair(hub: str, ca_file: Path | None, show: Callable[[PairingOffer], No
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(ssl=tls)) as session:
         while True:
             claim = secrets.token_urlsafe(32)
-            offer = await _asked(session, f"{hub}/pair", PairingRequest(claim=claim, kind=KIND), PairingOffer)
+            offer = await _post(session, f"{hub}/pair", PairingRequest(claim=claim, kind=KIND), PairingOffer)
             show(offer)
             answer = PairingAnswer(state="waiting")
             while answer.state == "waiting":
                 await asyncio.sleep(ASK_AGAIN_SECONDS)
-                answer = await _asked(session, f"{hub}/pair/claim", PairingClaim(claim=claim), PairingAnswer)
+                answer = await _post(session, f"{hub}/pair/claim", PairingClaim(claim=claim), PairingAnswer)
             if answer.link is not None:
                 raise PairingError("it was paired as another kind of device than a door; pair it again")
             if answer.enrolment is not None:
@@ -61,8 +61,8 @@ def refuse_plain_http(hub: str) -> None:
         raise PairingError(f"{hub}: keys do not go over plain http; give the hub a certificate (docs/configuration.md)")
 
 
-def keep(enrolment: Enrolment, path: Path) -> None:
-    """Readable by its owner only, and whole or not at all. Raises OSError."""
+def save_enrolment(enrolment: Enrolment, path: Path) -> None:
+    """Write the enrolment atomically, readable by its owner only. Raises OSError."""
     fresh = path.with_name(f"{path.name}.new")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(enrolment.encoded())
@@ -71,8 +71,8 @@ def keep(enrolment: Enrolment, path: Path) -> None:
     fresh.replace(path)
 
 
-async def _asked(session: aiohttp.ClientSession, url: str, message: Payload, model: type[M]) -> M:
-    """Again and again while the hub is away. Raises PairingError when it refuses, or cannot be trusted."""
+async def _post(session: aiohttp.ClientSession, url: str, message: Payload, model: type[M]) -> M:
+    """POST with retries while the hub is away. Raises PairingError when it refuses, or cannot be trusted."""
     wait = 1.0
     while True:
         try:
@@ -89,7 +89,7 @@ async def _asked(session: aiohttp.ClientSession, url: str, message: Payload, mod
         except ValidationError:
             raise PairingError(f"{url} answers, but is no Kommunevert of this version") from None
         except (aiohttp.ClientError, TimeoutError, OSError):
-            pass  # away: asked again below
+            pass  # retried below
         await asyncio.sleep(wait)
         wait = min(wait * 2, LONGEST_WAIT_SECONDS)
 

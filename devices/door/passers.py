@@ -1,4 +1,4 @@
-"""People who come to a simulated door by themselves, so that something happens at it."""
+"""Simulated people who come to a simulated door."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from random import Random
 
 
 class Passers:
-    """Each comes with one of `words`, such as `show card:26:12:3456`; the same seed, the same people."""
+    """Each enters one of `words`, such as `show card:26:12:3456`; the same seed gives the same people."""
 
     def __init__(self, words: Sequence[str], every_seconds: float, seed: str) -> None:
         self._words = words
@@ -23,8 +23,8 @@ class Passers:
             raise ValueError(f"{path}: nobody comes; write one on each line, such as `show card:26:12:3456`")
         return cls(words, every_seconds, seed)
 
-    async def come(self, told: Callable[[str], None]) -> None:
-        """Until cancelled."""
+    async def come(self, handle_line: Callable[[str], None]) -> None:
+        """Call `handle_line` at random intervals until cancelled."""
         while True:
             await asyncio.sleep(self._random.expovariate(1 / self._every_seconds))
-            told(self._random.choice(self._words))
+            handle_line(self._random.choice(self._words))

@@ -70,7 +70,7 @@ def test_the_time_counts_once_the_system_follows_a_time_server() -> None:
 def test_it_goes_on_counting_without_the_time_server_and_over_a_restart_of_the_program() -> None:
     machine = Machine(EVENING)
     time = machine.time_of_day()
-    machine.kept.update([time.note(at_once=True) or pytest.fail("not noted")])
+    machine.kept.update([time.save(at_once=True) or pytest.fail("not noted")])
     machine.is_synchronised = False
     machine.passes(hours=30)
     assert time.now() == machine.wall
@@ -82,7 +82,7 @@ def test_it_goes_on_counting_without_the_time_server_and_over_a_restart_of_the_p
 
 def test_after_a_power_cut_nothing_counts_until_there_is_a_time_server() -> None:
     machine = Machine(EVENING)
-    machine.kept.update([machine.time_of_day().note(at_once=True) or pytest.fail("not noted")])
+    machine.kept.update([machine.time_of_day().save(at_once=True) or pytest.fail("not noted")])
     machine.is_off_until(EVENING + timedelta(minutes=5))
     assert machine.time_of_day().now() is None
     machine.is_synchronised = True
@@ -91,13 +91,13 @@ def test_after_a_power_cut_nothing_counts_until_there_is_a_time_server() -> None
 
 def test_a_clock_behind_what_is_known_is_wrong_whatever_the_system_says() -> None:
     machine = Machine(EVENING)
-    machine.kept.update([machine.time_of_day().note(at_once=True) or pytest.fail("not noted")])
+    machine.kept.update([machine.time_of_day().save(at_once=True) or pytest.fail("not noted")])
     machine.wall = NOON
     assert machine.time_of_day().now() is None
     machine.wall = EVENING - timedelta(minutes=1)
     assert machine.time_of_day().now() == machine.wall
     time = machine.time_of_day()
-    time.is_at_least(EVENING + timedelta(hours=1))  # the hub's list was made then
+    time.advance_to(EVENING + timedelta(hours=1))  # the hub's list was made then
     assert time.now() is None
 
 
@@ -105,7 +105,7 @@ def test_a_wrong_time_is_never_noted() -> None:
     """One start in the year 2099 would shut the door out of all the years before."""
     machine = Machine(datetime(2099, 1, 1, tzinfo=UTC))
     machine.is_synchronised = False
-    assert machine.time_of_day().note(at_once=True) is None
+    assert machine.time_of_day().save(at_once=True) is None
 
 
 def test_it_is_told_once_and_not_while_the_machine_starts() -> None:
@@ -162,7 +162,7 @@ async def has_list(desk: Desk, door_key: SigningKey, version: int, **changes: ob
 async def passage(desk: Desk, reader: SimulatedReader, what: str = f"show card:{KARI}") -> Event:
     """What the door alone makes of what is shown."""
     before = len(passages(desk))
-    reader.told(what)
+    reader.handle_line(what)
     return (await desk.until(lambda: passages(desk)[before:]))[0]
 
 

@@ -234,7 +234,7 @@ async def test_a_disk_that_stalls_opens_nothing_when_it_wakes(
     async with serving(desk, enrolment, hardware, disk) as (reader, _):
         await has_list(desk, door_key)
         disk.free.clear()
-        reader.told(f"show card:{KARI}")
+        reader.handle_line(f"show card:{KARI}")
         await asyncio.sleep(8)
         assert hardware.pulsed_at == []
         disk.free.set()

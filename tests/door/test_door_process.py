@@ -224,7 +224,7 @@ async def test_a_wrong_enrolment_says_what_is_wrong(desk: Desk, door: DoorProces
     door.enrolment.write_text(json.dumps(enrolment))
     await door.start()
     assert await door.ended() == 2
-    assert "hub_key" in str(door.lines("not_started")[-1]["problem"])
+    assert "hub_key" in str(door.lines("start_failed")[-1]["problem"])
 
 
 async def test_a_journal_that_cannot_be_opened_is_said_in_a_line(desk: Desk, door: DoorProcess) -> None:
@@ -234,7 +234,7 @@ async def test_a_journal_that_cannot_be_opened_is_said_in_a_line(desk: Desk, doo
     (door.state / "journal.sqlite").mkdir()
     await door.start()
     assert await door.ended() == 2
-    assert "unable to open database file" in str(door.lines("not_started")[-1]["problem"])
+    assert "unable to open database file" in str(door.lines("start_failed")[-1]["problem"])
 
 
 async def test_an_exchange_is_quick(desk: Desk, door: DoorProcess) -> None:

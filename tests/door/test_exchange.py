@@ -179,5 +179,5 @@ def test_what_is_remembered_is_bounded(exchange: Exchange) -> None:
         command = new_id()
         exchange.decide(order(command, ask(exchange, command).nonce), retained=False)
         ask(exchange, new_id())
-    assert len(exchange._given) <= 64
+    assert len(exchange._issued) <= 64
     assert len(exchange._acted) <= 1000

@@ -64,7 +64,7 @@ class DoorProtocol(RuleBasedStateMachine):
             DOOR, HUB.verify_key, "hub-1", clock=lambda: self.now, make_nonce=self.nonce, acted=acted
         )
         self.close_question()
-        self.exchange.believe({NAMES[key]: key.verify_key for key in self.believed})
+        self.exchange.trust({NAMES[key]: key.verify_key for key in self.believed})
 
     def close_question(self) -> None:
         if self.question is not None:
@@ -101,9 +101,9 @@ class DoorProtocol(RuleBasedStateMachine):
             self.pulses.append((command.command, command.nonce, self.now))
             assert command.command in self.intents  # I5
             assert self.signed_by(payload) in self.believed
-            assert decision.answers_shown == (command.nonce in self.shown_nonces)
+            assert decision.answers_request == (command.nonce in self.shown_nonces)
             assert command.nonce not in self.closed  # the door had decided by itself, or asked anew
-            if decision.answers_shown:
+            if decision.answers_request:
                 assert command.verb in ("pulse", "deny")
                 self.close_question()
             else:
@@ -158,7 +158,7 @@ class DoorProtocol(RuleBasedStateMachine):
     def show_something(self) -> tuple[str, str]:
         command = self.new_command()
         self.close_question()
-        self.question = nonce = self.exchange.shown(command)
+        self.question = nonce = self.exchange.new_request_nonce(command)
         self.given_at[nonce] = self.now
         self.shown_nonces.add(nonce)
         return command, nonce
@@ -190,7 +190,7 @@ class DoorProtocol(RuleBasedStateMachine):
 
     @rule()
     def decide_alone(self) -> None:
-        self.exchange.decided_alone()
+        self.exchange.forget_request()
         self.close_question()
 
     @rule(target=commands)
@@ -215,7 +215,7 @@ class DoorProtocol(RuleBasedStateMachine):
     @rule(keys=st.sampled_from([{HUB}, {SECOND}, {HUB, SECOND}]))
     def new_list(self, keys: set[SigningKey]) -> None:
         self.believed = set(keys)
-        self.exchange.believe({NAMES[key]: key.verify_key for key in keys})
+        self.exchange.trust({NAMES[key]: key.verify_key for key in keys})
 
     @rule(target=commands)
     def stolen_key_that_is_retired(self) -> bytes:

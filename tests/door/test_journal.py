@@ -53,9 +53,9 @@ def test_what_is_written_twice_is_kept_once(journal: Journal) -> None:
 
 def test_a_full_kind_hands_back_what_finds_no_room(journal: Journal) -> None:
     applied = journal.apply([event(number) for number in range(1000)])
-    assert len(applied.kept) == QUOTAS["command_refused"]
-    assert len(applied.no_room) == 1000 - QUOTAS["command_refused"]
-    assert journal.apply([event(5000, "forced_open")]).no_room == []
+    assert len(applied.stored) == QUOTAS["command_refused"]
+    assert len(applied.rejected) == 1000 - QUOTAS["command_refused"]
+    assert journal.apply([event(5000, "forced_open")]).rejected == []
 
 
 def test_of_outcomes_the_oldest_gives_way(journal: Journal) -> None:

@@ -105,7 +105,7 @@ async def test_a_card_that_is_misread_is_not_taken(devices: ExitStack, capsys: p
         await until(lambda: at.shown)
         assert at.shown == [Presented(card="uid:04a2b3c4")]
     logged = capsys.readouterr().out
-    assert logged.count("not_a_card") == 2
+    assert logged.count("card_read_failed") == 2
     assert "04a2" not in logged
 
 

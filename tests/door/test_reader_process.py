@@ -127,5 +127,5 @@ async def test_a_mistake_in_the_file_is_named_with_its_place(tmp_path: Path, enr
     door = DoorProcess(tmp_path, enrolment)
     await door.start("--pins", str(wrong))
     assert await door.ended() == 2
-    (said,) = door.lines("not_started")
+    (said,) = door.lines("start_failed")
     assert (said["file"], said["problem"]) == (str(wrong), "readers.0.osdp.port: Field required")

@@ -66,7 +66,7 @@ async def test_a_slow_disk_does_not_stop_the_loop(disk: Disk, recording) -> None
     recorder.put(Receipt("1-1"))
     disk.free.set()
     async with asyncio.timeout(PATIENCE_SECONDS):
-        assert [entry.id for entry in (await applied.get()).kept] == ["1-1"]
+        assert [entry.id for entry in (await applied.get()).stored] == ["1-1"]
         assert (await applied.get()).waiting == 1  # the two that queued up went together
     assert recorder.waiting == 1
 
@@ -81,8 +81,8 @@ async def test_a_failing_disk_is_told_of_and_loses_nothing(disk: Disk, recording
     recorder.put(event(2))
     disk.fails = False
     async with asyncio.timeout(PATIENCE_SECONDS):
-        assert (await applied.get()).kept == [event(1)]
-        assert (await applied.get()).kept == [event(2)]
+        assert (await applied.get()).stored == [event(1)]
+        assert (await applied.get()).stored == [event(2)]
     assert recorder.problem is None
     assert stuck.empty()
 

@@ -1,1 +1,1 @@
-"""Decisions of a door, without I/O: whether a command counts, how the lock stands, what the clock is good for."""
+"""Decisions of a door, without I/O: commands, modes of the lock, passages, and trust in the clock."""

@@ -1,4 +1,4 @@
-"""The clock that a challenge's age is measured by, and whether the time of day may decide anything."""
+"""The monotonic clock for the age of challenges, and whether the time of day can be trusted."""
 
 import ctypes
 import time
@@ -11,8 +11,8 @@ import orjson
 from devices.access.deciding import CLOCK_SLACK
 
 NAME = "clock"
-NOTE_SECONDS = 60.0
-"""So often the newest time is written down while nothing happens."""
+SAVE_SECONDS = 60.0
+"""Interval for persisting the newest time while nothing happens."""
 PATIENCE_SECONDS = 300.0
 """A machine that has just started needs a while to find its time server."""
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,9 +21,9 @@ UNSYNCHRONISED = 0x0040
 
 
 def steady() -> float:
-    """Seconds that only grow, also through suspend, and that nobody can set (Linux: CLOCK_BOOTTIME).
+    """Monotonic seconds, also through suspend (Linux: CLOCK_BOOTTIME).
 
-    CLOCK_MONOTONIC stands still while a machine sleeps: a challenge would wake up as young as it fell asleep.
+    CLOCK_MONOTONIC stops during suspend, so that a challenge would stay valid for too long.
     """
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -31,7 +31,7 @@ def steady() -> float:
 
 
 def utc() -> datetime:
-    """What the machine calls the time, right or wrong."""
+    """The system's time, right or wrong."""
     return datetime.now(UTC)
 
 
@@ -60,7 +60,7 @@ def is_synchronised() -> bool:
 
 
 def machine_start() -> str:
-    """Another one after each start of the machine; empty where that cannot be known."""
+    """The kernel's boot id; empty where there is none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -70,37 +70,36 @@ def machine_start() -> str:
 class TimeOfDay:
     """The time of day, as far as it can be trusted.
 
-    A machine without a battery starts at the hour at which its power went, or in another year. So the time counts
-    only once the system says that it follows a time server, and afterwards for as long as it goes as steadily as
-    `steady`, also over restarts of this program. And it is never behind the newest time that is known: of the list
-    in use, or of what happened here while the time was trusted.
+    A machine without a battery-backed clock starts with a wrong time. So the time is trusted only once the system is
+    synchronised with a time server, and then as long as it advances like `steady`, also over restarts of this program.
+    It must not be behind the newest known time, of the active list or of what happened here.
 
-    A clock with a battery of its own follows no server: `is_synchronised` is always true then.
+    For a battery-backed clock without a time server `is_synchronised` is always true.
     """
 
     def __init__(
         self,
-        lasting: Mapping[str, str],
+        persisted: Mapping[str, str],
         steady: Callable[[], float],
         *,
         wall: Callable[[], datetime] = utc,
         is_synchronised: Callable[[], bool] = is_synchronised,
         start: str | None = None,
     ) -> None:
-        """`lasting`: what `note` had kept before. `start` names this start of the machine."""
+        """`persisted`: what `save` returned before the last start. `start` names this boot of the machine."""
         self._wall = wall
         self._steady = steady
         self._is_synchronised = is_synchronised
         self._start = machine_start() if start is None else start
-        kept = orjson.loads(lasting.get(NAME, "{}"))
-        self._newest = datetime.fromisoformat(kept["newest"]) if "newest" in kept else LONG_AGO
-        self._ahead: float | None = kept["ahead"] if self._start and kept.get("start") == self._start else None
-        self._noted_at = float("-inf")
+        stored = orjson.loads(persisted.get(NAME, "{}"))
+        self._newest = datetime.fromisoformat(stored["newest"]) if "newest" in stored else LONG_AGO
+        self._ahead: float | None = stored["ahead"] if self._start and stored.get("start") == self._start else None
+        self._saved_at = float("-inf")
         self._since: float | None = None
-        self._is_told = False
+        self._is_reported = False
 
     def now(self) -> datetime | None:
-        """None: nobody knows what time it is."""
+        """The time; None while it cannot be trusted."""
         now = self._wall()
         ahead = now.timestamp() - self._steady()
         if self._is_synchronised():
@@ -109,27 +108,27 @@ class TimeOfDay:
             return None
         return now if now >= self._newest - CLOCK_SLACK else None
 
-    def is_at_least(self, time_of_list: datetime) -> None:
-        """The hub has signed a list that it made then."""
+    def advance_to(self, time_of_list: datetime) -> None:
+        """The time cannot be before this: the hub has signed a list made then."""
         self._newest = max(self._newest, time_of_list)
 
-    def note(self, *, at_once: bool) -> tuple[str, str] | None:
-        """What must outlive a restart; None when it is untrusted, or not yet time for it again."""
-        now, passed = self.now(), self._steady() - self._noted_at
-        if now is None or not (at_once or passed >= NOTE_SECONDS):
+    def save(self, *, at_once: bool) -> tuple[str, str] | None:
+        """What to persist; None while the time is untrusted, or SAVE_SECONDS have not passed."""
+        now, passed = self.now(), self._steady() - self._saved_at
+        if now is None or not (at_once or passed >= SAVE_SECONDS):
             return None
-        self._newest, self._noted_at = max(self._newest, now), self._steady()
-        kept = {"newest": self._newest.isoformat(), "start": self._start, "ahead": self._ahead}
-        return NAME, orjson.dumps(kept).decode()
+        self._newest, self._saved_at = max(self._newest, now), self._steady()
+        stored = {"newest": self._newest.isoformat(), "start": self._start, "ahead": self._ahead}
+        return NAME, orjson.dumps(stored).decode()
 
     def changed(self) -> bool | None:
-        """Once each: False when it has been untrusted for PATIENCE_SECONDS, True when it is trusted again."""
+        """False once the time has been untrusted for PATIENCE_SECONDS, True once it is trusted again, else None."""
         if self.now() is not None:
-            was_told, self._is_told, self._since = self._is_told, False, None
-            return True if was_told else None
+            was_reported, self._is_reported, self._since = self._is_reported, False, None
+            return True if was_reported else None
         if self._since is None:
             self._since = self._steady()
-        if self._is_told or self._steady() - self._since < PATIENCE_SECONDS:
+        if self._is_reported or self._steady() - self._since < PATIENCE_SECONDS:
             return None
-        self._is_told = True
+        self._is_reported = True
         return False

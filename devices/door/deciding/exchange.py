@@ -1,9 +1,8 @@
-"""Whether a command may move the relay (D2). Pure: no I/O, the clock and the randomness come from outside.
+"""Whether a command may move the relay (D2). Pure: no I/O, clock and randomness are injected.
 
-The door remembers one nonce for what the hub asks, and one for what was shown at its reader, so that neither
-overtakes the other. A command must bring one back, signed, within `age_limit` seconds by the door's own steady clock,
-and the nonce is forgotten before anything moves. So a recorded, repeated, late, reordered, retained or foreign command
-finds no nonce, and a reboot forgets those there are (I3, I4).
+The door remembers one nonce for the hub's requests and one for its own access requests. A command must return one,
+signed, within `age_limit` seconds by the door's monotonic clock, and the nonce is deleted before anything moves. So a
+recorded, repeated, late, reordered, retained or foreign command finds no nonce, nor does any after a reboot (I3, I4).
 """
 
 from collections import OrderedDict
@@ -28,31 +27,31 @@ from devices.contract.door import (
 from devices.contract.payload import MAX_PAYLOAD_BYTES, Id, Payload
 
 NONCE_BYTES = 16
-MOST_GIVEN = 64
+MOST_ISSUED = 64
 MOST_ACTED = 1000
 VERBS = frozenset(get_args(Verb))
 ANSWERS = frozenset({"pulse", "deny"})
-"""What may be said to somebody at the reader; a denial, and nobody else is denied."""
+"""Verbs that may answer an access request; only such an answer can be a denial."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Do it now, in this turn of the loop. The nonce is spent already."""
+    """Execute the command now, without awaiting anything. Its nonce is spent already."""
 
     command: Command
-    answers_shown: bool = False
+    answers_request: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Do nothing. `answer` is the command that the hub waits for, when this is about one."""
+    """Do nothing. `answer`: the command whose outcome the hub waits for, if any."""
 
     reason: Refusal
     answer: str | None = None
 
 
 class _Claim(Payload):
-    """The fields that every command has, also one with a verb of tomorrow."""
+    """The fields that every command has, including ones with unknown verbs."""
 
     door: Id
     command: Id
@@ -68,10 +67,10 @@ class _Pending:
 
 
 class Exchange:
-    """The challenges that this door gives and the commands that it may act on.
+    """Issues challenges and checks commands against them.
 
-    `acted` are commands that the door acted on before its last start, as far as the journal knows. A key id of None
-    stands for any: an enrolment may name none.
+    `acted`: commands executed before the last start, as far as the journal knows. A key id of None matches any: an
+    enrolment may name none.
     """
 
     def __init__(
@@ -92,36 +91,36 @@ class Exchange:
         self._age_limit = age_limit
         self._make_nonce = make_nonce
         self._pending: _Pending | None = None
-        self._shown: _Pending | None = None
-        self._given: OrderedDict[str, str] = OrderedDict()
+        self._request: _Pending | None = None
+        self._issued: OrderedDict[str, str] = OrderedDict()
         self._acted: OrderedDict[str, None] = OrderedDict.fromkeys(acted)
 
-    def believe(self, keys: Mapping[str, VerifyKey]) -> None:
-        """Whose commands count from now on, by key id; none: the enrolment's key again."""
+    def trust(self, keys: Mapping[str, VerifyKey]) -> None:
+        """Accept commands signed by these keys, by key id; empty: by the enrolment's key."""
         self._keys = {key_id: key for key_id, key in keys.items()} or self._enrolled  # noqa: C416 (for its type)
 
     def key(self, key_id: str) -> VerifyKey | None:
-        """The hub's key of this id, as far as it is believed."""
+        """The trusted key with this id."""
         return self._keys.get(key_id) or self._keys.get(None)
 
     @property
     def key_ids(self) -> tuple[str, ...]:
         return tuple(sorted(key_id for key_id in self._keys if key_id))
 
-    def shown(self, command: str) -> Nonce:
-        """A fresh nonce for the answer to what was just shown; the one before is forgotten."""
-        self._shown = _Pending(command, self._make_nonce(), self._clock())
-        return self._shown.nonce
+    def new_request_nonce(self, command: str) -> Nonce:
+        """A fresh nonce for an access request; it replaces the previous one."""
+        self._request = _Pending(command, self._make_nonce(), self._clock())
+        return self._request.nonce
 
-    def decided_alone(self) -> None:
-        """The door has decided by its list: an answer that comes now opens nothing."""
-        self._shown = None
+    def forget_request(self) -> None:
+        """The door decides by itself: a later answer is not accepted."""
+        self._request = None
 
     def challenge(self, payload: bytes, *, retained: bool) -> Challenge | None:
-        """The challenge for a request; None when the request is none of ours to answer.
+        """The challenge for a request; None for an invalid, retained or repeated one.
 
-        A request that arrives twice gets the same nonce, as old as it is: were the second one fresh, the
-        hub's answer to the first would fail.
+        A request that arrives twice gets the same nonce, without renewing its age: a fresh one would invalidate the
+        hub's answer to the first.
         """
         if retained or len(payload) > MAX_PAYLOAD_BYTES:
             return None
@@ -135,12 +134,12 @@ class Exchange:
         pending = self._pending
         if pending is None or pending.command != command or not self._is_young(pending, now):
             pending = self._pending = _Pending(command, self._make_nonce(), now)
-            self._given[pending.nonce] = command
-            _trim(self._given, MOST_GIVEN)
+            self._issued[pending.nonce] = command
+            _trim(self._issued, MOST_ISSUED)
         return Challenge(door=self._door, command=command, nonce=pending.nonce)
 
     def decide(self, payload: bytes, *, retained: bool) -> Act | Refuse:
-        """What to do about a command. A nonce that Act rests on is forgotten when this returns."""
+        """Check a command. The nonce of an accepted command is deleted when this returns."""
         if retained:
             return Refuse("retained")
         claim = self._claim(payload)
@@ -149,13 +148,13 @@ class Exchange:
         if claim.command in self._acted:
             return Refuse("replayed")
         wanted = (claim.nonce, claim.command)
-        if self._shown is not None and wanted == (self._shown.nonce, self._shown.command):
-            pending, self._shown = self._shown, None
-            decision = self._judge(payload, claim, pending, ANSWERS, answers_shown=True)
+        if self._request is not None and wanted == (self._request.nonce, self._request.command):
+            pending, self._request = self._request, None
+            decision = self._judge(payload, claim, pending, ANSWERS, answers_request=True)
         elif self._pending is not None and wanted == (self._pending.nonce, self._pending.command):
             pending, self._pending = self._pending, None
-            del self._given[claim.nonce]
-            decision = self._judge(payload, claim, pending, VERBS - {"deny"}, answers_shown=False)
+            del self._issued[claim.nonce]
+            decision = self._judge(payload, claim, pending, VERBS - {"deny"}, answers_request=False)
         else:
             return self._refuse_unasked(claim)
         if isinstance(decision, Act):
@@ -164,9 +163,9 @@ class Exchange:
         return decision
 
     def _judge(
-        self, payload: bytes, claim: _Claim, pending: _Pending, verbs: frozenset[str], *, answers_shown: bool
+        self, payload: bytes, claim: _Claim, pending: _Pending, verbs: frozenset[str], *, answers_request: bool
     ) -> Act | Refuse:
-        """A command that brought the nonce back, which is spent by now."""
+        """Check a command that returned a nonce, which is deleted already."""
         if not self._is_young(pending, self._clock()):
             return Refuse("late", claim.command)
         if claim.verb not in verbs:
@@ -175,10 +174,10 @@ class Exchange:
             command = Command.model_validate_json(Signed.model_validate_json(payload).content)
         except ValidationError:
             return Refuse("malformed", claim.command)
-        return Act(command, answers_shown)
+        return Act(command, answers_request)
 
     def _claim(self, payload: bytes) -> _Claim | Refuse:
-        """Who says what: the signed fields, once the signature is the hub's and the door is this one."""
+        """The signed fields, after checking the signature and the door's id."""
         if len(payload) > MAX_PAYLOAD_BYTES:
             return Refuse("malformed")
         try:
@@ -195,11 +194,11 @@ class Exchange:
         return claim if claim.door == self._door else Refuse("other_door")
 
     def _refuse_unasked(self, claim: _Claim) -> Refuse:
-        """The hub waits for an answer only to a challenge that was given and then overtaken by another."""
-        overtaken = self._given.get(claim.nonce) == claim.command
+        """The hub waits for an outcome only when its challenge was issued and then replaced by another."""
+        overtaken = self._issued.get(claim.nonce) == claim.command
         if not overtaken:
             return Refuse("no_challenge")
-        del self._given[claim.nonce]
+        del self._issued[claim.nonce]
         return Refuse("no_challenge", claim.command)
 
     def _is_young(self, pending: _Pending, now: float) -> bool:

@@ -1,8 +1,7 @@
-"""A flood of bad commands fills neither the disk nor the hub: the first are told, the rest counted.
+"""Rate limit for events: a flood of bad commands fills neither the disk nor the hub.
 
-Each (kind, reason) has a bucket of BURST events that fills by one every REFILL_SECONDS. What finds the bucket
-empty is counted and goes out as one event with its `count` when there is room again. Nothing is dropped
-without a number.
+Each (kind, reason) has a token bucket of BURST events that gains one every REFILL_SECONDS. Events over the limit are
+counted, and reported as one event with its `count` when there is a token again. No event is lost without a count.
 """
 
 from collections.abc import Callable
@@ -18,14 +17,14 @@ Key = tuple[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """`count` events of one key that have not been told, the first of them at `first_at`."""
+    """`count` events of one key that have not been reported, the first of them at `first_at`."""
 
     count: int
     first_at: datetime
 
 
 class FloodGate:
-    """Pure; `clock` in seconds that only grow."""
+    """Pure; `clock`: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float], held: dict[Key, HeldBack] | None = None) -> None:
         self._clock = clock
@@ -33,22 +32,22 @@ class FloodGate:
         self.held: dict[Key, HeldBack] = dict(held or {})
 
     def admits(self, key: Key, at: datetime) -> bool:
-        """True: tell this one by itself. False: it has been counted."""
-        if key not in self.held and self._take(key):
+        """True: report this event by itself. False: it has been counted."""
+        if key not in self.held and self._take_token(key):
             return True
         self.hold(key, HeldBack(1, at))
         return False
 
     def hold(self, key: Key, more: HeldBack) -> None:
-        """Count these; also what turned out to have no room on disk."""
+        """Count these events; also those that found no room on disk."""
         held = self.held.get(key)
         self.held[key] = HeldBack(held.count + more.count, min(held.first_at, more.first_at)) if held else more
 
     def due(self) -> dict[Key, HeldBack]:
-        """What may be told now, and is no longer held here."""
-        return {key: self.held.pop(key) for key in list(self.held) if self._take(key)}
+        """Counted events that may be reported now; they are removed here."""
+        return {key: self.held.pop(key) for key in list(self.held) if self._take_token(key)}
 
-    def _take(self, key: Key) -> bool:
+    def _take_token(self, key: Key) -> bool:
         now = self._clock()
         tokens, since = self._buckets.get(key, (float(BURST), now))
         tokens = min(BURST, tokens + (now - since) / REFILL_SECONDS)

@@ -1,16 +1,16 @@
-"""Whether a door that opened was allowed to, whether it is shut again in time, and whether anybody came at all."""
+"""Detects forced doors, doors held open too long, and grants without a passage."""
 
 from collections.abc import Callable
 
 from devices.contract.door import EventKind
 
 GRACE_SECONDS = 5.0
-"""The lock is released only while the relay pulls, but a hand on the handle and a slow contact need more."""
+"""Tolerance after a pulse, for a hand on the handle and a slow contact."""
 EXIT_SECONDS = 15.0
 
 
 class Passage:
-    """Remembers until when an opening is expected. Pure; `clock` in seconds that only grow."""
+    """Tracks until when an opening is expected. Pure; `clock`: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -18,7 +18,7 @@ class Passage:
         self._granted_until: float | None = None
         self._open_since: float | None = None
         self._is_open_for_all = False
-        self._told_held = False
+        self._reported_held = False
 
     def granted(self, pulse_ms: int) -> None:
         self._expect(pulse_ms / 1000 + GRACE_SECONDS)
@@ -28,7 +28,7 @@ class Passage:
         self._expect(EXIT_SECONDS)
 
     def stands_open_for_all(self, *, is_open: bool) -> None:
-        """By schedule or by a person's word: nobody forces it then, and it may stand open."""
+        """The door is unlocked for all, or no longer: then an open door is neither forced nor held too long."""
         if self._is_open_for_all and not is_open:
             self._expect(GRACE_SECONDS)
             self._open_since = None if self._open_since is None else self._clock()
@@ -43,11 +43,11 @@ class Passage:
         return ["forced_open"] if self.is_forced() else []
 
     def closed(self) -> list[EventKind]:
-        was_told, self._told_held, self._open_since = self._told_held, False, None
-        return ["closed_again"] if was_told else []
+        was_reported, self._reported_held, self._open_since = self._reported_held, False, None
+        return ["closed_again"] if was_reported else []
 
-    def look(self, held_open_seconds: int | None) -> list[EventKind]:
-        """Every second: what has not happened in time."""
+    def tick(self, held_open_seconds: int | None) -> list[EventKind]:
+        """Call every second; events about what did not happen in time."""
         found: list[EventKind] = []
         now = self._clock()
         if self._granted_until is not None and now > self._granted_until:
@@ -55,8 +55,8 @@ class Passage:
             if self._open_since is None and not self._is_open_for_all:
                 found.append("not_opened")
         is_long = self._open_since is not None and held_open_seconds and now - self._open_since > held_open_seconds
-        if is_long and not self._is_open_for_all and not self._told_held:
-            self._told_held = True
+        if is_long and not self._is_open_for_all and not self._reported_held:
+            self._reported_held = True
             found.append("held_too_long")
         return found
 

@@ -1,4 +1,4 @@
-"""Guessing takes long: after a few wrong tries at a reader nothing is taken there for a while, and longer each time."""
+"""Slows guessing down: after a few failed tries a reader is blocked for a while, longer each time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Penalty:
 
 
 class Tries:
-    """At one reader. Pure; `clock` in seconds that only grow. `before` is what a restart must not wash away."""
+    """Failed tries at one reader. Pure; `clock`: monotonic seconds. `before`: the penalty before a restart."""
 
     def __init__(self, clock: Callable[[], float], before: Penalty) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class Tries:
         return Penalty(self._failures, max(0.0, self._until - self._clock()))
 
     def failed(self) -> float:
-        """One more; how many seconds nothing is taken now."""
+        """Count a failure; for how many seconds the reader is blocked."""
         now = self._clock()
         if now - self._last > WITHIN_SECONDS:
             self._failures = 0

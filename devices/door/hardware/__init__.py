@@ -1,1 +1,1 @@
-"""The hardware of a door as its controller sees it, and one that exists only here."""
+"""The hardware interface of a door, and a simulation of it."""

@@ -1,4 +1,4 @@
-"""What a controller needs of a door's hardware. `simulated.py` and `gpio.py` have it."""
+"""The interface of a door's hardware, implemented by `simulated.py` and `gpio.py`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from devices.contract.door import Contact, Input, Lock, Power
 
 
 class HardwareError(Exception):
-    """The hardware did not do what it was told."""
+    """The hardware failed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the hardware shows now. `lock` is what the relay says: a strike has no tongue to tell more."""
+    """The hardware's state. `lock` follows the relay, since a strike has no sensor."""
 
     lock: Lock = "unknown"
     contact: Contact = "unknown"
@@ -24,7 +24,7 @@ class Hardware(Protocol):
     """One door. All calls are made on the loop, none may block, and so are both callbacks."""
 
     def start(self, on_change: Callable[[Reading], None], on_exit: Callable[[], None]) -> None:
-        """Take the pins, relay idle, and begin to tell. Raises HardwareError."""
+        """Take the pins, with the relay idle, and begin to call back. Raises HardwareError."""
 
     power: Power
     """What the lock does when the power is gone."""
@@ -42,7 +42,7 @@ class Hardware(Protocol):
         """End an `unlock` and a pulse. Raises HardwareError."""
 
     def reading(self) -> Reading:
-        """What is known now; unknown until the first steady reading."""
+        """The current state; unknown until the first stable reading."""
 
     def close(self) -> None:
-        """Relay idle, pins given back."""
+        """Set the relay idle and release the pins."""

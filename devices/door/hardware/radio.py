@@ -1,4 +1,4 @@
-"""How well the controller's Wi-Fi hears its access point, as Linux tells it in /proc/net/wireless."""
+"""The Wi-Fi signal level, from /proc/net/wireless."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a controller needs of a reader. `simulated.py` has one that exists only here."""
+"""The interface of a reader; `simulated.py` has a simulated one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -7,12 +7,12 @@ from typing import Literal, Protocol
 from devices.contract.door import Input, Side
 
 Signal = Literal["granted", "denied", "pin_wanted", "waiting", "idle"]
-"""What its light and buzzer show; `waiting`: nothing is taken for a while, after too many wrong tries."""
+"""What light and buzzer show; `waiting`: blocked for a while after too many failed tries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """Something was shown: a card (devices.access.credentials), the digits of a PIN, or the text of a QR code."""
+    """One of: a card (devices.access.credentials), the digits of a PIN, or the text of a QR code."""
 
     card: str | None = field(default=None, repr=False)
     pin: str | None = field(default=None, repr=False)
@@ -21,11 +21,11 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """How a reader is. `problem` is for the caretaker, in English, and says which reader and what to do."""
+    """A reader's condition. `problem`: for the caretaker, in English, naming the reader and what to do."""
 
     is_lost: bool = False
     is_refused: bool = False
-    """It answers, but not as the reader that we know."""
+    """It answers, but does not have our key."""
     is_tampered: bool = False
     problem: str | None = None
 
@@ -41,13 +41,13 @@ class Reader(Protocol):
     side: Side
 
     def start(self, on_shown: Callable[[Presented], None], on_condition: Callable[[Condition], None]) -> None:
-        """Begin to tell; `on_condition` at every change. Raises HardwareError.
+        """Begin to call back; `on_condition` at every change. Raises HardwareError.
 
-        A reader that does not answer is no error: the door goes on without it, and tells.
+        A reader that does not answer is no error but a condition.
         """
 
     def show(self, signal: Signal) -> None:
         """By light and sound."""
 
     def close(self) -> None:
-        """Nothing more is told."""
+        """Stop calling back."""

@@ -1,4 +1,4 @@
-"""A door that exists only here: people push it when the lock lets go, and it falls shut behind them."""
+"""A simulated door and reader: people open it when the lock is released, and it falls shut behind them."""
 
 import asyncio
 from collections.abc import Callable
@@ -68,8 +68,8 @@ class SimulatedDoor:
             timer.cancel()
         self._timers.clear()
 
-    def told(self, line: str) -> None:
-        """A hand on the simulated door, by words on standard input, such as `exit_button` or `fire on`."""
+    def handle_line(self, line: str) -> None:
+        """Handle a line of standard input, such as `exit_button` or `fire on`."""
         match line.split():
             case ["exit_button"]:
                 self._on_exit()
@@ -85,7 +85,7 @@ class SimulatedDoor:
                 self._becomes(replace(self._reading, inputs=frozenset(inputs)))
             case _:
                 log.warning(
-                    "unknown_word", known="exit_button, force_open, hold_open, shut, fire|tamper|mains_lost on|off"
+                    "unknown_line", known="exit_button, force_open, hold_open, shut, fire|tamper|mains_lost on|off"
                 )
 
     def _opens(self) -> None:
@@ -114,7 +114,7 @@ class SimulatedDoor:
 
 
 class SimulatedReader:
-    """A reader to which cards are shown by words on standard input."""
+    """A reader that gets cards from lines of standard input."""
 
     def __init__(self, name: str = "ute", side: Side = "in") -> None:
         self.name = name
@@ -130,8 +130,8 @@ class SimulatedReader:
     def close(self) -> None:
         self._on_shown = lambda _presented: None
 
-    def told(self, line: str) -> bool:
-        """`show card:26:12:3456`, `pin 481593`, `qr TEXT`; False for other words."""
+    def handle_line(self, line: str) -> bool:
+        """Handle `show card:26:12:3456`, `pin 481593` or `qr TEXT`; False for other lines."""
         word, _, rest = line.partition(" ")
         match word:
             case "show":

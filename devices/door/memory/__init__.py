@@ -1,1 +1,1 @@
-"""What a controller keeps on its disk, over restarts."""
+"""What a controller stores on disk."""

@@ -1,10 +1,10 @@
-"""What the hub has not receipted yet, on disk: it survives kill -9 and a pulled plug.
+"""Events and outcomes that the hub has not acknowledged yet, on disk: durable over kill -9 and power cuts.
 
-SQLite in WAL mode with synchronous=FULL: when `apply` returns, fsync has been done. Each kind of event has a
-quota, so the file stays under MOST_PAGES whatever happens at the door; what finds no room is handed back to
-be counted (flood.py). Of outcomes the oldest gives way: the hub has called it unknown long ago.
+SQLite in WAL mode with synchronous=FULL: fsync has been done when `apply` returns. Each kind of event has a quota, so
+that the file stays under MOST_PAGES; entries over the quota are returned, to be counted (flood.py). The oldest outcome
+makes room for a new one, since the hub has recorded it as unknown long ago.
 
-Events are numbered here, when there is room for them, so that the numbers have no gaps, also across restarts.
+Events are numbered when they are stored, so that the numbers have no gaps, also across restarts.
 """
 
 import sqlite3
@@ -23,7 +23,7 @@ QUOTAS = {"granted": 100_000, "denied": 30_000, "exit_button": 20_000, "command_
 OTHERS = 1000
 """Of each other kind."""
 MOST_PAGES = 50_000
-"""200 MB; the quotas stay below, this is the brace."""
+"""200 MB; the quotas stay below, this is a second limit."""
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS start (
@@ -43,17 +43,17 @@ CREATE TABLE IF NOT EXISTS held (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A signed message that waits for its receipt. `kind` is an event's kind, or `outcome`.
+    """A signed message that waits for its receipt. `kind`: an event's kind, or `outcome`.
 
-    An event is signed when it gets its number: `numbered` makes the payload of it. `lasting` is to outlive a restart
-    from the same moment on.
+    An event is signed when it gets its number: `numbered` makes its payload. `persisted`: a (name, value) to store in
+    the same transaction.
     """
 
     id: str
     kind: str
     payload: bytes = b""
     numbered: Callable[[int], bytes] | None = None
-    lasting: tuple[str, str] | None = None
+    persisted: tuple[str, str] | None = None
     acted: bool = False
     counts: HeldBack | None = None
     key: Key | None = None
@@ -66,28 +66,28 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The hub has it: the entry of this id can go."""
+    """The hub has acknowledged the entry with this id."""
 
     of: str
 
 
 @dataclass(frozen=True, slots=True)
-class Lasting:
-    """Something to remember over restarts."""
+class Persisted:
+    """A value that survives restarts."""
 
     name: str
     value: str
 
 
-Change = Entry | Receipt | Lasting
+Change = Entry | Receipt | Persisted
 
 
 @dataclass(slots=True)
 class Applied:
-    """`kept` is durable, `no_room` is not kept; `waiting` entries are on disk now."""
+    """`stored` is durable, `rejected` found no room; `waiting` entries are on disk now."""
 
-    kept: list[Entry] = field(default_factory=list)
-    no_room: list[Entry] = field(default_factory=list)
+    stored: list[Entry] = field(default_factory=list)
+    rejected: list[Entry] = field(default_factory=list)
     waiting: int = 0
     oldest: int | None = None
     """The number of the oldest event that waits."""
@@ -114,7 +114,7 @@ class Journal:
             self._open()
 
     def apply(self, changes: Sequence[Change]) -> Applied:
-        """Keep entries and drop receipted ones, in this order, in one transaction."""
+        """Apply the changes in this order, in one transaction."""
         applied, counts = Applied(), self._counts.copy()
         try:
             with self._database:
@@ -132,15 +132,15 @@ class Journal:
             gone = self._database.execute("DELETE FROM waiting WHERE id = ? RETURNING kind", (change.of,)).fetchall()
             self._counts.subtract(kind for (kind,) in gone)
             self._database.execute("DELETE FROM numbered WHERE event = ?", (change.of,))
-        elif isinstance(change, Lasting):
+        elif isinstance(change, Persisted):
             self._remember(change.name, change.value)
         elif change.kind == "outcome" or self._counts[change.kind] < QUOTAS.get(change.kind, OTHERS):
-            applied.kept.append(self._keep(change))
+            applied.stored.append(self._store(change))
         else:
-            applied.no_room.append(change)
+            applied.rejected.append(change)
 
-    def number_old(self, again: Callable[[bytes, int], bytes]) -> None:
-        """Give events of a journal from before there were numbers theirs; `again` signs a payload with its number."""
+    def number_unnumbered(self, again: Callable[[bytes, int], bytes]) -> None:
+        """Number the events of an old journal without numbers; `again` signs a payload with its number."""
         old = "kind != 'outcome' AND id NOT IN (SELECT event FROM numbered)"
         query = f"SELECT id, payload FROM waiting WHERE {old} ORDER BY n"  # noqa: S608 (our own words)
         with self._database:
@@ -151,11 +151,11 @@ class Journal:
                 self._database.execute("UPDATE waiting SET payload = ? WHERE id = ?", (again(payload, number), name))
 
     def numbers(self) -> tuple[int | None, int]:
-        """Of the oldest event that waits, and of the newest that ever was."""
+        """The numbers of the oldest waiting event and of the newest event ever."""
         oldest = self._database.execute("SELECT min(number) FROM numbered").fetchone()[0]
         return oldest, int(self._database.execute("SELECT number FROM newest").fetchone()[0])
 
-    def lasting(self) -> dict[str, str]:
+    def persisted(self) -> dict[str, str]:
         return dict(self._database.execute("SELECT name, value FROM lasting"))
 
     def _remember(self, name: str, value: str) -> None:
@@ -169,7 +169,7 @@ class Journal:
         return [Entry(name, kind, payload) for name, kind, payload in rows]
 
     def acted(self) -> list[str]:
-        """The last commands that moved the relay, oldest first."""
+        """The latest executed commands, oldest first."""
         return [row[0] for row in self._database.execute("SELECT command FROM acted ORDER BY n")]
 
     def held(self) -> dict[Key, HeldBack]:
@@ -179,7 +179,7 @@ class Journal:
         }
 
     def remember_held(self, held: dict[Key, HeldBack]) -> None:
-        """The counts as they are now, instead of those before."""
+        """Replace the stored counts."""
         rows = [(kind, reason, back.count, back.first_at.isoformat()) for (kind, reason), back in held.items()]
         with self._database:
             self._database.execute("DELETE FROM held")
@@ -213,15 +213,15 @@ class Journal:
             raise
 
     def _move_aside(self) -> None:
-        """Whoever looks into the damage needs the file; the door needs a journal."""
+        """Move a damaged journal aside for analysis, and start a new one."""
         self.was_damaged = True
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         for path in self.path.parent.glob(self.path.name + "*"):
             if ".damaged-" not in path.name:
                 path.rename(path.with_name(f"{path.name}.damaged-{stamp}"))
 
-    def _keep(self, entry: Entry) -> Entry:
-        """With its number in it. What is kept twice, as after a disk that was stuck, stays as it is."""
+    def _store(self, entry: Entry) -> Entry:
+        """Store an entry and number it. One that is stored already, as after a disk failure, is left as it is."""
         known = self._database.execute("SELECT payload FROM waiting WHERE id = ?", (entry.id,)).fetchone()
         if known is not None:
             return replace(entry, payload=known[0])
@@ -230,8 +230,8 @@ class Journal:
             entry = replace(entry, payload=entry.numbered(number))
             self._database.execute("INSERT INTO numbered VALUES (?, ?)", (entry.id, number))
             self._database.execute("UPDATE newest SET number = ?", (number,))
-        if entry.lasting is not None:
-            self._remember(*entry.lasting)
+        if entry.persisted is not None:
+            self._remember(*entry.persisted)
         self._database.execute(
             "INSERT INTO waiting (id, kind, payload) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             (entry.id, entry.kind, entry.payload),

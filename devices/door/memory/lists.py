@@ -1,4 +1,4 @@
-"""The access list on the controller's disk: believed when the hub signed it, used when it is durable."""
+"""The access list on the controller's disk: accepted when the hub signed it, active once it is durable."""
 
 import os
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ log = structlog.get_logger("door.lists")
 
 
 @dataclass(frozen=True, slots=True)
-class InUse:
-    """A list, ready to decide by."""
+class ActiveList:
+    """An access list that the door decides by."""
 
     access: DoorAccess
     roll: dict[str, Credential]
@@ -35,8 +35,8 @@ class Lists:
         self._own = own
         self._exchange = exchange
 
-    def load(self) -> InUse | None:
-        """The one that was used last. A damaged one is moved aside: the door has none then, and says so."""
+    def load(self) -> ActiveList | None:
+        """The last active list; None without one. A damaged one is moved aside and reported as `problem`."""
         try:
             payload = self._path.read_bytes()
         except FileNotFoundError:
@@ -46,7 +46,7 @@ class Lists:
             log.error("list_load_failed", error=str(error))  # noqa: TRY400 (the words say all)
             return None
         try:
-            return self._opened(_signed(payload), newer_than=0)  # it was believed when it came; its key may be gone
+            return self._opened(_signed(payload), newer_than=0)  # verified when it came; its key may be gone
         except ListError as error:
             self.problem = f"the access list on the disk {error}"
             self._path.replace(self._path.with_suffix(".damaged"))
@@ -59,8 +59,8 @@ class Lists:
         except OSError:
             return False
 
-    def take(self, payload: bytes, newer_than: int) -> InUse:
-        """A new one, durable when this returns. Raises ListError for one that is not to be believed, or not newer."""
+    def receive(self, payload: bytes, newer_than: int) -> ActiveList:
+        """Verify and store a new list; durable when this returns. Raises ListError for an invalid or older one."""
         signed = _signed(payload)
         key = self._exchange.key(signed.key)
         if key is None or not signed.is_by(key):
@@ -80,14 +80,14 @@ class Lists:
         self.problem = None
         return found
 
-    def _opened(self, signed: Signed, newer_than: int) -> InUse:
+    def _opened(self, signed: Signed, newer_than: int) -> ActiveList:
         found = AccessList.opened(signed.content, self._own)
         if found.access.door != self._door:
             raise ListError("is another door's")
         if found.access.version <= newer_than:
             raise ListError("is not newer than the one in use")
         hub_keys = {name: VerifyKey(bytes.fromhex(text)) for name, text in found.hub_keys.items()}
-        return InUse(found.access, found.roll(), bytes.fromhex(found.key), hub_keys)
+        return ActiveList(found.access, found.roll(), bytes.fromhex(found.key), hub_keys)
 
 
 def _signed(payload: bytes) -> Signed:

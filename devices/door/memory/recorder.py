@@ -1,4 +1,4 @@
-"""The journal's thread: what happens is written behind the loop's back, in order, many at a time."""
+"""Writes the journal in a thread of its own, in order and in batches."""
 
 import asyncio
 import sqlite3
@@ -10,23 +10,23 @@ from typing import TypeVar
 import structlog
 
 from devices.door.deciding.flood import HeldBack, Key
-from devices.door.memory.journal import Applied, Change, Entry, Journal, Lasting
+from devices.door.memory.journal import Applied, Change, Entry, Journal, Persisted
 
 log = structlog.get_logger("door.recorder")
 
 T = TypeVar("T")
 MOST_QUEUED = 2000
-MOST_TOGETHER = 200
+BATCH = 200
 RETRY_SECONDS = 5.0
-KEEP_SECONDS = 1.0
-"""Somebody stands at the door."""
+WRITE_SECONDS = 1.0
+"""Somebody waits at the door."""
 
 
 class Recorder:
     """`on_applied` is called on the loop after each transaction.
 
-    A disk that fails stops nobody: `problem` says so, `on_stuck` gets the entries so that they can be told
-    once, and they are tried again until the disk takes them.
+    After a disk failure `problem` is set, `on_stuck` gets the entries once, and they are retried until they are
+    written.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Recorder:
         self._on_applied = on_applied
         self._on_stuck = on_stuck
         self._changes: asyncio.Queue[Change] = asyncio.Queue(MOST_QUEUED)
-        self._at_hand: list[Change] = []
+        self._batch: list[Change] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
     def put(self, change: Change) -> bool:
@@ -60,81 +60,81 @@ class Recorder:
         try:
             return await self._on_disk(lambda: self._journal.oldest(most))
         except sqlite3.Error as error:
-            self._stuck(error)
+            self._record_failure(error)
             return []
 
-    async def keep(self, entry: Entry) -> bool:
-        """Now, and durable when True. What must stand written before something is done; it is not done later."""
+    async def write(self, entry: Entry) -> bool:
+        """Write an entry at once; True when it is durable within WRITE_SECONDS."""
         writing = asyncio.ensure_future(self._on_disk(partial(self._journal.apply, [entry])))
-        done, _ = await asyncio.wait({writing}, timeout=KEEP_SECONDS)
+        done, _ = await asyncio.wait({writing}, timeout=WRITE_SECONDS)
         if not done:
-            writing.add_done_callback(self._kept_late)
-            self._stuck(sqlite3.OperationalError("it takes too long"))
+            writing.add_done_callback(self._on_late_write)
+            self._record_failure(sqlite3.OperationalError("it takes too long"))
             return False
-        return self._has_kept(writing)
+        return self._finish_write(writing)
 
-    def _has_kept(self, writing: "asyncio.Future[Applied]") -> bool:
+    def _finish_write(self, writing: "asyncio.Future[Applied]") -> bool:
         try:
             applied = writing.result()
         except sqlite3.Error as error:
-            self._stuck(error)
+            self._record_failure(error)
             return False
-        self._note(applied)
-        return bool(applied.kept)
+        self._applied(applied)
+        return bool(applied.stored)
 
-    def _kept_late(self, writing: "asyncio.Future[Applied]") -> None:
+    def _on_late_write(self, writing: "asyncio.Future[Applied]") -> None:
         if not writing.cancelled():
-            self._has_kept(writing)
+            self._finish_write(writing)
 
-    def _note(self, applied: Applied) -> None:
+    def _applied(self, applied: Applied) -> None:
         self.waiting, self.oldest_number, self.newest_number = applied.waiting, applied.oldest, applied.newest
         self._on_applied(applied)
 
-    def put_lasting(self, name: str, value: str) -> bool:
-        """What is to outlive a restart, as soon as the disk has time."""
-        return self.put(Lasting(name, value))
+    def persist(self, name: str, value: str) -> bool:
+        """Queue a value that survives restarts."""
+        return self.put(Persisted(name, value))
 
     async def remember_held(self, held: dict[Key, HeldBack]) -> None:
         try:
             await self._on_disk(lambda: self._journal.remember_held(held))
         except sqlite3.Error as error:
-            self._stuck(error)
+            self._record_failure(error)
 
     async def run(self) -> None:
         """Write until cancelled; `close` writes what is left."""
         while True:
-            self._at_hand = [await self._changes.get(), *self._queued(MOST_TOGETHER)]
-            told = False
-            while self._at_hand:
-                changes = self._at_hand
+            self._batch = [await self._changes.get(), *self._queued(BATCH)]
+            is_reported = False
+            while self._batch:
+                changes = self._batch
                 try:
                     applied = await self._on_disk(partial(self._journal.apply, changes))
                 except sqlite3.Error as error:
-                    self._stuck(error)
-                    if not told:
-                        told = True
+                    self._record_failure(error)
+                    if not is_reported:
+                        is_reported = True
                         self._on_stuck([change for change in changes if isinstance(change, Entry)])
                     await asyncio.sleep(RETRY_SECONDS)
                 else:
-                    self._at_hand = []
+                    self._batch = []
                     self.problem = None
-                    self._note(applied)
+                    self._applied(applied)
 
     def close(self) -> None:
-        """Write the rest and close the file. What is written twice is kept once."""
+        """Write the rest and close the file; writing an entry twice stores it once."""
         self._thread.shutdown()
         try:
-            self._journal.apply([*self._at_hand, *self._queued(MOST_QUEUED)])
+            self._journal.apply([*self._batch, *self._queued(MOST_QUEUED)])
         except sqlite3.Error as error:
-            self._stuck(error)
+            self._record_failure(error)
         self._journal.close()
 
     def _queued(self, most: int) -> list[Change]:
         return [self._changes.get_nowait() for _ in range(min(most, self._changes.qsize()))]
 
-    def _stuck(self, error: sqlite3.Error) -> None:
+    def _record_failure(self, error: sqlite3.Error) -> None:
         self.problem = f"the journal cannot be written: {error}"
-        log.error("journal_stuck", error=str(error))
+        log.error("journal_write_failed", error=str(error))
 
     async def _on_disk(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,4 +1,4 @@
-"""Whom a door believes and which list it had, outside the list: a list on the disk may be lost."""
+"""The hub keys that a door trusts and its newest list version, apart from the list, which may be damaged."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ NAME = "trust"
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """By the newest list that was taken. It is this door's as long as its own key is; paired anew, it begins anew."""
+    """From the newest accepted list. Void when the door's own key changes, as after pairing anew."""
 
     list_version: int = 0
     hub_keys: Mapping[str, VerifyKey] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, lasting: Mapping[str, str], own: SigningKey) -> "Trust":
-        """What `kept` made before the last start."""
-        kept = orjson.loads(lasting.get(NAME, "{}"))
-        if kept.get("own") != own.verify_key.encode().hex():
+    def of(cls, persisted: Mapping[str, str], own: SigningKey) -> "Trust":
+        """From the result of `as_persisted` before the last start."""
+        stored = orjson.loads(persisted.get(NAME, "{}"))
+        if stored.get("own") != own.verify_key.encode().hex():
             return cls()
-        keys = {name: VerifyKey(bytes.fromhex(text)) for name, text in kept["hub_keys"].items()}
-        return cls(kept["list_version"], keys)
+        keys = {name: VerifyKey(bytes.fromhex(text)) for name, text in stored["hub_keys"].items()}
+        return cls(stored["list_version"], keys)
 
-    def kept(self, own: SigningKey) -> tuple[str, str]:
-        """Its name and text, to outlive a restart."""
+    def as_persisted(self, own: SigningKey) -> tuple[str, str]:
+        """Name and value to persist."""
         keys = {name: key.encode().hex() for name, key in self.hub_keys.items()}
-        said = {"own": own.verify_key.encode().hex(), "list_version": self.list_version, "hub_keys": keys}
-        return NAME, orjson.dumps(said).decode()
+        trust = {"own": own.verify_key.encode().hex(), "list_version": self.list_version, "hub_keys": keys}
+        return NAME, orjson.dumps(trust).decode()

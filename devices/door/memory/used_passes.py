@@ -1,4 +1,4 @@
-"""Passes that are good once and have let somebody in here: remembered over restarts, until they run out anyway."""
+"""Single-use passes that were used at this door, persisted until they expire."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -9,20 +9,20 @@ from devices.access.passes import Pass
 
 NAME = "used_passes"
 MOST = 1000
-"""The oldest are forgotten; the hub knows them all."""
+"""The oldest are dropped; the hub knows them all."""
 
 
 class UsedPasses:
-    def __init__(self, lasting: Mapping[str, str], clock: Callable[[], datetime | None]) -> None:
-        """`clock`: None while the time of day is not to be trusted. Nothing has run out then."""
+    def __init__(self, persisted: Mapping[str, str], clock: Callable[[], datetime | None]) -> None:
+        """`clock`: None while the time cannot be trusted; then nothing expires."""
         self._clock = clock
-        self._until: dict[str, int] = orjson.loads(lasting.get(NAME, "{}"))
+        self._until: dict[str, int] = orjson.loads(persisted.get(NAME, "{}"))
 
     def has(self, shown: Pass) -> bool:
         return shown.id in self._until
 
     def use(self, shown: Pass) -> tuple[str, str] | None:
-        """It has let somebody in: what is to be written. None for one that may be used again."""
+        """Mark a pass as used; the name and value to persist. None for a reusable pass."""
         if not shown.once:
             return None
         now = self._clock()

@@ -1,8 +1,7 @@
-"""To load its key into a new OSDP reader: a person's work, at the controller, and over after five minutes.
+"""Loads its key into a new OSDP reader. Started by a person at the controller, for at most five minutes.
 
-The controller itself has no such mode. A new reader has the key that everybody knows (SCBK-D), and who listens on the
-line while its own is loaded has that too: so it is a program by itself, started by who stands before the reader, while
-the controller stands still.
+The controller itself has no such mode: a new reader uses the publicly known key SCBK-D, so that whoever listens on the
+line during the installation learns the new key too.
 """
 
 import asyncio
@@ -15,29 +14,29 @@ SECONDS = 300.0
 
 
 class NotInstalledError(Exception):
-    """The reader has not taken its key; the text says what was seen last."""
+    """The reader has not accepted its key; the text gives the last condition."""
 
 
 async def install(port: str, baud: Baud, address: int, key: bytes, seconds: float = SECONDS) -> None:
     """Return when the reader has spoken with `key`. Raises NotInstalledError, and HardwareError."""
-    has_taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    is_installed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     last = ""
 
-    def hear(said: dict[str, Any]) -> None:
+    def on_message(message: dict[str, Any]) -> None:
         nonlocal last
         last = {
             "plain": "the reader has no secure channel",
             "other_key": "the reader has a key of another controller: set it back to its maker's settings first",
-            "silent": said.get("why") or f"nothing answers at {port}, address {address}, {baud} baud",
-        }.get(said.get("state", ""), last)
-        if said.get("state") == "online" and not has_taken.done():
-            has_taken.set_result(None)
+            "silent": message.get("why") or f"nothing answers at {port}, address {address}, {baud} baud",
+        }.get(message.get("state", ""), last)
+        if message.get("state") == "online" and not is_installed.done():
+            is_installed.set_result(None)
 
     line = OsdpLine(port, baud, {address: key}, installs=True)
-    line.join(address, hear)
+    line.join(address, on_message)
     try:
-        await asyncio.wait({has_taken}, timeout=seconds)
+        await asyncio.wait({is_installed}, timeout=seconds)
     finally:
         line.leave(address)
-    if not has_taken.done():
+    if not is_installed.done():
         raise NotInstalledError(last or "the reader said nothing")

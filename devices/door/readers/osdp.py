@@ -25,7 +25,7 @@ log = structlog.get_logger("door.osdp")
 
 AGAIN_SECONDS = 1.0
 ALIVE_SECONDS = 5.0
-"""The process says that it lives every second."""
+"""The process reports every second that it is alive."""
 MOST_WAITING_BYTES = 65536
 KEYS = {0x0D: "#", 0x7F: "*"}
 """OSDP 2.2 § 7.12: the other keys are ASCII."""
@@ -41,32 +41,32 @@ class OsdpLine:
         self.port = port
         readers = [{"address": address, "key": key.hex()} for address, key in keys.items()]
         self._plan = {"port": port, "baud": baud, "install": installs, "readers": readers}
-        self._on_said: dict[int, Callable[[dict[str, Any]], None]] = {}
+        self._on_message: dict[int, Callable[[dict[str, Any]], None]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""
         self._timer: asyncio.TimerHandle | None = None
 
-    def join(self, address: int, on_said: Callable[[dict[str, Any]], None]) -> None:
+    def join(self, address: int, on_message: Callable[[dict[str, Any]], None]) -> None:
         """Raises HardwareError when libosdp is not installed."""
         if find_spec("osdp_sys") is None:
             raise HardwareError("libosdp is missing: pip install 'kommunevert[osdp]'")
-        self._on_said[address] = on_said
+        self._on_message[address] = on_message
         if self._process is None:
-            self._begin()
+            self._start()
 
     def leave(self, address: int) -> None:
-        self._on_said.pop(address, None)
-        if not self._on_said:
-            self._end()
+        self._on_message.pop(address, None)
+        if not self._on_message:
+            self._stop()
 
     def show(self, address: int, signal: Signal) -> None:
-        """What the reader cannot be told at once it is not told: light and sound are worth nothing later."""
+        """Send a signal, or drop it when the pipe is full: a late one is useless."""
         if self._process is not None and self._process.stdin is not None:
             with suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._process.stdin.fileno(), _line({"address": address, "shows": signal}))
 
-    def _begin(self) -> None:
-        """Starting a process takes some milliseconds of the loop, at the start and when one has died."""
+    def _start(self) -> None:
+        """Start the process; this blocks the loop for some milliseconds."""
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "devices.door.readers.osdp_line"],
@@ -75,7 +75,7 @@ class OsdpLine:
                 bufsize=0,
             )
         except OSError as error:
-            self._has_died(f"cannot be started: {error.strerror}")
+            self._restart(f"cannot be started: {error.strerror}")
             return
         self._process = process
         assert process.stdin is not None  # noqa: S101 (both are pipes)
@@ -84,35 +84,35 @@ class OsdpLine:
             os.set_blocking(pipe.fileno(), False)
         os.write(process.stdin.fileno(), _line(self._plan))
         self._rest = b""
-        asyncio.get_running_loop().add_reader(process.stdout.fileno(), self._hear, process.stdout.fileno())
-        self._after(ALIVE_SECONDS, self._is_stuck)
+        asyncio.get_running_loop().add_reader(process.stdout.fileno(), self._on_output, process.stdout.fileno())
+        self._after(ALIVE_SECONDS, self._on_silence)
 
-    def _hear(self, pipe: int) -> None:
+    def _on_output(self, pipe: int) -> None:
         try:
             received = os.read(pipe, MOST_WAITING_BYTES)
         except BlockingIOError:
             return
         if not received:
-            self._has_died("ended")
+            self._restart("ended")
             return
-        self._after(ALIVE_SECONDS, self._is_stuck)
+        self._after(ALIVE_SECONDS, self._on_silence)
         *lines, self._rest = (self._rest + received).split(b"\n")
         for line in lines:
-            said = json.loads(line)
-            if (on_said := self._on_said.get(said.get("address"))) is not None:
-                on_said(said)
+            message = json.loads(line)
+            if (on_message := self._on_message.get(message.get("address"))) is not None:
+                on_message(message)
 
-    def _is_stuck(self) -> None:
-        self._has_died("says nothing")
+    def _on_silence(self) -> None:
+        self._restart("says nothing")
 
-    def _has_died(self, how: str) -> None:
-        self._end()
+    def _restart(self, how: str) -> None:
+        self._stop()
         log.error("osdp_process_failed", port=self.port, problem=how)
-        self._after(AGAIN_SECONDS, self._begin)
-        for on_said in tuple(self._on_said.values()):
-            on_said({"state": "silent", "why": f"the program for {self.port} {how}"})
+        self._after(AGAIN_SECONDS, self._start)
+        for on_message in tuple(self._on_message.values()):
+            on_message({"state": "silent", "why": f"the program for {self.port} {how}"})
 
-    def _end(self) -> None:
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         process, self._process = self._process, None
@@ -145,7 +145,7 @@ class OsdpReader:
 
     def start(self, on_shown: Callable[[Presented], None], on_condition: Callable[[Condition], None]) -> None:
         self._on_shown, self._on_condition = on_shown, on_condition
-        self._line.join(self._address, self._hear)
+        self._line.join(self._address, self._handle)
 
     def show(self, signal: Signal) -> None:
         self._line.show(self._address, signal)
@@ -154,10 +154,10 @@ class OsdpReader:
         self._keypad.clear()
         self._line.leave(self._address)
 
-    def _hear(self, said: dict[str, Any]) -> None:
-        match said:
+    def _handle(self, message: dict[str, Any]) -> None:
+        match message:
             case {"state": str(state), **more}:
-                self._is(state, more.get("why"))
+                self._on_state(state, more.get("why"))
             case {"card": str(data), "bits": int(bits)}:
                 self._keypad.clear()
                 self._read(bytes.fromhex(data), bits)
@@ -166,43 +166,43 @@ class OsdpReader:
                     self._keypad.pressed(KEYS.get(byte, chr(byte)))
             case {"tampered": bool(is_tampered)}:
                 problem = f"reader {self.name} says that it is being tampered with" if is_tampered else None
-                self._becomes(replace(self._condition, is_tampered=is_tampered, problem=problem))
+                self._set_condition(replace(self._condition, is_tampered=is_tampered, problem=problem))
             case {"dropped": True}:
-                log.warning("not_taken", reader=self.name, problem="it did not come by the secure channel")
+                log.warning("reader_data_dropped", reader=self.name, problem="it did not come by the secure channel")
 
     def _read(self, data: bytes, bits: int) -> None:
         try:
             shown = card_or_uid(bits_of(data, bits))
         except FrameError as error:
-            log.warning("not_a_card", reader=self.name, problem=str(error))
+            log.warning("card_read_failed", reader=self.name, problem=str(error))
         else:
             self._on_shown(Presented(card=turned(shown) if self._turns else shown))
 
-    def _is(self, state: str, why: str | None) -> None:
+    def _on_state(self, state: str, why: str | None) -> None:
         if state != "online":
             self._keypad.clear()
         is_tampered = self._condition.is_tampered
         match state:
             case "online":
-                self._becomes(
+                self._set_condition(
                     Condition(is_tampered=is_tampered, problem=self._condition.problem if is_tampered else None)
                 )
             case "plain":
                 problem = f"reader {self.name} has no secure channel: nothing of it is taken"
-                self._becomes(Condition(is_refused=True, is_tampered=is_tampered, problem=problem))
+                self._set_condition(Condition(is_refused=True, is_tampered=is_tampered, problem=problem))
             case "other_key":
                 problem = f"reader {self.name} does not have our key: load it by --install-reader {self.name}"
-                self._becomes(Condition(is_refused=True, is_tampered=is_tampered, problem=problem))
+                self._set_condition(Condition(is_refused=True, is_tampered=is_tampered, problem=problem))
             case _:
                 problem = f"reader {self.name} does not answer: {why or f'look at its wires, {self._line.port}'}"
-                self._becomes(Condition(is_lost=True, is_tampered=is_tampered, problem=problem))
+                self._set_condition(Condition(is_lost=True, is_tampered=is_tampered, problem=problem))
 
-    def _becomes(self, condition: Condition) -> None:
+    def _set_condition(self, condition: Condition) -> None:
         if condition != self._condition:
-            log.info("reader_is", reader=self.name, problem=condition.problem)
+            log.info("reader_condition_changed", reader=self.name, problem=condition.problem)
             self._condition = condition
             self._on_condition(condition)
 
 
-def _line(said: dict[str, Any]) -> bytes:
-    return json.dumps(said).encode() + b"\n"
+def _line(message: dict[str, Any]) -> bytes:
+    return json.dumps(message).encode() + b"\n"

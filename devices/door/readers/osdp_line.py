@@ -80,9 +80,9 @@ class Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
         except OSError as error:
             self._lost(error)
             return b""
-        heard = self._tail + received
-        self.answered |= {byte & ~FROM_READER for mark, byte in pairwise(heard) if mark == START_OF_MESSAGE}
-        self._tail = heard[-1:]
+        data = self._tail + received
+        self.answered |= {byte & ~FROM_READER for mark, byte in pairwise(data) if mark == START_OF_MESSAGE}
+        self._tail = data[-1:]
         return received
 
     def write(self, buf: bytes) -> int:
@@ -107,22 +107,22 @@ class Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
 
 
 class Panel:
-    """The control panel for all readers of a line; `tell` gets what they say.
+    """The control panel for all readers of a line; `send` gets what they say.
 
     Nothing counts but what came when the reader had been told online, with its own key: the library keeps an answer
     that came in plain text during the handshake and would hand it over at its end, as if it had been encrypted.
     """
 
-    def __init__(self, plan: dict[str, Any], tell: Any) -> None:
+    def __init__(self, plan: dict[str, Any], send: Any) -> None:
         self._line = Line(plan["port"], plan["baud"])
-        self._tell = tell
+        self._send = send
         self._installs: bool = plan["install"]
-        self._addresses: list[int] = [one["address"] for one in plan["readers"]]
+        self._addresses: list[int] = [reader["address"] for reader in plan["readers"]]
         self._is_open = [False] * len(self._addresses)
         """Online, and by the secure channel."""
-        self._is_told_online = [False] * len(self._addresses)
+        self._is_reported_online = [False] * len(self._addresses)
         self._just_came: set[int] = set()
-        self._told_problem: str | None = None
+        self._reported_problem: str | None = None
         self._is_begun_anew = [False] * len(self._addresses)
         self._again_at: list[float | None] = [None] * len(self._addresses)
         self._readers: list[dict[str, Any]] = plan["readers"]
@@ -136,8 +136,8 @@ class Panel:
         # the package's own ControlPanel keeps every card that was read in a queue, and has a thread
         self._library = osdp_sys.ControlPanel(
             [
-                osdp.PDInfo(one["address"], self._line, bytes.fromhex(one["key"]), flags=flags).get()
-                for one in self._readers
+                osdp.PDInfo(reader["address"], self._line, bytes.fromhex(reader["key"]), flags=flags).get()
+                for reader in self._readers
             ]
         )
         self._library.set_event_callback(self._happened)
@@ -146,9 +146,9 @@ class Panel:
     def step(self) -> None:
         self._line.open()
         self._library.refresh()
-        if self._line.problem != self._told_problem:
-            self._told_problem = self._line.problem
-            self._tell_of_the_line()
+        if self._line.problem != self._reported_problem:
+            self._reported_problem = self._line.problem
+            self._report_line()
         while self._just_came:  # the library takes no command while it says that a reader is online
             self.show(self._addresses[self._just_came.pop()], "idle")
         now = time.monotonic()
@@ -171,13 +171,13 @@ class Panel:
         self._library.enable_pd(index)
         self._is_begun_anew[index] = False
 
-    def _tell_of_the_line(self) -> None:
+    def _report_line(self) -> None:
         """The library finds out within nine seconds, and may not notice a short break at all."""
         for address, is_open in zip(self._addresses, self._is_open, strict=True):
-            if self._told_problem:
-                self._tell({"address": address, "state": "silent", "why": self._told_problem})
+            if self._reported_problem:
+                self._send({"address": address, "state": "silent", "why": self._reported_problem})
             elif is_open:
-                self._tell({"address": address, "state": "online"})
+                self._send({"address": address, "state": "online"})
 
     def show(self, address: int, shown: str) -> None:
         index = self._addresses.index(address)
@@ -210,13 +210,13 @@ class Panel:
             case osdp.Event.Notification:
                 self._notified(index, found["type"], found["arg0"])
             case _ if not self._is_open[index] or not self._is_secure(index) or self._installs:
-                self._tell({"address": address, "dropped": True})
+                self._send({"address": address, "dropped": True})
             case osdp.Event.CardRead:
-                self._tell({"address": address, "card": found["data"].hex(), "bits": found.get("length", 0)})
+                self._send({"address": address, "card": found["data"].hex(), "bits": found.get("length", 0)})
             case osdp.Event.KeyPress:
-                self._tell({"address": address, "keys": found["data"].hex()})
+                self._send({"address": address, "keys": found["data"].hex()})
             case osdp.Event.Status if found["type"] == osdp.StatusReportType.Local:
-                self._tell({"address": address, "tampered": bool(found["report"][0])})
+                self._send({"address": address, "tampered": bool(found["report"][0])})
         return 0
 
     def _is_secure(self, index: int) -> bool:
@@ -230,13 +230,13 @@ class Panel:
             self._is_open[index] = bool(is_on) and self._is_secure(index)
             if self._is_open[index]:
                 self._just_came.add(index)
-                self._is_told_online[index] = True
-                self._tell({"address": address, "state": "online"})
+                self._is_reported_online[index] = True
+                self._send({"address": address, "state": "online"})
             elif not self._is_begun_anew[index]:
                 self._again_at[index] = time.monotonic() + AGAIN_SECONDS
-                state = "silent" if self._is_told_online[index] else self._why_not(index)
-                self._is_told_online[index] = False
-                self._tell({"address": address, "state": state, "why": self._line.problem})
+                state = "silent" if self._is_reported_online[index] else self._why_not(index)
+                self._is_reported_online[index] = False
+                self._send({"address": address, "state": state, "why": self._line.problem})
 
     def _why_not(self, index: int) -> str:
         """Of a reader that did not come online."""
@@ -250,15 +250,15 @@ def main() -> None:
     """Until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: it is for who started us, and ends us
     # the library writes lines of its own to standard output
-    told = os.dup(sys.stdout.fileno())
+    output = os.dup(sys.stdout.fileno())
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     # the library draws its challenges by rand() and never seeds it: each start would give the same ones, and a reader's
     # answers to them, recorded outside, could be played again
     ctypes.CDLL(None).srand(int.from_bytes(os.urandom(4), "little"))
     osdp_sys.set_loglevel(osdp.LogLevel.Emergency)
 
-    def tell(said: dict[str, Any]) -> None:
-        os.write(told, json.dumps(said).encode() + b"\n")
+    def send(message: dict[str, Any]) -> None:
+        os.write(output, json.dumps(message).encode() + b"\n")
 
     panel: Panel | None = None
     rest, alive_at = b"", 0.0
@@ -269,16 +269,16 @@ def main() -> None:
                 return
             *lines, rest = (rest + received).split(b"\n")
             for line in lines:
-                said = json.loads(line)
+                message = json.loads(line)
                 if panel is None:
-                    panel = Panel(said, tell)
+                    panel = Panel(message, send)
                 else:
-                    panel.show(said["address"], said["shows"])
+                    panel.show(message["address"], message["shows"])
         if panel is not None:
             panel.step()
             if time.monotonic() >= alive_at:
                 alive_at = time.monotonic() + ALIVE_SECONDS
-                tell({"alive": True})
+                send({"alive": True})
 
 
 if __name__ == "__main__":

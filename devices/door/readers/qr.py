@@ -140,7 +140,7 @@ class CodeReader:
             self._lost(error)
             return
         asyncio.get_running_loop().add_reader(self._descriptor, self._read, self._descriptor)
-        self._becomes(Condition())
+        self._set_condition(Condition())
 
     def _read(self, descriptor: int) -> None:
         try:
@@ -158,7 +158,7 @@ class CodeReader:
     def _lost(self, error: OSError) -> None:
         self._leave()
         problem = f"reader {self.name} cannot be read at {self._device}: {error.strerror or error}"
-        self._becomes(Condition(is_lost=True, problem=problem))
+        self._set_condition(Condition(is_lost=True, problem=problem))
         self._again = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._open)
 
     def _leave(self) -> None:
@@ -167,7 +167,7 @@ class CodeReader:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _becomes(self, condition: Condition) -> None:
+    def _set_condition(self, condition: Condition) -> None:
         if condition != self._condition:
             self._condition = condition
             self._on_condition(condition)

@@ -137,7 +137,7 @@ class WiegandReader:
         try:
             shown = card(frame)
         except FrameError as error:
-            log.warning("not_a_card", reader=self.name, problem=str(error))
+            log.warning("card_read_failed", reader=self.name, problem=str(error))
         else:
             self._on_shown(Presented(card=turned(shown) if self._turns else shown))
 

@@ -1,4 +1,4 @@
-"""What the door says to the hub: now, or when there is contact; in order, and until it has a receipt."""
+"""Publishes the door's messages to the hub; events and outcomes in order, resent until they are acknowledged."""
 
 import asyncio
 from collections.abc import Callable
@@ -33,8 +33,8 @@ COUNT_SECONDS = 10.0
 Why = Refusal | Reason
 
 
-class Telling:
-    """`wire` is given before the first word. Everything but `run` and `keep` returns at once."""
+class Reporter:
+    """Set `wire` before use. Nothing but `run` and `report_durably` waits."""
 
     wire: Wire
 
@@ -47,16 +47,16 @@ class Telling:
         self._seq = 0
         self._names = 0
         self._gate = FloodGate(clock, journal.held())
-        self._on_its_way: set[str] = set()
-        self._tell_now = asyncio.Event()
-        journal.number_old(self._with_number)
-        self.recorder = Recorder(journal, on_applied=self._recorded, on_stuck=self._stuck)
+        self._in_flight: set[str] = set()
+        self._wake = asyncio.Event()
+        journal.number_unnumbered(self._with_number)
+        self.recorder = Recorder(journal, on_applied=self._on_applied, on_stuck=self._on_stuck)
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.recorder.run(), name="door journal")
-            group.create_task(self._tell_in_order(), name="door in order")
-            group.create_task(self._tell_counts(), name="door count")
+            group.create_task(self._send_in_order(), name="door in order")
+            group.create_task(self._send_counts(), name="door count")
 
     def next_seq(self) -> int:
         self._seq += 1
@@ -71,46 +71,46 @@ class Telling:
         topic = self._identity.topic("up", what)
         return self.wire.publish(topic, message.encoded(), qos=qos, retain=retain, expiry_seconds=expiry_seconds)
 
-    def has_contact(self) -> None:
-        """Again: what waits is sent."""
-        self._on_its_way.clear()
-        self._tell_now.set()
+    def resend(self) -> None:
+        """Send everything that waits, after a reconnect."""
+        self._in_flight.clear()
+        self._wake.set()
 
-    def receipted(self, of: str) -> None:
-        self._on_its_way.discard(of)
+    def acknowledge(self, of: str) -> None:
+        self._in_flight.discard(of)
         self.recorder.put(Receipt(of))
 
-    def answer(self, outcome: Outcome, lasting: tuple[str, str] | None = None) -> None:
-        """Told at once, and kept until the receipt: the line may break before it is told.
+    def report_outcome(self, outcome: Outcome, persisted: tuple[str, str] | None = None) -> None:
+        """Publish at once, and store until it is acknowledged.
 
-        Where something must outlive a restart, it is told when that is durable.
+        With `persisted` it is published only when that is durable.
         """
         signed = self.signed(outcome)
-        if lasting is None and self.publish("outcome", signed):
-            self._on_its_way.add(outcome.command)
+        if persisted is None and self.publish("outcome", signed):
+            self._in_flight.add(outcome.command)
         did = outcome.result == "done"
-        self.recorder.put(Entry(outcome.command, "outcome", signed.encoded(), acted=did, lasting=lasting))
+        self.recorder.put(Entry(outcome.command, "outcome", signed.encoded(), acted=did, persisted=persisted))
 
-    def happened(self, kind: EventKind, reason: Why | None = None, **fields: Any) -> None:
-        """`fields` are those of an Event about a reader or a credential; what has any is never counted together."""
+    def report(self, kind: EventKind, reason: Why | None = None, **fields: Any) -> None:
+        """Report an event. `fields`: of an Event about a reader or credential; those are never counted together."""
         now = datetime.now(UTC)
         if fields or self._gate.admits((kind, reason), now):
-            self.note_time(at_once=True)
-            self._report(kind, reason, HeldBack(1, now), fields)
+            self.save_time(at_once=True)
+            self._queue(kind, reason, HeldBack(1, now), fields)
 
-    async def keep(
-        self, kind: EventKind, reason: Why | None, *, lasting: tuple[str, str] | None = None, **fields: Any
+    async def report_durably(
+        self, kind: EventKind, reason: Why | None, *, persisted: tuple[str, str] | None = None, **fields: Any
     ) -> bool:
-        """As `happened`, and on the disk when it returns True, together with what is to outlive a restart."""
-        self.note_time(at_once=True)
+        """As `report`; True when the event and `persisted` are on disk."""
+        self.save_time(at_once=True)
         entry = self._entry(kind, reason, HeldBack(1, datetime.now(UTC)), fields)
-        return await self.recorder.keep(replace(entry, lasting=lasting))
+        return await self.recorder.write(replace(entry, persisted=persisted))
 
-    def note_time(self, *, at_once: bool) -> None:
-        """Onto the disk: at the next start it is later than this."""
-        noted = self._time_of_day.note(at_once=at_once)
-        if noted is not None:
-            self.recorder.put_lasting(*noted)
+    def save_time(self, *, at_once: bool) -> None:
+        """Persist the time, as a lower limit for the next start."""
+        saved = self._time_of_day.save(at_once=at_once)
+        if saved is not None:
+            self.recorder.persist(*saved)
 
     # --
 
@@ -129,59 +129,59 @@ class Telling:
         return Entry(event.id, kind, numbered=partial(self._numbered, event), key=counted, counts=happened)
 
     def _numbered(self, event: Event, number: int) -> bytes:
-        """In the journal's thread."""
+        """Runs in the journal's thread."""
         return self.signed(event.model_copy(update={"n": number})).encoded()
 
     def _with_number(self, payload: bytes, number: int) -> bytes:
         old = Signed.model_validate_json(payload)
         return self._numbered(Event.model_validate_json(old.content), number)
 
-    def _report(self, kind: EventKind, reason: Why | None, happened: HeldBack, fields: dict[str, Any]) -> None:
-        """Onto the disk; it is told when it is durable, or when there is no room counted."""
+    def _queue(self, kind: EventKind, reason: Why | None, happened: HeldBack, fields: dict[str, Any]) -> None:
+        """Queue for the journal; counted in the flood gate when there is no room."""
         if not self.recorder.put(self._entry(kind, reason, happened, fields)):
             self._gate.hold((kind, reason), happened)
 
-    def _recorded(self, applied: Applied) -> None:
-        """What is durable is told, after all that is older and waits too; a receipt makes room for the next."""
+    def _on_applied(self, applied: Applied) -> None:
+        """The journal has written changes: send what waits, and count rejected entries."""
         if applied.waiting:
-            self._tell_now.set()
-        for entry in applied.no_room:
+            self._wake.set()
+        for entry in applied.rejected:
             if entry.counts:
                 self._gate.hold(entry.key or (entry.kind, None), entry.counts)
 
-    def _stuck(self, entries: list[Entry]) -> None:
-        """The disk does not take them: said once, without a number, and again with one when it does."""
+    def _on_stuck(self, entries: list[Entry]) -> None:
+        """The disk fails: publish these entries once without a number; they come again numbered when it recovers."""
         for entry in entries:
-            if entry.lasting is not None:
-                continue  # "done" is not said of what a power cut would undo
+            if entry.persisted is not None:
+                continue  # not reported as done, since a power cut would undo it
             payload = entry.payload or (entry.numbered(0) if entry.numbered else b"")
             self.wire.publish(self._identity.topic("up", entry.what), payload)
 
-    async def _tell_in_order(self) -> None:
-        """The oldest RESEND_BATCH, each once; and every RESEND_SECONDS once more what has no receipt yet."""
+    async def _send_in_order(self) -> None:
+        """Run forever: send the oldest RESEND_BATCH entries, and resend every RESEND_SECONDS until acknowledged."""
         loop = asyncio.get_running_loop()
         again_at = loop.time() + RESEND_SECONDS
         while True:
             try:
                 async with asyncio.timeout_at(again_at):
-                    await self._tell_now.wait()
+                    await self._wake.wait()
             except TimeoutError:
-                self._on_its_way.clear()
+                self._in_flight.clear()
                 again_at = loop.time() + RESEND_SECONDS
-            self._tell_now.clear()
+            self._wake.clear()
             if not self.wire.connected or not self.recorder.waiting:
                 continue
             for entry in await self.recorder.oldest(RESEND_BATCH):
                 topic = self._identity.topic("up", entry.what)
-                if entry.id not in self._on_its_way and self.wire.publish(topic, entry.payload):
-                    self._on_its_way.add(entry.id)
+                if entry.id not in self._in_flight and self.wire.publish(topic, entry.payload):
+                    self._in_flight.add(entry.id)
 
-    async def _tell_counts(self) -> None:
+    async def _send_counts(self) -> None:
         remembered = dict(self._gate.held)
         while True:
             await asyncio.sleep(COUNT_SECONDS)
             for (kind, reason), held in self._gate.due().items():
-                self._report(cast("EventKind", kind), cast("Why | None", reason), held, {})
+                self._queue(cast("EventKind", kind), cast("Why | None", reason), held, {})
             if self._gate.held != remembered:
                 remembered = dict(self._gate.held)
                 await self.recorder.remember_held(remembered)

@@ -1,4 +1,4 @@
-"""How the lock stands: released for a moment, open for all, or locked. Nothing else moves the relay."""
+"""Controls the lock: released for a moment, open for all, or locked. Nothing else moves the relay."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -9,36 +9,36 @@ import structlog
 from devices.access.deciding import is_open_for_all
 from devices.contract.door import Command, EventKind, Mode
 from devices.door.deciding.clock import TimeOfDay
-from devices.door.deciding.modes import Lasting, Modes
+from devices.door.deciding.modes import Modes, SavedModes
 from devices.door.deciding.passage import Passage
 from devices.door.hardware.interface import Hardware, HardwareError
-from devices.door.memory.lists import InUse
-from devices.door.telling import Telling
+from devices.door.memory.lists import ActiveList
+from devices.door.reporter import Reporter
 
 log = structlog.get_logger("door")
 
 
-class Stand:
-    """By a person's word, by the schedule of the list in use, or for somebody who may pass."""
+class LockControl:
+    """Applies commands, the schedule of the active list, and grants at the readers."""
 
     def __init__(
         self,
         hardware: Hardware,
         clock: Callable[[], float],
-        lasting: Mapping[str, str],
-        telling: Telling,
-        tell_state: Callable[[], None],
+        persisted: Mapping[str, str],
+        reporter: Reporter,
+        publish_state: Callable[[], None],
         time_of_day: TimeOfDay,
     ) -> None:
-        """`lasting`: what `obey`, `follow_lockdown` and `arrived` had kept before the last start."""
-        self.used: InUse | None = None
+        """`persisted`: what was persisted before the last start."""
+        self.active_list: ActiveList | None = None
         self.passage = Passage(clock)
         self._hardware = hardware
-        self._telling = telling
-        self._tell_state = tell_state
+        self._reporter = reporter
+        self._publish_state = publish_state
         self._time_of_day = time_of_day
-        self._modes = Modes(clock, _lasting_of(lasting))
-        self._arrived_on = lasting.get("arrived_on", "")
+        self._modes = Modes(clock, _saved_modes(persisted))
+        self._arrived_on = persisted.get("arrived_on", "")
         self._is_open_for_all = False
 
     @property
@@ -51,10 +51,10 @@ class Stand:
 
     @property
     def is_locked_down(self) -> bool:
-        return self._modes.lasting.lockdown
+        return self._modes.saved.lockdown
 
-    def obey(self, command: Command) -> tuple[str, str] | None:
-        """What must be on the disk before anybody hears that it is done.
+    def execute(self, command: Command) -> tuple[str, str] | None:
+        """Execute a command; what must be persisted before the outcome is reported.
 
         Raises HardwareError; then nothing has changed.
         """
@@ -64,7 +64,7 @@ class Stand:
         except HardwareError:
             self._modes.restore(before)
             raise
-        return _kept(self._modes.lasting) if self._modes.lasting != before[1] else None
+        return _as_persisted(self._modes.saved) if self._modes.saved != before[1] else None
 
     def pulse(self, pulse_ms: int) -> None:
         """Raises HardwareError."""
@@ -72,33 +72,33 @@ class Stand:
         self._hardware.pulse(pulse_ms)
 
     def admit(self, *, arrives: bool) -> None:
-        """For somebody whom the list in use lets in; an employee's coming begins the day. Raises HardwareError."""
-        assert self.used is not None  # noqa: S101 (it was decided by it)
+        """Open for a grant by the active list. `arrives`: an employee's, for the schedule. Raises HardwareError."""
+        assert self.active_list is not None  # noqa: S101 (the decision was made by it)
         if arrives:
-            self._arrived(self.used)
-        self.pulse(self.used.access.pulse_ms)
+            self._arrived(self.active_list)
+        self.pulse(self.active_list.access.pulse_ms)
 
-    def follow_lockdown(self, found: InUse) -> None:
-        """A door that was away when it was ordered hears of it by its list; one from before an order says nothing."""
-        if found.access.audit < self._modes.lasting.ordered:
+    def apply_lockdown(self, found: ActiveList) -> None:
+        """Apply the lockdown of a list, unless the list is older than the last order."""
+        if found.access.audit < self._modes.saved.ordered:
             return
         if found.access.lockdown != self.is_locked_down:
             self._modes.set_lockdown(is_on=found.access.lockdown)
-            self._telling.recorder.put_lasting(*_kept(self._modes.lasting))
-            self.look()
+            self._reporter.recorder.persist(*_as_persisted(self._modes.saved))
+            self.tick()
 
-    def look(self) -> None:
-        """Every second: what has come to its end, and what has not come."""
+    def tick(self) -> None:
+        """Call every second: end holds, apply the schedule, and report what did not happen in time."""
         if self._modes.hold_has_ended():
-            self._telling.happened("hold_ended")
+            self._reporter.report("hold_ended")
         try:
-            self.follow()
+            self.apply()
         except HardwareError as error:
             log.error("relay_failed", error=str(error))  # noqa: TRY400 (it is tried again in a second)
-        self.tell(self.passage.look(self.used.access.held_open_seconds if self.used else None))
+        self.report(self.passage.tick(self.active_list.access.held_open_seconds if self.active_list else None))
 
-    def follow(self) -> None:
-        """Unlocked for all, or not, as mode and schedule say. Raises HardwareError."""
+    def apply(self) -> None:
+        """Unlock or lock the door for all, by mode and schedule. Raises HardwareError."""
         is_open = self._modes.is_open(by_schedule=self._is_scheduled())
         if is_open == self._is_open_for_all:
             return
@@ -109,12 +109,12 @@ class Stand:
         self._is_open_for_all = is_open
         self.passage.stands_open_for_all(is_open=is_open)
         if self.mode == "schedule" and not self.is_locked_down:
-            self._telling.happened("opened_by_schedule" if is_open else "closed_by_schedule")
-        self._tell_state()
+            self._reporter.report("opened_by_schedule" if is_open else "closed_by_schedule")
+        self._publish_state()
 
-    def tell(self, kinds: list[EventKind]) -> None:
+    def report(self, kinds: list[EventKind]) -> None:
         for kind in kinds:
-            self._telling.happened(kind)
+            self._reporter.report(kind)
 
     def _do(self, command: Command) -> None:
         match command.verb:
@@ -130,29 +130,29 @@ class Stand:
                 self._modes.set_lockdown(is_on=command.verb == "lockdown", ordered=command.audit)
             case "deny":
                 return None
-        return self.follow()
+        return self.apply()
 
-    def _arrived(self, used: InUse) -> None:
+    def _arrived(self, used: ActiveList) -> None:
         now = self._time_of_day.now()
         if now is None:
-            return  # of which day?
+            return  # the day is unknown
         today = used.access.local(now).date().isoformat()
         if self._arrived_on != today:
             self._arrived_on = today
-            self._telling.recorder.put_lasting("arrived_on", today)
+            self._reporter.recorder.persist("arrived_on", today)
 
     def _is_scheduled(self) -> bool:
         now = self._time_of_day.now()
-        if self.used is None or now is None:
+        if self.active_list is None or now is None:
             return False
-        access = self.used.access
+        access = self.active_list.access
         has_arrived = self._arrived_on == access.local(now).date().isoformat()
         return is_open_for_all(access, now, has_arrived=has_arrived)
 
 
-def _kept(lasting: Lasting) -> tuple[str, str]:
-    return "modes", orjson.dumps(asdict(lasting)).decode()
+def _as_persisted(persisted: SavedModes) -> tuple[str, str]:
+    return "modes", orjson.dumps(asdict(persisted)).decode()
 
 
-def _lasting_of(kept: Mapping[str, str]) -> Lasting:
-    return Lasting(**orjson.loads(kept["modes"])) if "modes" in kept else Lasting()
+def _saved_modes(persisted: Mapping[str, str]) -> SavedModes:
+    return SavedModes(**orjson.loads(persisted["modes"])) if "modes" in persisted else SavedModes()
