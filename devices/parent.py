@@ -1,6 +1,6 @@
-"""The process that started us holds our standard input: when it is gone, so are we.
+"""Ends a child process with its parent, which holds its standard input.
 
-A supervisor that is killed with -9 can tell nobody, but its end of the pipe closes.
+A parent that is killed with -9 cannot send a signal, but its end of the pipe closes.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ def watch_parent(on_gone: Callable[[], None], on_line: Callable[[str], None] = l
     """
     loop = asyncio.get_running_loop()
 
-    def say(function: Callable[..., None], *arguments: str) -> None:
+    def call(function: Callable[..., None], *arguments: str) -> None:
         try:
             loop.call_soon_threadsafe(function, *arguments)
         except RuntimeError:
-            return  # the loop is closed: we are on our way out already
+            return  # the loop is closed already
 
     def read() -> None:
         rest = b""
@@ -31,8 +31,8 @@ def watch_parent(on_gone: Callable[[], None], on_line: Callable[[str], None] = l
             *lines, rest = (rest + received).split(b"\n")
             rest = rest[-MOST_LINE_BYTES:]
             for line in lines:
-                say(on_line, line.decode(errors="replace").strip())
-        say(on_gone)
+                call(on_line, line.decode(errors="replace").strip())
+        call(on_gone)
 
     thread = threading.Thread(target=read, name="parent", daemon=True)
     thread.start()

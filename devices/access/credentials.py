@@ -1,7 +1,7 @@
-"""What is shown at a door, as a keyed hash: nobody stores or sends a card number or a PIN (docs/doors.md).
+"""Cards and PINs as keyed hashes: no card number or PIN is stored or sent (docs/doors.md).
 
-One key for the site; a door gets it sealed within its list. Whoever has the key and a hash can try all PINs in a
-second, so the key lies with the hub's signing key and on controllers behind the door, and nowhere else.
+There is one key for the site; a door gets it sealed in its list. With the key and a hash all PINs can be tried in a
+second, so the key is stored only with the hub's signing keys and on controllers behind the doors.
 """
 
 import re
@@ -60,9 +60,9 @@ def card(bits: int, facility: int, number: int) -> str:
 
 
 def readings(shown: str) -> tuple[str, ...]:
-    """What was shown, in its one form, and then in that which other readers give of the same card.
+    """The canonical form of a card, and the form that other readers give for the same card, if any.
 
-    34 bits are the four bytes of a contactless card's own number and two of parity. Cards were kept in either form.
+    34 bits are the four bytes of a contactless card's own number and two of parity. Cards are stored in either form.
     """
     word, _, rest = shown.partition(":")
     if word == "uid" and len(rest) == 8:  # noqa: PLR2004 (four bytes)
@@ -75,9 +75,9 @@ def readings(shown: str) -> tuple[str, ...]:
 
 
 def turned(shown: str) -> str:
-    """Of a reader that sends a card's own number with its bytes the other way round."""
-    one = readings(shown)[0]
-    return uid(bytes.fromhex(one.removeprefix("uid:"))[::-1]) if one.startswith("uid:") else one
+    """The card of a reader that sends the card's own number in reverse byte order."""
+    form = readings(shown)[0]
+    return uid(bytes.fromhex(form.removeprefix("uid:"))[::-1]) if form.startswith("uid:") else form
 
 
 def uid(identifier: bytes) -> str:
@@ -95,7 +95,7 @@ def pin(digits: str) -> str:
 
 
 def typed_pin(digits: str) -> str:
-    """As `pin`, of whatever somebody typed at a door: what is no PIN opens nothing."""
+    """As `pin`, without checks, for what was typed at a door."""
     return f"pin:{digits}"
 
 

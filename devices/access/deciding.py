@@ -1,4 +1,4 @@
-"""May this pass, now? One pure function; the hub and the door call it with the same list and get the same answer."""
+"""Whether a credential may pass a door now: one pure function, used by the hub and by the doors alike."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from devices.access.lists import Credential, DoorAccess, Roll, Rule
 from devices.access.passes import Pass
 
 CLOCK_SLACK = timedelta(minutes=2)
-"""A clock that is further behind the list's making is wrong, and decides nothing."""
+"""A clock further behind the list's creation is wrong and not trusted."""
 
 Reason = Literal[
     "granted",
@@ -45,7 +45,7 @@ class Fingerprints:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What no list says: known to the hub, and mostly not to a door on its own."""
+    """What is not in the list: known to the hub, but mostly not to a door by itself."""
 
     inside: bool | None = None
     """Whether this credential is behind the door already, for anti-passback; None: not known."""
@@ -57,7 +57,7 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`credential` and `rule` are those that it was decided by, as far as any was found."""
+    """`credential` and `rule`: those that the decision is based on, as far as any was found."""
 
     reason: Reason
     credential: Credential | None = None
@@ -65,7 +65,7 @@ class Decision:
     visit_pass: str | None = None
     is_duress: bool = False
     passes_back: bool = False
-    """Granted, though it was inside already: soft anti-passback tells and lets pass."""
+    """Granted although inside already: soft anti-passback reports and admits."""
 
     @property
     def is_granted(self) -> bool:
@@ -78,7 +78,7 @@ NOTHING_KNOWN = Circumstances()
 def decide(
     access: DoorAccess, roll: Roll, shown: Fingerprints, at: datetime | None, known: Circumstances = NOTHING_KNOWN
 ) -> Decision:
-    """Whether what was shown may pass this door at `at` (aware). None: nobody knows what time it is."""
+    """Whether what was shown may pass this door at `at` (aware); None: the time is unknown."""
     if shown.visit_pass is not None:
         reason = "clock_wrong" if at is None else _of_pass(access, shown.visit_pass, at, known)
         return Decision(reason, visit_pass=shown.visit_pass.id)
@@ -156,8 +156,8 @@ def _first(found: Iterable[tuple[bool, Reason]]) -> Reason | None:
 
 
 def _by_factors(credential: Credential, shown: Fingerprints, rules: Iterable[Rule]) -> Decision:
-    """The rule that asks for least, of those that hold now."""
-    rule = min(rules, key=lambda one: (one.asks == "card_and_pin", one.id))
+    """Decide by the least demanding of the rules that hold now."""
+    rule = min(rules, key=lambda rule: (rule.asks == "card_and_pin", rule.id))
     if shown.card is None:
         if rule.asks == "card_and_pin":
             return Decision("not_here", credential, rule.id)  # a PIN alone is half of it, and it was the wrong half

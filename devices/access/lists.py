@@ -27,7 +27,7 @@ MOST_BYTES = 8_000_000
 """Unpacked; ten thousand credentials are under one million."""
 
 PACKING = 1
-"""zlib's quickest: hashes hardly pack, and 200 doors get theirs at once."""
+"""zlib's fastest level: hashes hardly compress, and 200 doors get their lists at once."""
 
 RuleId = Annotated[int, Field(ge=1)]
 Ref = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
@@ -131,17 +131,19 @@ class Columns(Payload):
 
     @classmethod
     def of(cls, roll: Roll, rules: frozenset[int]) -> "Columns":
-        """Those credentials of the roll that one of the rules is for."""
-        mine = [(shown, one) for shown, one in sorted(roll.items()) if one.rules & rules]
+        """The credentials of the roll that have at least one of the rules."""
+        mine = [(shown, credential) for shown, credential in sorted(roll.items()) if credential.rules & rules]
         return cls(
             shown="".join(shown for shown, _ in mine),
-            refs=tuple(one.ref for _, one in mine),
-            rules=tuple(tuple(sorted(one.rules & rules)) for _, one in mine),
-            pins="".join(one.pin or NONE for _, one in mine),
-            duress="".join(one.duress or NONE for _, one in mine),
-            first=tuple(one.first for _, one in mine),
-            until=tuple(one.until for _, one in mine),
-            **{flag: tuple(n for n, (_, one) in enumerate(mine) if getattr(one, flag)) for flag in _FLAGS},
+            refs=tuple(credential.ref for _, credential in mine),
+            rules=tuple(tuple(sorted(credential.rules & rules)) for _, credential in mine),
+            pins="".join(credential.pin or NONE for _, credential in mine),
+            duress="".join(credential.duress or NONE for _, credential in mine),
+            first=tuple(credential.first for _, credential in mine),
+            until=tuple(credential.until for _, credential in mine),
+            **{
+                flag: tuple(n for n, (_, credential) in enumerate(mine) if getattr(credential, flag)) for flag in _FLAGS
+            },
         )
 
     def packed(self) -> bytes:
@@ -149,7 +151,7 @@ class Columns(Payload):
 
     def roll(self) -> dict[str, Credential]:
         flags = {flag: frozenset(getattr(self, flag)) for flag in _FLAGS}
-        pins, duress = (_apart(column) for column in (self.pins, self.duress))
+        pins, duress = (_split(column) for column in (self.pins, self.duress))
         return {
             shown: Credential(
                 ref,
@@ -160,7 +162,7 @@ class Columns(Payload):
                 self.until[n],
                 *(n in flags[flag] for flag in _FLAGS),
             )
-            for n, (shown, ref) in enumerate(zip(_apart(self.shown), self.refs, strict=True))
+            for n, (shown, ref) in enumerate(zip(_split(self.shown), self.refs, strict=True))
         }
 
     @model_validator(mode="after")
@@ -184,7 +186,7 @@ class AccessList(Payload):
 
     @classmethod
     def of(cls, access: DoorAccess, roll: Roll, key: bytes, hub_keys: dict[str, str]) -> "AccessList":
-        """With those credentials that a rule of this door is for."""
+        """The list of a door, with the credentials that have a rule at it."""
         columns = Columns.of(roll, frozenset(rule.id for rule in access.rules))
         return cls(access=access, key=key.hex(), hub_keys=hub_keys, credentials=columns)
 
@@ -222,7 +224,7 @@ def _packed(text: str) -> bytes:
 
 
 def _unpacked(packed: bytes) -> tuple[bytes, bytes]:
-    """The first stream, and what follows it. Raises zlib.error or ListError."""
+    """The first stream decompressed, and the remaining bytes. Raises zlib.error or ListError."""
     unpacking = zlib.decompressobj()
     text = unpacking.decompress(packed, MOST_BYTES)
     if unpacking.unconsumed_tail:
@@ -232,6 +234,6 @@ def _unpacked(packed: bytes) -> tuple[bytes, bytes]:
     return text, unpacking.unused_data
 
 
-def _apart(column: str) -> list[str]:
+def _split(column: str) -> list[str]:
     width = FINGERPRINT_CHARACTERS
     return [column[at : at + width] for at in range(0, len(column), width)]

@@ -25,7 +25,7 @@ PARTS = 4
 
 
 class PassError(ValueError):
-    """A text that is no pass of ours."""
+    """The text is not a valid pass."""
 
 
 class Pass(Payload):

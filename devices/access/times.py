@@ -83,9 +83,9 @@ class Times(Payload):
 
     @property
     def unclear(self) -> Hours | None:
-        """Hours that begin when they end: a whole day, or nothing? What is kept already means the whole day."""
-        spans = (*self.weekly, *(hours for one in self.exceptions for hours in one.hours))
-        return next((one for one in spans if one.start == one.end), None)
+        """Hours with start == end, which are ambiguous; in stored times they mean the whole day."""
+        spans = (*self.weekly, *(hours for exception in self.exceptions for hours in exception.hours))
+        return next((hours for hours in spans if hours.start == hours.end), None)
 
     @property
     def are_always(self) -> bool:
@@ -98,14 +98,14 @@ class Times(Payload):
         minute, today = local.hour * 60 + local.minute, local.date()
         yesterday = today - timedelta(days=1)
         return any(start <= minute < end for start, end in self._of_day(today, holidays)) or any(
-            start <= minute < end for start, end in self._left_over(yesterday, holidays)
+            start <= minute < end for start, end in self._past_midnight(yesterday, holidays)
         )
 
     def _of_day(self, day: date, holidays: frozenset[date]) -> Iterable[tuple[int, int]]:
         return (hours.parts()[0] for hours in self._hours(day, holidays))
 
-    def _left_over(self, day: date, holidays: frozenset[date]) -> Iterable[tuple[int, int]]:
-        """What began on this day and reaches into the next."""
+    def _past_midnight(self, day: date, holidays: frozenset[date]) -> Iterable[tuple[int, int]]:
+        """The parts of this day's hours that fall on the next day."""
         return (hours.parts()[1] for hours in self._hours(day, holidays))
 
     def _hours(self, day: date, holidays: frozenset[date]) -> Iterable[Hours]:

@@ -1,1 +1,1 @@
-"""What stands in for the world outside in demo and tests: a mailbox, and fleets of devices."""
+"""Simulations for demo and tests: a mailbox, and fleets of devices."""

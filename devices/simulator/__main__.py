@@ -51,14 +51,14 @@ async def _serve(plan: Plan, options: argparse.Namespace) -> None:
                 async with asyncio.timeout(options.every):
                     await stop.wait()
             except TimeoutError:
-                _tell(fleet)
+                _print_figures(fleet)
     finally:
         fleet.stop()
         if options.receipts:
             options.receipts.write_text("\n".join(fleet.receipted) + "\n")
 
 
-def _tell(fleet: Fleet) -> None:
+def _print_figures(fleet: Fleet) -> None:
     sys.stdout.write(json.dumps(fleet.figures()) + "\n")
     sys.stdout.flush()
 

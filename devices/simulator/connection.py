@@ -1,7 +1,7 @@
-"""One simulated device's line to the broker: MQTT 3.1.1 by hand, so that ten thousand of them fit into one process.
+"""A simulated device's connection to the broker: a minimal MQTT 3.1.1, so that ten thousand fit into one process.
 
-It comes back by itself, with growing waits that are never the same for two devices. There is no ping: every device
-says something more often than its keepalive.
+It reconnects by itself, with growing, jittered waits. There is no ping: every device publishes more often than its
+keepalive.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from devices.wire.connection import longest_wait
 KEEPALIVE_SECONDS = 60
 CONNECT_SECONDS = 30
 SHORTEST_WAIT_SECONDS = 0.5
-"""Ten thousand come at once."""
+"""Ten thousand devices reconnect at the same time."""
 CONNACK, PUBLISH, SUBACK = 2, 3, 9
 
 
@@ -71,13 +71,13 @@ class Connection(asyncio.Protocol):
         self._closed = False
 
     def open(self, after_seconds: float = 0.0) -> None:
-        """Connect, now or later, and again whenever the line is lost."""
+        """Connect, now or later, and reconnect whenever the connection is lost."""
         self._closed = False
         if self._connecting is None and self._transport is None:
             self._connecting = asyncio.get_running_loop().create_task(self._connect(after_seconds))
 
     def cut(self) -> None:
-        """As a power cut would: no DISCONNECT, so that the broker says the last will; nothing until `open`."""
+        """Disconnect as a power cut would, without DISCONNECT, so that the broker publishes the last will."""
         self._closed = True
         if self._connecting is not None:
             self._connecting.cancel()
@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def publish(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> bool:
-        """False, and nothing sent, while there is no line."""
+        """False, and nothing sent, while there is no connection."""
         if not self.is_ready or self._transport is None:
             return False
         first = 0x30 | (qos << 1) | retain
@@ -147,11 +147,11 @@ class Connection(asyncio.Protocol):
                 break
             if at + length > end:
                 break
-            self._take(data[start], data[at : at + length])
+            self._handle_packet(data[start], data[at : at + length])
             start = at + length
         self._buffer = data[start:]
 
-    def _take(self, first: int, body: bytes) -> None:
+    def _handle_packet(self, first: int, body: bytes) -> None:
         kind = first >> 4
         if kind == PUBLISH:
             after = 2 + (body[0] << 8 | body[1])

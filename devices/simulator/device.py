@@ -1,4 +1,4 @@
-"""What every simulated device of ours does: it says that it is there, beats, and is away now and then."""
+"""The base of simulated devices of ours: status, heartbeats, and absences."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ ONLINE, OFFLINE = Status(online=True).encoded(), Status(online=False).encoded()
 
 
 class Device:
-    """A subclass gives `came`, called at each connection, and `heard`, called with what comes below its `down/`."""
+    """Subclasses override `on_connect`, and `on_message` for messages below the device's `down/`."""
 
     has_battery = False
 
@@ -54,11 +54,11 @@ class Device:
         """Events that wait for a receipt."""
         return 0
 
-    def came(self) -> None: ...
+    def on_connect(self) -> None: ...
 
-    def heard(self, what: str, payload: bytes) -> None: ...
+    def on_message(self, what: str, payload: bytes) -> None: ...
 
-    def say(self, what: str, message: Payload, *, qos: int = 1) -> bool:
+    def publish(self, what: str, message: Payload, *, qos: int = 1) -> bool:
         return self.connection.publish(f"{self.branch}/up/{what}", message.encoded(), qos=qos)
 
     def later(self, seconds: float, work: Callable[[], None]) -> None:
@@ -70,7 +70,7 @@ class Device:
         if not self._beats:
             self._beats = True
             self._beat_again()
-        self.came()
+        self.on_connect()
 
     def _beat_again(self) -> None:
         def again() -> None:
@@ -90,10 +90,10 @@ class Device:
             instance=self._instance,
             signal_dbm=max(-100, min(-30, self._signal + self.random.randint(-3, 3))),
         )
-        self.say("heartbeat", beat, qos=0)
+        self.publish("heartbeat", beat, qos=0)
 
     def _message(self, topic: str, payload: bytes, _retained: bool) -> None:
-        self.heard(topic[len(self.branch) + 6 :], payload)
+        self.on_message(topic[len(self.branch) + 6 :], payload)
 
     def _go(self) -> None:
         self.connection.cut()

@@ -1,6 +1,6 @@
-"""Devices that are not ours, in Home Assistant's discovery format: what every network has in common, and ESPHome.
+"""Devices of other makers in Home Assistant's discovery format: the base of all networks, and ESPHome.
 
-One connection is one ESPHome node, as it is in the field, with the device form and a plain topic for each entity.
+Each ESPHome node has a connection of its own, with the device form and a plain topic for each entity.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from devices.simulator.habits import Habits
 
 UPDATE_SECONDS = 60.0
 READ_SECONDS = 1.0
-"""From the announcements to the first states: whoever reads those has to subscribe first."""
+"""From the announcements to the first states, so that readers can subscribe first."""
 NODE_SENSORS = 10
 
 
 class Network:
-    """What both have in common: one connection, announcements at each connection, states at their own pace."""
+    """One connection, announcements after each connect, and periodic states."""
 
     def __init__(self, login: Login, prefix: str, count: int, seed: int, habits: Habits) -> None:
         self.prefix = prefix
@@ -29,7 +29,7 @@ class Network:
         self.updates = 0
         self._started = False
         self.connection = Connection(
-            login, f"{prefix}/+/set", (self.availability, b"offline"), self._ready, self.asked, self.random
+            login, f"{prefix}/+/set", (self.availability, b"offline"), self._ready, self.on_command, self.random
         )
 
     @property
@@ -40,11 +40,11 @@ class Network:
         raise NotImplementedError
 
     def update(self, number: int) -> None:
-        """Say how number `number` is."""
+        """Publish the state of device `number`."""
         raise NotImplementedError
 
-    def asked(self, topic: str, payload: bytes, retained: bool) -> None:
-        """Somebody wants something of a device."""
+    def on_command(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Handle a command to a device."""
 
     def start(self, within_seconds: float) -> None:
         self.connection.open(self.random.uniform(0, within_seconds))
@@ -52,7 +52,7 @@ class Network:
     def stop(self) -> None:
         self.connection.cut()
 
-    def say(self, topic: str, payload: bytes | dict[str, Any], *, retain: bool = False) -> None:
+    def publish(self, topic: str, payload: bytes | dict[str, Any], *, retain: bool = False) -> None:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         self.updates += self.connection.publish(topic, data, qos=0, retain=retain)
 
@@ -116,9 +116,9 @@ class EspHome(Network):
 
     def update(self, number: int) -> None:
         value = f"{20 + self.random.gauss(0, 1.5):.1f}"
-        self.say(f"{self.prefix}/sensor/t{number}/state", value.encode(), retain=True)
+        self.publish(f"{self.prefix}/sensor/t{number}/state", value.encode(), retain=True)
 
-    def asked(self, topic: str, payload: bytes, retained: bool) -> None:
+    def on_command(self, topic: str, payload: bytes, retained: bool) -> None:
         if topic.endswith("/restart/set") and not retained and payload == b"PRESS":
             self.connection.cut()
             self.later(self.random.uniform(2, 5), self.connection.open)

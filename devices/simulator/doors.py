@@ -14,11 +14,11 @@ from devices.simulator.device import Device
 from devices.simulator.habits import Habits
 
 PASSES_PER_VISITOR = 4.0
-"""People who go through a door, for each visitor that a kiosk has at the same hour."""
+"""Passages through a door for each visitor of a kiosk in the same hour."""
 
 
 class Door(Device):
-    """Opened by the hub, and by people with a key or the exit button, whom the hub sees as an open door."""
+    """Opened by the hub, and by people with a key or the exit button."""
 
     def __init__(self, enrolment: Enrolment, seed: int, habits: Habits) -> None:
         super().__init__(enrolment, seed, habits)
@@ -28,33 +28,33 @@ class Door(Device):
         self._seq = 0
         self._lock: door.Lock = "locked"
         self._contact: door.Contact = "closed"
-        self._untold: dict[str, tuple[str, door.Signed]] = {}
+        self._unacknowledged: dict[str, tuple[str, door.Signed]] = {}
         self._started = False
         self.pulses = 0
 
     @property
     def outbox(self) -> int:
-        return len(self._untold)
+        return len(self._unacknowledged)
 
-    def came(self) -> None:
-        self._tell_state()
-        for what, signed in self._untold.values():
-            self.say(what, signed)
+    def on_connect(self) -> None:
+        self._publish_state()
+        for what, signed in self._unacknowledged.values():
+            self.publish(what, signed)
         if not self._started:
             self._started = True
-            self._tell_again()
-            self._expect()
+            self._resend()
+            self._schedule_visitor()
 
-    def heard(self, what: str, payload: bytes) -> None:
+    def on_message(self, what: str, payload: bytes) -> None:
         if what == "challenge":
             challenge = self._exchange.challenge(payload, retained=False)
             if challenge is not None:
-                self.say("challenge", self._signed(challenge))
+                self.publish("challenge", self._signed(challenge))
         elif what == "command" and payload:
             self._command(payload)
         elif what == "receipt":
             try:
-                self._untold.pop(door.EventReceipt.model_validate_json(payload).of, None)
+                self._unacknowledged.pop(door.EventReceipt.model_validate_json(payload).of, None)
             except ValidationError:
                 return
 
@@ -62,9 +62,9 @@ class Door(Device):
         match self._exchange.decide(payload, retained=False):
             case Act(door.Command(pulse_ms=int(pulse_ms)) as command):
                 self.pulses += 1
-                self._becomes("unlocked", self._contact)
+                self._set_state("unlocked", self._contact)
                 self._answer(command.command, None)
-                self.later(pulse_ms / 1000, lambda: self._becomes("locked", self._contact))
+                self.later(pulse_ms / 1000, lambda: self._set_state("locked", self._contact))
                 if pulse_ms > 1000 and self.random.random() < 0.9:  # noqa: PLR2004 (somebody goes through)
                     self.later(self.random.uniform(0.3, 1.0), self._open)
             case Refuse(reason, str(answer)):
@@ -84,38 +84,38 @@ class Door(Device):
             contact=self._contact,
         )
         signed = self._signed(outcome)
-        self._untold[command] = ("outcome", signed)
-        self.say("outcome", signed)
+        self._unacknowledged[command] = ("outcome", signed)
+        self.publish("outcome", signed)
 
-    def _expect(self) -> None:
+    def _schedule_visitor(self) -> None:
         seconds, somebody = self.habits.until_visitor(self.random)
 
         def comes() -> None:
             if somebody and self._lock == "locked":
                 self._open()
-            self._expect()
+            self._schedule_visitor()
 
         self.later(seconds / PASSES_PER_VISITOR, comes)
 
     def _open(self) -> None:
-        self._becomes(self._lock, "open")
-        self.later(self.random.uniform(1.5, 5.0), lambda: self._becomes(self._lock, "closed"))
+        self._set_state(self._lock, "open")
+        self.later(self.random.uniform(1.5, 5.0), lambda: self._set_state(self._lock, "closed"))
 
-    def _becomes(self, lock: door.Lock, contact: door.Contact) -> None:
+    def _set_state(self, lock: door.Lock, contact: door.Contact) -> None:
         if (lock, contact) != (self._lock, self._contact):
             self._lock, self._contact = lock, contact
-            self._tell_state()
+            self._publish_state()
 
-    def _tell_again(self) -> None:
+    def _resend(self) -> None:
         def again() -> None:
-            self._tell_state()
-            for what, signed in self._untold.values():
-                self.say(what, signed)
-            self._tell_again()
+            self._publish_state()
+            for what, signed in self._unacknowledged.values():
+                self.publish(what, signed)
+            self._resend()
 
         self.later(door.STATE_SECONDS * self.random.uniform(0.9, 1.1), again)
 
-    def _tell_state(self) -> None:
+    def _publish_state(self) -> None:
         if self.connection.is_ready:
             state = door.State(
                 door=self.id,
@@ -125,7 +125,7 @@ class Door(Device):
                 contact=self._contact,
                 sent_at=datetime.now(UTC),
             )
-            self.say("state", self._signed(state))
+            self.publish("state", self._signed(state))
 
     def _signed(self, message: Payload) -> door.Signed:
         return door.Signed.sign(message, self._identity.own_key, self.id)

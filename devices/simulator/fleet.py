@@ -22,7 +22,7 @@ STARTS_PER_SECOND = 400.0
 
 
 class GatewayLogin(Payload):
-    """An account for what is not ours, and how many sensors stand behind it."""
+    """An account for devices of other makers, and how many sensors it has."""
 
     account: Id
     secret: str = Field(repr=False)
@@ -50,35 +50,35 @@ class Fleet:
 
     def __init__(self, plan: Plan, seed: int, habits: Habits) -> None:
         self.receipted: list[str] = []
-        """Visits that the hub has taken responsibility for."""
-        self.devices: list[Device] = [self._device(one, seed, habits) for one in plan.devices]
-        self.networks: list[Network] = [_network(one, seed, habits) for one in plan.gateways]
+        """Ids of visits that the hub has acknowledged."""
+        self.devices: list[Device] = [self._device(enrolment, seed, habits) for enrolment in plan.devices]
+        self.networks: list[Network] = [_network(gateway, seed, habits) for gateway in plan.gateways]
 
     def start(self) -> None:
         """Spread over some seconds, as after a power cut."""
         within = max(START_SECONDS, len(self.devices) / STARTS_PER_SECOND)
-        for one in self._all():
-            one.start(within)
+        for member in self._all():
+            member.start(within)
 
     def stop(self) -> None:
-        for one in self._all():
-            one.stop()
+        for member in self._all():
+            member.stop()
 
     def connected(self) -> int:
-        return sum(one.connection.is_ready for one in self._all())
+        return sum(member.connection.is_ready for member in self._all())
 
     def figures(self) -> dict[str, int]:
         return {
             "connections": len(self.devices) + len(self.networks),
             "connected": self.connected(),
             "receipted": len(self.receipted),
-            "waiting": sum(one.outbox for one in self.devices),
-            "pulses": sum(one.pulses for one in self.devices if isinstance(one, Door)),
-            "updates": sum(one.updates for one in self.networks),
+            "waiting": sum(device.outbox for device in self.devices),
+            "pulses": sum(device.pulses for device in self.devices if isinstance(device, Door)),
+            "updates": sum(network.updates for network in self.networks),
         }
 
     async def until_connected(self) -> None:
-        """All of them at the same time."""
+        """Return when all are connected at the same time."""
         total = len(self.devices) + len(self.networks)
         while self.connected() < total:
             await asyncio.sleep(0.05)

@@ -1,4 +1,4 @@
-"""How people and batteries behave through a day, as far as devices notice."""
+"""Random visitors, absences and batteries through a day."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class Habits:
     hour: Callable[[], int] = lambda: time.localtime().tm_hour
 
     def until_visitor(self, random: Random) -> tuple[float, bool]:
-        """Seconds until somebody comes; or until it is time to look again, because nobody comes at this hour."""
+        """Seconds until a visitor comes and True; or until to ask again and False, when nobody comes at this hour."""
         rate = VISITS_BY_HOUR[self.hour() % 24] / 3600 * self.pace
         wait = random.expovariate(rate) if rate else LOOK_AGAIN_SECONDS
         return (wait, True) if wait < LOOK_AGAIN_SECONDS else (LOOK_AGAIN_SECONDS, False)

@@ -19,7 +19,7 @@ VISITORS = ("Ola Simulert", "Åse Simulert", "Nina Simulert", "Amir Simulert", "
 class Kiosk(Device):
     """Visitors come by the hour of the day, find a host, register, and most check out again.
 
-    `receipted` is called with the id of each visit that the hub has taken responsibility for.
+    `receipted` is called with the id of each visit that the hub has acknowledged.
     """
 
     has_battery = True
@@ -34,14 +34,14 @@ class Kiosk(Device):
     def outbox(self) -> int:
         return len(self._waiting)
 
-    def came(self) -> None:
+    def on_connect(self) -> None:
         self._send_waiting()
         if not self._started:
             self._started = True
-            self._expect()
+            self._schedule_visitor()
             self._resend()
 
-    def heard(self, what: str, payload: bytes) -> None:
+    def on_message(self, what: str, payload: bytes) -> None:
         try:
             if what == "found":
                 self._found(kiosk.Found.model_validate_json(payload))
@@ -50,13 +50,13 @@ class Kiosk(Device):
         except ValidationError:
             return  # a newer hub; a real kiosk ignores it as well
 
-    def _expect(self) -> None:
+    def _schedule_visitor(self) -> None:
         seconds, somebody = self.habits.until_visitor(self.random)
 
         def comes() -> None:
             if somebody:
-                self.say("search", kiosk.Search(id=new_id(), text=self.random.choice(LETTERS)))
-            self._expect()
+                self.publish("search", kiosk.Search(id=new_id(), text=self.random.choice(LETTERS)))
+            self._schedule_visitor()
 
         self.later(seconds, comes)
 
@@ -69,7 +69,7 @@ class Kiosk(Device):
 
     def _post(self, what: str, message: kiosk.Visit | kiosk.CheckOut) -> None:
         self._waiting[message.id] = (what, message)
-        self.say(what, message)
+        self.publish(what, message)
 
     def _receipt(self, receipt: kiosk.Receipt) -> None:
         if receipt.result == "wait":  # it stays, and is sent again with the others
@@ -86,16 +86,16 @@ class Kiosk(Device):
 
     def _send_waiting(self) -> None:
         for what, message in self._waiting.values():
-            self.say(what, message)
+            self.publish(what, message)
 
 
 class Player(Device):
-    """Keeps the programme that it was given."""
+    """Stores the revision of its programme."""
 
     def __init__(self, enrolment: Enrolment, seed: int, habits: Habits) -> None:
         super().__init__(enrolment, seed, habits)
         self.revision: str | None = None
 
-    def heard(self, what: str, payload: bytes) -> None:
+    def on_message(self, what: str, payload: bytes) -> None:
         if what == "programme" and payload:
             self.revision = screen.Programme.model_validate_json(payload).revision

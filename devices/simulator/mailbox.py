@@ -40,7 +40,7 @@ CLOSING = web.AppKey("closing", asyncio.Event)
 
 
 class Reception:
-    """What aiosmtpd asks: everything is accepted."""
+    """The handler for aiosmtpd, which accepts everything."""
 
     def __init__(self, mailbox: Mailbox) -> None:
         self._mailbox = mailbox
@@ -113,14 +113,14 @@ async def _changes(request: web.Request) -> web.StreamResponse:
     try:
         await response.write(b": open\n\n")
         while not closing.is_set():
-            waits = [asyncio.ensure_future(one.wait()) for one in (changed, closing)]
+            waits = [asyncio.ensure_future(event.wait()) for event in (changed, closing)]
             await asyncio.wait(waits, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
             newest = next(iter(mailbox.newest_first()), None)
-            said = f"data: {newest.id}\n\n" if changed.is_set() and newest else ": quiet\n\n"
+            event = f"data: {newest.id}\n\n" if changed.is_set() and newest else ": quiet\n\n"
             changed.clear()
-            await response.write(said.encode())
+            await response.write(event.encode())
     except ConnectionError:
         pass  # the page was closed
     finally:

@@ -1,4 +1,4 @@
-"""The mails that the demo's mailbox keeps: in memory, the last MOST_KEPT, what is shown of each bounded."""
+"""The mails of the demo's mailbox, in memory: the last MOST_KEPT, with bounded texts."""
 
 from collections import deque
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 MOST_KEPT = 200
 MOST_TEXT = 50_000
 
-Told = Callable[[], None]
+Callback = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Mail:
 
 
 class Mailbox:
-    """What came in. `on_change` callbacks are told of each new mail."""
+    """Received mails. `on_change` callbacks are called after each new mail."""
 
     def __init__(self) -> None:
         self._mails: deque[Mail] = deque(maxlen=MOST_KEPT)
         self._count = 0
-        self.on_change: set[Told] = set()
+        self.on_change: set[Callback] = set()
 
     def newest_first(self) -> list[Mail]:
         return list(reversed(self._mails))
@@ -42,13 +42,13 @@ class Mailbox:
         return len(self._mails)
 
     def put(self, sender: str, recipients: list[str], raw: bytes) -> Mail:
-        """Keep what can be read of it; a mail that breaks every rule is kept as its bytes."""
+        """Parse and store a mail; one that cannot be parsed is stored as its raw text."""
         self._count += 1
         subject, text, attachments = _read(raw)
         mail = Mail(self._count, datetime.now(UTC), sender, recipients, subject, text[:MOST_TEXT], attachments)
         self._mails.append(mail)
-        for tell in list(self.on_change):
-            tell()
+        for callback in list(self.on_change):
+            callback()
         return mail
 
 
@@ -76,7 +76,7 @@ def _text(message: EmailMessage) -> str:
 
 
 class _Words(HTMLParser):
-    """The words of a page, without what is for machines."""
+    """The visible text of an HTML page."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -48,7 +48,7 @@ class Zigbee(Network):
     def __init__(self, login: Login, prefix: str, behind: Sequence[Thing], seed: int, habits: Habits) -> None:
         super().__init__(login, prefix, len(behind), seed, habits)
         self._things = behind
-        self._locked = dict.fromkeys((one.name for one in behind if one.what == "lock"), True)
+        self._locked = dict.fromkeys((thing.name for thing in behind if thing.what == "lock"), True)
         self._battery = [self.random.uniform(20, 100) for _ in behind]
         self._celsius = [self.random.gauss(MILD_CELSIUS, 1.0) for _ in behind]
 
@@ -57,7 +57,11 @@ class Zigbee(Network):
         return f"{self.prefix}/bridge/state"
 
     def announcements(self) -> list[tuple[str, dict[str, Any]]]:
-        return [one for number, thing in enumerate(self._things) for one in self._announcement(number, thing)]
+        return [
+            announcement
+            for number, thing in enumerate(self._things)
+            for announcement in self._announcement(number, thing)
+        ]
 
     def _announcement(self, number: int, thing: Thing) -> list[tuple[str, dict[str, Any]]]:
         address = f"0x00158d{number:010x}"
@@ -121,13 +125,13 @@ class Zigbee(Network):
             case "button":
                 if self.connection.is_ready and self.random.random() < 0.3:  # noqa: PLR2004 (a button is pressed seldom)
                     action = self.random.choice(("single", "double", "hold"))
-                    self.say(f"{self.prefix}/{thing.name}/press", {"action": action})
+                    self.publish(f"{self.prefix}/{thing.name}/press", {"action": action})
             case "lock":
                 state["state"] = "LOCK" if self._locked[thing.name] else "UNLOCK"
-        self.say(f"{self.prefix}/{thing.name}", state)
+        self.publish(f"{self.prefix}/{thing.name}", state)
 
-    def asked(self, topic: str, payload: bytes, retained: bool) -> None:
+    def on_command(self, topic: str, payload: bytes, retained: bool) -> None:
         name = topic.removeprefix(f"{self.prefix}/").removesuffix("/set")
         if name in self._locked and not retained and payload in (b"LOCK", b"UNLOCK"):
             self._locked[name] = payload == b"LOCK"
-            self.update(next(number for number, one in enumerate(self._things) if one.name == name))
+            self.update(next(number for number, thing in enumerate(self._things) if thing.name == name))

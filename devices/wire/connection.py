@@ -22,8 +22,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from devices.wire.coming_back import ComingBack, longest_wait
 from devices.wire.line import Address, BufferedSocket, opened
+from devices.wire.reconnecting import ReconnectPolicy, longest_wait
 
 __all__ = ["Address", "Received", "Will", "Wire", "longest_wait"]
 
@@ -32,10 +32,10 @@ log = structlog.get_logger("wire")
 PACKET_BYTES = 16_384
 """Of one SUBSCRIBE; a broker may refuse a larger packet than 64 KiB."""
 TURN_SECONDS = 0.005
-"""How long one wake-up may hand out messages before the rest of the loop gets its turn."""
+"""How long one wake-up may process messages before it yields to the loop."""
 CONNECT_SECONDS = 10
 TAKEN_OVER = 0x8E
-"""MQTT 5 § 3.14.2.1: another connection has come with our client id."""
+"""MQTT 5 § 3.14.2.1: another connection uses our client id."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Will:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message. A QoS 1 message stays the broker's until `Wire.acknowledge` is called with it."""
+    """One message. A QoS 1 message is not acknowledged until `Wire.acknowledge` is called with it."""
 
     topic: str
     payload: bytes
@@ -60,9 +60,9 @@ class Received:
     read_at: float = 0.0
     """By `time.monotonic`."""
     connected_seconds: float = 0.0
-    """How long the connection had stood by then: what comes at once has waited for it."""
+    """Age of the connection when the message was read: early ones have waited at the broker."""
     expires_in: int | None = None
-    """What the broker has left of its expiry, in seconds (MQTT 5 § 3.3.2.3.3)."""
+    """Remaining message expiry in seconds (MQTT 5 § 3.3.2.3.3)."""
 
 
 class _Client(Client):
@@ -95,10 +95,10 @@ class _Client(Client):
 
 
 class Wire:
-    """One connection that comes back by itself.
+    """One connection that reconnects by itself.
 
-    `on_message` and `on_ready` are plain functions called on the loop; they must not block. `on_ready` runs
-    after every (re)connect: subscriptions are made again before it, projections are its business.
+    `on_message` and `on_ready` are called on the loop and must not block. `on_ready` is called after every (re)connect,
+    when the subscriptions have been renewed; publish retained messages there.
     """
 
     def __init__(
@@ -113,8 +113,8 @@ class Wire:
         keepalive_seconds: int = 15,
     ) -> None:
         self.instance = secrets.token_hex(8)
-        """Of this start: two programs with one account differ in it."""
-        self._coming_back = ComingBack()
+        """Random id of this start, which tells apart two programs that use one account."""
+        self._reconnects = ReconnectPolicy()
         self._was_taken_over = False
         self.address = address
         self.problem: str | None = "not connected yet"
@@ -130,11 +130,11 @@ class Wire:
         self._ready = asyncio.Event()
         self._closed = asyncio.Event()
         self._flushing = False
-        self._reads_on = False
+        self._is_read_scheduled = False
         self._client = self._make_client(will)
         self._socket: BufferedSocket | None = None
 
-    # -- what its owner does
+    # -- public
 
     @property
     def connected(self) -> bool:
@@ -143,7 +143,7 @@ class Wire:
     @property
     def taken_over(self) -> int:
         """How often another connection with our account has ended ours."""
-        return self._coming_back.taken_over
+        return self._reconnects.taken_over
 
     async def until_connected(self) -> None:
         await self._ready.wait()
@@ -188,7 +188,7 @@ class Wire:
     ) -> bool:
         """Queue one message; False, and nothing queued, while there is no connection.
 
-        Nobody may rely on delivery: the store is the truth, and what must arrive has a receipt of its own.
+        Delivery is not guaranteed: what must arrive needs a receipt of its own.
         """
         if not self.connected:
             return False
@@ -200,13 +200,13 @@ class Wire:
         return True
 
     def acknowledge(self, message: Received) -> None:
-        """Call it when the message's work is durable. A message of a former connection is the broker's again."""
+        """Call when the message's effects are durable. Messages of an earlier connection are delivered again."""
         if message.qos and message.connection == self._connection and self._socket is not None:
             self._client.ack(message.number, message.qos)
 
     @property
     def connected_seconds(self) -> float:
-        """How long the connection of now, or the last one, has stood."""
+        """Seconds since the current or last connection was established."""
         return time.monotonic() - self._connected_at
 
     async def run(self) -> None:
@@ -219,7 +219,7 @@ class Wire:
                     self.problem = f"{self.address.host}:{self.address.port}: connection lost"
             except (OSError, TimeoutError) as error:
                 self.problem = f"{self.address.host}:{self.address.port}: {error or type(error).__name__}"
-            longest, is_taken = self._coming_back.lost(is_told=self._was_taken_over)
+            longest, is_taken = self._reconnects.lost(is_reported=self._was_taken_over)
             self._was_taken_over = False
             if is_taken:
                 self.problem = f"another device uses the account {self.address.account}"
@@ -230,7 +230,7 @@ class Wire:
     # -- the connection
 
     async def _until_ready(self) -> None:
-        """Raises TimeoutError when the broker says nothing, ConnectionError at once when it closes instead."""
+        """Raises TimeoutError without an answer from the broker, ConnectionError when it closes the connection."""
         ready = asyncio.create_task(self._ready.wait(), name="mqtt ready")
         closed = asyncio.create_task(self._closed.wait(), name="mqtt closed")
         try:
@@ -256,12 +256,12 @@ class Wire:
         if will:
             client.will_set(will.topic, will.payload, qos=1, retain=will.retain)
         client.received = self._received
-        client.on_connect = self._connack
-        client.on_message = self._message
-        client.on_disconnect = self._disconnect_told
+        client.on_connect = self._on_connack
+        client.on_message = self._on_paho_message
+        client.on_disconnect = self._on_disconnect
         client.on_socket_register_write = lambda *_: self._flush_soon()
         client.on_socket_unregister_write = lambda *_: None
-        client.on_socket_close = self._socket_closing
+        client.on_socket_close = self._on_socket_close
         return client
 
     @asynccontextmanager
@@ -302,7 +302,7 @@ class Wire:
         if self._socket is not None:
             self._client._sock_close()  # noqa: SLF001 (paho has no public way to drop a line at once)
 
-    def _socket_closing(self, _client: object, _userdata: object, sock: Any) -> None:
+    def _on_socket_close(self, _client: object, _userdata: object, sock: Any) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(sock.fileno())
         loop.remove_writer(sock.fileno())
@@ -318,26 +318,26 @@ class Wire:
             await asyncio.sleep(1)
         self._drop()
 
-    def _disconnect_told(self, _c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
+    def _on_disconnect(self, _c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
         if reason.value == TAKEN_OVER:
             self._was_taken_over = True
 
-    def _connack(self, _c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
+    def _on_connack(self, _c: object, _u: object, _f: object, reason: ReasonCode, _p: object) -> None:
         if reason.is_failure:
             self._refusal = f"refuses {self.address.account}: {reason}"
             log.warning("mqtt_refused", reason=str(reason), account=self.address.account)
             return
         self.problem = None
         self._connected_at = time.monotonic()
-        self._coming_back.connected()
+        self._reconnects.connected()
         self._subscribe(self._filters)
         self._ready.set()
         try:
             self._on_ready()
         except Exception:
-            log.exception("mqtt_ready_failed")  # paho would swallow it without a word
+            log.exception("mqtt_ready_callback_failed")  # paho would swallow it without a word
 
-    def _message(self, _client: object, _userdata: object, message: MQTTMessage) -> None:
+    def _on_paho_message(self, _client: object, _userdata: object, message: MQTTMessage) -> None:
         try:
             topic = message.topic
         except UnicodeDecodeError:
@@ -356,13 +356,13 @@ class Wire:
                 Received(topic, payload, qos, retained, number, self._connection, read_at, connected, expires_in)
             )
         except Exception:
-            log.exception("mqtt_message_failed")  # paho would swallow it without a word
+            log.exception("mqtt_message_callback_failed")  # paho would swallow it without a word
 
     # -- reading and writing
 
     def _read(self) -> None:
-        if self._reads_on:
-            return None  # its turn comes, once
+        if self._is_read_scheduled:
+            return None  # scheduled already
         sock = self._socket
         end = time.monotonic() + TURN_SECONDS
         while sock is not None and sock is self._socket:
@@ -371,18 +371,18 @@ class Wire:
             if not sock.pending():
                 return None
             if time.monotonic() > end:
-                self._reads_on = True
-                asyncio.get_running_loop().call_soon(self._read_on, sock)
+                self._is_read_scheduled = True
+                asyncio.get_running_loop().call_soon(self._continue_reading, sock)
                 return None
         return None
 
-    def _read_on(self, sock: BufferedSocket) -> None:
-        self._reads_on = False
+    def _continue_reading(self, sock: BufferedSocket) -> None:
+        self._is_read_scheduled = False
         if sock is self._socket and sock.pending():
             self._read()
 
     def _flush_soon(self) -> None:
-        """Once a turn, after everybody who writes in this turn has written."""
+        """Flush once per loop iteration, after all writes of this iteration."""
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
@@ -413,7 +413,7 @@ class Wire:
 
 
 def _packets(filters: Iterable[str]) -> Iterator[list[str]]:
-    """Parts that a broker takes in one packet each."""
+    """Filters in batches that fit into one packet each."""
     packet: list[str] = []
     size = 0
     for topic_filter in filters:

@@ -1,4 +1,4 @@
-"""The line to a broker: a socket with TCP_NODELAY, with TLS where asked, that reads and writes much at once."""
+"""Connects a socket to a broker, with TCP_NODELAY and optional TLS, and buffers its reads and writes."""
 
 import asyncio
 import socket
@@ -24,7 +24,7 @@ class Address:
 
 
 class BufferedSocket:
-    """What paho takes for a socket: reads come from memory, writes wait for `flush`."""
+    """A socket for paho that reads from a buffer, and buffers writes until `flush`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
@@ -36,7 +36,7 @@ class BufferedSocket:
         return getattr(self._sock, name)
 
     def pending(self) -> int:
-        """Bytes that have arrived and that the selector does not know of."""
+        """Bytes in our buffer and in that of TLS, which the selector does not see."""
         inside_tls = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
         return len(self._incoming) - self._position + inside_tls
 
@@ -56,7 +56,7 @@ class BufferedSocket:
         return len(data)
 
     def flush(self) -> bool:
-        """Hand to the kernel what it takes; True when nothing is left. Raises OSError when the line is dead."""
+        """Write as much as the kernel accepts; True when nothing is left. Raises OSError for a dead connection."""
         while self._outgoing:
             try:
                 sent = self._sock.send(self._outgoing)
@@ -66,10 +66,10 @@ class BufferedSocket:
         return True
 
     def close(self) -> None:
-        """Close, after what the kernel still takes: paho closes in the turn in which it writes DISCONNECT."""
+        """Flush and close: paho closes right after it has written DISCONNECT."""
         with suppress(OSError):
             self.flush()
-        with suppress(OSError):  # a reset line may say so here, and nobody can do more than close
+        with suppress(OSError):  # a reset connection may raise here
             self._sock.close()
 
 

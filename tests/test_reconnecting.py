@@ -2,23 +2,23 @@
 
 import pytest
 
-from devices.wire.coming_back import CUT_OFTEN, SETTLED_SECONDS, ComingBack, longest_wait
+from devices.wire.reconnecting import CUTS_OF_TAKEOVER, SETTLED_SECONDS, ReconnectPolicy, longest_wait
 
 
 class Line:
-    """A connection's ends, told to ComingBack at times of the test's own."""
+    """A connection's ends, told to ReconnectPolicy at times of the test's own."""
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.coming_back = ComingBack(lambda: self.now)
+        self.coming_back = ReconnectPolicy(lambda: self.now)
 
     def fails(self) -> float:
         return self.coming_back.lost()[0]
 
-    def holds(self, seconds: float, *, is_told: bool = False) -> tuple[float, bool]:
+    def holds(self, seconds: float, *, is_reported: bool = False) -> tuple[float, bool]:
         self.coming_back.connected()
         self.now += seconds
-        return self.coming_back.lost(is_told=is_told)
+        return self.coming_back.lost(is_reported=is_reported)
 
     def is_away(self, seconds: float) -> list[float]:
         """The waits of an outage that lasts so long; each is waited out in full."""
@@ -71,12 +71,12 @@ def test_a_hub_that_is_restarted_twenty_times_is_found_within_five_seconds(down_
 
 def test_cut_often_says_another_has_the_account_and_so_does_the_broker() -> None:
     line = Line()
-    assert [line.holds(1)[1] for _ in range(CUT_OFTEN)] == [False] * (CUT_OFTEN - 1) + [True]
+    assert [line.holds(1)[1] for _ in range(CUTS_OF_TAKEOVER)] == [False] * (CUTS_OF_TAKEOVER - 1) + [True]
     assert line.coming_back.taken_over == 1
     line = Line()
-    assert [line.holds(1, is_told=True) for _ in range(3)] == [(5, True), (10, True), (20, True)]
+    assert [line.holds(1, is_reported=True) for _ in range(3)] == [(5, True), (10, True), (20, True)]
     assert line.coming_back.taken_over == 3
-    assert [line.holds(1, is_told=True)[0] for _ in range(12)][-1] == 300
+    assert [line.holds(1, is_reported=True)[0] for _ in range(12)][-1] == 300
     assert line.holds(SETTLED_SECONDS) == (0.2, False)
 
 
