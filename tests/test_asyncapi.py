@@ -86,7 +86,7 @@ async def test_what_is_not_declared_is_not_sent(hub: Hub) -> None:
     with pytest.raises(UndeclaredMessageError):
         hub.mqtt.send("test", device, "offer", kiosk.Receipt(of="a", result="refused"))
     with pytest.raises(ValueError, match="declared by another plugin"):
-        hub.mqtt.speak([Channel("down", "offer", kiosk.Found, "another meaning", kind="kiosk")])
+        hub.mqtt.declare([Channel("down", "offer", kiosk.Found, "another meaning", kind="kiosk")])
 
 
 @pytest.mark.parametrize("one", CHANNELS, ids=lambda one: f"{one.kind}.{one.direction}.{one.what}")
