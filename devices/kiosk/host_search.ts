@@ -1,4 +1,4 @@
-/** Finds hosts while the visitor types, no oftener than the hub wants. */
+/** Searches for hosts while the visitor types, within the hub's rate limit. */
 
 import { LEAST_LETTERS, MOST_HOSTS, type Found, type Host } from "../web/contract.ts";
 import { newId } from "../web/identity.ts";
@@ -19,7 +19,7 @@ export class HostSearch {
   private asked: string | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `send` gives false when the line is down. */
+  /** `send` returns false without a connection. */
   constructor(
     private readonly send: (search: { id: string; text: string }) => boolean,
     private readonly show: (result: Result) => void,
@@ -39,7 +39,7 @@ export class HostSearch {
     this.askIn(PAUSE_IN_TYPING_MS);
   }
 
-  /** Answers to anything but the latest question are old news. */
+  /** Handles results; those of earlier searches are ignored. */
   answer(found: Found): void {
     if (found.search !== this.asked) return;
     this.asked = null;
@@ -53,7 +53,7 @@ export class HostSearch {
     }
   }
 
-  /** The line is back: ask at once what could not be asked. */
+  /** After a reconnect: repeats a pending search at once. */
   connected(): void {
     if (this.asked !== null) this.askIn(0);
   }

@@ -1,7 +1,7 @@
-/** Notices that the visitor has left: warns, counts down where everybody sees it, and then says so. */
+/** Detects that the visitor has left: warns, counts down visibly, and then calls back. */
 
 import { element } from "../web/element.ts";
-import { gettext } from "../web/tongue.ts";
+import { gettext } from "../web/i18n.ts";
 
 export const QUIET_MS = 30_000;
 const WARNING_SECONDS = 20;
@@ -29,7 +29,7 @@ export class Idleness {
     });
   }
 
-  /** Watches from now on, or rests while there is nobody to forget. `quiet`: so long that nothing may happen. */
+  /** Starts or stops watching. `quiet`: milliseconds without input before the warning. */
   watch(isWatching: boolean, quiet = QUIET_MS): void {
     this.isWatching = isWatching;
     this.quiet = quiet;
@@ -37,7 +37,7 @@ export class Idleness {
     this.restart();
   }
 
-  /** Something new for the visitor to read counts as a touch. */
+  /** Restarts the timer; call it when there is something new to read. */
   restart(): void {
     if (this.dialog.open) return;
     clearTimeout(this.timer);

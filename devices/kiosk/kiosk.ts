@@ -1,28 +1,28 @@
-/** The kiosk as a whole: which page it is on, what arrives, and when everything about a visitor is forgotten. */
+/** The kiosk as a whole: its pages, the messages it receives, and when data about a visitor are deleted. */
 
 import type { Offer, PairingOffer, Visit } from "../web/contract.ts";
 import { newId } from "../web/identity.ts";
 import type { Link } from "../web/link.ts";
 import { read } from "../web/reading.ts";
-import { shelve } from "../web/shelf.ts";
-import { speak, speakable, spokenLanguage } from "../web/tongue.ts";
+import { cacheMessage } from "../web/message_cache.ts";
+import { speak, speakable, spokenLanguage } from "../web/i18n.ts";
 import type { HostSearch } from "./host_search.ts";
 import { Idleness, QUIET_MS } from "./idleness.ts";
 import { Outbox, type Item } from "./outbox.ts";
-import { layOut, type Page } from "./page.ts";
+import { render, type Page } from "./page.ts";
 import { checkedOutPage, checkOutPage } from "./pages/checkout.ts";
 import { detailsPage } from "./pages/details.ts";
 import { directionsPage } from "./pages/directions.ts";
 import { languagePage } from "./pages/language.ts";
 import { showOpening } from "./pages/opening.ts";
-import { outOfOrderPage, unpairedPage } from "./pages/resting.ts";
+import { outOfOrderPage, unpairedPage } from "./pages/unavailable.ts";
 import { searchPage } from "./pages/search.ts";
-import { blankNames, keptPage, lateNumberPage, refusedPage, registeredPage, sendingPage, showAnswer } from "./pages/sent.ts";
+import { hideNames, keptPage, lateNumberPage, refusedPage, registeredPage, sendingPage, showAnswer } from "./pages/sent.ts";
 import { startPage } from "./pages/start.ts";
-import { toldPage } from "./pages/told.ts";
-import { nobody } from "./visitor.ts";
+import { hostAnswerPage } from "./pages/host_answer.ts";
+import { newVisitor } from "./visitor.ts";
 
-export const OFFER_SHELF = "/kiosk/offer";
+export const OFFER_CACHE_KEY = "/kiosk/offer";
 const RECEIPT_MS = 5_000;
 const RECEIPT_WITHOUT_LINE_MS = 1_500;
 const BLANK_MS = 30_000;
@@ -39,7 +39,7 @@ const pages = {
   kept: keptPage,
   registered: registeredPage,
   "late-number": lateNumberPage,
-  told: toldPage,
+  "host-answer": hostAnswerPage,
   checkout: checkOutPage,
   "checked-out": checkedOutPage,
   refused: refusedPage,
@@ -52,7 +52,7 @@ export type State = keyof typeof pages;
 const WITHOUT_VISITOR: State[] = ["language", "unpaired", "out-of-order"];
 
 export class Kiosk {
-  visitor = nobody();
+  visitor = newVisitor();
   search: HostSearch | null = null;
   pairing: PairingOffer | null = null;
   readonly outbox: Outbox;
@@ -60,7 +60,7 @@ export class Kiosk {
   private readonly idleness = new Idleness(() => this.startOver());
   private receiptTimer: ReturnType<typeof setTimeout> | undefined;
   private blankTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Visits whose visitor went before the receipt came: their number is shown when it does, if nobody else is here. */
+  /** Visits whose visitor left before the receipt came: their number is shown when it does, if nobody else is here. */
   private readonly late = new Set<string>();
   private asked: string | null = null;
 
@@ -75,7 +75,7 @@ export class Kiosk {
     setInterval(() => showOpening(this), CLOCK_MS);
   }
 
-  /** Nobody stands here, as far as we can know. */
+  /** No visitor is using the kiosk. */
   get isFree(): boolean {
     return WITHOUT_VISITOR.includes(this.state);
   }
@@ -93,18 +93,18 @@ export class Kiosk {
       siteName: this.offer?.site_name ?? "",
       startOver: this.isFree ? null : () => this.startOver(),
     };
-    layOut(this.root, pages[state](this), frame);
+    render(this.root, pages[state](this), frame);
     clearTimeout(this.blankTimer);
-    if (state === "registered") this.blankTimer = setTimeout(() => blankNames(this), BLANK_MS);
+    if (state === "registered") this.blankTimer = setTimeout(() => hideNames(this), BLANK_MS);
     this.idleness.watch(!this.isFree, state === "registered" ? this.waitingMs : QUIET_MS);
   }
 
-  /** Forgets everything but the outbox. */
+  /** Deletes everything about the visitor but the outbox. */
   startOver(): void {
     clearTimeout(this.receiptTimer);
     const sent = this.visitor.sent;
     if (sent?.what === "visit" && sent.receipt === null && this.late.size < MOST_LATE) this.late.add(sent.id);
-    this.visitor = nobody();
+    this.visitor = newVisitor();
     speak(this.languages[0] ?? "nn");
     if (!this.isPaired) this.go("unpaired");
     else this.go(this.offer === null ? "out-of-order" : "language");
@@ -129,13 +129,13 @@ export class Kiosk {
     this.post({ id, what: "checkout", message: { id, number, left_at: new Date().toISOString() } });
   }
 
-  /** What has the host of this number answered? */
+  /** Asks for the host's answer to the visitor with this number. */
   ask(number: string): void {
     this.asked = newId();
-    this.visitor.told = null;
+    this.visitor.hostAnswer = null;
     this.go("sending");
     const isSent = this.line()?.send("ask", { id: this.asked, number }) ?? false;
-    this.receiptTimer = setTimeout(() => this.go("told"), isSent ? RECEIPT_MS : 0);
+    this.receiptTimer = setTimeout(() => this.go("host-answer"), isSent ? RECEIPT_MS : 0);
   }
 
   showPairing(offer: PairingOffer | null): void {
@@ -149,11 +149,11 @@ export class Kiosk {
   }
 
   arrived(what: string, payload: string): void {
-    if (what === "offer") this.takeOffer(payload);
-    else if (what === "found") this.takeFound(payload);
-    else if (what === "receipt") this.takeReceipt(payload);
-    else if (what === "answer") this.takeAnswer(payload);
-    else if (what === "told") this.takeTold(payload);
+    if (what === "offer") this.handleOffer(payload);
+    else if (what === "found") this.handleFound(payload);
+    else if (what === "receipt") this.handleReceipt(payload);
+    else if (what === "answer") this.handleAnswer(payload);
+    else if (what === "told") this.handleTold(payload);
   }
 
   private post(item: Item): void {
@@ -167,20 +167,20 @@ export class Kiosk {
     });
   }
 
-  private takeOffer(payload: string): void {
+  private handleOffer(payload: string): void {
     const offer = read("Offer", payload);
     if (offer === null || JSON.stringify(offer) === JSON.stringify(this.offer)) return;
     this.offer = offer;
-    void shelve(OFFER_SHELF, offer);
-    if (this.isFree) this.startOver(); // a visitor in the middle of something keeps the page as it is
+    void cacheMessage(OFFER_CACHE_KEY, offer);
+    if (this.isFree) this.startOver(); // never while a visitor is in the middle of something
   }
 
-  private takeFound(payload: string): void {
+  private handleFound(payload: string): void {
     const found = read("Found", payload);
     if (found !== null) this.search?.answer(found);
   }
 
-  private takeReceipt(payload: string): void {
+  private handleReceipt(payload: string): void {
     const receipt = read("Receipt", payload);
     if (receipt === null) return;
     if (receipt.result === "wait") {
@@ -202,7 +202,7 @@ export class Kiosk {
     else this.go("refused");
   }
 
-  private takeAnswer(payload: string): void {
+  private handleAnswer(payload: string): void {
     const answer = read("HostAnswer", payload);
     const sent = this.visitor.sent;
     if (answer === null) return;
@@ -213,7 +213,7 @@ export class Kiosk {
     }
     const isNews = sent.answer !== answer.answer;
     sent.answer = answer.answer;
-    if (this.state !== "registered") return; // the receipt is still to come, and the answer comes again
+    if (this.state !== "registered") return; // the receipt is still to come; the hub resends the answer
     if (isNews) {
       showAnswer(this);
       this.idleness.restart();
@@ -221,13 +221,13 @@ export class Kiosk {
     this.line()?.send("shown", { visit: answer.visit, is_seen: true });
   }
 
-  private takeTold(payload: string): void {
+  private handleTold(payload: string): void {
     const told = read("Told", payload);
     if (told === null || told.of !== this.asked || this.state !== "sending") return;
     this.asked = null;
     clearTimeout(this.receiptTimer);
-    this.visitor.told = told;
-    this.go("told");
+    this.visitor.hostAnswer = told;
+    this.go("host-answer");
   }
 
   private get waitingMs(): number {

@@ -1,4 +1,4 @@
-/** Starts the kiosk: who am I, what did I know when I was switched off, and then the line to the hub. */
+/** Starts the kiosk: reads its enrolment and the stored offer, then connects to the hub. */
 
 import { openDatabase } from "../web/database.ts";
 import { ENROLMENT_STORE, enrolledDevice, restartOnNewLink } from "../web/enrolment.ts";
@@ -6,14 +6,14 @@ import { connect, type Link } from "../web/link.ts";
 import { keepOffline, startsOffline } from "../web/offline.ts";
 import { pair } from "../web/pairing.ts";
 import { read } from "../web/reading.ts";
-import { shelved } from "../web/shelf.ts";
+import { cachedMessage } from "../web/message_cache.ts";
 import { stayAwake } from "../web/wakefulness.ts";
-import { Kiosk, OFFER_SHELF } from "./kiosk.ts";
+import { Kiosk, OFFER_CACHE_KEY } from "./kiosk.ts";
 import { OUTBOX_STORE } from "./outbox.ts";
 
 const database = await openDatabase("kommunevert-kiosk", [ENROLMENT_STORE, OUTBOX_STORE]).catch(() => null);
 const enrolment = await enrolledDevice(database);
-const offer = read("Offer", (await shelved(OFFER_SHELF)) ?? "");
+const offer = read("Offer", (await cachedMessage(OFFER_CACHE_KEY)) ?? "");
 const root = document.getElementById("app");
 if (root === null) throw new Error("index.html has no #app");
 

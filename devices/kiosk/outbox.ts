@@ -1,6 +1,6 @@
 /**
- * Visits and check-outs that the hub has not confirmed yet. They stand on the device's disk until the hub's
- * receipt comes, and are sent again with the same id as often as it takes (D1, I2).
+ * Visits and check-outs that the hub has not acknowledged yet. They are stored on the device until the hub's
+ * receipt comes, and resent with the same id (D1, I2).
  *
  * The only place on the device where a visitor's name is ever stored: a receipt deletes it at once.
  */
@@ -24,13 +24,13 @@ export class Outbox {
   private wait = SHORTEST_WAIT_MS;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `send` gives false when the line is down. Without a database nothing outlives the page. */
+  /** `send` returns false without a connection. Without a database nothing survives a reload. */
   constructor(
     private readonly database: IDBDatabase | null,
     private readonly send: (item: Item) => boolean,
   ) {}
 
-  /** Takes up again what an earlier run of the page left. */
+  /** Loads the items that an earlier run of the page has stored. */
   async open(): Promise<void> {
     if (this.database === null) return;
     const records = this.database.transaction(OUTBOX_STORE).objectStore(OUTBOX_STORE);
@@ -42,7 +42,7 @@ export class Outbox {
     return this.waiting.size;
   }
 
-  /** Sends, after it has been written to the disk. False: it could not be written and lives as long as the page. */
+  /** Stores the item, then sends it. False: it could not be stored and is lost with the page. */
   async post(item: Item): Promise<boolean> {
     this.waiting.set(item.id, item);
     const isDurable = await this.write((records) => records.put(item));
@@ -53,19 +53,19 @@ export class Outbox {
     return isDurable;
   }
 
-  /** The hub has given its receipt. Receipts of what is not here (any more) change nothing. */
+  /** Removes an acknowledged item; unknown ids are ignored. */
   settle(id: string): void {
     if (!this.waiting.delete(id)) return;
     if (!this.undurable.delete(id)) void this.write((records) => records.delete(id));
   }
 
-  /** The hub has too much to do with us: nothing is sent again before `seconds` have passed. */
+  /** Rate limit of the hub: nothing is resent before `seconds` have passed. */
   holdOff(seconds: number): void {
     this.wait = Math.max(this.wait, Math.min(seconds * 1_000, LONGEST_WAIT_MS));
     this.sendAgainLater();
   }
 
-  /** At every new connection, and by itself with growing pauses. */
+  /** Resends everything: after each connect, and periodically with growing pauses. */
   sendAll(): void {
     for (const item of this.waiting.values()) this.send(item);
     this.sendAgainLater();

@@ -1,8 +1,8 @@
-/** One question on the kiosk, and how it is laid out: question above, what to touch below, ways out at the foot. */
+/** A page of the kiosk and its layout: one question above, what to touch below, ways out at the foot. */
 
 import { element } from "../web/element.ts";
 import { icon, type IconName } from "../web/icon.ts";
-import { gettext, nameOf } from "../web/tongue.ts";
+import { gettext, nameOf } from "../web/i18n.ts";
 
 export interface Page {
   question: string;
@@ -11,17 +11,17 @@ export interface Page {
   body: Node[];
   /** Where "Back" leads; without it there is no such button. */
   back?: () => void;
-  /** Gets the keyboard when the page comes up; else the question does, so that it is read aloud. */
+  /** Gets the focus when the page opens; else the question does, so that it is read aloud. */
   first?: HTMLElement;
 }
 
-/** What stands on every page. */
+/** What every page shows. */
 export interface Frame {
   siteName: string;
   startOver: (() => void) | null;
 }
 
-export function layOut(root: HTMLElement, page: Page, frame: Frame): void {
+export function render(root: HTMLElement, page: Page, frame: Frame): void {
   const question = element("h1", { class: "ds-heading", tabindex: "-1" }, page.question);
   root.replaceChildren(
     element(
@@ -50,8 +50,8 @@ export function layOut(root: HTMLElement, page: Page, frame: Frame): void {
 
 function foot(page: Page, frame: Frame): HTMLElement {
   const waysOut = [
-    page.back ? wayOut("back", gettext("Back"), page.back) : null,
-    frame.startOver ? wayOut("start_over", gettext("Start over"), frame.startOver) : null,
+    page.back ? exitButton("back", gettext("Back"), page.back) : null,
+    frame.startOver ? exitButton("start_over", gettext("Start over"), frame.startOver) : null,
   ];
   return element(
     "footer",
@@ -68,7 +68,7 @@ function foot(page: Page, frame: Frame): HTMLElement {
   );
 }
 
-function wayOut(name: "back" | "start_over", text: string, onclick: () => void): HTMLElement {
+function exitButton(name: "back" | "start_over", text: string, onclick: () => void): HTMLElement {
   return element(
     "button",
     { class: "ds-button", type: "button", "data-variant": "secondary", "data-action": name, onclick },

@@ -1,4 +1,4 @@
-/** What the visitor at the kiosk has told so far. Forgotten as a whole: nothing of it is kept between visitors. */
+/** What the visitor has entered so far. Replaced as a whole: nothing is kept between visitors. */
 
 import type { Host, HostAnswer, Receipt, Signpost, Told } from "../web/contract.ts";
 
@@ -9,11 +9,11 @@ export interface Visitor {
   name: string;
   company: string;
   sent: Sent | null;
-  /** What the visitor heard who asked by their number; null while the question is under way. */
-  told: Told | null;
+  /** The reply to a visitor who asked by their number; null while it is pending. */
+  hostAnswer: Told | null;
 }
 
-/** What was sent for this visitor, and what came back. */
+/** What was sent for this visitor, and the hub's replies. */
 export interface Sent {
   id: string;
   what: "visit" | "checkout";
@@ -21,6 +21,6 @@ export interface Sent {
   answer: HostAnswer["answer"] | null;
 }
 
-export function nobody(): Visitor {
-  return { signpost: null, letters: "", host: null, name: "", company: "", sent: null, told: null };
+export function newVisitor(): Visitor {
+  return { signpost: null, letters: "", host: null, name: "", company: "", sent: null, hostAnswer: null };
 }

@@ -2,7 +2,7 @@
 
 import type { BoardRow } from "../web/contract.ts";
 import { element } from "../web/element.ts";
-import { gettext, nameOf } from "../web/tongue.ts";
+import { gettext, nameOf } from "../web/i18n.ts";
 
 export interface Room {
   columns: number;

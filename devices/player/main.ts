@@ -1,4 +1,4 @@
-/** Starts the player: the stored programme is read before anything else, so that the wall is never empty for long. */
+/** Starts the player: the stored programme is shown first, so that the screen is never empty for long. */
 
 import { openDatabase } from "../web/database.ts";
 import { ENROLMENT_STORE, enrolledDevice, restartOnNewLink } from "../web/enrolment.ts";
@@ -6,11 +6,11 @@ import { connect } from "../web/link.ts";
 import { keepOffline, startsOffline } from "../web/offline.ts";
 import { pair } from "../web/pairing.ts";
 import { read } from "../web/reading.ts";
-import { shelved } from "../web/shelf.ts";
+import { cachedMessage } from "../web/message_cache.ts";
 import { stayAwake } from "../web/wakefulness.ts";
-import { Player, PROGRAMME_SHELF } from "./player.ts";
+import { Player, PROGRAMME_CACHE_KEY } from "./player.ts";
 
-const programme = read("Programme", (await shelved(PROGRAMME_SHELF)) ?? "");
+const programme = read("Programme", (await cachedMessage(PROGRAMME_CACHE_KEY)) ?? "");
 const database = await openDatabase("kommunevert-screen", [ENROLMENT_STORE]).catch(() => null);
 const enrolment = await enrolledDevice(database);
 const root = document.getElementById("app");

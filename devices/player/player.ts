@@ -1,19 +1,19 @@
-/** Plays the programme, whether or not anybody is there to send a new one. */
+/** Plays the programme, also without a connection. */
 
 import type { Notice, PairingOffer, Programme } from "../web/contract.ts";
 import { element } from "../web/element.ts";
 import { icon, type IconName } from "../web/icon.ts";
 import { pairingBlock } from "../web/pairing.ts";
 import { read } from "../web/reading.ts";
-import { shelve } from "../web/shelf.ts";
+import { cacheMessage } from "../web/message_cache.ts";
 import { siteTime } from "../web/site_clock.ts";
-import { catalogueOf, directionOf, gettext, gettextIn, speak, speakable, spokenLanguage } from "../web/tongue.ts";
+import { catalogueOf, directionOf, gettext, gettextIn, speak, speakable, spokenLanguage } from "../web/i18n.ts";
 import { boardSection, pagesOf, roomIn } from "./board.ts";
 import { ageSection, headSection, hoursSection, noticeSection } from "./sections.ts";
 import { enlarge, fewestParts, pictureAt, picturesOf, takeoverSection, type Picture } from "./takeover.ts";
 import { currentNotices, turnAt } from "./turns.ts";
 
-export const PROGRAMME_SHELF = "/screen/programme";
+export const PROGRAMME_CACHE_KEY = "/screen/programme";
 const FRAME_MS = 1_000;
 const AWAY_MS = 5_000;
 const SECOND_LANGUAGE = "en";
@@ -58,7 +58,7 @@ export class Player {
   async take(payload: string): Promise<void> {
     const programme = read("Programme", payload);
     if (programme === null) return;
-    await shelve(PROGRAMME_SHELF, programme).catch(() => {}); // a full disk: play it all the same
+    await cacheMessage(PROGRAMME_CACHE_KEY, programme).catch(() => {}); // a full disk: play it anyway
     this.programme = programme;
     this.parts.clear();
     this.draw();
@@ -95,7 +95,7 @@ export class Player {
     if (picture !== undefined) this.drawPicture(programme, picture);
   }
 
-  /** How many parts a text takes on this screen: tried once, and before anything of it is seen. */
+  /** How many parts a text takes on this screen; measured once, before it is visible. */
   private partsOf(programme: Programme, notice: Notice, language: string): number {
     const key = `${notice.id} ${language}`;
     const known = this.parts.get(key);
@@ -118,7 +118,7 @@ export class Player {
     ]);
   }
 
-  /** Room for names is known only once the parts stand; what was laid out for another room is laid out again. */
+  /** Lays the board out again when the space that the other sections leave has changed. */
   private drawProgramme(programme: Programme, notices: Notice[], isSecondTry = false): void {
     const now = new Date();
     const here = siteTime(now, programme.time_zone);
@@ -146,7 +146,7 @@ export class Player {
     if (board.length > 0 && isOther && !isSecondTry) this.drawProgramme(programme, notices, true);
   }
 
-  /** null while the line is up, or has only just gone. */
+  /** null while connected, or disconnected for a moment only. */
   private asOf(programme: Programme): string | null {
     if (this.isConnected || performance.now() - this.lostAt < AWAY_MS) return null;
     const heardAt = this.heardAt ?? Date.parse(programme.made_at);
@@ -156,7 +156,7 @@ export class Player {
     return `${catalogueOf(spokenLanguage()).days[then.weekday] ?? ""} ${then.time}`;
   }
 
-  /** Switched off: nothing but black, so that the panel rests. */
+  /** Switched off: a black page. */
   private drawDark(): void {
     document.body.dataset["state"] = "off";
     delete this.root.dataset["parts"];
@@ -176,7 +176,7 @@ export class Player {
     ]);
   }
 
-  /** Only what has changed, so that the rest stays still. */
+  /** Replaces only what has changed. */
   private replace(sections: (HTMLElement | null)[]): void {
     const wanted = sections.filter((section) => section !== null);
     const names = new Set(wanted.map(nameOfSection));

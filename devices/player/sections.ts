@@ -1,4 +1,4 @@
-/** The parts of the picture that are not the board: each a pure function of what is on. */
+/** The sections beside the board, each a pure function of the programme. */
 
 import type { Notice, OtherDay, Programme } from "../web/contract.ts";
 import { element } from "../web/element.ts";
@@ -6,7 +6,7 @@ import { icon } from "../web/icon.ts";
 import { dayGroups, openingAt, otherDayOn, otherDaysWithin, type DayGroup, type Hours } from "../web/opening.ts";
 import { changeWords, dateWords, stateWords } from "../web/opening_words.ts";
 import type { SiteTime } from "../web/site_clock.ts";
-import { catalogueOf, gettext, nameOf, spokenLanguage, translated } from "../web/tongue.ts";
+import { catalogueOf, gettext, nameOf, spokenLanguage, translated } from "../web/i18n.ts";
 
 export function headSection(siteName: string, now: SiteTime): HTMLElement {
   const { days, months } = catalogueOf(spokenLanguage());
@@ -109,7 +109,7 @@ function kindOf(severity: NonNullable<Notice["severity"]>): string {
   return severity === "warning" ? gettext("Please note") : gettext("News");
 }
 
-/** Only when the hub is out of reach: how fresh the rest is. */
+/** How old the content is; only without a connection. */
 export function ageSection(asOf: string | null): HTMLElement | null {
   if (asOf === null) return null;
   return element("p", { class: "age", "data-section": "age" }, gettext("Shown as of {time}", { time: asOf }));

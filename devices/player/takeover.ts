@@ -1,9 +1,9 @@
-/** What is dangerous takes the whole screen: one notice at a time, its text at least a twentieth of the height. */
+/** Danger notices fill the screen, one at a time, with text of at least a twentieth of the height. */
 
 import type { Notice } from "../web/contract.ts";
 import { element } from "../web/element.ts";
 import { icon } from "../web/icon.ts";
-import { gettext, speakable, translated } from "../web/tongue.ts";
+import { gettext, speakable, translated } from "../web/i18n.ts";
 
 const TURN_MS = 8_000;
 const MOST_PARTS = 12;
@@ -31,7 +31,7 @@ export function picturesOf(
   );
 }
 
-/** A function of the time alone, so that a restart or a reload is no event. */
+/** A function of the time alone, so that a reload changes nothing. */
 export function pictureAt(elapsedMs: number, pictures: Picture[]): Picture | undefined {
   return pictures[Math.floor(elapsedMs / TURN_MS) % pictures.length];
 }
@@ -48,7 +48,7 @@ export function takeoverSection({ notice, part, parts }: Picture): HTMLElement {
   );
 }
 
-/** In how few parts the text fits; `fits` draws one of them and looks. */
+/** The fewest parts in which the text fits; `fits` renders one and measures it. */
 export function fewestParts(fits: (part: number, parts: number) => boolean): number {
   for (let parts = 1; parts < MOST_PARTS; parts += 1) {
     let part = 0;

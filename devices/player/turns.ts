@@ -1,4 +1,4 @@
-/** What is on at a given moment. A function of the time alone, so that a restart or a reload is no event. */
+/** What is on at a given moment: a function of the time alone, so that a reload changes nothing. */
 
 import type { Notice } from "../web/contract.ts";
 
@@ -23,7 +23,7 @@ export function turnAt(elapsedMs: number, notices: number, boardPages: number, l
 
 const URGENCY = { danger: 0, warning: 1, info: 2 };
 
-/** Gravest first; what begins or has run out does so by itself, whether the hub can say so or not. */
+/** The notices on now, the gravest first; they begin and end without the hub. */
 export function currentNotices(notices: Notice[], now: Date): Notice[] {
   return notices
     .filter((notice) => !notice.since || new Date(notice.since) <= now)

@@ -1,4 +1,4 @@
-/** The tablet's battery, where the browser tells it (Chromium, over https); asked once, and kept current by the browser. */
+/** The tablet's battery, where the browser has the API (Chromium, over https). */
 
 import type { Heartbeat } from "./contract.ts";
 
@@ -12,7 +12,7 @@ if ("getBattery" in navigator) {
   void (navigator as { getBattery(): Promise<Battery> })
     .getBattery()
     .then((battery) => (known = battery))
-    .catch(() => {}); // a policy may forbid it: then nobody knows
+    .catch(() => {}); // a policy may forbid it
 }
 
 export function battery(): Pick<Heartbeat, "battery_percent"> {

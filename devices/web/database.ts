@@ -16,7 +16,7 @@ export function answered<T>(request: IDBRequest<T>): Promise<T> {
   });
 }
 
-/** Done when the change is on the disk: a power cut after that loses nothing. */
+/** Resolves when the change is durable. */
 export function written(
   database: IDBDatabase,
   store: string,

@@ -13,14 +13,14 @@ export interface Enrolment {
 }
 
 const STORE = "enrolment";
-/** Opened with this, a device forgets who it was and shows a code again. */
+/** Opened with this fragment, a device deletes its enrolment and shows a pairing code. */
 const FORGET = "#pair";
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** The store that `enrolledDevice` needs in the app's database. */
 export const ENROLMENT_STORE = STORE;
 
-/** From the link if it has one, else as kept; null when this device was never enrolled. */
+/** The enrolment in the link, else the stored one; null when this device was never enrolled. */
 export async function enrolledDevice(database: IDBDatabase | null): Promise<Enrolment | null> {
   const isToForget = location.hash === FORGET;
   const given = takeFromAddress();

@@ -1,5 +1,5 @@
 /**
- * The line to the broker: MQTT 5 over WebSockets on the page's own origin.
+ * The connection to the broker: MQTT 5 over WebSockets on the page's own origin.
  *
  * The device shows that it is alive (`up/status`, `up/heartbeat`), reads its own `down` and writes its own
  * `up`. Nothing is queued here: what must not be lost stands in the app's own outbox.
@@ -13,18 +13,18 @@ import type { Enrolment } from "./enrolment.ts";
 import { newId } from "./identity.ts";
 
 const SHORTEST_WAIT_MS = 1_000;
-/** Somebody may stand before it: for its first minutes an outage is one that ends any moment. */
+/** In the first minutes of an outage retries are frequent, since somebody may be waiting. */
 const FIRST_LONGEST_MS = 5_000;
 const FIRST_MINUTES = 5;
 const LONGEST_WAIT_MS = 15_000;
 const CONNECT_MS = 8_000;
-/** MQTT 5 § 3.14.2.1: another connection has come with our account. */
+/** MQTT 5 § 3.14.2.1: another connection uses our account. */
 const TAKEN_OVER = 0x8e;
 const AFTER_TAKEOVER_MS = 5_000;
 const LONGEST_AFTER_TAKEOVER_MS = 300_000;
-/** A connection that lasted so long has held: it ends the outage, and was not one of two that end each other. */
+/** A connection that lasted this long ends the outage, and was not taken over. */
 const SETTLED_MS = 30_000;
-/** Debian's broker takes a connection over without a word: so often in a row says the same. */
+/** Debian's broker does not report a takeover: this many short connections in a row count as one. */
 const CUT_OFTEN = 3;
 /** The hub tells a clock that was set from a message that waited by the latest heartbeat. */
 const CLOCK_STEP_MS = 1_000;
@@ -34,13 +34,13 @@ export interface Ends {
   disconnected(): void;
   /** `what` is the part of the topic after `down/`. */
   arrived(what: string, payload: string): void;
-  /** What the heartbeat should tell beside the time. */
+  /** Further fields of the heartbeat. */
   condition(): Pick<Heartbeat, "outbox" | "problem">;
 }
 
 export interface Link {
   isConnected(): boolean;
-  /** QoS 1. False when the line is down: nothing was sent and nothing will be. */
+  /** QoS 1. False without a connection: nothing was sent or queued. */
   send(what: string, message: object): boolean;
 }
 
@@ -97,7 +97,7 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
       awaySince = null;
     }
     if (awaySince === null) awaySince = now;
-    else if (lasted !== null) awaySince += lasted; // the outage goes on, without what was between
+    else if (lasted !== null) awaySince += lasted; // the outage continues, less the time connected
     failures += 1;
     cuts = lasted === null ? 0 : cuts + 1;
     client.options.reconnectPeriod = waitBefore(failures, now - awaySince);
@@ -141,19 +141,19 @@ export function connect(kind: string, enrolment: Enrolment, ends: Ends): Link {
   };
 }
 
-/** Two devices with one account would else throw each other out several times a second. */
+/** Otherwise two devices with one account would disconnect each other several times a second. */
 function waitAfterTakeover(before: number): number {
   return spread(Math.min(LONGEST_AFTER_TAKEOVER_MS, AFTER_TAKEOVER_MS * 2 ** Math.min(before, 10)));
 }
 
-/** At most 5 s in an outage's first five minutes, and then a second more for each minute; as `devices/wire/coming_back.py`. */
+/** At most 5 s in an outage's first five minutes, and then a second more for each minute; as `devices/wire/reconnecting.py`. */
 function waitBefore(failures: number, awayMs: number): number {
   const first = Math.min(SHORTEST_WAIT_MS * 2 ** Math.min(failures - 1, 10), FIRST_LONGEST_MS);
   const later = Math.min(awayMs / 60, LONGEST_WAIT_MS);
   return spread(awayMs <= FIRST_MINUTES * 60_000 ? first : later);
 }
 
-/** Never the same for two devices: a whole fleet comes back after a power cut. */
+/** Jitter, for when a whole fleet reconnects after a power cut. */
 function spread(longestMs: number): number {
   return longestMs * (0.5 + Math.random() / 2);
 }

@@ -4,7 +4,7 @@ const LOOK_FOR_RELEASE_MS = 15 * 60 * 1_000;
 const TRY_TO_CHANGE_MS = 5_000;
 const TIME_TO_STORE_MS = 60_000;
 
-/** `isFree` says whether the page may reload itself just now. */
+/** `isFree`: whether the page may reload now. */
 export async function keepOffline(scope: string, isFree: () => boolean): Promise<void> {
   if (!("serviceWorker" in navigator)) return;
   const hadRelease = navigator.serviceWorker.controller !== null;

@@ -1,7 +1,7 @@
 /** The opening hours as people read them, in the language of the page. */
 
 import { weekdayOf, type Opening } from "./opening.ts";
-import { catalogueOf, gettext, spokenLanguage } from "./tongue.ts";
+import { catalogueOf, gettext, spokenLanguage } from "./i18n.ts";
 
 /** From then on a weekday alone would be taken for an earlier one. */
 const NEXT_WEEK_DAYS = 7;
@@ -10,7 +10,7 @@ export function stateWords(opening: Opening): string {
   return opening.isOpen ? gettext("Open now") : gettext("Closed now");
 }
 
-/** When that changes; empty when nobody knows. */
+/** When that changes; empty when it is unknown. */
 export function changeWords(opening: Opening): string {
   if (opening.isOpen) return gettext("Closes at {time}", { time: opening.closes });
   if (opening.opens === null) return "";

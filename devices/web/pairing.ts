@@ -8,7 +8,7 @@ import { ASK_AGAIN_SECONDS, type PairingClaim, type PairingOffer, type PairingRe
 import { element } from "./element.ts";
 import { newId } from "./identity.ts";
 import { read } from "./reading.ts";
-import { gettext } from "./tongue.ts";
+import { gettext } from "./i18n.ts";
 
 const ANSWER_MS = 8_000;
 const LONGEST_WAIT_MS = 30_000;
@@ -27,7 +27,7 @@ export async function pair(kind: string, show: (offer: PairingOffer | null) => v
   }
 }
 
-/** What a caretaker needs to see; `null`: nothing yet. */
+/** What a caretaker needs to see; null: nothing yet. */
 export function pairingBlock(offer: PairingOffer | null): HTMLElement {
   if (offer === null) return element("p", { class: "caretaker" }, gettext("No contact with the hub yet."));
   const half = offer.code.length / 2;

@@ -1,6 +1,6 @@
 import { element } from "../../web/element.ts";
 import { icon } from "../../web/icon.ts";
-import { gettext } from "../../web/tongue.ts";
+import { gettext } from "../../web/i18n.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 
@@ -16,7 +16,7 @@ export function checkOutPage(kiosk: Kiosk): Page {
   };
 }
 
-/** A number pad of our own; a keyboard writes into the same field. */
+/** A number pad on the screen; a keyboard writes into the same field. */
 function numberPad(kiosk: Kiosk): Pick<Page, "body" | "first"> {
   const number = element("input", {
     class: "ds-input digits",

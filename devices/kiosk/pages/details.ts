@@ -1,6 +1,6 @@
 import { element } from "../../web/element.ts";
 import { icon } from "../../web/icon.ts";
-import { gettext } from "../../web/tongue.ts";
+import { gettext } from "../../web/i18n.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 
@@ -66,7 +66,7 @@ export function detailsPage(kiosk: Kiosk): Page {
   };
 }
 
-/** The field takes no more than it has room for: said before that happens, and when it has. */
+/** Says how many characters are left, when the field is nearly full. */
 function roomLeft(field: HTMLInputElement): HTMLElement {
   const line = element("p", { class: "hint room", role: "status" });
   const changed = () => {

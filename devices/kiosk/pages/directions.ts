@@ -1,7 +1,7 @@
 import type { Signpost } from "../../web/contract.ts";
 import { element } from "../../web/element.ts";
 import { icon } from "../../web/icon.ts";
-import { gettext, translated } from "../../web/tongue.ts";
+import { gettext, translated } from "../../web/i18n.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 

@@ -1,6 +1,6 @@
 import { element } from "../../web/element.ts";
 import { icon } from "../../web/icon.ts";
-import { catalogueOf, directionOf, gettext, gettextIn, speak } from "../../web/tongue.ts";
+import { catalogueOf, directionOf, gettext, gettextIn, speak } from "../../web/i18n.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 import { openingLine } from "./opening.ts";

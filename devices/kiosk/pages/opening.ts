@@ -3,17 +3,17 @@ import { icon } from "../../web/icon.ts";
 import { openingAt } from "../../web/opening.ts";
 import { changeWords, stateWords } from "../../web/opening_words.ts";
 import { siteTime } from "../../web/site_clock.ts";
-import { spokenLanguage } from "../../web/tongue.ts";
+import { spokenLanguage } from "../../web/i18n.ts";
 import type { Kiosk } from "../kiosk.ts";
 
-/** "Open now · closes at 15:30", by the kiosk's own clock; null where nobody has said any hours. */
+/** "Open now · closes at 15:30", by the kiosk's own clock; null without opening hours. */
 export function openingLine(kiosk: Kiosk): HTMLElement | null {
   const words = openingWords(kiosk);
   if (words === "") return null;
   return element("span", { class: "opening" }, icon("clock"), element("span", { id: "opening" }, words));
 }
 
-/** Time has passed while the page stood. */
+/** Updates the line on an open page. */
 export function showOpening(kiosk: Kiosk): void {
   const line = document.getElementById("opening");
   const words = openingWords(kiosk);

@@ -1,7 +1,7 @@
 import type { Host } from "../../web/contract.ts";
 import { element } from "../../web/element.ts";
 import { icon } from "../../web/icon.ts";
-import { gettext, nameOf } from "../../web/tongue.ts";
+import { gettext, nameOf } from "../../web/i18n.ts";
 import { HostSearch, type Result } from "../host_search.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
@@ -56,7 +56,7 @@ export function searchPage(kiosk: Kiosk): Page {
   };
 }
 
-/** Nobody found, hidden and not at work today sound the same, so that nothing can be learnt from it. */
+/** The same words for unknown, protected and absent people, so that they reveal nothing. */
 function words(result: Result): string {
   switch (result.kind) {
     case "too_short":

@@ -1,7 +1,7 @@
 import type { HostAnswer } from "../../web/contract.ts";
 import { element } from "../../web/element.ts";
 import { icon } from "../../web/icon.ts";
-import { gettext } from "../../web/tongue.ts";
+import { gettext } from "../../web/i18n.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 
@@ -14,7 +14,7 @@ export function sendingPage(): Page {
   };
 }
 
-/** The truth when no receipt came: it is safe here, nobody has been told yet. */
+/** No receipt has come: the visit is stored here, and the host is not notified yet. */
 export function keptPage(kiosk: Kiosk): Page {
   if (kiosk.visitor.sent?.what === "checkout") {
     return {
@@ -44,7 +44,7 @@ export function keptPage(kiosk: Kiosk): Page {
   };
 }
 
-/** Only ever after the hub's receipt. */
+/** Shown only after the hub's receipt. */
 export function registeredPage(kiosk: Kiosk): Page {
   const receipt = kiosk.visitor.sent?.receipt;
   const name = hostName(kiosk);
@@ -66,7 +66,7 @@ export function registeredPage(kiosk: Kiosk): Page {
   };
 }
 
-/** The receipt came after the visitor had gone from the page: the number alone, and nobody's name. */
+/** The receipt came after the visitor had left the page: shows the number without names. */
 export function lateNumberPage(kiosk: Kiosk): Page {
   const number = kiosk.visitor.sent?.receipt?.number ?? "";
   return {
@@ -87,13 +87,13 @@ function numberCard(number: string): HTMLElement {
   );
 }
 
-/** The host has answered while the visitor looks at the page. */
+/** Shows the host's answer on the open page. */
 export function showAnswer(kiosk: Kiosk): void {
   document.getElementById("answer")?.replaceChildren(...answerWords(kiosk));
 }
 
-/** Somebody else may be looking by now: whom the visitor meets is nobody's business. */
-export function blankNames(kiosk: Kiosk): void {
+/** Removes the host's name after a while, since others may look at the page. */
+export function hideNames(kiosk: Kiosk): void {
   kiosk.visitor.host = null;
   const isTold = kiosk.visitor.sent?.receipt?.host_is_told !== false;
   document.getElementById("whom")?.replaceChildren(isTold ? gettext("We have told them that you are here.") : gettext("The desk tells them that you are here. Please say hello there."));

@@ -1,6 +1,6 @@
 import { element } from "../../web/element.ts";
 import { icon, type IconName } from "../../web/icon.ts";
-import { gettext } from "../../web/tongue.ts";
+import { gettext } from "../../web/i18n.ts";
 import type { Kiosk, State } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 import { openingLine } from "./opening.ts";

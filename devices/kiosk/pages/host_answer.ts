@@ -1,19 +1,19 @@
 import { element } from "../../web/element.ts";
 import { icon } from "../../web/icon.ts";
-import { gettext } from "../../web/tongue.ts";
+import { gettext } from "../../web/i18n.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 import { doneButton, words } from "./sent.ts";
 
-/** What the host has answered, for whoever has left the page that waited for it. */
-export function toldPage(kiosk: Kiosk): Page {
-  const told = kiosk.visitor.told;
+/** The host's answer, for a visitor who has left the page that waited for it. */
+export function hostAnswerPage(kiosk: Kiosk): Page {
+  const reply = kiosk.visitor.hostAnswer;
   const again = element(
     "button",
     { class: "ds-button main-action", type: "button", "data-action": "again", onclick: () => kiosk.go("checkout") },
     gettext("Try again"),
   );
-  if (told === null || (told.wait_seconds ?? 0) > 0) {
+  if (reply === null || (reply.wait_seconds ?? 0) > 0) {
     return {
       question: gettext("We cannot look it up right now"),
       picture: "kept",
@@ -21,7 +21,7 @@ export function toldPage(kiosk: Kiosk): Page {
       body: [again],
     };
   }
-  if (told.result === "unknown_number") {
+  if (reply.result === "unknown_number") {
     return {
       question: gettext("We do not know that number"),
       picture: "warning",
@@ -29,7 +29,7 @@ export function toldPage(kiosk: Kiosk): Page {
       body: [again],
     };
   }
-  const answer = told.answer ?? null;
+  const answer = reply.answer ?? null;
   return {
     question: answer === null ? gettext("There is no answer yet") : gettext("There is an answer"),
     picture: answer === null ? "kept" : "check",

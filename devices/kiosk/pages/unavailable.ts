@@ -1,8 +1,8 @@
-/** When there is nothing to offer. Nobody has chosen a language here, so the words stand in two. */
+/** Pages without a service. No language has been chosen, so the text is in two. */
 
 import { element } from "../../web/element.ts";
 import { pairingBlock } from "../../web/pairing.ts";
-import { directionOf, gettext, gettextIn } from "../../web/tongue.ts";
+import { directionOf, gettext, gettextIn } from "../../web/i18n.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 

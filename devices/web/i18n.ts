@@ -1,4 +1,4 @@
-/** The language of the page: our own words from the catalogues, and the hub's words where they come translated. */
+/** The page's language: our texts from the catalogues, and the hub's translated texts. */
 
 import catalogues, { type Catalogue } from "catalogues";
 
@@ -22,7 +22,7 @@ export function spokenLanguage(): string {
   return spoken;
 }
 
-/** Those of `languages` that we have words for; never none. */
+/** Those of `languages` that have a catalogue; at least the default. */
 export function speakable(languages: string[]): string[] {
   const known = languages.filter((language) => language in catalogues);
   return known.length > 0 ? known : [DEFAULT];
@@ -54,7 +54,7 @@ export function gettextIn(language: string, message: string, values: Record<stri
   });
 }
 
-/** What the hub has in several languages, in that of the page or the first that is written, and marked with it. */
+/** A translated text in the page's language, else in the first one it has, marked with that language. */
 export function translated(text: Record<string, string>): HTMLElement {
   const language = text[spoken] ? spoken : (Object.keys(text).find((one) => text[one]) ?? spoken);
   const words = withTurnsShown(text[language] ?? "");
@@ -67,7 +67,7 @@ export function nameOf(text: string): HTMLElement {
   return element("bdi", {}, withTurnsShown(text));
 }
 
-/** Characters that turn the direction of what follows, as what they are, as on the console: a name may not read as another. */
+/** Shows direction characters by their code, so that a name cannot be made to look like another. */
 function withTurnsShown(text: string): string {
   return text.replace(TURNS, (turn) => `[U+${turn.charCodeAt(0).toString(16).toUpperCase()}]`);
 }
