@@ -1,4 +1,4 @@
-"""`kommunevert-door ENROLMENT.json`: drive one door until it is told to stop.
+"""`kommunevert-door ENROLMENT.json`: drive one door until it is stopped.
 
 With `--pair https://HUB` and no such file yet, it prints a code to type on the hub's console, and writes the file.
 """

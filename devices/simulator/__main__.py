@@ -1,4 +1,4 @@
-"""`python -m devices.simulator PLAN.json`: run a fleet until told to stop. `kommunevert simulate` makes the plan.
+"""`python -m devices.simulator PLAN.json`: run a fleet until stopped. `kommunevert simulate` makes the plan.
 
 A line of figures as JSON on standard output every few seconds.
 """

@@ -4,7 +4,7 @@ ldap3 2.9.1 is hardly maintained, so that nothing of it shows outside this file.
 does without.
 
 A referral (RFC 4511 § 4.1.10) is never followed: whoever can write one, or is in the middle of one, would be sent the
-reader's password, and ldap3 would send it in clear. What names another server is told with that name.
+reader's password, and ldap3 would send it in clear. A referral is reported with the other server's name.
 """
 
 import re

@@ -7,7 +7,7 @@ from devices.access import credentials
 
 
 class FrameError(ValueError):
-    """These bits are no card; the text has their number and none of them."""
+    """These bits are no card; the text contains their number only."""
 
 
 @dataclass(frozen=True, slots=True)

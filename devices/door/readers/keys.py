@@ -38,7 +38,7 @@ def reader_key(path: Path) -> bytes:
 
 
 def _made(path: Path) -> bytes:
-    """Durable before anybody loads it into a reader: a reader whose key is lost must be reset by hand."""
+    """A new key, durable before it is loaded into a reader: without it the reader must be reset by hand."""
     key = secrets.token_bytes(KEY_BYTES)
     while len(set(key)) < FEWEST_DIFFERENT:
         key = secrets.token_bytes(KEY_BYTES)

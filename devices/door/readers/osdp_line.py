@@ -1,10 +1,10 @@
-"""One serial line with OSDP readers on it: a process of its own that `osdp.py` starts, and that ends with it.
+"""One serial line with OSDP readers, in a process of its own that `osdp.py` starts, and that ends with it.
 
-What comes off the line is parsed by a C library. It may be fed by whoever opens the reader outside, and an assertion
-of it ends the process that it is in, so that is not the process which holds the relay and the door's keys.
+The line is parsed by a C library. Whoever opens the reader outside can feed it, and a failed assertion ends its
+process, so that must not be the process with the relay and the door's keys.
 
-Standard input: first a line that says port, baud, readers and whether it is to install, then the signals to show.
-Standard output: what the readers say, one JSON object a line. Imports little: a small computer starts it at once.
+Standard input: first a line with port, baud, readers and whether to install, then the signals to show. Standard
+output: the readers' messages, one JSON object per line. Imports little, to start quickly on a small computer.
 """
 
 import ctypes
@@ -56,7 +56,7 @@ class Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
         self._open_at = 0.0
         self._tail = b""
         self.answered: set[int] = set()
-        """Addresses that something was heard from; whoever asks takes them out again."""
+        """Addresses that have answered; the reader of this set removes them."""
 
     def open(self) -> None:
         """Try, if it is time to."""
@@ -107,10 +107,10 @@ class Line(osdp.Channel):  # type: ignore[misc]  # libosdp has no types
 
 
 class Panel:
-    """The control panel for all readers of a line; `send` gets what they say.
+    """The control panel for all readers of a line; `send` gets their messages.
 
-    Nothing counts but what came when the reader had been told online, with its own key: the library keeps an answer
-    that came in plain text during the handshake and would hand it over at its end, as if it had been encrypted.
+    Events count only after the reader was reported online, with its own key: the library keeps a plain-text response
+    from the handshake and would deliver it afterwards as if it had been encrypted.
     """
 
     def __init__(self, plan: dict[str, Any], send: Any) -> None:
@@ -165,14 +165,14 @@ class Panel:
     def _again(self, index: int) -> None:
         self._again_at[index] = None
         self._line.answered.discard(self._addresses[index])
-        self._is_begun_anew[index] = True  # that it is told away is our own doing
+        self._is_begun_anew[index] = True  # its absence is our own doing
         self._library.disable_pd(index)
         self._library.refresh()
         self._library.enable_pd(index)
         self._is_begun_anew[index] = False
 
     def _report_line(self) -> None:
-        """The library finds out within nine seconds, and may not notice a short break at all."""
+        """Report the line's state: the library takes up to nine seconds, and may miss a short break."""
         for address, is_open in zip(self._addresses, self._is_open, strict=True):
             if self._reported_problem:
                 self._send({"address": address, "state": "silent", "why": self._reported_problem})
@@ -199,7 +199,7 @@ class Panel:
             self._library.submit_command(index, beep | {"on_count": on, "off_count": off, "rep_count": times})
 
     def _has(self, index: int, capability: int) -> bool:
-        """To the library a reader that refuses a command is away."""
+        """Whether a reader has a capability: the library takes one that refuses a command for absent."""
         return bool(self._library.check_capability(index, capability)[0])
 
     def _happened(self, index: int, event: dict[str, Any]) -> int:
@@ -239,7 +239,7 @@ class Panel:
                 self._send({"address": address, "state": state, "why": self._line.problem})
 
     def _why_not(self, index: int) -> str:
-        """Of a reader that did not come online."""
+        """The reason why a reader did not come online."""
         if self._line.problem or self._addresses[index] not in self._line.answered:
             return "silent"
         level, _ = self._library.check_capability(index, SECURE_CHANNEL)

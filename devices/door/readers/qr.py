@@ -1,4 +1,4 @@
-"""A reader of printed and shown codes: on a serial line, or one that types like a keyboard."""
+"""A QR code reader, on a serial line or as a keyboard."""
 
 import asyncio
 import fcntl
@@ -92,9 +92,9 @@ class Keyboard:
 
 
 class CodeReader:
-    """`open_device` gives a descriptor that does not block, or raises OSError; `as_text` says what its bytes mean.
+    """`open_device` returns a non-blocking descriptor, or raises OSError; `as_text` decodes its bytes.
 
-    It has neither light nor sound of ours. A device that is gone is looked for again.
+    It has no light or sound that we control. A missing device is opened again periodically.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class CodeReader:
         self._open()
 
     def show(self, signal: Signal) -> None:
-        """Nothing: such readers beep by themselves when they have read a code."""
+        """Does nothing: such readers beep by themselves."""
 
     def close(self) -> None:
         if self._again is not None:
@@ -174,7 +174,7 @@ class CodeReader:
 
 
 def serial_reader(name: str, side: Side, port: str, baud: Baud) -> CodeReader:
-    """Of codes in ASCII: what else comes is no code of ours, and is dropped."""
+    """A serial reader of ASCII codes; anything else is dropped."""
     return CodeReader(
         name, side, port, lambda: open_serial(port, baud), lambda received: received.decode("ascii", errors="replace")
     )

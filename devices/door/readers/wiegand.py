@@ -113,7 +113,7 @@ class WiegandReader:
             self._frame_end = asyncio.get_running_loop().call_later(SILENCE_SECONDS, self._look)
 
     def _look(self) -> None:
-        """By when the bits came and not by when the loop had time for them: a busy loop tears no card apart."""
+        """Split frames by the time at which the bits came, so that a busy loop does not tear a card apart."""
         self._frame_end = None
         pulses = list(self._bits)
         frame: list[int] = []

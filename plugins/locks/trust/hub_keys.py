@@ -86,7 +86,7 @@ class HubKeys:
         """Doors that report other keys only: they must be enrolled anew."""
         ours = {key.id for key in self.keys}
         doors = [device.id for device in self._context.devices.of_kind(door.KIND)]
-        return [door_id for door_id in doors if (said := set(self._states.hub_keys(door_id))) and not said & ours]
+        return [door_id for door_id in doors if (trusted := set(self._states.hub_keys(door_id))) and not trusted & ours]
 
     async def begin(self, actor: str) -> str:
         """Create a key and announce it to the doors; its id. Raises HubKeyError during another rotation."""
