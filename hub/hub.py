@@ -34,6 +34,8 @@ from hub.console.found.pages import FoundPages
 from hub.console.found.stream import entity_stream
 from hub.console.gateways.api import AccountApi
 from hub.console.gateways.pages import GatewayPages
+from hub.console.jobs.api import JobApi
+from hub.console.jobs.pages import JobPages
 from hub.console.login.asking_again import asking_again
 from hub.console.login.limits import LoginLimits
 from hub.console.login.pages import login_pages
@@ -87,6 +89,7 @@ from hub.web.mqtt_proxy import proxy
 from hub.web.pages import KERNEL, Pages, Shell
 from hub.web.security import middlewares
 from hub.web.standing import Standing
+from hub.work.jobs import Jobs
 from hub.work.parts import Condition, Parts
 
 log = structlog.get_logger("hub")
@@ -123,6 +126,7 @@ class Hub:
         self.host.find(configuration)
         self.hooks = Hooks(self.host)
         self.events = Events(self.store)
+        self.jobs = Jobs(self.store, self.host, self.live, self.settings.site.zone)
         self.devices = Devices(self.store, self.live)
         self.gateways = Gateways(self.store, self.settings.root)
         self.accounts = Accounts(self.store, self.hooks)
@@ -223,6 +227,7 @@ class Hub:
             stack.push_async_callback(self.devices.absences.write, is_last=True)
             for name, work in (
                 ("absences", self._check_absences),
+                ("jobs", self.jobs.run),
                 ("old events", self._forget_events),
                 ("roles", self._follow_roles),
                 ("days", lambda: call_each_day(self.settings.site.zone, self._day_begins)),
@@ -300,6 +305,7 @@ class Hub:
             store=self.store,
             hooks=self.hooks,
             events=self.events,
+            jobs=self.jobs,
             live=self.live,
             calendar=self.calendar,
             devices=self.devices,
@@ -322,6 +328,7 @@ class Hub:
             PluginApi(self.host, self.choosing, self.hooks, self.condition),
             PluginChoiceApi(self.host, self.choosing),
             AuditApi(self.store),
+            JobApi(self.store, self.jobs),
             TokenApi(self.tokens, self.operations),
             SearchApi(self.hooks),
             self.event_stream,
@@ -369,8 +376,17 @@ class Hub:
         ApiPages(kernel, self.tokens, self.operations, self.settings.web.address)
         FoundPages(kernel, self.entities, self.commands, self.history, self.found_places, self.devices, self.condition)
         PluginPages(
-            kernel, self.host, self.lifecycle, self.choosing, self.hooks, self.events, self.mqtt, self.condition
+            kernel,
+            self.host,
+            self.lifecycle,
+            self.choosing,
+            self.hooks,
+            self.events,
+            self.jobs,
+            self.mqtt,
+            self.condition,
         )
+        JobPages(kernel, self.store, self.jobs)
         SearchPage(kernel, self.hooks)
         OpeningPages(kernel, self.calendar, self.exceptions, self.opening_changed)
         GatewayPages(kernel, self.gateways, self.admission)

@@ -11,6 +11,7 @@ BOTH = frozenset(
         # the store: transactions, events, audit, retention, what it says of its errors, and the ends of its types
         "tests/test_kernel.py",
         "tests/test_events.py",
+        "tests/test_jobs.py",
         "tests/test_api_store.py",
         "tests/test_retention.py",
         "tests/test_logs.py::test_a_database_error_is_without_what_was_written",

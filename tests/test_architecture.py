@@ -15,7 +15,7 @@ MOST_FILES = 20
 FLOORS = {
     top: floors.split()
     for top, floors in {
-        "hub": "language outside configuration store work hooks calendar accounts broker devices web api entities "
+        "hub": "language outside configuration store hooks work calendar accounts broker devices web api entities "
         "plugin hosting console hub toolkit demo cli __main__",
         "plugins.locks": "config models wording permissions store doors rules history trust operating plans api web",
         "devices": "contract access contract.door contract.typescript wire parent locale door simulator",

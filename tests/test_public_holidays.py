@@ -11,6 +11,7 @@ import pytest
 from hub.calendar import public_holidays
 from hub.calendar.public_holidays import PublicHolidays, worked_out
 
+pytestmark = pytest.mark.slow  # processes of its own
 TODAY = date(2026, 11, 30)
 
 

@@ -3,13 +3,16 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from hub.hooks.specifications import held_data
 from hub.hub import Hub
 from hub.store.store import now
 from plugins.signage.models import make_notice
 from plugins.signage.service import Signage
+from plugins.signage.tables import notice
 from tests.api_client import browser
+from tests.conftest import until_async
 
 
 def signage(hub: Hub) -> Signage:
@@ -23,11 +26,32 @@ async def test_a_notice_hangs_until_it_is_taken_down_or_over(hub: Hub) -> None:
         await signage(hub).put_up(one, "skranke")
     programme = await signage(hub).programme()
     assert [one.id for one in programme.notices] == [stays.id]
-    assert [one.count for one in await hub.hooks.one("signage", held_data) or []] == [2]
+    await until_left(hub, stays.id)  # with it goes who had put it up
+    assert [one.count for one in await hub.hooks.one("signage", held_data) or []] == [1]
     await signage(hub).take_down(stays.id, "skranke")
     after = await signage(hub).programme()
     assert after.notices == []
     assert after.revision != programme.revision
+
+
+async def until_left(hub: Hub, *ids: str) -> None:
+    """Until these notices are stored, and no others."""
+
+    async def is_so() -> bool:
+        found = await hub.store.read(lambda connection: connection.execute(select(notice.c.id)).scalars().all())
+        return set(found) == set(ids)
+
+    await until_async(is_so)
+
+
+async def test_the_end_of_a_notice_can_be_moved_and_taken_back(hub: Hub) -> None:
+    soon = now() + timedelta(milliseconds=300)
+    moved, endless, ends = (make_notice("info", {"nn": name}, {}, soon) for name in ("Flytta", "Utan", "Sluttar"))
+    for one in (moved, endless, ends):
+        await signage(hub).put_up(one, "skranke")
+    assert await signage(hub).change(moved.model_copy(update={"until": now() + timedelta(hours=1)}), "skranke")
+    assert await signage(hub).change(endless.model_copy(update={"until": None}), "skranke")
+    await until_left(hub, moved.id, endless.id)
 
 
 @pytest.fixture

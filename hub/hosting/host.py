@@ -84,7 +84,7 @@ class HostedPlugin:
     in_a_row: dict[str, tuple[int, float]] = field(default_factory=dict)
     """By place: the failures without a success between them, and when the last one was."""
     slow_until: dict[str, float] = field(default_factory=dict)
-    jobs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    loops: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     """All tasks that its code has started (hub/hooks/guard.py)."""
 
@@ -186,9 +186,9 @@ class PluginHost:
 
     def run(self, name: str, job: str, work: Callable[[], Awaitable[None]]) -> None:
         plugin = self.plugins[name]
-        if (before := plugin.jobs.get(job)) is not None:
+        if (before := plugin.loops.get(job)) is not None:
             before.cancel()
-        plugin.jobs[job] = kernel_task(self._run_job(plugin, job, work), name=f"{name}: {job}")
+        plugin.loops[job] = kernel_task(self._run_job(plugin, job, work), name=f"{name}: {job}")
 
     async def _run_job(self, plugin: HostedPlugin, job: str, work: Callable[[], Awaitable[None]]) -> None:
         await self._all_started.wait()

@@ -17,6 +17,7 @@ from hub.hosting.host import PluginHost
 from hub.store.events import Events
 from hub.store.live import Live
 from hub.store.store import Store
+from hub.work.jobs import Jobs
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Kernel:
     store: Store
     hooks: Hooks
     events: Events
+    jobs: Jobs
     live: Live
     calendar: Calendar
     devices: Devices

@@ -174,6 +174,7 @@ class PluginLifecycle:
             await asyncio.to_thread(self._host.import_contracts)
             kernel.hooks.register(name, instance)
         await guarded(plugin, call_guarded(plugin, instance.start))
+        await kernel.jobs.started(name)
         kernel.enroller.driven |= context.driven
         self.routes.set_routes(name, [*kernel.api_server.offer(api.operations), *pages.routes])
 
@@ -209,8 +210,9 @@ class PluginLifecycle:
 
     async def _shut_down(self, plugin: HostedPlugin) -> None:
         """End its jobs, call its `stop`, and end tasks that it leaked."""
-        await _end(plugin.jobs.values())
-        plugin.jobs.clear()
+        await _end(plugin.loops.values())
+        plugin.loops.clear()
+        await self._kernel.jobs.stopped(plugin.name)
         stop = getattr(plugin.instance, "stop", None)
         if stop is not None:
             try:
@@ -231,9 +233,10 @@ class PluginLifecycle:
         kernel.hooks.unregister(name)
         kernel.mqtt.remove_plugin(name)
         self.routes.remove(name)
+        await kernel.jobs.stopped(name)
         kernel.api_server.withdraw(name)
-        await _end([*plugin.jobs.values(), *plugin.tasks])
-        plugin.jobs.clear()
+        await _end([*plugin.loops.values(), *plugin.tasks])
+        plugin.loops.clear()
         if plugin.context is not None:
             for kind in plugin.context.driven:
                 kernel.enroller.driven.pop(kind, None)
@@ -284,6 +287,7 @@ class PluginLifecycle:
             store=PluginStore(kernel.store, name, self._long_write_reporter(name), has_own_reader=not plugin.is_ours),
             hooks=kernel.hooks,
             events=kernel.events,
+            jobs=kernel.jobs,
             live=kernel.live,
             devices=kernel.devices,
             mqtt=kernel.mqtt,

@@ -7,7 +7,8 @@ A plugin is a package with a class `Plugin`: its settings as `settings_model`, a
 `async start()`, and hook implementations as methods. docs/plugins.md walks through one.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
@@ -42,6 +43,8 @@ from hub.store.retention import delete_part, in_parts
 from hub.store.store import after_commit, now
 from hub.store.trouble import in_store
 from hub.web.pages import Pages
+from hub.work.jobs import LIMIT_SECONDS, Jobs, Run
+from hub.work.schedules import Daily, Every, Schedule
 
 if TYPE_CHECKING:
     from hub.entities.watching import Watcher
@@ -51,9 +54,11 @@ __all__ = [
     "Change",
     "Channel",
     "Context",
+    "Daily",
     "Device",
     "Entity",
     "Event",
+    "Every",
     "Incoming",
     "Limiter",
     "MistakeError",
@@ -63,6 +68,7 @@ __all__ = [
     "Plugin",
     "PluginSettings",
     "Remark",
+    "Run",
     "Vitals",
     "after_commit",
     "audit",
@@ -108,6 +114,7 @@ class Context:
         store: PluginStore,
         hooks: Hooks,
         events: Events,
+        jobs: Jobs,
         live: Live,
         devices: Devices,
         mqtt: Mqtt,
@@ -137,6 +144,7 @@ class Context:
         self.handled: list[str] = []
         self.driven: dict[str, Kind] = {}
         self._events = events
+        self._jobs = jobs
         self._mqtt = mqtt
         self._commands = commands
         self._found_places = found_places
@@ -261,9 +269,36 @@ class Context:
 
         self.run(f"follow {what}", follow)
 
-    def run(self, job: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a job in the background until the hub stops; restarted with growing waits if it raises."""
-        self._run(self.name, job, work)
+    async def every(
+        self, job: str, schedule: Schedule, work: Callable[[Run], Awaitable[None]], *, seconds: float = LIMIT_SECONDS
+    ) -> None:
+        """Run `work` by this schedule, in `start`. A time that passed while the hub was away is made up for, once.
+
+        A run that raises, or takes longer than `seconds`, is tried again after 5, 10, 20 s … 1 h, or at its next time
+        if that is sooner.
+        """
+        await self._jobs.every(self.name, job, schedule, work, seconds=seconds)
+
+    def on_due(self, job: str, work: Callable[[Run], Awaitable[None]], *, seconds: float = LIMIT_SECONDS) -> None:
+        """Run `work` for each `at` of this job, in `start`. A run that fails is tried again for a day."""
+        self._jobs.on_due(self.name, job, work, seconds=seconds)
+
+    def at(
+        self, connection: Connection, job: str, key: str, due_at: datetime, data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Have `job` run once when it is due, if this transaction is committed. The same key again moves it.
+
+        `data` holds ids, nothing personal, and at most 4 096 bytes as JSON. Raises ValueError, TooManyJobsError.
+        """
+        self._jobs.at(connection, self.name, job, key, due_at, data or {})
+
+    def cancel(self, connection: Connection, job: str, key: str) -> None:
+        """Take an `at` back. A run that has begun goes on."""
+        self._jobs.cancel(connection, self.name, job, key)
+
+    def run(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        """Run a loop in the background until the hub stops; restarted with growing waits if it raises."""
+        self._run(self.name, name, loop)
 
     def _end(self) -> None:
         """The plugin stops."""

@@ -201,3 +201,25 @@ calendar_day = Table(
     Column("made_by", String(120), nullable=False),
 )
 """`day` is a date by the site's clock, 2026-12-24."""
+
+job = Table(
+    "job",
+    metadata,
+    Column("plugin", String(64), primary_key=True),
+    Column("job", String(80), primary_key=True),
+    Column("key", String(120), primary_key=True),
+    Column("is_scheduled", Boolean, nullable=False),
+    Column("mark", String(32), nullable=False),
+    Column("due_at", Utc, nullable=False),
+    Column("next_at", Utc, nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("starts", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("started_at", Utc),
+    Column("ended_at", Utc),
+    Column("error", String(80)),
+    Column("given_up_at", Utc),
+    Index("job_next", "plugin", "next_at"),
+)
+"""`key` is empty for a schedule. `next_at` is `due_at`, or later while a failure is tried again. `starts`: those whose
+end is not written yet."""

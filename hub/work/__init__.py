@@ -1,1 +1,1 @@
-"""The kernel's background work."""
+"""The kernel's background work, and plugins' durable jobs."""

@@ -1,8 +1,10 @@
 """Doors: their state and its age, and opening one by the full exchange (docs/mqtt.md, doors)."""
 
+from datetime import timedelta
+
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
-from hub.plugin import N_, Context, Remark, hookimpl
+from hub.plugin import N_, Context, Every, Remark, hookimpl
 from hub.plugin.hooks import Health, HeldData, MenuEntry, MirroredDevice, Role
 from plugins.locks.api.access import AccessApi
 from plugins.locks.api.doors import DoorApi
@@ -86,7 +88,7 @@ class Plugin:
         self.context.run("signer", self.signer.run)
         self.context.run("hub keys", self.hub_keys.watch)
         self.context.run("end leftovers", self.locks.end_open_commands)
-        self.context.run("forget", self.locks.delete_expired)
+        await self.context.every("delete expired", Every(timedelta(hours=1)), self.locks.delete_expired)
         self.context.run("lists", self.lists.run)
         self.context.run("forgive", self.inside.watch)
         self.found.watch()

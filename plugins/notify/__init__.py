@@ -1,6 +1,8 @@
 """Messages to people by mail and Teams, from a durable outbox, with a signed link to answer."""
 
-from hub.plugin import Context, Remark, hookimpl
+from datetime import timedelta
+
+from hub.plugin import Context, Every, Remark, hookimpl
 from hub.plugin.hooks import Health, HeldData
 from plugins.directory.contract import Person
 from plugins.notify.api import OutboxApi
@@ -36,7 +38,7 @@ class Plugin:
         await self.context.follow("tried", self.notices.forward_deliveries)
         self.context.api.offer(OutboxApi(self.notices))
         self.context.run("send", self.sender.run)
-        self.context.run("forget", self.notices.delete_expired)
+        await self.context.every("delete expired", Every(timedelta(minutes=5)), self.notices.delete_expired)
 
     @hookimpl
     async def can_reach(self, person: Person) -> bool:

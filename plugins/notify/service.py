@@ -1,6 +1,5 @@
 """Messages: stored in the outbox once, answered once."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +7,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from hub.plugin import N_, Context, Event, after_commit, now
+from hub.plugin import N_, Context, Event, Run, after_commit, now
 from hub.plugin.hooks import HeldData
 from hub.plugin.settings import usable_address
 from plugins.directory.contract import Person
@@ -19,7 +18,6 @@ from plugins.notify.tables import message as message_table
 from plugins.notify.tables import outbox
 from plugins.notify.tokens import Tokens
 
-SWEEP_SECONDS = 300
 MOST_SHOWN = 1000
 A_DAY = timedelta(days=1)
 """Pending messages stay this much longer, so that a clock that jumps ahead deletes none of them."""
@@ -148,12 +146,11 @@ class Notices:
 
         await self._context.store.write(write)
 
-    async def delete_expired(self) -> None:
-        """Run forever: delete messages that can neither be sent nor answered any more."""
-        keep = timedelta(hours=self._keep_hours)
-        while True:
-            await self._context.store.write(lambda connection: _delete_before(connection, now() - keep))
-            await asyncio.sleep(SWEEP_SECONDS)
+    async def delete_expired(self, run: Run) -> None:
+        """Delete messages that can neither be sent nor answered any more."""
+        del run
+        before = now() - timedelta(hours=self._keep_hours)
+        await self._context.store.write(lambda connection: _delete_before(connection, before))
 
     async def held(self) -> HeldData:
         count, oldest = await self._context.store.read(_held)

@@ -7,7 +7,7 @@ from hub.plugin.hooks import Health, HeldData, MenuEntry, MirroredDevice
 from plugins.signage.api import ScreenApi
 from plugins.signage.config import Settings
 from plugins.signage.home_assistant import mirrored_screens, order_screen
-from plugins.signage.service import Signage
+from plugins.signage.service import END, Signage
 from plugins.signage.web import ScreenPages
 
 __all__ = ["Plugin"]
@@ -26,6 +26,8 @@ class Plugin:
     async def start(self) -> None:
         self.context.speaks(screen.CHANNELS)
         self.context.drives(screen.KIND, N_("Screen"), page="/screen", subject="screens")
+        self.context.on_due(END, self.signage.end)
+        await self.signage.schedule_ends()
         ScreenPages(self.context, self.signage)
         self.context.api.offer(ScreenApi(self.context, self.signage))
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from devices.contract import screen
 from devices.contract.payload import MAX_PAYLOAD_BYTES
-from hub.plugin import N_, Context, audit, now
+from hub.plugin import N_, Context, Run, audit, now
 from hub.plugin.calendar import other_days, week_of
 from hub.plugin.hooks import HeldData
 from plugins.directory.contract import presences
@@ -18,6 +18,8 @@ from plugins.signage.models import ScreenNotice
 from plugins.signage.tables import notice, off
 
 MOST_SLIDES = 3
+END = "end notice"
+"""The job that takes a notice down at its end."""
 MOST_ROWS = 60
 """More people than a screen can show, and well below the limit of a payload."""
 
@@ -92,6 +94,7 @@ class Signage:
 
         def write(connection: Connection) -> None:
             connection.execute(insert(notice), row)
+            self._end_at(connection, added.id, added.until)
             audit.record(connection, actor, "notice.put_up", added.id)
 
         await self._context.store.write(write)
@@ -104,6 +107,7 @@ class Signage:
             row = changed.model_dump(exclude={"id"})
             if not connection.execute(update(notice).where(notice.c.id == changed.id), row).rowcount:
                 return False
+            self._end_at(connection, changed.id, changed.until)
             audit.record(connection, actor, "notice.changed", changed.id)
             return True
 
@@ -126,10 +130,37 @@ class Signage:
     async def take_down(self, notice_id: str, actor: str) -> None:
         def write(connection: Connection) -> None:
             if connection.execute(delete(notice).where(notice.c.id == notice_id)).rowcount:
+                self._end_at(connection, notice_id, None)
                 audit.record(connection, actor, "notice.taken_down", notice_id)
 
         await self._context.store.write(write)
         await self.publish()
+
+    async def schedule_ends(self) -> None:
+        """Have each notice that has an end taken down then, also those of a version that did not."""
+
+        def write(connection: Connection) -> None:
+            for row in connection.execute(select(notice.c.id, notice.c.until).where(notice.c.until.is_not(None))):
+                self._end_at(connection, row.id, row.until)
+
+        await self._context.store.write(write)
+
+    async def end(self, run: Run) -> None:
+        """The job END: take down the notice `run.key`, if its end has not been moved."""
+
+        def write(connection: Connection) -> None:
+            ended = (notice.c.id == run.key) & (notice.c.until <= now())
+            if run.settle(connection) and connection.execute(delete(notice).where(ended)).rowcount:
+                audit.record(connection, "plugin signage", "notice.ended", run.key)
+
+        await self._context.store.write(write)
+        await self.publish()
+
+    def _end_at(self, connection: Connection, notice_id: str, until: datetime | None) -> None:
+        if until is None:
+            self._context.cancel(connection, END, notice_id)
+        else:
+            self._context.at(connection, END, notice_id, until)
 
 
 def _of_screen(

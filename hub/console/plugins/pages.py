@@ -18,6 +18,7 @@ from hub.store.events import Events
 from hub.web.forms import Form, must_be
 from hub.web.pages import Pages, see
 from hub.web.security import session_of
+from hub.work.jobs import Jobs
 from hub.work.parts import Condition
 
 
@@ -29,7 +30,7 @@ class Touches:
     tables: list[str]
     hooks: list[str]
     pages: list[str]
-    jobs: list[str]
+    loops: list[str]
 
 
 class PluginPages:
@@ -41,6 +42,7 @@ class PluginPages:
         choosing: Choosing,
         hooks: Hooks,
         events: Events,
+        jobs: Jobs,
         mqtt: Mqtt,
         condition: Condition,
     ) -> None:
@@ -50,6 +52,7 @@ class PluginPages:
         self._choosing = choosing
         self._hooks = hooks
         self._events = events
+        self._jobs = jobs
         self._mqtt = mqtt
         self._condition = condition
         pages.page("/plugins", {"it"}, self.plugin_list)
@@ -72,6 +75,7 @@ class PluginPages:
             healths=healths,
             waiting_events=_by_plugin(self._events.parked),
             given_up_events=_by_plugin(self._events.abandoned),
+            given_up_jobs=self._jobs.given_up,
             held=held,
             touches={name: self._touches(plugin) for name, plugin in self._host.plugins.items()},
             choices=self._choosing.choices,
@@ -158,7 +162,7 @@ class PluginPages:
             tables=sorted(tables.tables) if tables is not None else [],
             hooks=self._hooks.implemented_by(name),
             pages=sorted({path for _, path in self._lifecycle.routes.of(name)}),
-            jobs=sorted(plugin.jobs),
+            loops=sorted(plugin.loops),
         )
 
 

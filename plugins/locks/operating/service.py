@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from devices.contract import door
 from devices.contract.payload import new_id
-from hub.plugin import Context, Device, Limiter, in_parts, now
+from hub.plugin import Context, Device, Limiter, Run, in_parts, now
 from plugins.locks.config import Settings
 from plugins.locks.doors.mqtt import DoorTopics, NoContactError
 from plugins.locks.doors.states import DoorStates
@@ -22,7 +22,6 @@ from plugins.locks.trust.signing import SigningError
 log = structlog.get_logger("locks")
 
 OUTCOME_SECONDS = 10.0
-SWEEP_SECONDS = 3600
 LOOK_SECONDS = 2.0
 ROUTINE = ("list_taken",)
 """Events that every door sends after each change of a list; pages leave them out."""
@@ -192,13 +191,12 @@ class Locks:
     async def count_commands(self) -> int:
         return await self._context.store.read(rows.count_commands)
 
-    async def delete_expired(self) -> None:
-        """Run forever: delete what is older than `keep_days`."""
-        while True:
-            before = now() - timedelta(days=self._settings.keep_days)
-            await in_parts(self._context.store, lambda connection, before=before: rows.forget_part(connection, before))  # type: ignore[misc]
-            await self._context.store.write(lambda connection, before=before: _forget(connection, before))  # type: ignore[misc]
-            await asyncio.sleep(SWEEP_SECONDS)
+    async def delete_expired(self, run: Run) -> None:
+        """Delete what is older than `keep_days`."""
+        del run
+        before = now() - timedelta(days=self._settings.keep_days)
+        await in_parts(self._context.store, lambda connection: rows.forget_part(connection, before))
+        await self._context.store.write(lambda connection: _forget(connection, before))
 
 
 def _forget(connection: Connection, before: datetime) -> None:

@@ -1,0 +1,1 @@
+"""Plugins' durable jobs on the console and in the API."""
