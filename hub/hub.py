@@ -20,9 +20,9 @@ from hub.api.operations import Api, Operation
 from hub.api.serving import ApiServer
 from hub.broker.dynamic_security import DynamicSecurity
 from hub.broker.mosquitto import HUB_ACCOUNT, Broker
+from hub.calendar.device_hours import call_daily
 from hub.calendar.exceptions import Exceptions
 from hub.calendar.opening import Calendar
-from hub.calendar.telling import call_each_day
 from hub.configuration.data_folder import make_room, open_data_folder, reserve_room
 from hub.configuration.settings import Configuration, ExternalBroker, OwnBroker
 from hub.console.audit.api import AuditApi
@@ -36,9 +36,9 @@ from hub.console.gateways.api import AccountApi
 from hub.console.gateways.pages import GatewayPages
 from hub.console.jobs.api import JobApi
 from hub.console.jobs.pages import JobPages
-from hub.console.login.asking_again import asking_again
 from hub.console.login.limits import LoginLimits
 from hub.console.login.pages import login_pages
+from hub.console.login.password_again import password_required
 from hub.console.logins.pages import AccountPages
 from hub.console.opening_hours.api import OpeningApi
 from hub.console.opening_hours.pages import OpeningPages
@@ -88,7 +88,7 @@ from hub.web.live_stream import live_stream
 from hub.web.mqtt_proxy import proxy
 from hub.web.pages import KERNEL, Pages, Shell
 from hub.web.security import middlewares
-from hub.web.standing import Standing
+from hub.web.stream_access import StreamAccess
 from hub.work.jobs import Jobs
 from hub.work.parts import Condition, Parts
 
@@ -96,14 +96,14 @@ log = structlog.get_logger("hub")
 
 MIGRATIONS = Path(__file__).resolve().parent / "store" / "migrations"
 SESSION_SECONDS = 3600
-"""How long the broker keeps what devices say while the hub is away. A belt: devices keep it until the receipt."""
+"""How long the broker queues devices' messages while the hub is away. A fallback: devices resend until the receipt."""
 STOP_SECONDS = 5
 STORE_TRY_SECONDS = 0.5
 ROOM_SECONDS = 5
-LINGERING_SECONDS = 2.0
-"""How long the rest of a request that was refused is read and thrown away, so that its sender reads the answer."""
+LINGER_SECONDS = 2.0
+"""How long the rest of a refused request is read and discarded, so that its sender reads the response."""
 KEEPALIVE_SECONDS = 150.0
-"""Longer than reverse proxies keep theirs, which would else use one that we are about to close."""
+"""Longer than reverse proxies', which would otherwise reuse a connection that we are closing."""
 EVENTS_KEPT = timedelta(days=7)
 FORGET_SECONDS = 3600
 ROLES_SECONDS = 60
@@ -156,8 +156,8 @@ class Hub:
         self.pairing = Pairing()
         self.devices.on_arrival = self.pairing.mark_connected
         self.plugins_started = False
-        self.standing = Standing(self.accounts, self.tokens)
-        self.event_stream = EventStream(self.events, self.standing)
+        self.stream_access = StreamAccess(self.accounts, self.tokens)
+        self.event_stream = EventStream(self.events, self.stream_access)
         per_minute = self.settings.web.api_requests_per_minute
         self.api_server = ApiServer(self.tokens, self.store, self.host, requests_per_minute=per_minute)
         self.choices = Choices(self.store, configuration)
@@ -165,7 +165,7 @@ class Hub:
         self.choosing = Choosing(self.store, self.choices, self.lifecycle)
         self.condition = Condition(self.problems, self.remarks)
         self.diagnostics = Diagnostics(self.devices, self.mqtt, self.admission, self.condition)
-        self._kernel_operations = self._own_operations()
+        self._kernel_operations = self._make_operations()
         self._to_project = asyncio.Event()
 
     @asynccontextmanager
@@ -180,7 +180,7 @@ class Hub:
             calendar = asyncio.create_task(self.calendar.prepare(self.settings.data), name="prepare the calendar")
             stack.callback(calendar.cancel)
             await self._open_store(stack, is_the_hub=True)
-            await self._beside(stack, "store", self._mend_store)
+            await self._run_in_background(stack, "store", self._probe_store)
             self.broker = self._own_broker()
 
             self.admission.broker = self.broker.accounts if self.broker else self.dynamic_security
@@ -188,11 +188,11 @@ class Hub:
                 await self.admission.sync()
                 await self.broker.start()
                 stack.push_async_callback(self.broker.stop)
-                await self._beside(stack, "broker", self.broker.watch)
+                await self._run_in_background(stack, "broker", self.broker.watch)
 
             await self.history.open()
             stack.callback(self.history.close)
-            await self._beside(stack, "history", self.history.run)
+            await self._run_in_background(stack, "history", self.history.run)
 
             stack.push_async_callback(self.mqtt.close)
             address = self._broker_address()
@@ -204,7 +204,7 @@ class Hub:
                 will=Will(f"{self.entities.prefix}/status", b"offline", retain=False),
                 keep_session_seconds=SESSION_SECONDS,
             )
-            await self._beside(stack, "watchdog", Watchdog(self.host.owners, self.host.blocked).run)
+            await self._run_in_background(stack, "watchdog", Watchdog(self.host.owners, self.host.blocked).run)
 
             stack.push_async_callback(self.lifecycle.close)
             await calendar
@@ -216,24 +216,24 @@ class Hub:
             self.announcing.attach(wire)
             if self.dynamic_security is not None:
                 self.dynamic_security.attach(wire)
-            await self._beside(stack, "mqtt", wire.run)
+            await self._run_in_background(stack, "mqtt", wire.run)
             stack.callback(self.entities.announce_offline)
-            await self._beside(stack, "accounts", lambda: self.admission.watch(self._devices_changed))
-            await self._beside(stack, "projections", self._project)
-            await self._beside(stack, "entities", self.entities.tick)
+            await self._run_in_background(stack, "accounts", lambda: self.admission.watch(self._devices_changed))
+            await self._run_in_background(stack, "projections", self._project)
+            await self._run_in_background(stack, "entities", self.entities.tick)
             stack.push_async_callback(self.announcing.close)
-            await self._beside(stack, "announcing", self.announcing.run)
+            await self._run_in_background(stack, "announcing", self.announcing.run)
             await self.devices.absences.start()
             stack.push_async_callback(self.devices.absences.write, is_last=True)
             for name, work in (
                 ("absences", self._check_absences),
                 ("jobs", self.jobs.run),
-                ("old events", self._forget_events),
-                ("roles", self._follow_roles),
-                ("days", lambda: call_each_day(self.settings.site.zone, self._day_begins)),
-                ("room", self._keep_room),
+                ("old events", self._delete_old),
+                ("roles", self._refresh_roles),
+                ("days", lambda: call_daily(self.settings.site.zone, self._day_begins)),
+                ("room", self._reserve_room),
             ):
-                await self._beside(stack, name, work)
+                await self._run_in_background(stack, name, work)
 
             await self._serve(stack, shell, address)
             self.plugins_started = True
@@ -243,7 +243,7 @@ class Hub:
 
     @asynccontextmanager
     async def store_only(self) -> AsyncIterator["Hub"]:
-        """Store and plugins, but no broker, no pages and no jobs: for commands, also beside a hub that runs."""
+        """Store and plugins, but no broker, pages or jobs: for commands, also beside a running hub."""
         async with AsyncExitStack() as stack:
             open_data_folder(self.settings.data)
             await self._open_store(stack)
@@ -252,13 +252,13 @@ class Hub:
             yield self
 
     def operations(self) -> list[Operation]:
-        """All that the HTTP API can do: the kernel's and the started plugins'."""
+        """All operations of the HTTP API: the kernel's and those of running plugins."""
         return [*self._kernel_operations, *self.lifecycle.operations()]
 
     def problems(self) -> dict[str, str | None]:
-        """Each part of the hub and what is wrong with it."""
+        """Part → its problem, or None."""
         wire = self.mqtt.wire
-        found = {
+        problems = {
             "store": self.store.problem,
             "broker": self.broker.problem if self.broker else None,
             "accounts": self.admission.problem,
@@ -266,21 +266,21 @@ class Hub:
             "mqtt": None if wire and wire.connected else (wire.problem if wire else None) or "not connected",
             "plugins": None if self.plugins_started else "starting",
         }
-        found |= {f"part {name}": problem for name, problem in self.parts.problems.items()}
+        problems |= {f"part {name}": problem for name, problem in self.parts.problems.items()}
         for plugin in self.host.plugins.values():
             if plugin.state in ("failed", "quarantined"):
-                found[f"plugin {plugin.name}"] = plugin.reason
-        return found
+                problems[f"plugin {plugin.name}"] = plugin.reason
+        return problems
 
     def remarks(self) -> dict[str, str]:
-        """What somebody should look at, though the hub itself is well."""
+        """Part → what needs attention, although the hub itself works."""
         duplicated = sorted(one.id for one in self.devices if self.devices.vitals(one.id).is_duplicated)
         return {"devices": f"several use one account: {', '.join(duplicated)}"} if duplicated else {}
 
     # -- parts
 
     async def _lock_data(self, stack: AsyncExitStack) -> None:
-        """From now on nobody else works on the data. A database that was not closed in order is looked through."""
+        """Lock the data folder. A database that was not closed properly is checked."""
         open_data_folder(self.settings.data)
         make_room(self.settings.data)
         lock = stack.enter_context(FolderLock(self.settings.data))
@@ -317,7 +317,7 @@ class Hub:
             api_server=self.api_server,
         )
 
-    def _own_operations(self) -> list[Operation]:
+    def _make_operations(self) -> list[Operation]:
         api = Api("hub")
         api.offer(
             DeviceApi(self.devices, self.enroller, self.diagnostics),
@@ -350,9 +350,9 @@ class Hub:
     def _admission(self) -> Admission:
         settings = self.settings
         own = settings.broker.account if isinstance(settings.broker, ExternalBroker) else HUB_ACCOUNT
-        made = Admission(self.store, self.devices, self.gateways, settings.root, settings.site.id, own)
-        made.needs_secrets = self.dynamic_security is not None
-        return made
+        admission = Admission(self.store, self.devices, self.gateways, settings.root, settings.site.id, own)
+        admission.needs_secrets = self.dynamic_security is not None
+        return admission
 
     def _broker_address(self) -> Address:
         if self.broker is not None:
@@ -366,7 +366,7 @@ class Hub:
     async def _serve(self, stack: AsyncExitStack, shell: Shell, broker: Address) -> None:
         secure = self.settings.web.address.startswith("https:")
         kernel = Pages("hub", KERNEL, shell, lambda _owner, _path, serve: serve)
-        shell.ask_again = asking_again(kernel, self.accounts)
+        shell.ask_again = password_required(kernel, self.accounts)
         limits = LoginLimits(self.settings.data / "keys" / "browser.key", is_secure=secure)
         shell.wrong_tries = limits.to_tell
         login_pages(kernel, self.accounts, limits, is_secure=secure)
@@ -395,7 +395,7 @@ class Hub:
         app = web.Application(middlewares=guards, client_max_size=1_048_576)
         app.add_routes(self.api_server.offer(self._kernel_operations))
         app.add_routes([*kernel.routes, *health_routes(self.condition)])
-        app.add_routes([live_stream(self.live, self.standing), entity_stream(self.entities, self.standing)])
+        app.add_routes([live_stream(self.live, self.stream_access), entity_stream(self.entities, self.stream_access)])
         app.add_routes([proxy(broker)])
         app.add_routes([web.get("/static/dist/{name:.+}", shell.assets.serve)])
         app.router.register_resource(self.lifecycle.routes)
@@ -405,7 +405,7 @@ class Hub:
             shutdown_timeout=1,
             auto_decompress=False,
             keepalive_timeout=KEEPALIVE_SECONDS,
-            lingering_time=LINGERING_SECONDS,
+            lingering_time=LINGER_SECONDS,
         )
         await runner.setup()
         stack.push_async_callback(runner.cleanup)
@@ -421,7 +421,7 @@ class Hub:
         )
 
     def _on_message(self, received: Received) -> None:
-        if self.dynamic_security is None or not self.dynamic_security.take(received):
+        if self.dynamic_security is None or not self.dynamic_security.on_response(received):
             self.mqtt.on_message(received)
 
     def _on_other_topic(self, received: Received) -> None:
@@ -443,10 +443,10 @@ class Hub:
         self.devices.absences.set_connected(is_connected=False)
         self.live.touch("plugins")
         if self.dynamic_security is not None:
-            self.dynamic_security.lost()
+            self.dynamic_security.on_disconnected()
 
     async def _devices_changed(self) -> None:
-        """By another program: what plugins know of devices may be old."""
+        """Another program has changed devices: plugins must read them again."""
         self.live.touch("devices")
         await self.hooks.every(devices_changed)
         self._to_project.set()
@@ -456,7 +456,7 @@ class Hub:
         await self.opening_changed()
 
     async def opening_changed(self) -> None:
-        """Of the site or a service, or another day has begun."""
+        """The hours of the site or a service have changed, or a new day has begun."""
         await self.hooks.every(opening_changed)
 
     async def _project(self) -> None:
@@ -464,19 +464,19 @@ class Hub:
         while True:
             await self._to_project.wait()
             self._to_project.clear()
-            for gone in await self.devices.revoked_devices():
-                self.mqtt.clear(gone)  # the broker was away when it was shut out, or its last will came afterwards
+            for revoked in await self.devices.revoked_devices():
+                self.mqtt.clear(revoked)  # the broker was away when it was revoked, or its last will came later
             await self.hooks.every(project)
 
-    async def _follow_roles(self) -> None:
-        """Once a minute, and after each reading of the directory, of which it tells as it tells pages."""
-        followed_at = time.monotonic()
+    async def _refresh_roles(self) -> None:
+        """Refresh sessions' roles once a minute, and when the directory touches `people`."""
+        refreshed_at = time.monotonic()
         async for changed in self.live.changes(ROLES_SECONDS):
-            if "people" in changed or time.monotonic() - followed_at >= ROLES_SECONDS:
-                await self.accounts.follow()
-                followed_at = time.monotonic()
+            if "people" in changed or time.monotonic() - refreshed_at >= ROLES_SECONDS:
+                await self.accounts.refresh_roles()
+                refreshed_at = time.monotonic()
 
-    async def _forget_events(self) -> None:
+    async def _delete_old(self) -> None:
         while True:
             await self.events.forget(now() - EVENTS_KEPT)
             await self.devices.absences.forget()
@@ -484,8 +484,8 @@ class Hub:
             await in_parts(self.store, release_free_pages)
             await asyncio.sleep(FORGET_SECONDS)
 
-    async def _mend_store(self) -> None:
-        """The database has failed: try it until it takes a write, so that all who wait for it go on at once."""
+    async def _probe_store(self) -> None:
+        """After a database failure, write repeatedly until it succeeds, so that all waiting tasks continue."""
         while True:
             await self.store.wait_unavailable()
             await asyncio.sleep(STORE_TRY_SECONDS)
@@ -495,7 +495,7 @@ class Hub:
                 if not in_store(error):
                     raise
 
-    async def _keep_room(self) -> None:
+    async def _reserve_room(self) -> None:
         while True:
             await asyncio.to_thread(reserve_room, self.settings.data)
             await asyncio.sleep(ROOM_SECONDS)
@@ -507,9 +507,9 @@ class Hub:
             if await self.devices.absences.write():
                 self.live.touch("devices")
 
-    async def _beside(self, stack: AsyncExitStack, name: str, work: Callable[[], Any]) -> None:
-        """Run until the stack unwinds, whatever happens to it."""
-        task = asyncio.create_task(self.parts.keep(name, work), name=name)
+    async def _run_in_background(self, stack: AsyncExitStack, name: str, work: Callable[[], Any]) -> None:
+        """Run in the background until the stack unwinds, restarted when it fails."""
+        task = asyncio.create_task(self.parts.run(name, work), name=name)
 
         async def stop() -> None:
             task.cancel()

@@ -175,14 +175,14 @@ async def test_strange_tokens_do_not_reach_the_store(hub: Hub, monkeypatch: pyte
         known = {"Authorization": f"Bearer {secret}"}
         assert (await nobody.get("/api/v1/devices", headers=known)).status == 200
         asked = 0
-        living = hub.tokens.living
+        living = hub.tokens.verify
 
         async def counted(text: str) -> Any:
             nonlocal asked
             asked += 1
             return await living(text)
 
-        monkeypatch.setattr(hub.tokens, "living", counted)
+        monkeypatch.setattr(hub.tokens, "verify", counted)
         statuses = [
             (await nobody.get("/api/v1/devices", headers={"Authorization": f"Bearer kv_{n}"})).status
             for n in range(100)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from devices.contract.alive import Heartbeat
-from hub.accounts.accounts import IDLE
+from hub.accounts.accounts import MAX_IDLE
 from hub.devices.absences import Absence
 from hub.hooks.specifications import Login
 from hub.hub import Hub
@@ -63,7 +63,7 @@ async def test_a_clock_set_back_makes_no_session_longer(hub: Hub, step: Step) ->
     session = await hub.accounts.session(token)
     assert session is not None
     assert not session.is_confirmed, "or doors could be opened for an hour without a password"
-    hub.accounts._used_at[session.id] = time.monotonic() - IDLE.total_seconds() - 1
+    hub.accounts._used_at[session.id] = time.monotonic() - MAX_IDLE.total_seconds() - 1
     assert await hub.accounts.session(token) is None
 
 

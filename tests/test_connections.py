@@ -51,7 +51,7 @@ def connections(at: list[float]) -> Connections:
 def arrived(connections: Connections, address: str) -> Ends:
     with socket.socket() as one:
         connection = Ends(connections, Inner(), one, address)
-    assert connections.arrived(connection)
+    assert connections.admit(connection)
     return connection
 
 
@@ -79,9 +79,9 @@ def test_who_has_proven_themselves_is_ended_for_nobody(connections: Connections)
     for one in proven:
         one.prove()
     with socket.socket() as last:
-        assert not connections.arrived(Ends(connections, Inner(), last, "a"))
+        assert not connections.admit(Ends(connections, Inner(), last, "a"))
     assert not any(one.is_ended for one in proven)
-    connections.gone(proven[0])
+    connections.remove(proven[0])
     arrived(connections, "a")
 
 
@@ -135,7 +135,7 @@ async def test_a_crowd_of_nobody_keeps_nobody_out(settings: dict[str, Any], tmp_
 async def test_who_says_nothing_is_ended(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("hub.web.connections.HEAD_SECONDS", "hub.web.mqtt_proxy.HELLO_SECONDS"):
+    for name in ("hub.web.connections.HEAD_SECONDS", "hub.web.mqtt_proxy.FIRST_PACKET_SECONDS"):
         monkeypatch.setattr(name, 0.3)
     ping = b"\x82\x82\0\0\0\0\xc0\0"
     async with running_hub(settings, tmp_path) as hub:

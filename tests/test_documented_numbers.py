@@ -113,7 +113,7 @@ STATED = {
         f"With {events.MAX_PARKED_SUBJECTS} subjects parked",
         f"{word(plugin_host.MAX_FAILURES).capitalize()} failures within a minute",
         f"that hold it for {watchdog.BLOCKED_SECONDS} s, and interrupts it after {plugin_host.STEP_SECONDS:g} s",
-        f"ends after {minutes(accounts.IDLE)} idle minutes or {hours(accounts.LONGEST)} hours",
+        f"ends after {minutes(accounts.MAX_IDLE)} idle minutes or {hours(accounts.MAX_AGE)} hours",
         f"It tries again after {doubling(directory.FIRST_RETRY_SECONDS)} s …",
         f"tries the server again after {sending.FIRST_WAIT.seconds} s and then ever longer up to a minute",
         f"by itself, up to every {minutes(sending.LONGEST_WAIT)} minutes",

@@ -59,7 +59,7 @@ async def test_who_is_removed_or_shut_is_out_at_once(hub: Hub) -> None:
 
 
 async def test_a_stream_ends_with_its_session(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.web.standing.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("hub.web.stream_access.CHECK_SECONDS", 0.0)
     _, secret = await hub.tokens.make("lyttar", frozenset({"events:read"}), "test")
     address = hub.settings.web.address
     async with browser(hub, "it") as it, aiohttp.ClientSession() as listener:
@@ -137,7 +137,7 @@ async def test_roles_follow_the_directorys_groups(
             plugin(hub).directory.request_read(accept_loss=False)
             await until_async(lambda: is_(person, hub, "/devices", 200))
             with slapd.stopped():
-                await hub.accounts.follow()
+                await hub.accounts.refresh_roles()
                 assert await status(person, hub) == 200  # what cannot be told stays
             for one in (group, f"cn=vert-ikt,{slapd.groups}"):
                 done = admin_of(slapd, one, uid)
@@ -195,6 +195,6 @@ async def test_what_somebody_made_ends_with_their_account(hub: Hub) -> None:
             assert "deira, mor" in (await answer.text()).replace("mor, deira", "deira, mor")
     assert await hub.accounts.remove("nokon", "test") == ["deira", "mor"]
     for one in (secret, child):
-        assert await hub.tokens.living(one) is None
-    assert await hub.tokens.living(others) is not None
+        assert await hub.tokens.verify(one) is None
+    assert await hub.tokens.verify(others) is not None
     assert [one.name for one in await hub.tokens.all()] == ["anna"]

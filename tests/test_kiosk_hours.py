@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from devices.contract import kiosk as contract
-from hub.calendar import telling
+from hub.calendar import device_hours
 from hub.calendar.opening import Calendar
 from hub.configuration.opening_hours import WEEKDAYS, CalendarSettings
 from hub.hub import Hub
@@ -52,7 +52,7 @@ async def test_the_kiosk_hears_of_another_day_as_soon_as_the_desk_has_set_it(hub
 
 
 def test_where_nobody_has_said_any_hours_there_are_none() -> None:
-    assert telling.week_of(Calendar(CalendarSettings(), OSLO)) == []
+    assert device_hours.week_of(Calendar(CalendarSettings(), OSLO)) == []
 
 
 async def test_who_shows_the_days_to_come_is_called_at_midnight_by_the_sites_clock(
@@ -63,9 +63,9 @@ async def test_who_shows_the_days_to_come_is_called_at_midnight_by_the_sites_clo
     async def changed() -> None:
         called.append(at)
 
-    monkeypatch.setattr(telling, "LOOK_SECONDS", 0)
-    monkeypatch.setattr(telling, "now", lambda: at)
-    job = asyncio.create_task(telling.call_each_day(OSLO, changed))
+    monkeypatch.setattr(device_hours, "CHECK_SECONDS", 0)
+    monkeypatch.setattr(device_hours, "now", lambda: at)
+    job = asyncio.create_task(device_hours.call_daily(OSLO, changed))
     for _ in range(3):
         await asyncio.sleep(0)
     assert called == []

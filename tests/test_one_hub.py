@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
-from hub.broker.mosquitto import end_leftover
+from hub.broker.mosquitto import stop_leftover
 from hub.entities.history import History
 from hub.store.folder_lock import FILE
 from hub.store.store import Store
@@ -160,7 +160,7 @@ async def test_a_damaged_database_is_not_started_on_and_stays_as_it_is(
     with pytest.raises(AssertionError):  # and the next time as well
         await hub.start()
     assert path.read_bytes() == damaged
-    await end_leftover(tmp_path / "data" / "broker")
+    await stop_leftover(tmp_path / "data" / "broker")
 
 
 async def test_damage_that_is_found_while_it_runs_stops_writing(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ async def test_each_object_answers_for_itself() -> None:
     api = Api("lamps")
     api.offer(LampApi({"it"}), LampApi(set()))
     call = Call(LampPath(lamp=1), Nothing(), Lamp(), None)
-    assert [(await one.take(call)).is_on for one in api.operations if one.method == "PUT"] == [True, False]
+    assert [(await one.handler(call)).is_on for one in api.operations if one.method == "PUT"] == [True, False]
 
 
 def test_a_handler_without_types_is_told_what_it_lacks() -> None:

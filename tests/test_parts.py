@@ -37,7 +37,7 @@ async def test_a_part_that_fails_begins_again_and_is_named_until_it_has_recovere
 
     changes: list[int] = []
     parts = Parts(store, lambda: changes.append(1))
-    running = asyncio.create_task(parts.keep("absences", work))
+    running = asyncio.create_task(parts.run("absences", work))
     await until(lambda: parts.problems)
     assert parts.problems == {"absences": "has failed (RuntimeError) and is started again"}
     await until(lambda: len(begun) == 3 and not parts.problems)
@@ -65,7 +65,7 @@ async def test_a_part_that_the_store_fails_waits_for_the_store_and_is_not_named(
         await asyncio.Event().wait()
 
     parts = Parts(store, lambda: None)
-    running = asyncio.create_task(parts.keep("absences", work))
+    running = asyncio.create_task(parts.run("absences", work))
     await until(lambda: begun)
     await asyncio.sleep(0)
     assert begun == [1]

@@ -1,7 +1,7 @@
-"""`GET /api/v1/events`: what happens, as server-sent events, without a gap across a lost connection.
+"""`GET /api/v1/events`: server-sent events, without a gap after a lost connection.
 
-Each event has the number of its row in the event table as `id:`. A browser's EventSource, and any client that keeps to
-the standard, sends the last one again as `Last-Event-ID`, and gets what came after it from the table.
+Each event has the number of its row in the event table as `id:`. A browser's EventSource, and any client that follows
+the standard, sends the last one as `Last-Event-ID` when it reconnects, and gets the events after it.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from pydantic import Field
 from hub.api.operations import Call, Nothing, Query, stream
 from hub.store.events import Event, Events
 from hub.web.problems import ProblemError
-from hub.web.standing import Standing
+from hub.web.stream_access import StreamAccess
 
-QUIET_SECONDS = 15
-MOST_STREAMS = 100
+KEEPALIVE_SECONDS = 15
+MAX_STREAMS = 100
 STOP_SECONDS = 2
 LAST_EVENT_ID = "Last-Event-ID"
 
@@ -32,13 +32,13 @@ class EventQuery(Query):
 
 
 class EventStream:
-    def __init__(self, events: Events, standing: Standing) -> None:
+    def __init__(self, events: Events, access: StreamAccess) -> None:
         self._events = events
-        self._standing = standing
+        self._access = access
         self._open: set[asyncio.Task[Any]] = set()
 
     async def close(self) -> None:
-        """End all streams; who listens comes again, and misses nothing."""
+        """End all streams; clients reconnect and miss nothing."""
         ending = set(self._open)
         for task in ending:
             task.cancel()
@@ -52,7 +52,7 @@ class EventStream:
         roles={"front_line", "caretaker", "it"},
     )
     async def serve(self, request: web.Request, call: Call[Nothing, EventQuery, Nothing]) -> web.StreamResponse:
-        if len(self._open) >= MOST_STREAMS:
+        if len(self._open) >= MAX_STREAMS:
             raise ProblemError("too-many-requests", "Too many streams are open.", headers={hdrs.RETRY_AFTER: "30"})
         last = _last(request, call.query)
         task = asyncio.current_task()
@@ -65,33 +65,36 @@ class EventStream:
 
     async def _stream(self, request: web.Request, kind: str, last: int | None) -> web.StreamResponse:
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
-        with self._events.watched() as ring:  # before the first look, so that nothing falls between
+        with self._events.watched() as wake:  # before the first read, so that no event is missed
             first, newest = await self._events.span()
-            place = newest if last is None else last
+            position = newest if last is None else last
             await answer.prepare(request)
             if last is not None and (last > newest or last < first - 1):
-                place = newest if last > newest else first - 1
-                await answer.write(_gap(place))
-            await answer.write(f"retry: 1000\nid: {place}\nevent: hello\ndata: {{}}\n\n".encode())
+                position = newest if last > newest else first - 1
+                await answer.write(_gap_event(position))
+            await answer.write(f"retry: 1000\nid: {position}\nevent: hello\ndata: {{}}\n\n".encode())
             try:
-                stands = self._standing.of(request)
-                while await stands():
-                    ring.clear()
-                    if found := await self._events.after(place):
-                        place = found[-1].id
-                        await answer.write(b"".join(_written(one) for one in found if one.kind.startswith(kind)))
+                is_allowed = self._access.of(request)
+                while await is_allowed():
+                    wake.clear()
+                    if events := await self._events.after(position):
+                        position = events[-1].id
+                        await answer.write(b"".join(_encoded(event) for event in events if event.kind.startswith(kind)))
                     else:
-                        await self._wait(request, ring, answer)
+                        await self._wait(request, wake, answer)
                 return answer
             except ConnectionResetError:
                 return answer
 
-    async def _wait(self, request: web.Request, ring: asyncio.Event, answer: web.StreamResponse) -> None:
-        """Raises ConnectionResetError when the listener has gone: nobody else tells of it in a silence."""
-        for _ in range(QUIET_SECONDS):
+    async def _wait(self, request: web.Request, wake: asyncio.Event, answer: web.StreamResponse) -> None:
+        """Wait for events.
+
+        Raises ConnectionResetError if the client has disconnected, which is otherwise not noticed.
+        """
+        for _ in range(KEEPALIVE_SECONDS):
             try:
                 async with asyncio.timeout(1):
-                    await ring.wait()
+                    await wake.wait()
                 return
             except TimeoutError:
                 if request.transport is None:
@@ -109,11 +112,13 @@ def _last(request: web.Request, query: EventQuery) -> int | None:
     return int(sent)
 
 
-def _gap(place: int) -> bytes:
-    """Events are kept for a week: who was away for longer is told that some are gone, and reads the rest anew."""
-    return f"id: {place}\nevent: gap\ndata: {{}}\n\n".encode()
+def _gap_event(position: int) -> bytes:
+    """Sent to a client that was away for longer than events are kept, so that it reads everything again."""
+    return f"id: {position}\nevent: gap\ndata: {{}}\n\n".encode()
 
 
-def _written(one: Event) -> bytes:
-    data = orjson.dumps({"kind": one.kind, "subject": one.subject, "happened_at": one.happened_at, "data": one.data})
-    return b"id: %d\nevent: %b\ndata: %b\n\n" % (one.id, one.kind.encode(), data)
+def _encoded(event: Event) -> bytes:
+    data = orjson.dumps(
+        {"kind": event.kind, "subject": event.subject, "happened_at": event.happened_at, "data": event.data}
+    )
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (event.id, event.kind.encode(), data)

@@ -1,7 +1,7 @@
-"""Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): the same POST twice is done once, and answered twice.
+"""Idempotency-Key (draft-ietf-httpapi-idempotency-key-header): a repeated POST is executed once and answered twice.
 
-The answer is kept for a day, sealed with a key made of the caller's Idempotency-Key, which is not stored: an
-enrolment's link or a visitor's name is not to be read in the database.
+The response is stored for a day, encrypted with a key derived from the caller's Idempotency-Key, which is not stored:
+it may contain an enrolment link or a visitor's name.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ from hub.store.store import Store, now
 from hub.store.tables import api_answer
 from hub.web.problems import ProblemError
 
-KEPT = timedelta(days=1)
+RETENTION = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class SavedResponse:
-    """What was answered, to be answered again."""
+    """A response, to be sent again."""
 
     status: int
     headers: dict[str, str]
@@ -31,30 +31,30 @@ class SavedResponse:
 class IdempotencyKeys:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._at_work: set[bytes] = set()
+        self._in_progress: set[bytes] = set()
 
     async def begin(self, caller: str, key: str, request: bytes) -> "SavedResponse | IdempotencyKey":
-        """The answer that this request got before, or a key to finish.
+        """The saved response of this request, or a key to `finish`.
 
         Raises the problems in-progress, outcome-unknown (the hub stopped meanwhile) or key-reused.
         """
-        taken = IdempotencyKey(
+        key_used = IdempotencyKey(
             _digest(b"id", caller, key), _digest(b"seal", caller, key), hashlib.sha256(request).digest()
         )
-        if taken.id in self._at_work:
+        if key_used.id in self._in_progress:
             raise ProblemError("in-progress", "Ask again in a moment.", headers={"Retry-After": "1"})
-        self._at_work.add(taken.id)
+        self._in_progress.add(key_used.id)
         try:
-            answer = await self._reserve(taken)
+            answer = await self._reserve(key_used)
         except BaseException:
-            self._at_work.discard(taken.id)
+            self._in_progress.discard(key_used.id)
             raise
         if answer is not None:
-            self._at_work.discard(taken.id)
-        return answer or taken
+            self._in_progress.discard(key_used.id)
+        return answer or key_used
 
     async def finish(self, key: "IdempotencyKey", answer: SavedResponse) -> None:
-        """It has been done: whoever asks again gets this answer."""
+        """Save the response of a request that was executed."""
         text = orjson.dumps({"status": answer.status, "headers": answer.headers, "body": answer.body})
         sealed = bytes(SecretBox(key.seal).encrypt(text))
         await self._store.write(
@@ -62,33 +62,33 @@ class IdempotencyKeys:
                 update(api_answer).where(api_answer.c.id == key.id).values(answer=sealed)
             )
         )
-        self._at_work.discard(key.id)
+        self._in_progress.discard(key.id)
 
     async def forget(self, key: "IdempotencyKey") -> None:
-        """It was refused, and nothing has been done: the key is free again."""
+        """Free the key: the request was refused, and had no effect."""
         await self._store.write(
             lambda connection: connection.execute(delete(api_answer).where(api_answer.c.id == key.id))
         )
-        self._at_work.discard(key.id)
+        self._in_progress.discard(key.id)
 
-    def let_go(self, key: "IdempotencyKey") -> None:
-        """It broke off, and nobody knows whether it was done."""
-        self._at_work.discard(key.id)
+    def abandon(self, key: "IdempotencyKey") -> None:
+        """The request broke off, and may have had an effect: the key cannot be used again."""
+        self._in_progress.discard(key.id)
 
     async def _reserve(self, key: "IdempotencyKey") -> SavedResponse | None:
         def write(connection: Connection) -> tuple[bytes, bytes | None] | None:
             at = now()
-            connection.execute(delete(api_answer).where(api_answer.c.made_at < at - KEPT))
+            connection.execute(delete(api_answer).where(api_answer.c.made_at < at - RETENTION))
             row = connection.execute(select(api_answer).where(api_answer.c.id == key.id)).first()
             if row is not None:
                 return row.request_hash, row.answer
             connection.execute(insert(api_answer), {"id": key.id, "request_hash": key.request, "made_at": at})
             return None
 
-        known = await self._store.write(write)
-        if known is None:
+        stored = await self._store.write(write)
+        if stored is None:
             return None
-        request, sealed = known
+        request, sealed = stored
         if request != key.request:
             raise ProblemError("key-reused", "This Idempotency-Key came with another request.")
         if sealed is None:

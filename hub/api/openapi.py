@@ -35,11 +35,11 @@ _KEY = {
 
 def openapi(operations: Iterable[Operation], *, version: str, is_secure: bool) -> dict[str, Any]:
     """The whole document."""
-    ordered = sorted(operations, key=lambda one: (one.path, one.method))
+    ordered = sorted(operations, key=lambda operation: (operation.path, operation.method))
     schemas, definitions = _schemas(ordered)
     paths: dict[str, dict[str, Any]] = {}
-    for one in ordered:
-        paths.setdefault(PREFIX + one.path, {})[one.method.lower()] = _operation(one, schemas)
+    for operation in ordered:
+        paths.setdefault(PREFIX + operation.path, {})[operation.method.lower()] = _operation(operation, schemas)
     return {
         "openapi": VERSION,
         "info": {
@@ -52,7 +52,7 @@ def openapi(operations: Iterable[Operation], *, version: str, is_secure: bool) -
             "license": {"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": owner} for owner in sorted({one.owner for one in ordered})],
+        "tags": [{"name": owner} for owner in sorted({operation.owner for operation in ordered})],
         "paths": paths,
         "components": {
             "schemas": definitions,
@@ -75,98 +75,98 @@ def openapi(operations: Iterable[Operation], *, version: str, is_secure: bool) -
 
 
 def _schemas(operations: list[Operation]) -> tuple[Schemas, dict[str, Any]]:
-    """A body's schema says what may be sent, an answer's what will come."""
+    """The schemas of bodies (for validation) and answers (for serialisation)."""
     wanted: dict[tuple[type[BaseModel], JsonSchemaMode], None] = {(ProblemDocument, "serialization"): None}
-    for one in operations:
-        if one.answer is not None:
-            wanted[one.answer, "serialization"] = None
-        if one.body.model_fields:
-            wanted[one.body, "validation"] = None
-    found, whole = models_json_schema(list(wanted), ref_template=REFERENCE)
-    return cast("Schemas", found), dict(sorted(whole.get("$defs", {}).items()))
+    for operation in operations:
+        if operation.answer is not None:
+            wanted[operation.answer, "serialization"] = None
+        if operation.body.model_fields:
+            wanted[operation.body, "validation"] = None
+    by_model, document = models_json_schema(list(wanted), ref_template=REFERENCE)
+    return cast("Schemas", by_model), dict(sorted(document.get("$defs", {}).items()))
 
 
-def _operation(one: Operation, schemas: Schemas) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "operationId": one.id,
-        "summary": one.summary,
-        "description": _who(one),
-        "tags": [one.owner],
-        "parameters": _parameters(one),
-        "responses": {str(one.status): _good(one, schemas)} | _bad(one),
-        "security": [{"token": [one.scope] if one.scope else []}, {"session": []}],
+def _operation(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "operationId": operation.id,
+        "summary": operation.summary,
+        "description": _authorization(operation),
+        "tags": [operation.owner],
+        "parameters": _parameters(operation),
+        "responses": {str(operation.status): _success(operation, schemas)} | _problem_responses(operation),
+        "security": [{"token": [operation.scope] if operation.scope else []}, {"session": []}],
     }
-    if one.body.model_fields:
-        content = {"application/json": {"schema": schemas[one.body, "validation"]}}
-        described["requestBody"] = {"required": True, "content": content}
-    return described
+    if operation.body.model_fields:
+        content = {"application/json": {"schema": schemas[operation.body, "validation"]}}
+        document["requestBody"] = {"required": True, "content": content}
+    return document
 
 
-def _who(one: Operation) -> str:
-    token = f"A token needs the scope `{one.scope}`." if one.scope else "Any token."
-    roles = ", ".join(f"`{role}`" for role in sorted(one.roles))
-    personal = " Personal data." if one.is_personal else ""
-    again = " It needs its password given within the last 15 minutes." if one.asks_again else ""
+def _authorization(operation: Operation) -> str:
+    token = f"A token needs the scope `{operation.scope}`." if operation.scope else "Any token."
+    roles = ", ".join(f"`{role}`" for role in sorted(operation.roles))
+    personal = " Personal data." if operation.is_personal else ""
+    again = " It needs its password given within the last 15 minutes." if operation.asks_again else ""
     return f"{token} A session needs {f'one of the roles {roles}' if roles else 'any role'}.{again}{personal}"
 
 
-def _parameters(one: Operation) -> list[dict[str, Any]]:
-    found = []
-    for model, where in ((one.parameters, "path"), (one.query, "query")):
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    parameters = []
+    for model, where in ((operation.parameters, "path"), (operation.query, "query")):
         for name, field in model.model_json_schema().get("properties", {}).items():
-            shown = {key: value for key, value in field.items() if key not in ("title", "description", "default")}
-            parameter = {"name": name, "in": where, "required": where == "path", "schema": _text(shown)}
+            schema = {key: value for key, value in field.items() if key not in ("title", "description", "default")}
+            parameter = {"name": name, "in": where, "required": where == "path", "schema": _without_null(schema)}
             if "description" in field:
                 parameter["description"] = field["description"]
-            found.append(parameter)
-    if one.needs_match:
-        found.append(_MATCH)
-    if one.method == "POST":
-        found.append(_KEY)
-    return found
+            parameters.append(parameter)
+    if operation.needs_match:
+        parameters.append(_MATCH)
+    if operation.method == "POST":
+        parameters.append(_KEY)
+    return parameters
 
 
-def _text(schema: dict[str, Any]) -> dict[str, Any]:
-    """There is no null in an address: a parameter that is not there is not there."""
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter without its null, which an address cannot express."""
     options = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
     return options[0] if len(options) == 1 else schema
 
 
-def _good(one: Operation, schemas: Schemas) -> dict[str, Any]:
-    if one.stream is not None:
+def _success(operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    if operation.stream is not None:
         return {
             "description": "events, as they happen",
             "content": {"text/event-stream": {"schema": {"type": "string"}}},
         }
     headers: dict[str, Any] = {}
-    if one.has_etag or (one.needs_match and one.answer is not None):
+    if operation.has_etag or (operation.needs_match and operation.answer is not None):
         headers["ETag"] = _ETAG
-    if one.is_list:
+    if operation.is_list:
         headers["Link"] = {"description": 'the next page, `rel="next"`', "schema": {"type": "string"}}
-    if one.location is not None:
+    if operation.location is not None:
         headers["Location"] = {"description": "where it is", "required": True, "schema": {"type": "string"}}
-    good: dict[str, Any] = {"description": "done" if one.answer is None else one.summary}
+    response: dict[str, Any] = {"description": "done" if operation.answer is None else operation.summary}
     if headers:
-        good["headers"] = headers
-    if one.answer is not None:
-        good["content"] = {"application/json": {"schema": schemas[one.answer, "serialization"]}}
-    return good
+        response["headers"] = headers
+    if operation.answer is not None:
+        response["content"] = {"application/json": {"schema": schemas[operation.answer, "serialization"]}}
+    return response
 
 
-def _bad(one: Operation) -> dict[str, Any]:
-    names = ["unauthenticated", "forbidden", "too-many-requests", "internal", "unavailable", *one.problems]
-    if one.query.model_fields or one.body.model_fields or one.method == "GET":
+def _problem_responses(operation: Operation) -> dict[str, Any]:
+    names = ["unauthenticated", "forbidden", "too-many-requests", "internal", "unavailable", *operation.problems]
+    if operation.query.model_fields or operation.body.model_fields or operation.method == "GET":
         names += ["invalid"]
     names += ["malformed"]
-    if one.method != "GET":
+    if operation.method != "GET":
         names += ["cross-site", "too-large", "media-type"]
-    if one.method == "POST":
+    if operation.method == "POST":
         names += ["in-progress", "key-reused", "invalid"]
-    if one.needs_match:
+    if operation.needs_match:
         names += ["precondition-required", "stale", "invalid"]
     statuses = sorted({KINDS[name].status for name in names})
     answers = {str(status): {"$ref": f"#/components/responses/{BY_STATUS[status].name}"} for status in statuses}
-    return answers | ({"304": {"description": "as `If-None-Match` has it"}} if one.has_etag else {})
+    return answers | ({"304": {"description": "as `If-None-Match` has it"}} if operation.has_etag else {})
 
 
 def _problem(kind: Kind) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How the kernel and plugins declare what the HTTP API can do. Route and OpenAPI are both made of it."""
+"""Declarations of the HTTP API's operations, from which routes and OpenAPI are made."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -32,29 +32,29 @@ from hub.web.problems import ProblemError
 Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 PREFIX = "/api/v1"
-MOST_ON_A_PAGE = 200
+MAX_PAGE_SIZE = 200
 FIRST_YEAR, LAST_YEAR = 1970, 2200
 PASSWORD_AGAIN = "Do it in the console, which asks for the password again, or use a token."  # noqa: S105 (a sentence)
 KEY_PATTERN = "^[!-~]{1,255}$"
-"""Of an Idempotency-Key."""
+"""The pattern of an Idempotency-Key."""
 IF_MATCH_PATTERN = r'^(\*|"[!#-~]+"(, ?"[!#-~]+")*)$'
 """Strong ETags (RFC 9110 § 13.1.1); a weak one never matches."""
 
 
 class Request(BaseModel):
-    """What a caller sends: unknown fields are refused, and nothing is guessed (`"1"` is no number)."""
+    """Base of request bodies: unknown fields are refused, and types are strict (`"1"` is no number)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class Query(BaseModel):
-    """What stands behind the `?`: text, from which numbers are read."""
+    """Base of query parameters: texts, which are converted to the fields' types."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Document(BaseModel):
-    """What a caller gets. A field may come; one that has been there stays within a version of the API."""
+    """Base of answers. Within a version of the API, fields may be added but not removed."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -62,7 +62,7 @@ class Document(BaseModel):
 _DATE_AND_TIME = TypeAdapter(datetime)
 
 
-def _written_out(value: object) -> object:
+def _with_time(value: object) -> object:
     if isinstance(value, datetime):
         return value
     try:
@@ -73,28 +73,28 @@ def _written_out(value: object) -> object:
     raise ValueError("is no date and time, such as 2026-11-24T09:15:00Z")
 
 
-def _in_our_times(value: datetime) -> datetime:
+def _in_supported_years(value: datetime) -> datetime:
     if not FIRST_YEAR <= value.year <= LAST_YEAR:
         raise ValueError(f"is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_our_times)]
-"""A date and time with a zone (RFC 3339) that every zone and database can show.
+Moment = Annotated[AwareDatetime, BeforeValidator(_with_time), AfterValidator(_in_supported_years)]
+"""A date and time with a zone (RFC 3339), in a range that every zone and database supports.
 
-pydantic alone would take a number for one too, and the year 1, which is no year any more some hours further west.
+pydantic alone would also accept a number, and the year 1, which overflows in other zones.
 """
 
 
 def whole(value: object) -> object:
-    """3.0 as 3, and everything else as it is."""
+    """3.0 as 3, everything else unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Whole = Annotated[int, BeforeValidator(whole)]
-"""A whole number in a body: for JSON, 3.0 is one too.
+"""An integer in a body; 3.0 is accepted too.
 
-The limits of one that may also be null stand before `whole` in an Annotated of its own, else the schema has none.
+For one that may be null, put its limits before `whole` in an Annotated of its own, or the schema lacks them.
 """
 
 
@@ -112,7 +112,7 @@ class PageQuery(Query):
     cursor: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,200}$")] | None = Field(
         default=None, description="from `next` of the page before"
     )
-    limit: int = Field(default=50, ge=1, le=MOST_ON_A_PAGE)
+    limit: int = Field(default=50, ge=1, le=MAX_PAGE_SIZE)
 
 
 P = TypeVar("P", bound=BaseModel)
@@ -130,17 +130,17 @@ class Page(Document, Generic[T]):
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: somebody with a session and its roles, or a token with its scopes."""
+    """The caller: a session with its roles, or a token with its scopes."""
 
     id: str
-    """Nobody else's: what limits and Idempotency-Keys are counted by."""
+    """Unique: rate limits and Idempotency-Keys are counted by it."""
     name: str
-    """As it stands in the audit log."""
+    """The name in the audit log."""
     roles: frozenset[Role] = frozenset()
     scopes: frozenset[str] | None = None
-    """None: a session, which has all that its roles have."""
+    """None for a session, which is limited by its roles only."""
     is_confirmed: bool = True
-    """A token, or a session whose password was given lately."""
+    """A token, or a session whose password was entered recently."""
     token: str | None = None
     """The token's id; None for a session."""
 
@@ -154,7 +154,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Call(Generic[P, Q, B]):
-    """One request, checked."""
+    """A validated request."""
 
     path: P
     query: Q
@@ -168,7 +168,7 @@ StreamHandler = TypeVar(
     "StreamHandler", bound=Callable[[Any, web.Request, Call[Any, Any, Any]], Awaitable[web.StreamResponse]]
 )
 OFFERED = "_offered"
-"""The attribute of a handler that makes its Operation, of an owner and the handler's object."""
+"""The attribute of a handler with the function that makes its Operation, given an owner and the object."""
 
 
 @dataclass(frozen=True)
@@ -182,25 +182,25 @@ class Operation:
     scope: str | None
     roles: frozenset[Role]
     answer: type[BaseModel] | None
-    take: Callable[[Call[Any, Any, Any]], Awaitable[Any]]
+    handler: Callable[[Call[Any, Any, Any]], Awaitable[Any]]
     parameters: type[BaseModel] = Nothing
     query: type[BaseModel] = Nothing
     body: type[BaseModel] = Nothing
     status: int = 200
     location: str | None = None
-    """The path of what was made, filled with the answer's fields."""
+    """The path of the created resource, with placeholders for the answer's fields."""
     problems: tuple[str, ...] = ()
-    """What this operation raises besides what every operation may."""
+    """Problems that this operation raises besides those of all operations."""
     is_personal: bool = False
     asks_again: bool = False
-    """A session whose password was given long ago may not."""
+    """A session needs a recently entered password."""
     all_roles: bool = False
-    """A session needs all of `roles`, and not one of them."""
+    """A session needs all of `roles`, not just one."""
     stream: Stream | None = None
 
     @property
     def has_etag(self) -> bool:
-        """One thing, not a list and not a stream."""
+        """A GET of a single resource, not of a list or a stream."""
         return self.method == "GET" and self.stream is None and not self.is_list
 
     @property
@@ -232,24 +232,23 @@ def operation(
     asks_again: bool = False,
     all_roles: bool = False,
 ) -> Callable[[Handler], Handler]:
-    """Make a method an operation, `method` on `path`, that `Api.offer` finds. `roles` may ask the method's object.
+    """Declare a method as the operation `method` on `path`, for `Api.offer`. `roles` may be a function of the object.
 
-    What it takes and answers stands in its own types: `(self, call: Call[Path, Query, Body]) -> Document`, or None
-    where there is no answer. Raises TypeError for a method that does not say so.
+    The method's annotations define its models: `(self, call: Call[Path, Query, Body]) -> Document`, or None for no
+    answer. Raises TypeError if they do not.
 
-    A PUT replaces a thing, so each field of its body must come, whatever the model says: what is left out would
-    fall back to what it is for a new one.
+    A PUT replaces a resource, so all fields of its body are required, whatever the model says.
 
-    GET: one thing, which gets an ETag, or a Page. PUT, PATCH, DELETE: of what a GET on the same path shows; the
-    caller must have seen its present state (If-Match). POST: the same Idempotency-Key twice does it once.
+    GET: a single resource, with an ETag, or a Page. PUT, PATCH, DELETE: need the ETag of a GET on the same path
+    (If-Match). POST: the same Idempotency-Key twice executes it once.
     """
 
     def declare(handler: Handler) -> Handler:
         parameters, query, body, answer = _types(handler)
-        whole_body = _whole(body) if method == "PUT" else body
+        complete_body = _all_required(body) if method == "PUT" else body
         known = (*(("not-found",) if parameters is not Nothing else ()), *(("password-again",) if asks_again else ()))
 
-        def offered(owner: str, source: object) -> Operation:
+        def make_operation(owner: str, source: object) -> Operation:
             return Operation(
                 owner=owner,
                 method=method,
@@ -258,10 +257,10 @@ def operation(
                 scope=scope,
                 roles=frozenset(roles(source) if callable(roles) else roles),
                 answer=answer,
-                take=partial(handler, source),
+                handler=partial(handler, source),
                 parameters=parameters,
                 query=query,
-                body=whole_body,
+                body=complete_body,
                 status=status if answer is not None else 204,
                 location=location,
                 problems=tuple(dict.fromkeys((*known, *problems))),
@@ -270,7 +269,7 @@ def operation(
                 all_roles=all_roles,
             )
 
-        setattr(handler, OFFERED, offered)
+        setattr(handler, OFFERED, make_operation)
         return handler
 
     return declare
@@ -279,18 +278,18 @@ def operation(
 def stream(
     path: str, *, summary: str, scope: str, roles: AbstractSet[Role]
 ) -> Callable[[StreamHandler], StreamHandler]:
-    """Make a method `(self, request, call)` an operation of server-sent events, for as long as the caller listens."""
+    """Declare a method `(self, request, call)` as an operation that streams server-sent events."""
 
     def declare(handler: StreamHandler) -> StreamHandler:
         _, query, _, _ = _types(handler)
 
-        def offered(owner: str, source: object) -> Operation:
+        def make_operation(owner: str, source: object) -> Operation:
             serve = partial(handler, source)
             return Operation(
-                owner, "GET", path, summary, scope, frozenset(roles), None, _nothing, query=query, stream=serve
+                owner, "GET", path, summary, scope, frozenset(roles), None, _no_answer, query=query, stream=serve
             )
 
-        setattr(handler, OFFERED, offered)
+        setattr(handler, OFFERED, make_operation)
         return handler
 
     return declare
@@ -304,14 +303,14 @@ class Api:
     operations: list[Operation] = field(default_factory=list)
 
     def offer(self, *objects: object) -> None:
-        """Offer all operations of these, in the order in which their classes define them."""
+        """Offer all operations of these objects, in the order in which their classes define them."""
         for one in objects:
-            offered = (getattr(member, OFFERED, None) for member in vars(type(one)).values())
-            self.operations += [make(self.owner, one) for make in offered if make is not None]
+            make_operation = (getattr(member, OFFERED, None) for member in vars(type(one)).values())
+            self.operations += [make(self.owner, one) for make in make_operation if make is not None]
 
 
 def _types(handler: Callable[..., Any]) -> tuple[type[BaseModel], type[BaseModel], type[BaseModel], Any]:
-    """Models of path, query, body and answer."""
+    """The models of path, query, body and answer."""
     call, answer = [None, None, *get_type_hints(handler).values()][-2:]
     if get_origin(call) is not Call:
         raise TypeError(f"{handler.__qualname__} does not say `call: Call[Path, Query, Body]`, and what it answers")
@@ -319,8 +318,8 @@ def _types(handler: Callable[..., Any]) -> tuple[type[BaseModel], type[BaseModel
     return parameters, query, body, None if answer is NoneType else answer
 
 
-def _whole(body: type[B]) -> type[B]:
-    """The same with all fields required; itself when they are."""
+def _all_required(body: type[B]) -> type[B]:
+    """The model with all fields required; itself if they are."""
     optional = {name: copy(one) for name, one in body.model_fields.items() if not one.is_required()}
     if not optional:
         return body
@@ -330,12 +329,12 @@ def _whole(body: type[B]) -> type[B]:
     return create_model(f"Whole{body.__name__}", __base__=body, __doc__=body.__doc__, **fields)
 
 
-async def _nothing(_call: Call[Any, Any, Any]) -> None:
-    """A stream answers by itself."""
+async def _no_answer(_call: Call[Any, Any, Any]) -> None:
+    """The handler of a stream, which writes its own response."""
 
 
 def found(thing: T | None, what: str) -> T:
-    """The thing. Raises the problem not-found: `There is no <what>.`"""
+    """The thing, unless it is None. Raises the problem not-found: `There is no <what>.`"""
     if thing is None:
         raise ProblemError("not-found", f"There is no {what}.")
     return thing
@@ -349,23 +348,23 @@ def page_of(
     newest_first: bool = False,
     mark: Callable[[T], str] | None = None,
 ) -> tuple[list[T], str | None]:
-    """A part of a list that is in memory, by `key` (unique), and the cursor of the next part.
+    """A page of a list in memory, sorted by `key` (unique), and the cursor of the next page.
 
-    A cursor holds the key of the last one that was seen, so that what comes or goes meanwhile shifts nothing. Where the
-    key is personal, `mark` (an id) stands in the cursor instead: addresses end up in logs.
-    Raises the problem malformed for a cursor that is not ours, or whose mark is gone.
+    A cursor contains the key of the page's last item, so that additions and removals do not shift pages. If the key is
+    personal, the cursor contains `mark` (an id) instead, since addresses end up in logs.
+    Raises the problem malformed for an invalid cursor, or one whose item is gone.
     """
     ordered = sorted(items, key=key, reverse=newest_first)
     if query.cursor is not None:
         last = read_cursor(query.cursor)
         if mark is not None:
-            last = next((key(item) for item in ordered if mark(item) == last), None) or _gone()
+            last = next((key(item) for item in ordered if mark(item) == last), None) or _refuse_cursor()
         ordered = [item for item in ordered if (key(item) < last if newest_first else key(item) > last)]
     part = ordered[: query.limit]
     return part, cursor((mark or key)(part[-1])) if len(ordered) > len(part) else None
 
 
-def _gone() -> str:
+def _refuse_cursor() -> str:
     raise ProblemError("malformed", "This cursor is not one of ours, or where it stood is gone. Begin anew.")
 
 

@@ -1,4 +1,4 @@
-"""Scopes: the words for what a token may do. They are those that operations name; nobody keeps a list."""
+"""Scopes: what a token may do. They are defined by the operations that name them."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ def scopes_of(operations: Iterable[Operation]) -> set[str]:
 
 
 def may_give(caller: Caller, operations: Iterable[Operation]) -> set[str]:
-    """The scopes of which the caller may do everything themselves: nobody makes a token that can do more than they."""
+    """The scopes whose operations are all allowed to the caller, who can thus grant them to a token."""
     known = list(operations)
     beyond = {one.scope for one in known if not caller.may(one)}
     return {scope for scope in scopes_of(known) if scope not in beyond}

@@ -28,16 +28,16 @@ from hub.web.security import REQUEST_ID, SESSION
 log = structlog.get_logger("api")
 
 OPERATION_SECONDS = 60
-STRANGERS_SHARE = 20
-"""Who comes with a token that is not known gets a twentieth of what the known get."""
+UNKNOWN_TOKEN_DIVISOR = 20
+"""Addresses with unknown tokens get a twentieth of the usual rate."""
 JSON = "application/json"
 FIELDS = frozenset({"missing", "extra_forbidden"})
-"""pydantic's words for a body that lacks a field, or has one that is not known."""
-KEPT_HEADERS = (hdrs.LOCATION, hdrs.CACHE_CONTROL)
+"""pydantic's error types for a missing or unknown field."""
+SAVED_HEADERS = (hdrs.LOCATION, hdrs.CACHE_CONTROL)
 MATCH = re.compile(IF_MATCH_PATTERN)
 KEY = re.compile(KEY_PATTERN)
 NO_TEXT = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-"""U+0000 as JSON writes it, which PostgreSQL keeps in no text; `\\\\u0000` is a backslash and five characters."""
+"""U+0000 escaped in JSON, which PostgreSQL cannot store in a text; `\\\\u0000` is a backslash and five characters."""
 BEARER: dict[str, str] = {hdrs.WWW_AUTHENTICATE: "Bearer"}
 
 requests_total = Counter("api_requests_total", "Requests to the HTTP API", ["operation", "status"])
@@ -59,13 +59,13 @@ class ApiServer:
         self._keys = IdempotencyKeys(store)
         self._blame = blame
         self._limit = Limiter(requests_per_minute, 60)
-        self._strangers = Limiter(max(requests_per_minute // STRANGERS_SHARE, 1), 60)
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._unknown_token_limit = Limiter(max(requests_per_minute // UNKNOWN_TOKEN_DIVISOR, 1), 60)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def offer(self, operations: Iterable[Operation]) -> list[web.RouteDef]:
-        """Their routes: fixed paths before those with parameters, which would take them too.
+        """Register operations. Returns their routes: fixed paths before those with parameters, which would match too.
 
-        Raises ValueError when two operations are the same method on the same path.
+        Raises ValueError for two operations with the same method and path.
         """
         offered = list(operations)
         for one in offered:
@@ -76,7 +76,7 @@ class ApiServer:
         return [web.route(one.method, PREFIX + one.path, self._route(one)) for one in ordered]
 
     def withdraw(self, owner: str) -> None:
-        """The owner's routes answer nobody any more, and its paths are free."""
+        """Remove the owner's operations, so that their paths are free."""
         self.operations = {key: one for key, one in self.operations.items() if one.owner != owner}
 
     def _route(self, operation: Operation) -> Callable[[web.Request], Any]:
@@ -100,23 +100,23 @@ class ApiServer:
     async def _serve(self, operation: Operation, request: web.Request) -> web.StreamResponse:
         caller = await self._caller(request)
         if not caller.may(operation):
-            raise ProblemError("forbidden", _why_not(operation, caller))
+            raise ProblemError("forbidden", _why_forbidden(operation, caller))
         if operation.asks_again and not caller.is_confirmed:
             raise ProblemError("password-again", PASSWORD_AGAIN)
         if self._blame.is_quarantined(operation.owner):
             raise ProblemError("unavailable", f"The plugin {operation.owner} is out of order.")
-        call = await _checked(operation, request, caller)
+        call = await _parsed(operation, request, caller)
         if operation.stream is not None:
             return await operation.stream(request, call)
         if operation.method == "POST" and (key := _idempotency_key(request)) is not None:
-            return await self._once(operation, request, call, key)
+            return await self._run_idempotently(operation, request, call, key)
         if operation.needs_match:
-            async with self._turn(request.path):
+            async with self._lock(request.path):
                 await self._match(operation, request, call)
-                return await self._done(operation, request, call)
-        return await self._done(operation, request, call)
+                return await self._respond(operation, request, call)
+        return await self._respond(operation, request, call)
 
-    # -- who
+    # -- the caller
 
     async def _caller(self, request: web.Request) -> Caller:
         authorization = request.headers.get(hdrs.AUTHORIZATION)
@@ -130,17 +130,17 @@ class ApiServer:
             raise ProblemError(
                 "unauthenticated", "Log in, or send `Authorization: Bearer` and a token.", headers=BEARER
             )
-        self._slow_down(self._limit, caller.id)
+        self._check_rate(self._limit, caller.id)
         return caller
 
     async def _bearer(self, request: web.Request, authorization: str) -> Caller:
         scheme, _, secret = authorization.partition(" ")
         address = request.remote or "?"
-        if self._strangers.is_spent(address) and not self._tokens.is_familiar(secret.strip()):
-            self._slow_down(self._strangers, address)  # the store is not asked
-        token = await self._tokens.living(secret.strip()) if scheme.lower() == "bearer" else None
+        if self._unknown_token_limit.is_spent(address) and not self._tokens.is_known(secret.strip()):
+            self._check_rate(self._unknown_token_limit, address)  # without reading the store
+        token = await self._tokens.verify(secret.strip()) if scheme.lower() == "bearer" else None
         if token is None:
-            self._slow_down(self._strangers, address)
+            self._check_rate(self._unknown_token_limit, address)
             detail = "This token is not known, has expired or is revoked."
             raise ProblemError(
                 "unauthenticated", detail, headers={hdrs.WWW_AUTHENTICATE: 'Bearer error="invalid_token"'}
@@ -148,58 +148,60 @@ class ApiServer:
         prove(request)
         return Caller(f"token {token.id}", token.actor, scopes=frozenset(token.scopes), token=token.id)
 
-    def _slow_down(self, limit: Limiter, key: str) -> None:
+    def _check_rate(self, limit: Limiter, key: str) -> None:
         if wait := limit.wait_seconds(key):
             seconds = str(int(wait) + 1)
             raise ProblemError("too-many-requests", f"Wait {seconds} s.", headers={hdrs.RETRY_AFTER: seconds})
 
-    # -- once, and only what was seen
+    # -- Idempotency-Key and If-Match
 
-    async def _once(
+    async def _run_idempotently(
         self, operation: Operation, request: web.Request, call: Call[Any, Any, Any], text: str
     ) -> web.StreamResponse:
-        asked = b"\0".join((operation.id.encode(), request.path.encode(), call.body.model_dump_json().encode()))
-        begun = await self._keys.begin(call.caller.id, text, asked)
-        if isinstance(begun, SavedResponse):
-            return _answer(begun.status, begun.body, begun.headers | {"Idempotency-Replayed": "true"})
-        return await self._first(operation, request, call, begun)
+        fingerprint = b"\0".join((operation.id.encode(), request.path.encode(), call.body.model_dump_json().encode()))
+        started = await self._keys.begin(call.caller.id, text, fingerprint)
+        if isinstance(started, SavedResponse):
+            return _answer(started.status, started.body, started.headers | {"Idempotency-Replayed": "true"})
+        return await self._run_with_key(operation, request, call, started)
 
-    async def _first(
+    async def _run_with_key(
         self, operation: Operation, request: web.Request, call: Call[Any, Any, Any], key: IdempotencyKey
     ) -> web.StreamResponse:
         try:
-            answer = await self._done(operation, request, call)
+            answer = await self._respond(operation, request, call)
         except ProblemError as problem:
             if problem.kind.status < 500:  # noqa: PLR2004
                 await self._keys.forget(key)
             else:
-                self._keys.let_go(key)
+                self._keys.abandon(key)
             raise
         except BaseException:
-            self._keys.let_go(key)
+            self._keys.abandon(key)
             raise
-        kept = {str(name): answer.headers[name] for name in KEPT_HEADERS if name in answer.headers}
-        await self._keys.finish(key, SavedResponse(answer.status, kept, answer.text or ""))
+        headers = {str(name): answer.headers[name] for name in SAVED_HEADERS if name in answer.headers}
+        await self._keys.finish(key, SavedResponse(answer.status, headers, answer.text or ""))
         return answer
 
-    def _turn(self, path: str) -> asyncio.Lock:
-        """One change of a thing at a time: between the look at its ETag and the change nobody else of the API comes."""
-        return self._turns.setdefault(path, asyncio.Lock())
+    def _lock(self, path: str) -> asyncio.Lock:
+        """Serialises changes of a resource, so that none comes between the check of its ETag and the change."""
+        return self._locks.setdefault(path, asyncio.Lock())
 
     async def _match(self, operation: Operation, request: web.Request, call: Call[Any, Any, Any]) -> None:
-        shown = self.operations["GET", operation.path]
-        present = _etag(await self._run(shown, Call(call.path, shown.query(), shown.body(), call.caller)))
+        get_operation = self.operations["GET", operation.path]
+        current = _etag(
+            await self._run(get_operation, Call(call.path, get_operation.query(), get_operation.body(), call.caller))
+        )
         wanted = request.headers.get(hdrs.IF_MATCH)
         if wanted is None:
             raise ProblemError("precondition-required", "Get it and send its ETag in `If-Match`.")
         if not MATCH.fullmatch(wanted.strip()):
             raise ProblemError("malformed", "`If-Match` is an ETag in its quotes, some of them, or `*`.")
-        if wanted.strip() != "*" and present not in (one.strip() for one in wanted.split(",")):
+        if wanted.strip() != "*" and current not in (one.strip() for one in wanted.split(",")):
             raise ProblemError("stale", "It has changed since you got it.")
 
     # -- the answer
 
-    async def _done(self, operation: Operation, request: web.Request, call: Call[Any, Any, Any]) -> web.Response:
+    async def _respond(self, operation: Operation, request: web.Request, call: Call[Any, Any, Any]) -> web.Response:
         result = await self._run(operation, call)
         headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-store" if operation.is_personal else "private, no-cache"}
         if operation.method != "GET":
@@ -223,7 +225,9 @@ class ApiServer:
             async with limit:
                 owner = self._blame.owner(operation.owner)
                 result: BaseModel | None = await (
-                    operation.take(call) if owner is None else guarded(owner, call_guarded(owner, operation.take, call))
+                    operation.handler(call)
+                    if owner is None
+                    else guarded(owner, call_guarded(owner, operation.handler, call))
                 )
         except ProblemError:
             raise
@@ -236,7 +240,7 @@ class ApiServer:
         return result
 
 
-def _why_not(operation: Operation, caller: Caller) -> str:
+def _why_forbidden(operation: Operation, caller: Caller) -> str:
     if caller.scopes is not None:
         return f"This needs a token with the scope {operation.scope}."
     return f"This is for {', '.join(sorted(operation.roles))}."
@@ -249,16 +253,16 @@ def _idempotency_key(request: web.Request) -> str | None:
     return key
 
 
-async def _checked(operation: Operation, request: web.Request, caller: Caller) -> Call[Any, Any, Any]:
+async def _parsed(operation: Operation, request: web.Request, caller: Caller) -> Call[Any, Any, Any]:
     """Raises not-found, invalid, malformed or media-type."""
     try:
         path = operation.parameters.model_validate(dict(request.match_info))
     except ValidationError as error:
         raise ProblemError("not-found", "Nothing has such an id.", errors=_errors("path", error)) from None
-    doubled = [name for name in request.query if len(request.query.getall(name)) > 1]
-    if doubled:
+    repeated = [name for name in request.query if len(request.query.getall(name)) > 1]
+    if repeated:
         raise ProblemError(
-            "invalid", "A parameter comes once.", errors=[FieldError(at=f"query/{doubled[0]}", detail="twice")]
+            "invalid", "A parameter comes once.", errors=[FieldError(at=f"query/{repeated[0]}", detail="twice")]
         )
     try:
         query = operation.query.model_validate(dict(request.query))
@@ -285,7 +289,7 @@ async def _body(operation: Operation, request: web.Request) -> BaseModel:
 
 
 def _errors(part: str, error: ValidationError) -> list[FieldError]:
-    """Without what was sent: it may be personal, and it is known to the sender."""
+    """Without the invalid values, which may be personal and are known to the sender."""
     return [
         FieldError(at="/".join((part, *map(str, one["loc"]))), detail=one["msg"])
         for one in error.errors(include_input=False, include_url=False, include_context=False)
@@ -308,5 +312,5 @@ def _answer(status: int, body: str, headers: dict[str, str]) -> web.Response:
 
 
 def as_json(document: str) -> web.Response:
-    """A document that programs read."""
+    """A JSON response."""
     return web.Response(text=document, content_type=JSON, headers={hdrs.CACHE_CONTROL: "no-cache"})

@@ -1,6 +1,6 @@
-"""Accounts of a broker, whatever the broker: three verbs, `put`, `remove`, `all`.
+"""Accounts of a broker: the interface, and the implementation for Mosquitto's password and ACL files.
 
-Here for Mosquitto's password and ACL files; `hub.broker.dynamic_security` has them for a Mosquitto elsewhere.
+`hub.broker.dynamic_security` implements it for a Mosquitto elsewhere.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Protocol
 
 HASH_ROUNDS = 101
-"""Mosquitto's own; our secrets are 256 random bits, so more would only slow the broker."""
+"""Mosquitto's default; our secrets are 256 random bits, so more would only slow the broker."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerAccount:
-    """Who may connect, with a client id of the same name, and which topics they may write and read."""
+    """An account, with a client id of the same name, and the topic filters it may write and read."""
 
     name: str
     secret_hash: str = field(repr=False)
@@ -28,53 +28,53 @@ class BrokerAccount:
 
     @property
     def mark(self) -> str:
-        """Changes when anything does: a broker that keeps it tells whether it knows the account as it is now."""
-        whole = "\n".join((self.name, self.secret_hash, *self.writes, "", *self.reads))
-        return hashlib.sha256(whole.encode()).hexdigest()[:32]
+        """A hash of the account: stored in the broker, it tells whether the broker's account is up to date."""
+        text = "\n".join((self.name, self.secret_hash, *self.writes, "", *self.reads))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 class BrokerAccounts(Protocol):
-    """The accounts that a broker knows, but for the hub's own.
+    """The accounts in a broker, except the hub's own.
 
-    `needs_secrets`: the broker takes no hash, so the secret itself must be at hand when an account is put.
-    Whatever is put or removed has taken effect when the call returns; an account that is removed or has another
-    secret is cut at once. All raise BrokerAwayError or BrokerRefusedError.
+    `needs_secrets`: the broker takes no hashes, so `put` needs the secrets themselves.
+    Changes have taken effect when a call returns; a client whose account was removed or has a new secret is
+    disconnected. All methods raise BrokerAwayError or BrokerRefusedError.
     """
 
     needs_secrets: bool
 
     async def put(self, accounts: Sequence[BrokerAccount], secrets: dict[str, str]) -> None:
-        """Add them, or replace those of the same name. `secrets` has the name's secret where one is needed."""
+        """Add them, or replace those of the same name. `secrets`: by name, where needed."""
 
     async def remove(self, names: Sequence[str]) -> None:
-        """Those that are not there are gone enough."""
+        """Remove accounts; unknown names are ignored."""
 
     async def all(self) -> dict[str, str]:
-        """Name and mark of each account that we have put."""
+        """Name → mark of each account that we have put."""
 
     async def foreign(self, names: Sequence[str]) -> set[str]:
-        """Those of the names that are accounts which somebody else has made: they are neither put nor removed."""
+        """Those of the names whose accounts are not ours; these are neither put nor removed."""
 
 
 class BrokerAwayError(Exception):
-    """The broker does not answer now; ask again when it is back."""
+    """The broker does not answer; retry when it is back."""
 
 
 class BrokerRefusedError(Exception):
-    """The broker does not do what was asked; the text has its reason."""
+    """The broker refused a command; the text has its reason."""
 
 
 class AccountFiles:
-    """`passwords` and `acl` in a folder, each replaced whole; `changed` tells the broker to read them again."""
+    """The files `passwords` and `acl` in a folder, replaced atomically; `reload` makes the broker read them."""
 
     needs_secrets = False
 
-    def __init__(self, folder: Path, hub_account: str, hub_hash: str, changed: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, hub_account: str, hub_hash: str, reload: Callable[[], None]) -> None:
         self._folder = folder
         self._hub = BrokerAccount(hub_account, hub_hash, ("#",), ("#", "$SYS/#"))
-        self._changed = changed
+        self._reload = reload
         self._accounts: dict[str, BrokerAccount] = {}
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def put(self, accounts: Sequence[BrokerAccount], secrets: dict[str, str]) -> None:
         del secrets
@@ -84,7 +84,7 @@ class AccountFiles:
         await self._replace({name: account for name, account in self._accounts.items() if name not in names})
 
     async def foreign(self, names: Sequence[str]) -> set[str]:
-        """None: the files are ours alone."""
+        """Always empty: the files are ours."""
         del names
         return set()
 
@@ -93,13 +93,13 @@ class AccountFiles:
 
     async def _replace(self, accounts: dict[str, BrokerAccount]) -> None:
         self._accounts = accounts
-        async with self._turn:
+        async with self._lock:
             await asyncio.to_thread(write_accounts, self._folder, [self._hub, *self._accounts.values()])
-        self._changed()
+        self._reload()
 
 
 def write_accounts(folder: Path, accounts: Iterable[BrokerAccount]) -> None:
-    """Mosquitto's two files. Raises OSError."""
+    """Write Mosquitto's password and ACL files. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     passwords, acl = [], []
     for account in accounts:
@@ -111,14 +111,14 @@ def write_accounts(folder: Path, accounts: Iterable[BrokerAccount]) -> None:
         acl += [f"topic read {one}" for one in account.reads if one not in both]
         acl.append("")
     for name, lines in (("passwords", passwords), ("acl", acl)):
-        fresh = folder / f"{name}.new"
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        temporary = folder / f"{name}.new"
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write("\n".join(lines) + "\n")
-        fresh.replace(folder / name)
+        temporary.replace(folder / name)
 
 
 def mosquitto_hash(secret: str) -> str:
-    """The form of `mosquitto_passwd`: PBKDF2-HMAC-SHA512, salt and hash in Base64."""
+    """A hash in the format of `mosquitto_passwd`: PBKDF2-HMAC-SHA512, salt and hash in Base64."""
     salt = secrets.token_bytes(12)
     digest = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, HASH_ROUNDS)
     return f"$7${HASH_ROUNDS}${b64encode(salt).decode()}${b64encode(digest).decode()}"

@@ -1,7 +1,7 @@
-"""Mosquitto as a child process: its configuration, its accounts, and its life.
+"""Mosquitto as a child process: its configuration, accounts and supervision.
 
-Each device may write below its own `up` and read below its own `down`; the client id is the account's name, so that
-nobody can take over another's connection (D5). Accounts change by rewriting two files and SIGHUP.
+Each device may write below its own `up` and read below its own `down`; the client id is the account's name, so that no
+client can take over another's connection (D5). Accounts are changed by rewriting two files and sending SIGHUP.
 """
 
 import asyncio
@@ -26,15 +26,15 @@ HUB_ACCOUNT = "hub"
 START_SECONDS = 10
 STOP_SECONDS = 5
 LONGEST_WAIT_SECONDS = 4
-MOST_LOG_BYTES = 5_000_000
-LOOK_SECONDS = 60
+MAX_LOG_BYTES = 5_000_000
+LOG_CHECK_SECONDS = 60
 FILES = ("mosquitto.conf", "passwords", "acl")
-MOST_PACKET_BYTES = 450_000
-"""The largest that a plugin of ours sends, with its topic; of devices the hub takes far less."""
+MAX_PACKET_BYTES = 450_000
+"""The largest message of our plugins, with its topic; the hub accepts far less from devices."""
 
 
-def way_to(broker: OwnBroker | ExternalBroker, reached_at: str | None) -> dict[str, Any]:
-    """Host, port and TLS for an enrolment. `reached_at`: the host name by which the device found the hub."""
+def broker_connection(broker: OwnBroker | ExternalBroker, reached_at: str | None) -> dict[str, Any]:
+    """Host, port and TLS for an enrolment. `reached_at`: the host name by which the device reached the hub."""
     if isinstance(broker, ExternalBroker):
         return {"host": broker.host, "port": broker.port, "ca_file": broker.ca_file}
     if reached_at and broker.tls:
@@ -42,14 +42,14 @@ def way_to(broker: OwnBroker | ExternalBroker, reached_at: str | None) -> dict[s
 
         authority = own_authority(broker.tls.certificate)
         return {"host": reached_at, "port": broker.port + 1, "tls": True, "ca": authority}
-    is_far = reached_at and broker.bind != "127.0.0.1"
-    return {"host": reached_at if is_far else "127.0.0.1", "port": broker.port}
+    is_remote = reached_at and broker.bind != "127.0.0.1"
+    return {"host": reached_at if is_remote else "127.0.0.1", "port": broker.port}
 
 
 def allow_many_connections() -> None:
-    """A connection is an open file, and the usual 1024 are few; the broker inherits our limit."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open files, which the broker inherits: each connection needs one."""
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
 class BrokerError(Exception):
@@ -57,40 +57,40 @@ class BrokerError(Exception):
 
 
 class Broker:
-    """Start it with `start`, then `watch` it for ever; `stop` ends it."""
+    """Call `start`, then run `watch` until cancelled; `stop` ends the process."""
 
     def __init__(self, settings: OwnBroker, folder: Path) -> None:
         self.problem: str | None = None
         self.restarts = 0
         self._settings = settings
         self._folder = folder
-        self._secret = _kept_secret(folder / "hub.secret")
+        self._secret = _load_or_create_secret(folder / "hub.secret")
         self._process: asyncio.subprocess.Process | None = None
-        self.accounts = AccountFiles(folder, HUB_ACCOUNT, mosquitto_hash(self._secret), self._reread)
+        self.accounts = AccountFiles(folder, HUB_ACCOUNT, mosquitto_hash(self._secret), self._reload_accounts)
 
     @property
     def address(self) -> Address:
         return Address("127.0.0.1", self._settings.port, HUB_ACCOUNT, self._secret)
 
     async def start(self) -> None:
-        """Returns once it takes connections; put its accounts before, or nobody else gets in. Raises BrokerError."""
-        await end_leftover(self._folder)
+        """Start Mosquitto and wait until it accepts connections. Put its accounts first. Raises BrokerError."""
+        await stop_leftover(self._folder)
         try:
             await self.accounts.put([], {})
             self._write_configuration()
-        except OSError as error:  # a full disk: what stands there from the last start serves
+        except OSError as error:  # a full disk: the files from the last start will do
             if not all((self._folder / name).exists() for name in FILES):
                 raise
             log.warning("broker_files_write_failed", problem=str(error))
         await self._launch()
 
     async def watch(self) -> None:
-        """Start it again whenever it ends, with growing waits."""
+        """Restart it whenever it ends, with growing waits. Runs until cancelled."""
         wait = 0.2
         while True:
             assert self._process is not None  # noqa: S101 (start comes before watch)
             began = asyncio.get_running_loop().time()
-            code = await self._ended(self._process)
+            code = await self._wait_ended(self._process)
             self.problem = f"mosquitto ended with code {code}"
             log.error("broker_ended", code=code, retry_seconds=wait)
             if asyncio.get_running_loop().time() - began > 60:  # noqa: PLR2004
@@ -104,23 +104,23 @@ class Broker:
                 self.problem = str(error)
                 log.error("broker_start_failed", problem=self.problem)  # noqa: TRY400 (the text says all)
 
-    async def _ended(self, process: asyncio.subprocess.Process) -> int:
-        """The exit code, once there is one; until then its log is kept short."""
+    async def _wait_ended(self, process: asyncio.subprocess.Process) -> int:
+        """Wait for the process to end; returns its exit code. Trims its log meanwhile."""
         while True:
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(LOG_CHECK_SECONDS):
                     return await process.wait()
             self._trim_log()
 
     def _trim_log(self) -> None:
-        """In place, as Mosquitto appends to it: what devices do must not fill the disk."""
+        """Truncate the log in place, so that devices cannot fill the disk by what Mosquitto logs."""
         with suppress(OSError):
-            if (self._folder / "mosquitto.log").stat().st_size > MOST_LOG_BYTES:
+            if (self._folder / "mosquitto.log").stat().st_size > MAX_LOG_BYTES:
                 os.truncate(self._folder / "mosquitto.log", 0)
-                log.warning("broker_log_trimmed", bytes=MOST_LOG_BYTES)
+                log.warning("broker_log_trimmed", bytes=MAX_LOG_BYTES)
 
-    def _reread(self) -> None:
-        """New accounts can connect at once; those that are removed, or have another secret, are cut."""
+    def _reload_accounts(self) -> None:
+        """Make Mosquitto reload accounts; it disconnects clients that were removed or have a new secret."""
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(signal.SIGHUP)
 
@@ -157,10 +157,10 @@ class Broker:
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the hub
             )
-        self._note_pid(self._process.pid)
+        self._write_pid(self._process.pid)
         try:
             async with asyncio.timeout(START_SECONDS):
-                while not await self._takes_connections():
+                while not await self._is_accepting():
                     if self._process.returncode is not None:
                         raise BrokerError(f"mosquitto does not start: {_last_line(log_file)}")
                     await asyncio.sleep(0.02)
@@ -170,17 +170,17 @@ class Broker:
         self.problem = None
         log.info("broker_started", port=self._settings.port, websocket_port=self._settings.websocket_port)
 
-    def _note_pid(self, pid: int) -> None:
-        """Whole or not at all: who reads it meanwhile must not find an empty file. It is for people."""
-        fresh = self._folder / "mosquitto.pid.new"
+    def _write_pid(self, pid: int) -> None:
+        """Written atomically. For people only."""
+        temporary = self._folder / "mosquitto.pid.new"
         with suppress(OSError):
-            fresh.write_text(str(pid))
-            fresh.replace(self._folder / "mosquitto.pid")
+            temporary.write_text(str(pid))
+            temporary.replace(self._folder / "mosquitto.pid")
 
-    async def _takes_connections(self) -> bool:
-        """On both ports, and it is ours: another program on the port makes ours end."""
+    async def _is_accepting(self) -> bool:
+        """Whether both ports accept connections and our process runs: it ends if another program has the port."""
         ports = (self._settings.port, self._settings.websocket_port)
-        answers = [await _answers(port) for port in ports]
+        answers = [await _accepts(port) for port in ports]
         return all(answers) and self._process is not None and self._process.returncode is None
 
     def _write_configuration(self) -> None:
@@ -192,7 +192,7 @@ class Broker:
             f"password_file {folder / 'passwords'}",
             f"acl_file {folder / 'acl'}",
             "set_tcp_nodelay true",
-            f"max_packet_size {MOST_PACKET_BYTES}",
+            f"max_packet_size {MAX_PACKET_BYTES}",
             "max_inflight_messages 2000",
             "max_queued_messages 100000",
             "persistence true",
@@ -203,11 +203,11 @@ class Broker:
             "log_type warning",
         ]
         if os.geteuid() == 0:
-            lines.append("user root")  # else it gives up root and cannot read the folder
+            lines.append("user root")  # otherwise it drops root and cannot read the folder
         binds = ["127.0.0.1"] if settings.bind == "127.0.0.1" else ["127.0.0.1", settings.bind]
         if settings.bind in ("0.0.0.0", "::"):
             binds = [settings.bind]
-        # It belongs to a listener: before the first one it would open another, on port 1883.
+        # A listener's option: before the first listener it would open one on port 1883.
         own_id = "use_username_as_clientid true"
         for bind in binds:
             lines += [f"listener {settings.port} {bind}", own_id]
@@ -228,8 +228,8 @@ class Broker:
         (folder / "mosquitto.conf").write_text("\n".join(lines) + "\n")
 
 
-def _kept_secret(path: Path) -> str:
-    """The hub's own password, kept: a command that rewrites the accounts must not lock a running hub out."""
+def _load_or_create_secret(path: Path) -> str:
+    """The hub's own password, stored so that a command that rewrites the accounts does not lock a running hub out."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -237,7 +237,7 @@ def _kept_secret(path: Path) -> str:
     return path.read_text()
 
 
-async def _answers(port: int) -> bool:
+async def _accepts(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
@@ -246,10 +246,10 @@ async def _answers(port: int) -> bool:
     return True
 
 
-async def end_leftover(folder: Path) -> None:
-    """A hub that was killed leaves its broker behind; end it, so that its ports and files are ours.
+async def stop_leftover(folder: Path) -> None:
+    """Stop the broker that a killed hub has left running, so that its ports and files are free.
 
-    It is known by its configuration's path: a file with its number may not have been written on a full disk.
+    It is found by its configuration's path: its pid file may be missing after a full disk.
     """
     for pid in await asyncio.to_thread(_started_with, str(folder / "mosquitto.conf").encode()):
         log.warning("broker_leftover_stopped", pid=pid)
@@ -261,7 +261,7 @@ async def end_leftover(folder: Path) -> None:
 
 
 def _started_with(argument: bytes) -> list[int]:
-    """The processes that have it on their command line."""
+    """Ids of processes with this command line argument."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):

@@ -22,7 +22,7 @@ SERVER_DAYS = 397
 def make_certificates(folder: Path, names: list[str]) -> dict[str, Path]:
     """`ca.pem`, `ca-key.pem`, `server.pem`, `server-key.pem` for these host names and addresses.
 
-    An authority that is there already is used again, so that browsers need not be told anew. Raises OSError.
+    An existing authority is used again, so that browsers need not trust a new one. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     paths = {name: folder / f"{name}.pem" for name in ("ca", "ca-key", "server", "server-key")}
@@ -42,9 +42,9 @@ def make_certificates(folder: Path, names: list[str]) -> dict[str, Path]:
 
 
 def own_authority(chain: Path) -> str | None:
-    """The authority that stands at the end of a certificate's file, PEM: one that no system trusts by itself.
+    """The self-signed authority at the end of a certificate file, as PEM, which clients must be given.
 
-    None when the chain ends elsewhere, as a public authority's does. Raises OSError or ValueError.
+    None if the chain has none, as with a public authority. Raises OSError or ValueError.
     """
     last = x509.load_pem_x509_certificates(chain.read_bytes())[-1]
     return last.public_bytes(serialization.Encoding.PEM).decode() if last.issuer == last.subject else None

@@ -1,4 +1,4 @@
-"""Days that somebody has set on the console: other hours, or closed."""
+"""Days with other hours, or closed, set on the console."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from hub.store.tables import calendar_day as table
 
 
 class DayError(ValueError):
-    """The day is over, or further ahead than anybody looks: nobody would ever see it."""
+    """The day is past, or too far ahead."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SetDay:
 
 
 class Exceptions:
-    """`load` once; then the calendar knows each change as soon as it is durable."""
+    """Call `load` once; after each change the calendar is updated."""
 
     def __init__(self, store: Store, calendar: Calendar) -> None:
         self.days: list[SetDay] = []
@@ -37,15 +37,15 @@ class Exceptions:
         self._store = store
         self._calendar = calendar
         self._reading = asyncio.Lock()
-        """One reading after the other: an older one that takes longer must not be the last."""
+        """Serialises reads, so that an older result does not overwrite a newer one."""
 
     async def load(self) -> None:
         async with self._reading:
-            self.days = await self._store.read(_all)
+            self.days = await self._store.read(_read_days)
         self._calendar.exceptions = _by_day(self.days)
 
-    async def put(self, service: str, on: date, spans: tuple[Span, ...], actor: str) -> None:
-        """Anew, or instead of what was set for that day. Raises UnknownServiceError or DayError."""
+    async def set_day(self, service: str, on: date, spans: tuple[Span, ...], actor: str) -> None:
+        """Set or replace the hours of a day. Raises UnknownServiceError or DayError."""
         self._calendar.week(service)
         today = self._calendar.date_at(now())
         if not today <= on < today + LOOK_AHEAD:
@@ -61,11 +61,11 @@ class Exceptions:
         await self.load()
 
     async def remove(self, service: str, on: date, actor: str) -> bool:
-        """As the week or the configuration says again. False when nothing was set."""
+        """Restore the configured hours of a day; False if none were set."""
 
         def write(connection: Connection) -> bool:
-            mine = (table.c.service == service) & (table.c.day == on.isoformat())
-            if not connection.execute(delete(table).where(mine)).rowcount:
+            chosen = (table.c.service == service) & (table.c.day == on.isoformat())
+            if not connection.execute(delete(table).where(chosen)).rowcount:
                 return False
             audit.record(connection, actor, "opening.unset", on.isoformat(), {"service": service})
             return True
@@ -75,12 +75,12 @@ class Exceptions:
         return done
 
     async def forget(self, before: date) -> None:
-        """What is over."""
+        """Delete days before this one."""
         old = table.c.day < before.isoformat()
         await self._store.write(lambda connection: connection.execute(delete(table).where(old)))
 
 
-def _all(connection: Connection) -> list[SetDay]:
+def _read_days(connection: Connection) -> list[SetDay]:
     rows = connection.execute(select(table).order_by(table.c.day, table.c.service))
     return [SetDay(row.service, date.fromisoformat(row.day), spans_of(row.spans), row.made_by) for row in rows]
 

@@ -12,7 +12,7 @@ from hub.language.translation import N_
 from hub.store.store import now
 
 SITE = ""
-"""The name of no service: the site itself."""
+"""In place of a service's name: the site itself."""
 LOOK_AHEAD = timedelta(days=400)
 
 NAMES = (
@@ -29,7 +29,7 @@ NAMES = (
     N_("Christmas Day"),
     N_("Second Day of Christmas"),
 )
-"""Norway's, as the package `holidays` writes them in English: for the catalogues."""
+"""Norway's holidays in English, as in the package `holidays`, for the catalogues."""
 
 
 class UnknownServiceError(LookupError):
@@ -38,18 +38,18 @@ class UnknownServiceError(LookupError):
 
 @dataclass(frozen=True)
 class Opening:
-    """How it is at one moment."""
+    """Whether it is open at a moment."""
 
     is_open: bool
     until: datetime | None
-    """When that changes; None: not within a year."""
+    """When that changes; None if not within a year."""
     holiday: str | None = None
-    """The public holiday that it is, in English, to be translated (`names`)."""
+    """The day's public holiday in English, to be translated (`names`)."""
 
 
 @dataclass(frozen=True)
 class OtherDay:
-    """A date on which other hours hold than the week's."""
+    """A date with other hours than the week's."""
 
     on: date
     spans: tuple[Span, ...]
@@ -57,7 +57,7 @@ class OtherDay:
 
 
 class Calendar:
-    """`exceptions` are those that people have set on the console: by service and date, before the configuration's."""
+    """`exceptions`: set on the console, by service and date; they override the configuration."""
 
     def __init__(self, settings: CalendarSettings, zone: ZoneInfo) -> None:
         self.exceptions: Mapping[tuple[str, date], tuple[Span, ...]] = {}
@@ -71,12 +71,12 @@ class Calendar:
 
     @property
     def services(self) -> list[str]:
-        """Besides the site itself."""
+        """The services with hours of their own."""
         return sorted(self._settings.services)
 
     @property
     def has_hours(self) -> bool:
-        """Whether anybody has said when the site is open."""
+        """Whether any hours of the site are configured or set."""
         return bool(self._settings.hours or self._settings.exceptions or self.exceptions)
 
     def date_at(self, moment: datetime) -> date:
@@ -84,7 +84,7 @@ class Calendar:
         return moment.astimezone(self._zone).date()
 
     def holiday(self, day: date) -> str | None:
-        """Its name in English; of two on one day both, with a semicolon. None when it is none."""
+        """The public holiday's name in English, two joined by "; "; None if it is none."""
         return self._holidays.of(day.year).get(day)
 
     def holidays(self, *years: int) -> frozenset[date]:
@@ -97,13 +97,13 @@ class Calendar:
         return [spans_of(hours.get(day, [])) for day in WEEKDAYS]
 
     def spans(self, day: date, service: str = SITE) -> tuple[Span, ...]:
-        """When it is open on that date: as an exception says, else not on a holiday, else as in any week.
+        """The hours on that date: an exception's, else none on a holiday, else the weekday's.
 
         Raises UnknownServiceError.
         """
         hours = self._hours(service)
-        if (said := self.exceptions.get((service, day))) is not None:
-            return said
+        if (chosen := self.exceptions.get((service, day))) is not None:
+            return chosen
         if (written := hours.exceptions.get(day)) is not None:
             return spans_of(written)
         return () if self.holiday(day) else spans_of(hours.hours.get(WEEKDAYS[day.weekday()], []))
@@ -115,7 +115,7 @@ class Calendar:
         return Opening(is_open, self._change(local, service, is_open=is_open), self.holiday(local.date()))
 
     def other_days(self, first: date, service: str = SITE) -> Iterator[OtherDay]:
-        """The dates from `first` on, for more than a year, on which other hours hold than the week's."""
+        """The dates from `first` on, for more than a year, with other hours than the week's."""
         week = self.week(service)
         for number in range(LOOK_AHEAD.days):
             day = first + timedelta(days=number)

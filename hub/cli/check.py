@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hub.cli import logs
-from hub.cli.checking import looked_over
+from hub.cli.checking import check_file
 from hub.cli.command import CONFIG
 from hub.configuration.settings import ConfigurationError
 
@@ -20,7 +20,7 @@ def check_configuration(config: Path, *, trying: bool) -> None:
     sys.dont_write_bytecode = True  # importing a plugin's folder would leave some in it
     logs.set_up(as_json=not sys.stderr.isatty(), level=logging.CRITICAL)
     try:
-        mistakes, hints = looked_over(config, trying=trying)
+        mistakes, hints = check_file(config, trying=trying)
     except ConfigurationError as error:
         mistakes, hints = error.mistakes, []
     for hint in hints:

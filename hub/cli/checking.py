@@ -31,7 +31,7 @@ PLUGIN_SECONDS = 60.0
 CONNECT_SECONDS = 10.0
 
 
-def looked_over(path: Path, *, trying: bool) -> tuple[list[str], list[str]]:
+def check_file(path: Path, *, trying: bool) -> tuple[list[str], list[str]]:
     """All mistakes of this file and all hints, with their lines.
 
     Where a plugin's settings are wrong, the others are looked at all the same. Raises ConfigurationError.

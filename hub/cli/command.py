@@ -62,7 +62,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def stop_asked() -> asyncio.Event:
+def stop_event() -> asyncio.Event:
     """Set by Ctrl-C or SIGTERM, also while the hub starts: it closes in order then. A second one ends it at once."""
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
 

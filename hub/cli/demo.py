@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from hub.broker.mosquitto import end_leftover
+from hub.broker.mosquitto import stop_leftover
 from hub.cli import logs, memory
-from hub.cli.command import hub_of, run_to_end, stop_asked
+from hub.cli.command import hub_of, run_to_end, stop_event
 from hub.demo.requests import DemoRequestError
 from hub.demo.town_hall import Demo, Ports, demo_configuration, free_ports
 from hub.hub import Hub
@@ -22,7 +22,7 @@ from hub.hub import Hub
 def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Path) -> None:
     """Run a town hall with invented people and simulated devices."""
     logs.set_up(as_json=not sys.stderr.isatty(), level=30)
-    asyncio.run(end_leftover(data.resolve() / "broker"))  # of a demo that was killed: the ports are to be the same
+    asyncio.run(stop_leftover(data.resolve() / "broker"))  # of a demo that was killed: the ports are to be the same
     try:
         ports = _demo_ports(port, mqtt_port, ws_port)
     except OSError as error:
@@ -30,7 +30,7 @@ def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Pat
     hub = hub_of(lambda folder: demo_configuration(folder.resolve(), ports), data)
 
     async def serve() -> None:
-        stopped = stop_asked()
+        stopped = stop_event()
         async with hub.running():
             memory.settle()
             town = Demo(hub, ports)

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from hub.cli import logs, memory
-from hub.cli.command import CONFIG, hub_of, run_to_end, stop_asked
+from hub.cli.command import CONFIG, hub_of, run_to_end, stop_event
 from hub.configuration.settings import Configuration
 from hub.web.connections import allow_many_files
 
@@ -21,11 +21,11 @@ def run(config: Path) -> None:
     hub = hub_of(Configuration.read, config)
 
     async def serve() -> None:
-        stopped = stop_asked()
+        stopped = stop_event()
         async with hub.running():
             memory.settle()
             click.echo(f"Kommunevert is ready: {hub.settings.web.address}")
-            if not await hub.accounts.exist():
+            if not await hub.accounts.any_exist():
                 click.echo(f"Nobody can log in yet: kommunevert user add NAME --role it --config {config}")
             await stopped.wait()
 

@@ -31,7 +31,7 @@ class ApiRequest(Section):
     body: dict[str, Any]
 
 
-async def ask_once(hub: Hub, requests: list[ApiRequest], done: Path) -> None:
+async def send_once(hub: Hub, requests: list[ApiRequest], done: Path) -> None:
     """Those that were not made at an earlier start, in their order; `done` counts them. Raises DemoRequestError."""
     made = int(done.read_text()) if done.exists() else 0
     if made >= len(requests):

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from devices.contract.enrolment import Enrolment
 from devices.contract.payload import Id
-from hub.broker.mosquitto import way_to
+from hub.broker.mosquitto import broker_connection
 from hub.configuration.settings import Section, read_section
 from hub.configuration.shipped import shipped
 from hub.devices.registry import NewDevice, Place
@@ -58,7 +58,7 @@ async def make_plan(hub: "Hub", counts: Mapping[str, int], sensors: int = 0) -> 
             raise SimulationError(f"nobody can play {kind}; there are {', '.join(_simulated())}")
         if kind not in hub.enroller.kinds():
             raise SimulationError(f"no plugin of this hub drives the kind {kind}")
-    way = way_to(hub.settings.broker, None)
+    way = broker_connection(hub.settings.broker, None)
     if way.get("ca_file"):
         raise SimulationError("the simulated fleet speaks plain MQTT, and this broker has TLS")
     path = hub.settings.data / "simulator" / "plan.json"

@@ -22,7 +22,7 @@ from devices.contract.enrolment import Enrolment
 from devices.contract.payload import Id
 from hub.configuration.settings import Configuration, Section, read_section
 from hub.configuration.shipped import shipped
-from hub.demo.requests import ApiRequest, ask_once
+from hub.demo.requests import ApiRequest, send_once
 from hub.devices.registry import Place
 from hub.hooks.specifications import Role
 from hub.hub import Hub
@@ -140,7 +140,7 @@ class Demo:
         for gateway in self._file.gateways:
             await self._admit(gateway)
         wanted = read_section(shipped("demo/requests.yaml"), DemoRequests)
-        await ask_once(self._hub, wanted.requests, self._folder / "furnished")
+        await send_once(self._hub, wanted.requests, self._folder / "furnished")
 
     def links(self) -> list[tuple[str, str]]:
         """Name and link of each device that is a page."""

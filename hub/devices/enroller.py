@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from devices.contract.enrolment import Enrolment
-from hub.broker.mosquitto import way_to
+from hub.broker.mosquitto import broker_connection
 from hub.configuration.settings import HubSettings
 from hub.devices.admission import Admission
 from hub.devices.gateways import Gateways
@@ -110,7 +110,7 @@ class Enroller:
             kind=device.kind,
             device=device.id,
             secret=secret,
-            **way_to(self._settings.broker, reached_at),
+            **broker_connection(self._settings.broker, reached_at),
         )
         for complete in await self._hooks.every(enrolled, enrolment=enrolment):
             enrolment = complete or enrolment

@@ -1,1 +1,1 @@
-"""The outside world: where the hub may call when a setting says so."""
+"""Outgoing calls: which addresses the hub may connect to."""

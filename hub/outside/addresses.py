@@ -1,8 +1,7 @@
-"""Where the hub calls when somebody's setting says so: public addresses, and what `outside.allowed` names.
+"""Restricts calls to addresses from settings: public addresses, and those in `outside.allowed` (SSRF).
 
-Whoever may set a webhook could otherwise have the hub ask the municipality's own machines, or the hub itself. Looked at
-is where a connection goes, after names are resolved and redirects followed, whatever library makes it: Python tells of
-each connection before it is made (PEP 578).
+Otherwise, whoever may set a webhook could make the hub call internal machines, or itself. Each connection is checked,
+after name resolution and redirects, whatever library makes it, by an audit hook (PEP 578).
 """
 
 import socket
@@ -17,12 +16,12 @@ from hub.language.mistakes import MistakeError
 from hub.language.translation import N_
 
 NAT64 = IPv6Network("64:ff9b::/96")
-"""IPv4 addresses within IPv6's (RFC 6052)."""
-CALLS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
+"""IPv4 addresses embedded in IPv6 (RFC 6052)."""
+CONNECTING_EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 
 
 class RefusedAddressError(OSError):
-    """A connection that was not made; libraries take it for one that failed."""
+    """The connection is not allowed; libraries treat it as a failed one."""
 
 
 class Outside:
@@ -35,7 +34,7 @@ class Outside:
 
     @contextmanager
     def calling(self) -> Iterator["Call"]:
-        """Around the call, also one in a thread (`asyncio.to_thread`); what it was kept from stands in the Call."""
+        """Restrict connections made inside, also in a thread (`asyncio.to_thread`); the Call says what was refused."""
         call = Call(self)
         token = _calling.set(call)
         try:
@@ -44,25 +43,27 @@ class Outside:
             _calling.reset(token)
 
     def has(self, address: str) -> bool:
-        """Whether the hub may go there. It may block: a host that is allowed by its name is looked up."""
+        """Whether the address is allowed. May block: allowed host names are resolved."""
         try:
-            found = _unwrapped(address)
+            parsed = _unwrapped(address)
         except ValueError:
             return False
-        if found.is_global and not found.is_multicast:
+        if parsed.is_global and not parsed.is_multicast:
             return True
-        return any(found in one for one in self._networks) or any(str(found) in _addresses(one) for one in self._hosts)
+        return any(parsed in one for one in self._networks) or any(
+            str(parsed) in _addresses(one) for one in self._hosts
+        )
 
 
 class Call:
-    """One call to the outside."""
+    """One outgoing call."""
 
     def __init__(self, outside: Outside) -> None:
         self.refused: str | None = None
-        """The address that it was kept from."""
+        """The address that was refused."""
         self._outside = outside
 
-    def must_reach(self, address: object) -> None:
+    def check(self, address: object) -> None:
         """Raises RefusedAddressError. `address` as for a socket: host and port, or a path."""
         host = str(address[0]) if isinstance(address, tuple) and address else ""
         if not self._outside.has(host):
@@ -84,14 +85,14 @@ def _network(text: str) -> Any:
 
 
 def _unwrapped(text: str) -> IPv4Address | IPv6Address:
-    """An IPv4 address that stands within an IPv6 one is the one that is reached. Raises ValueError."""
-    found = ip_address(text.partition("%")[0])
-    if isinstance(found, IPv6Address):
-        within = found.ipv4_mapped or found.sixtofour
-        if within is None and found in NAT64:
-            within = IPv4Address(int(found) & 0xFFFF_FFFF)
-        return within or found
-    return found
+    """The address that is reached: an embedded IPv4 address instead of the IPv6 one. Raises ValueError."""
+    parsed = ip_address(text.partition("%")[0])
+    if isinstance(parsed, IPv6Address):
+        within = parsed.ipv4_mapped or parsed.sixtofour
+        if within is None and parsed in NAT64:
+            within = IPv4Address(int(parsed) & 0xFFFF_FFFF)
+        return within or parsed
+    return parsed
 
 
 def _addresses(host: str) -> set[str]:
@@ -101,9 +102,9 @@ def _addresses(host: str) -> set[str]:
         return set()
 
 
-def _look(event: str, arguments: tuple[Any, ...]) -> None:
-    if event in CALLS and (call := _calling.get()) is not None:
-        call.must_reach(arguments[1])
+def _on_audit_event(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in CONNECTING_EVENTS and (call := _calling.get()) is not None:
+        call.check(arguments[1])
 
 
-sys.addaudithook(_look)
+sys.addaudithook(_on_audit_event)

@@ -1,7 +1,7 @@
 """The site's calendar, `context.calendar`."""
 
+from hub.calendar.device_hours import other_days, week_of
 from hub.calendar.opening import Calendar, names
-from hub.calendar.telling import other_days, week_of
 from hub.configuration.opening_hours import Span
 
 __all__ = [

@@ -35,7 +35,7 @@ NOT_RULES = "ASYNC110,ASYNC240"
 
 
 @dataclass
-class Looked:
+class Inspection:
     """What a look at the plugin has found: its files, and how it starts in an empty hub."""
 
     name: str
@@ -52,7 +52,7 @@ class Looked:
 class Demand:
     level: Level
     text: str
-    wrong: Callable[[Looked], Iterator[str]]
+    wrong: Callable[[Inspection], Iterator[str]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ async def grade(
     folder: Path, section: dict[str, Any] | None = None, *, run_tests: bool = True, up_to: Level = "gold"
 ) -> Grade:
     """`section` is what would stand under `plugins: NAME:`, for a plugin that needs settings."""
-    looked = Looked(folder.name, folder.resolve(), run_tests=run_tests)
+    looked = Inspection(folder.name, folder.resolve(), run_tests=run_tests)
     await _start(looked, section or {})
     levels = LEVELS[: LEVELS.index(up_to) + 1]
     found = [(demand, list(demand.wrong(looked))) for demand in DEMANDS if demand.level in levels]
@@ -79,7 +79,7 @@ async def grade(
     return Grade(reached, found)
 
 
-async def _start(looked: Looked, section: dict[str, Any]) -> None:
+async def _start(looked: Inspection, section: dict[str, Any]) -> None:
     """In a hub of its own, on an empty store, with all other plugins switched off."""
     installed = sources(None)
     is_installed = looked.name in installed and folder_of(installed[looked.name]) == looked.folder
@@ -125,30 +125,30 @@ def _differences(connection: Connection, tables: MetaData, name: str) -> list[st
 # -- bronze
 
 
-def _starts(looked: Looked) -> Iterator[str]:
+def _starts(looked: Inspection) -> Iterator[str]:
     if looked.problem is not None:
         yield looked.problem
 
 
-def _words(looked: Looked) -> Iterator[str]:
+def _words(looked: Inspection) -> Iterator[str]:
     try:
         yield from catalogues.problems(catalogues.owner(looked.folder), catalogues.owner(catalogues.HUB))
     except (catalogues.NoLiteralError, SyntaxError) as error:
         yield str(error)
 
 
-def _imports(looked: Looked) -> Iterator[str]:
+def _imports(looked: Inspection) -> Iterator[str]:
     yield from plugin_code.private_imports(looked.folder, looked.name)
 
 
-def _blocking(looked: Looked) -> Iterator[str]:
+def _blocking(looked: Inspection) -> Iterator[str]:
     yield from plugin_code.blocking_calls(looked.folder)
 
 
 # -- silver
 
 
-def _settings(looked: Looked) -> Iterator[str]:
+def _settings(looked: Inspection) -> Iterator[str]:
     if looked.plugin is not None and looked.plugin.module is not None:
         yield from _undescribed(looked.plugin.module.Plugin.settings_model, "")
 
@@ -162,24 +162,24 @@ def _undescribed(model: type[BaseModel], path: str) -> Iterator[str]:
                 yield from _undescribed(inner, f"{path}{name}.")
 
 
-def _tables(looked: Looked) -> Iterator[str]:
+def _tables(looked: Inspection) -> Iterator[str]:
     yield from looked.differences
     for table in looked.tables.tables if looked.tables is not None else ():
         if not table.startswith(f"{looked.name}_"):
             yield f"the table {table} does not begin with {looked.name}_"
 
 
-def _health(looked: Looked) -> Iterator[str]:
+def _health(looked: Inspection) -> Iterator[str]:
     if "health" not in looked.hooks:
         yield "it does not answer `health`"
 
 
-def _held(looked: Looked) -> Iterator[str]:
+def _held(looked: Inspection) -> Iterator[str]:
     if looked.tables is not None and "held_data" not in looked.hooks:
         yield "it has tables and does not answer `held_data`; one that holds nothing personal answers an empty list"
 
 
-def _tests(looked: Looked) -> Iterator[str]:
+def _tests(looked: Inspection) -> Iterator[str]:
     beside = looked.folder.parents[1] / "tests"
     found = sorted(looked.folder.glob("tests/test_*.py")) or sorted(beside.glob(f"test_{looked.name}*.py"))
     if not found:
@@ -195,7 +195,7 @@ def _tests(looked: Looked) -> Iterator[str]:
 # -- gold
 
 
-def _types(looked: Looked) -> Iterator[str]:
+def _types(looked: Inspection) -> Iterator[str]:
     cache = Path(tempfile.gettempdir()) / "kommunevert-mypy"
     options = ["--strict", "--no-error-summary", "--cache-dir", str(cache)]
     done = _run(["-m", "mypy", *options, looked.folder.name], looked.folder.parent)
@@ -205,7 +205,7 @@ def _types(looked: Looked) -> Iterator[str]:
         yield from (line for line in done.stdout.splitlines() if ": error: " in line)
 
 
-def _lint(looked: Looked) -> Iterator[str]:
+def _lint(looked: Inspection) -> Iterator[str]:
     done = _run(
         [
             *("-m", "ruff", "check", "--isolated", "--quiet", "--output-format", "concise"),
@@ -219,17 +219,17 @@ def _lint(looked: Looked) -> Iterator[str]:
         yield from done.stdout.splitlines()
 
 
-def _docstrings(looked: Looked) -> Iterator[str]:
+def _docstrings(looked: Inspection) -> Iterator[str]:
     yield from plugin_code.undocumented(looked.folder)
 
 
-def _short(looked: Looked) -> Iterator[str]:
+def _short(looked: Inspection) -> Iterator[str]:
     for path in plugin_code.files(looked.folder):
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES:
             yield f"{path.name} has {lines} lines"
 
 
-def _version(looked: Looked) -> Iterator[str]:
+def _version(looked: Inspection) -> Iterator[str]:
     if not plugin_code.literal(looked.folder / "__init__.py", "kommunevert_api"):
         yield "__init__.py does not say `kommunevert_api = …`"
 

@@ -1,4 +1,4 @@
-"""The browser code that the build made: `hub/static/dist`, found by the names in its manifest."""
+"""The built browser code in `hub/static/dist`, located by its manifest."""
 
 import json
 from contextlib import suppress
@@ -28,23 +28,23 @@ class Assets:
             )
 
     def url(self, name: str) -> str:
-        """`console.js` → `/static/dist/console-AB12.js`, as it was built last. Raises KeyError."""
+        """`console.js` → `/static/dist/console-AB12.js`, of the latest build. Raises KeyError."""
         self._read()
         return f"/static/dist/{self._names[name]}"
 
     def file(self, name: str) -> web.FileResponse:
-        """A page or service worker that the build wrote; asked for again each time."""
+        """A page or service worker from the build, not cached."""
         return web.FileResponse(self.folder / name, headers={"Cache-Control": "no-cache"})
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Hashed files, which never change. Nothing outside the folder."""
+        """Serve hashed files, which never change, and nothing outside the folder."""
         path = (self.folder / request.match_info["name"]).resolve()
         if self.folder.resolve() not in path.parents or not path.is_file():
             raise web.HTTPNotFound(text="There is no such file.")
         return web.FileResponse(path, headers={"Cache-Control": FOREVER})
 
     def _read(self) -> None:
-        """Where it was built since. While it is being built the names stay as they were."""
+        """Read the manifest again after a new build. During a build the old names stay."""
         with suppress(FileNotFoundError):
             changed_at = self._manifest.stat().st_mtime_ns
             if changed_at != self._read_at:

@@ -1,9 +1,9 @@
-"""Who is connected to the web port, and who must give way when there are too many.
+"""Limits the connections to the web port, and closes unauthenticated ones when there are too many.
 
-A connection has proven itself when a session, a token or a device's account has come by it; then nobody else ends it.
-All others may be ended at any time: the newest is let in and the oldest goes, so that whoever has something to prove
-has the time for it however many there are (a browser needs a tenth of a second, a stranger's socket may wait for ever).
-Those from an address from which somebody has proven themselves lately go last.
+A connection is proven once a session, a token or a device's account was used on it; it is then never closed by the
+limit. Of the others, the oldest is closed to admit a new one, so that a client has time to authenticate however many
+there are (a browser needs a tenth of a second). Those from an address with a recently proven connection are closed
+last.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from aiohttp import web
 from prometheus_client import Counter, Gauge
 
 HEAD_SECONDS = 10.0
-"""How long the head of a request may take, from the first byte, and the handshake of TLS."""
-KNOWN_FOR_SECONDS = 7 * 86_400.0
-MOST_KNOWN = 10_000
+"""Time limit for a request's head, from the first byte, and for the TLS handshake."""
+KNOWN_SECONDS = 7 * 86_400.0
+MAX_KNOWN_ADDRESSES = 10_000
 BACKLOG = 4096
-AT_ONCE = BACKLOG
-MOST_FILES = 65_536
+MAX_ACCEPTS = BACKLOG
+MAX_FILES = 65_536
 OTHER_FILES = 256
-"""What the hub opens besides: database, broker, logs, plugins."""
+"""Reserved for database, broker, logs and plugins."""
 PAUSE_SECONDS = 0.1
 
 connections_open = Gauge("web_connections", "Open connections to the web port", ["proven"])
@@ -33,9 +33,9 @@ connections_ended = Counter("web_connections_ended_total", "Connections that wer
 
 
 def allow_many_files() -> None:
-    """Raise the limit of open files as far as the system lets us: Debian starts programs with 1 024."""
+    """Raise the limit of open files as far as possible; Debian's default is 1 024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(MOST_FILES, hard)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
@@ -47,60 +47,60 @@ def room_for(wanted: int) -> int:
 
 
 class Connections:
-    """Listen with `listening`; mark those that have proven themselves with `prove`."""
+    """Accept connections with `listening`; mark authenticated ones with `prove`."""
 
-    def __init__(self, most: int, most_from_one: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`most`: in all; `most_from_one`: from one address, of those that have proven nothing."""
-        self._most = most
-        self._most_from_one = most_from_one
+    def __init__(self, limit: int, limit_per_address: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """`limit`: of all connections; `limit_per_address`: of unproven ones from one address."""
+        self._limit = limit
+        self._limit_per_address = limit_per_address
         self._clock = clock
         self._proven: set[Connection] = set()
         self._strangers: dict[Connection, None] = {}
         self._neighbours: dict[Connection, None] = {}
-        """Unproven, from addresses that are known. Both in the order of arrival."""
-        self._from: dict[str, dict[Connection, None]] = {}
-        self._known: dict[str, float] = {}
+        """Unproven, from known addresses. Both in the order of arrival."""
+        self._by_address: dict[str, dict[Connection, None]] = {}
+        self._known_addresses: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._proven) + len(self._strangers) + len(self._neighbours)
 
-    def arrived(self, connection: "Connection") -> bool:
-        """Count it in, and end another that has proven nothing if there are too many. False: there is no room."""
+    def admit(self, connection: "Connection") -> bool:
+        """Admit a connection, closing the oldest unproven one if there are too many; False if all are proven."""
         address = connection.address
-        is_known = self._clock() - self._known.get(address, float("-inf")) < KNOWN_FOR_SECONDS
-        others = self._from.setdefault(address, {})
-        if len(others) >= (max(self._most // 2, self._most_from_one) if is_known else self._most_from_one):
+        is_known = self._clock() - self._known_addresses.get(address, float("-inf")) < KNOWN_SECONDS
+        others = self._by_address.setdefault(address, {})
+        if len(others) >= (max(self._limit // 2, self._limit_per_address) if is_known else self._limit_per_address):
             self._end(next(iter(others)), "too many from one address")
-            others = self._from.setdefault(address, {})
-        if len(self) >= self._most:
+            others = self._by_address.setdefault(address, {})
+        if len(self) >= self._limit:
             oldest = next(iter(self._strangers or self._neighbours), None)
             if oldest is None:
-                self._tidy(address)
+                self._remove_if_empty(address)
                 connections_ended.labels("no room").inc()
                 return False
             self._end(oldest, "too many")
-            others = self._from.setdefault(address, {})
+            others = self._by_address.setdefault(address, {})
         others[connection] = None
         (self._neighbours if is_known else self._strangers)[connection] = None
-        self._count()
+        self._update_gauges()
         return True
 
     def prove(self, connection: "Connection") -> None:
-        """It belongs to somebody with an account: it stays."""
-        if connection in self._proven or not self._leave(connection):
+        """The client has authenticated: keep the connection."""
+        if connection in self._proven or not self._remove_unproven(connection):
             return
         self._proven.add(connection)
-        self._known.pop(connection.address, None)
-        self._known[connection.address] = self._clock()
-        if len(self._known) > MOST_KNOWN:
-            del self._known[next(iter(self._known))]
-        self._count()
+        self._known_addresses.pop(connection.address, None)
+        self._known_addresses[connection.address] = self._clock()
+        if len(self._known_addresses) > MAX_KNOWN_ADDRESSES:
+            del self._known_addresses[next(iter(self._known_addresses))]
+        self._update_gauges()
 
-    def gone(self, connection: "Connection") -> None:
-        """It has ended; may be said twice."""
-        self._leave(connection)
+    def remove(self, connection: "Connection") -> None:
+        """The connection has ended; may be called twice."""
+        self._remove_unproven(connection)
         self._proven.discard(connection)
-        self._count()
+        self._update_gauges()
 
     @contextlib.asynccontextmanager
     async def listening(
@@ -108,84 +108,84 @@ class Connections:
     ) -> AsyncIterator[None]:
         """Accept connections for `server` inside. Raises OSError when the port is taken."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        listeners = [_listener(family, address) for family, _, _, _, address in dict.fromkeys(found)]
-        greeted: set[asyncio.Task[None]] = set()
+        addresses = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        listeners = [_listener(family, address) for family, _, _, _, address in dict.fromkeys(addresses)]
+        serving: set[asyncio.Task[None]] = set()
 
-        def greet(accepted: socket.socket, address: tuple[object, ...]) -> None:
-            task = asyncio.create_task(self._greet(server, accepted, str(address[0]), tls), name="greet")
-            greeted.add(task)
-            task.add_done_callback(greeted.discard)
+        def start(accepted: socket.socket, address: tuple[object, ...]) -> None:
+            task = asyncio.create_task(self._serve_connection(server, accepted, str(address[0]), tls), name="greet")
+            serving.add(task)
+            task.add_done_callback(serving.discard)
 
         async def accept(listener: socket.socket) -> None:
             while True:
                 try:
-                    greet(*await loop.sock_accept(listener))
-                    for accepted, address in _waiting_at(listener):
+                    start(*await loop.sock_accept(listener))
+                    for accepted, address in _pending_at(listener):
                         accepted.setblocking(False)
-                        greet(accepted, address)
-                except OSError:  # no file is free: nobody may be let in, and those who proved nothing give way
+                        start(accepted, address)
+                except OSError:  # out of file descriptors: close an unproven connection
                     self._end_oldest("no files")
                     await asyncio.sleep(PAUSE_SECONDS)
 
-        accepting = [asyncio.create_task(accept(one), name="accept") for one in listeners]
+        accepting = [asyncio.create_task(accept(listener), name="accept") for listener in listeners]
         try:
             yield
         finally:
-            for task in (*accepting, *greeted):
+            for task in (*accepting, *serving):
                 task.cancel()
-            await asyncio.gather(*accepting, *greeted, return_exceptions=True)
-            for one in listeners:
-                one.close()
+            await asyncio.gather(*accepting, *serving, return_exceptions=True)
+            for listener in listeners:
+                listener.close()
 
-    async def _greet(
+    async def _serve_connection(
         self, server: web.Server, accepted: socket.socket, address: str, tls: ssl.SSLContext | None
     ) -> None:
         connection = Connection(self, server(), accepted, address)
-        if not self.arrived(connection):
+        if not self.admit(connection):
             accepted.close()
             return
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection, accepted, ssl=tls, ssl_handshake_timeout=HEAD_SECONDS if tls else None
             )
-        except OSError:  # of TLS too: ended by the other, by us, or too slow
-            self.gone(connection)
+        except OSError:  # also of TLS: closed by the client or by us, or too slow
+            self.remove(connection)
         except BaseException:
-            self.gone(connection)
+            self.remove(connection)
             accepted.close()
             raise
 
-    def _end_oldest(self, why: str) -> None:
+    def _end_oldest(self, reason: str) -> None:
         oldest = next(iter(self._strangers or self._neighbours), None)
         if oldest is not None:
-            self._end(oldest, why)
+            self._end(oldest, reason)
 
-    def _end(self, connection: "Connection", why: str) -> None:
-        connections_ended.labels(why).inc()
-        self.gone(connection)
+    def _end(self, connection: "Connection", reason: str) -> None:
+        connections_ended.labels(reason).inc()
+        self.remove(connection)
         connection.abort()
 
-    def _leave(self, connection: "Connection") -> bool:
-        """Whether it was among those that have proven nothing."""
-        was_there = connection in self._strangers or connection in self._neighbours
+    def _remove_unproven(self, connection: "Connection") -> bool:
+        """Remove it from the unproven ones; whether it was one."""
+        was_unproven = connection in self._strangers or connection in self._neighbours
         self._strangers.pop(connection, None)
         self._neighbours.pop(connection, None)
-        self._from.get(connection.address, {}).pop(connection, None)
-        self._tidy(connection.address)
-        return was_there
+        self._by_address.get(connection.address, {}).pop(connection, None)
+        self._remove_if_empty(connection.address)
+        return was_unproven
 
-    def _tidy(self, address: str) -> None:
-        if not self._from.get(address, True):
-            del self._from[address]
+    def _remove_if_empty(self, address: str) -> None:
+        if not self._by_address.get(address, True):
+            del self._by_address[address]
 
-    def _count(self) -> None:
+    def _update_gauges(self) -> None:
         connections_open.labels("yes").set(len(self._proven))
         connections_open.labels("no").set(len(self._strangers) + len(self._neighbours))
 
 
 class Connection(asyncio.Protocol):
-    """Between the socket and aiohttp's handler: passes on what comes, and ends who never ends a request."""
+    """Between the socket and aiohttp's protocol: forwards data, and closes the connection if a request is too slow."""
 
     def __init__(
         self, connections: Connections, inner: asyncio.Protocol, accepted: socket.socket, address: str
@@ -199,15 +199,15 @@ class Connection(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def request_began(self) -> None:
-        """Its head is here."""
+        """The request's head was received."""
         self._is_busy = True
-        self._let_be()
+        self._cancel_deadline()
 
     def request_ended(self) -> None:
         self._is_busy = False
 
-    def read_no_more(self) -> None:
-        """The rest of what was refused: to read it costs us what its sender wants it to cost."""
+    def stop_reading(self) -> None:
+        """Do not read the rest of a refused request."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
@@ -215,32 +215,32 @@ class Connection(asyncio.Protocol):
         self._connections.prove(self)
 
     def abort(self) -> None:
-        """End it at once, also before TLS has said a word."""
+        """Close it at once, also before the TLS handshake."""
         if self._transport is not None:
             self._transport.abort()
         elif self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
-    # -- what the transport says
+    # -- called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 (it is of a TCP connection)
         self._transport, self._socket = transport, None
-        self._wait()
+        self._start_deadline()
         self._inner.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
         if not self._is_busy and self._deadline is None:
-            self._wait()
+            self._start_deadline()
         self._inner.data_received(data)
 
     def eof_received(self) -> bool | None:
         return self._inner.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._let_be()
-        self._connections.gone(self)
+        self._cancel_deadline()
+        self._connections.remove(self)
         self._inner.connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -249,10 +249,10 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._inner.resume_writing()
 
-    def _wait(self) -> None:
+    def _start_deadline(self) -> None:
         self._deadline = asyncio.get_running_loop().call_later(HEAD_SECONDS, self._too_slow)
 
-    def _let_be(self) -> None:
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -263,14 +263,14 @@ class Connection(asyncio.Protocol):
 
 
 def connection_of(request: web.BaseRequest) -> Connection | None:
-    """None where it has ended meanwhile."""
+    """The request's connection; None if it has ended."""
     transport = request.transport
     protocol = None if transport is None else transport.get_protocol()
     return protocol if isinstance(protocol, Connection) else None
 
 
 def prove(request: web.BaseRequest) -> None:
-    """Whoever sent this has an account."""
+    """Mark the request's connection as authenticated."""
     if (connection := connection_of(request)) is not None:
         connection.prove()
 
@@ -281,8 +281,8 @@ def _listener(family: int, address: tuple[object, ...]) -> socket.socket:
     return listener
 
 
-def _waiting_at(listener: socket.socket) -> Iterator[tuple[socket.socket, tuple[object, ...]]]:
-    """Those who stand in line too: one for each turn of the loop is too few, and nobody joins a line that is full."""
+def _pending_at(listener: socket.socket) -> Iterator[tuple[socket.socket, tuple[object, ...]]]:
+    """Further pending connections: one for each iteration of the loop is too slow to keep the backlog short."""
     with contextlib.suppress(BlockingIOError):
-        for _ in range(AT_ONCE):
+        for _ in range(MAX_ACCEPTS):
             yield listener.accept()

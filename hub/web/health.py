@@ -1,4 +1,4 @@
-"""`/livez`: the loop turns. `/readyz`: the hub can do its work, part by part. `/metrics`: Prometheus."""
+"""`/livez`: the event loop runs. `/readyz`: the state of each part. `/metrics`: Prometheus."""
 
 import json
 
@@ -10,24 +10,24 @@ from hub.work.parts import Condition
 
 LOOPBACK = ("127.0.0.1", "::1")
 FORWARDED = {"forwarded", "x-forwarded-for"}
-"""Behind a proxy everybody comes from this machine."""
+"""Behind a proxy all requests come from this machine."""
 
 
 def health_routes(condition: Condition) -> list[web.RouteDef]:
-    """Whoever is logged in reads what is wrong, and the remarks."""
+    """Logged-in users also see the problems and remarks."""
 
     async def livez(_request: web.Request) -> web.Response:
         return web.Response(text="alive\n")
 
     async def readyz(request: web.Request) -> web.Response:
-        found = condition.problems()
-        ready = not any(found.values())
-        shown: dict[str, str] = {part: "ok" if problem is None else "not ready" for part, problem in found.items()}
+        problems = condition.problems()
+        ready = not any(problems.values())
+        parts: dict[str, str] = {part: "ok" if problem is None else "not ready" for part, problem in problems.items()}
         if request[SESSION] is not None:
-            shown = condition.in_words()
+            parts = condition.in_words()
         return web.Response(
             status=200 if ready else 503,
-            text=json.dumps({"ready": ready, "parts": shown}) + "\n",
+            text=json.dumps({"ready": ready, "parts": parts}) + "\n",
             content_type="application/json",
         )
 

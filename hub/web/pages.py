@@ -25,15 +25,17 @@ from hub.web.forms import Form, with_form
 from hub.web.security import SESSION
 
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
-TURNS = {code: f"[U+{code:04X}]" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
-"""Unicode's marks, embeddings, overrides and isolates (UAX #9)."""
+BIDI_CONTROLS = {
+    code: f"[U+{code:04X}]" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+}
+"""Unicode's bidirectional controls (UAX #9), with a visible replacement."""
 LANGUAGE_COOKIE = "kommunevert_language"
 KERNEL = Path(__file__).resolve().parents[1]
 KERNEL_TEMPLATES = (KERNEL / "web" / "templates", KERNEL / "console" / "templates")
 
 
 class Shell:
-    """What all pages share: the template engine, the assets, the menu."""
+    """Shared by all pages: template engine, assets, menu."""
 
     def __init__(self, site: SiteSettings, hooks: Hooks, assets: Assets, live: Live) -> None:
         self.site = site
@@ -41,9 +43,9 @@ class Shell:
         self.assets = assets
         self.live = live
         self.ask_again: Callable[[Serve], Serve]
-        """Set where pages are served (hub.console.login.asking_again)."""
+        """Set when pages are served (hub.console.login.password_again)."""
         self.wrong_tries: Callable[[str], Any] = lambda _account: None
-        """What others tried with somebody's name (hub.console.login.limits)."""
+        """Failed logins by others with a user's name (hub.console.login.limits)."""
         self.translators: dict[str, Translator] = {}
         self.languages = tuple(one for one in site.languages if (KERNEL / "locale" / one).is_dir()) or ("en",)
         self._folders: dict[str, FileSystemLoader] = {}
@@ -51,7 +53,7 @@ class Shell:
             loader=PrefixLoader(self._folders),
             autoescape=select_autoescape(default=True, default_for_string=True),
             undefined=StrictUndefined,
-            finalize=_with_turns_shown,
+            finalize=_with_visible_bidi,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -67,7 +69,7 @@ class Shell:
         return chosen if chosen in self.languages else self.languages[0]
 
     async def titles(self, request: web.Request) -> list[tuple[str, str]]:
-        """Each plugin and the title of its first page, in the page's language."""
+        """Plugin name and title of its first page, in the page's language."""
         language = self.language(request)
         return [
             (owner, self.translators[owner].text(language, offered[0].title))
@@ -76,17 +78,17 @@ class Shell:
         ]
 
     async def menu(self, request: web.Request) -> list[tuple[MenuEntry, str]]:
-        """The pages this session may see, each with its title in the page's language."""
+        """The pages that this session may open, each with its title in the page's language."""
         session = request[SESSION]
         if session is None:
             return []
-        found = [
+        text = [
             (page, self.translators[owner].text(self.language(request), page.title))
             for owner, offered in [("hub", KERNEL_PAGES), *await self.hooks.named(pages)]
             for page in offered
             if session.may(page.roles)
         ]
-        return sorted(found, key=lambda each: each[0].order)
+        return sorted(text, key=lambda each: each[0].order)
 
 
 KERNEL_PAGES = [
@@ -98,7 +100,7 @@ KERNEL_PAGES = [
 
 
 class Pages:
-    """One owner's routes. A handler gets the request; `render` fills one of the owner's templates."""
+    """The routes of the kernel or of one plugin; `render` renders one of its templates."""
 
     def __init__(self, owner: str, folder: Path, shell: Shell, guard: Callable[[str, str, Serve], Serve]) -> None:
         self.owner = owner
@@ -108,7 +110,7 @@ class Pages:
         self.translator = shell.add(owner, folder)
 
     def page(self, path: str, roles: AbstractSet[Role], serve: Serve) -> None:
-        """A page for these roles; others are sent to the login, or told that it is not theirs."""
+        """Add a page for these roles; others are redirected to the login, or get 403."""
         self._add("GET", path, _for_roles(frozenset(roles), serve))
 
     def action(
@@ -120,26 +122,26 @@ class Pages:
         asks_again: bool = False,
         looks_itself: bool = False,
     ) -> None:
-        """A form's POST for these roles. Whatever is none of `forms`, whole, is refused with 400.
+        """Add a form's POST for these roles. What matches none of `forms` is refused with 400.
 
-        Without any it has no fields. `asks_again`: who gave the password long ago is asked for it first.
-        `looks_itself`: which fields there are depends; `serve` begins with `must_be`.
+        Without `forms` it has no fields. `asks_again`: the password is required if it was not entered recently.
+        `looks_itself`: the fields vary, and `serve` calls `must_be` itself.
         """
-        again = _late(lambda: self._shell.ask_again(serve)) if asks_again else serve
+        again = _deferred(lambda: self._shell.ask_again(serve)) if asks_again else serve
         wanted = () if looks_itself else forms or (Form(),)
         self._add("POST", path, _for_roles(frozenset(roles), with_form(again, *wanted)))
 
     def ask_again(self, serve: Serve) -> Serve:
-        """For an action of which only some need it: `serve`, and before it the password, if it was given long ago."""
+        """`serve`, preceded by the password prompt if the password was not entered recently."""
         return self._shell.ask_again(serve)
 
     def public(self, method: str, path: str, serve: Serve, *forms: Form) -> None:
-        """For anybody, without login. `forms` as of an action, for a POST: at most 8 kB and 20 fields."""
+        """Add a route without login. `forms`: as for an action, for a POST; at most 8 kB and 20 fields."""
         wanted = forms or (Form(),)
         self._add(method, path, with_form(serve, *wanted, is_public=True) if method == "POST" else serve)
 
     def built(self, path: str, name: str, headers: dict[str, str] | None = None) -> None:
-        """A page or service worker that the front-end build wrote."""
+        """Add a page or service worker from the front-end build."""
 
         async def serve(_request: web.Request) -> web.StreamResponse:
             answer = self._shell.assets.file(name)
@@ -159,23 +161,23 @@ class Pages:
         return await self._shell.menu(request)
 
     async def titles(self, request: web.Request) -> list[tuple[str, str]]:
-        """Each plugin and the title of its first page, in the page's language."""
+        """Plugin name and title of its first page, in the page's language."""
         return await self._shell.titles(request)
 
     def words(self, language: str) -> Callable[..., str]:
-        """Call it `_`, and the catalogues' check finds your messages."""
+        """The translation function; call it `_`, so that the check of the catalogues finds your messages."""
         return partial(self.translator.text, language)
 
     def words_of(self, owner: str, language: str) -> Callable[..., str]:
-        """Another owner's words, to show what it says; the kernel's for one that has not started."""
+        """As `words`, of another owner; of this one if that is not started."""
         return partial(self._shell.translators.get(owner, self.translator).text, language)
 
     async def render(self, request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
-        """A whole page, in the shell."""
+        """Render a page in the shell."""
         return await self._rendered(request, template, status, {"menu": await self._shell.menu(request), **values})
 
     async def part(self, request: web.Request, template: str, **values: Any) -> web.Response:
-        """A part of a page that has an address of its own and is fetched again when it has changed."""
+        """Render a live part of a page, which has an address of its own."""
         return await self._rendered(request, template, 200, values)
 
     async def _rendered(self, request: web.Request, template: str, status: int, values: dict[str, Any]) -> web.Response:
@@ -206,15 +208,15 @@ class Pages:
 
 
 def see(path: str) -> web.Response:
-    """After a form: the browser asks for this page, so that reloading does not act again."""
+    """A redirect after a form (303), so that reloading does not submit it again."""
     return web.Response(status=303, headers={"Location": path})
 
 
-def _late(made: Callable[[], Serve]) -> Serve:
-    """Plugins offer their pages before the hub serves any."""
+def _deferred(get: Callable[[], Serve]) -> Serve:
+    """Deferred, since plugins add their pages before the hub serves any."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        return await made()(request)
+        return await get()(request)
 
     return serve
 
@@ -233,18 +235,18 @@ def _for_roles(roles: frozenset[Role], serve: Serve) -> Serve:
     return guarded
 
 
-def _with_turns_shown(value: Any) -> Any:
-    """Characters that turn the direction of what follows, as what they are: a name may not read as another.
+def _with_visible_bidi(value: Any) -> Any:
+    """Make bidirectional control characters visible, so that a name cannot be made to look like another.
 
     Also in Markup, which translated sentences are.
     """
-    return value.translate(TURNS) if isinstance(value, str) and not value.isascii() else value
+    return value.translate(BIDI_CONTROLS) if isinstance(value, str) and not value.isascii() else value
 
 
 def _translated(gettext: Callable[[str], str], message: str, **values: object) -> Markup | str:
-    """Catalogues are ours and may hold markup; the values put into them are escaped."""
-    found = gettext(message)
-    return Markup(found) % values if values else found  # noqa: S704
+    """Catalogues are ours and may contain markup; values are escaped."""
+    text = gettext(message)
+    return Markup(text) % values if values else text  # noqa: S704
 
 
 def _clock(site: SiteSettings, language: str, at: datetime | None) -> str:
@@ -268,7 +270,7 @@ def _moment(site: SiteSettings, language: str, at: datetime | None) -> str:
 
 
 def _local(site: SiteSettings, at: datetime) -> datetime:
-    """In the town hall's time; as it is at either end of the calendar, which no zone may pass."""
+    """In the site's zone; unchanged if that would overflow."""
     try:
         return at.astimezone(site.zone)
     except OverflowError:
@@ -276,7 +278,7 @@ def _local(site: SiteSettings, at: datetime) -> datetime:
 
 
 def _language_name(language: str) -> str:
-    """As those who speak it write it; the code where CLDR does not know it."""
+    """The language's name in itself; its code if CLDR does not have it."""
     try:
         return Locale.parse(language).get_display_name(language) or language
     except (UnknownLocaleError, ValueError):
@@ -284,7 +286,7 @@ def _language_name(language: str) -> str:
 
 
 def pattern(language: str, written: str) -> str:
-    """A pattern of a date, such as `EEEE d MMMM`, as the language writes it: Norwegian has a point after the day."""
+    """A date pattern such as `EEEE d MMMM` for the language: Norwegian has a point after the day."""
     return written.replace("d ", "d. ") if language in ("nn", "nb") else written
 
 

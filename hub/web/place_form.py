@@ -1,4 +1,4 @@
-"""The part of a form that says where a device is, and what to suggest there."""
+"""The fields of a form for a device's place, and their suggestions."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,16 +8,16 @@ from hub.devices.registry import Device, Place
 from hub.web.forms import Form
 
 PARTS = ("site", "building", "floor", "zone")
-MOST_CHARACTERS = 60
+MAX_PART_LENGTH = 60
 PLACE = Form(must=PARTS)
 
 
 def place_in(sent: Mapping[str, Any]) -> Place:
-    """From a form with a field for each part."""
-    return Place(**{part: str(clean(str(sent.get(part, ""))))[:MOST_CHARACTERS] for part in PARTS})
+    """The place from submitted fields."""
+    return Place(**{part: str(clean(str(sent.get(part, ""))))[:MAX_PART_LENGTH] for part in PARTS})
 
 
 def suggestions(devices: Iterable[Device]) -> dict[str, list[str]]:
-    """What other devices have, part by part."""
-    known = list(devices)
-    return {part: sorted({getattr(one.where, part) for one in known} - {""}) for part in PARTS}
+    """The values that other devices have, by part."""
+    others = list(devices)
+    return {part: sorted({getattr(device.where, part) for device in others} - {""}) for part in PARTS}

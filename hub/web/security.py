@@ -17,15 +17,15 @@ log = structlog.get_logger("web")
 
 Serve = Callable[[web.Request], Awaitable[web.StreamResponse]]
 ErrorPage = Callable[[web.Request, int, str], Awaitable[web.Response]]
-"""For people who came by a browser: the request, the status, what is wrong in a developer's words."""
+"""Renders an error page for a browser: request, status, detail for developers."""
 
 SESSION: web.RequestKey[Session | None] = web.RequestKey("session", Session | None)  # type: ignore[arg-type]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
-TOLD_ON = (hdrs.ALLOW, hdrs.ACCEPT_ENCODING)
-"""Headers of an error that its answer has too."""
-GONE = 499
-"""For nobody: whoever asked has gone, or was ended."""
-NOT_READ = (408, 413, 415)
+ERROR_HEADERS = (hdrs.ALLOW, hdrs.ACCEPT_ENCODING)
+"""Headers of an error that its response keeps."""
+CLIENT_CLOSED_REQUEST = 499
+"""The client has disconnected, or was disconnected; nobody sees the response."""
+UNREAD_STATUSES = (408, 413, 415)
 SAFE = {hdrs.METH_GET, hdrs.METH_HEAD, hdrs.METH_OPTIONS}
 
 STORE_AWAY = "The database does not answer at present. Nothing was changed; the hub goes on as soon as it is back."
@@ -43,7 +43,7 @@ HEADERS = {
 
 
 class CrossSiteError(web.HTTPForbidden):
-    """A browser sent this in the name of another site's page."""
+    """A browser sent this request from another site's page."""
 
 
 def cookie_name(*, is_secure: bool) -> str:
@@ -51,7 +51,7 @@ def cookie_name(*, is_secure: bool) -> str:
 
 
 def session_of(request: web.Request) -> Session:
-    """The session of a page that has roles. Raises KeyError on a public one."""
+    """The session of a request to a page with roles. Raises KeyError on a public page."""
     session = request[SESSION]
     if session is None:
         raise KeyError("session")
@@ -59,7 +59,7 @@ def session_of(request: web.Request) -> Session:
 
 
 def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -> list[Any]:
-    """In the order in which a request meets them."""
+    """The middlewares, outermost first."""
 
     @web.middleware
     async def errors(request: web.Request, handler: Serve) -> web.StreamResponse:
@@ -71,14 +71,16 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
             if error.status < 400:  # noqa: PLR2004
                 error.headers.update(_headers(is_secure=is_secure))
                 raise
-            answer = await _told(request, error_page, error, error.text or error.reason)
+            answer = await _error_response(request, error_page, error, error.text or error.reason)
         except Exception as error:
             if in_store(error):
-                answer = await _told(request, error_page, web.HTTPServiceUnavailable(), STORE_AWAY)
+                answer = await _error_response(request, error_page, web.HTTPServiceUnavailable(), STORE_AWAY)
                 answer.headers[hdrs.RETRY_AFTER] = "2"
                 return _with_headers(answer, is_secure=is_secure)
             if isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing()):
-                return web.Response(status=GONE)  # no failure of ours, nor worth a line in the log for each of many
+                return web.Response(
+                    status=CLIENT_CLOSED_REQUEST
+                )  # the client is gone: not our failure, and not worth a log line
             log.exception(
                 "request_failed",
                 path=_route(request),
@@ -86,7 +88,7 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
                 error=type(error).__name__,
             )
             detail = "Something went wrong in the hub. The log has the details."
-            answer = await _told(request, error_page, web.HTTPInternalServerError(), detail)
+            answer = await _error_response(request, error_page, web.HTTPInternalServerError(), detail)
         return _with_headers(answer, is_secure=is_secure)
 
     @web.middleware
@@ -97,7 +99,7 @@ def middlewares(accounts: Accounts, error_page: ErrorPage, *, is_secure: bool) -
             prove(request)
         return await handler(request)
 
-    return [_counted, errors, _plain, _storable, _same_origin, session]
+    return [_counted, errors, _without_encoding, _storable, _same_origin, session]
 
 
 @web.middleware
@@ -110,14 +112,14 @@ async def _counted(request: web.Request, handler: Serve) -> web.StreamResponse:
         answer = await handler(request)
     finally:
         connection.request_ended()
-    if answer.status in NOT_READ and not request.content.is_eof():
-        connection.read_no_more()
+    if answer.status in UNREAD_STATUSES and not request.content.is_eof():
+        connection.stop_reading()
     return answer
 
 
 @web.middleware
-async def _plain(request: web.Request, handler: Serve) -> web.StreamResponse:
-    """A kilobyte that unpacks to a gigabyte is nobody's form (RFC 9110 § 15.5.16). The server unpacks nothing."""
+async def _without_encoding(request: web.Request, handler: Serve) -> web.StreamResponse:
+    """Refuse compressed bodies, which could expand to any size (RFC 9110 § 15.5.16)."""
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity").strip().lower() not in ("", "identity"):
         error = web.HTTPUnsupportedMediaType(text="Send it as it is, without Content-Encoding.")
         error.headers[hdrs.ACCEPT_ENCODING] = "identity"
@@ -127,7 +129,7 @@ async def _plain(request: web.Request, handler: Serve) -> web.StreamResponse:
 
 @web.middleware
 async def _same_origin(request: web.Request, handler: Serve) -> web.StreamResponse:
-    """Nobody else's page may act in our user's name (T12)."""
+    """Refuse cross-site requests that change something (T12)."""
     if request.method not in SAFE and not _is_ours(request):
         raise CrossSiteError(text="This request came from another site.")
     return await handler(request)
@@ -135,21 +137,23 @@ async def _same_origin(request: web.Request, handler: Serve) -> web.StreamRespon
 
 @web.middleware
 async def _storable(request: web.Request, handler: Serve) -> web.StreamResponse:
-    """Whatever is looked for or kept by an address reaches a database, which takes no U+0000."""
+    """Refuse addresses with U+0000, since their parts reach the database."""
     if not all(map(is_storable, (request.path, *request.query.keys(), *request.query.values()))):
         raise web.HTTPBadRequest(text="The address holds what is no text.")
     return await handler(request)
 
 
-async def _told(request: web.Request, error_page: ErrorPage, error: web.HTTPException, detail: str) -> web.Response:
-    """A page for people, a problem document for programs."""
+async def _error_response(
+    request: web.Request, error_page: ErrorPage, error: web.HTTPException, detail: str
+) -> web.Response:
+    """An error page for browsers, a problem document for programs."""
     if _wants_page(request):
         try:
             return await error_page(request, error.status, detail)
         except Exception as failure:
             log.exception("error_page_failed", request=request[REQUEST_ID], error=type(failure).__name__)
     kind = KINDS["cross-site"] if isinstance(error, CrossSiteError) else None
-    headers: dict[str, str] = {name: error.headers[name] for name in TOLD_ON if name in error.headers}
+    headers: dict[str, str] = {name: error.headers[name] for name in ERROR_HEADERS if name in error.headers}
     return problem_answer(error.status, request[REQUEST_ID], detail, kind=kind, headers=headers)
 
 
@@ -165,9 +169,10 @@ def _headers(*, is_secure: bool) -> dict[str, str]:
 
 
 def _is_ours(request: web.Request) -> bool:
-    """To the API by a token, which no other site's page can send without our leave (CORS); the cookie is not looked at.
+    """Whether the request is not cross-site.
 
-    Else by Sec-Fetch-Site, which all browsers send; else by Origin; a program sends neither, and no cookie.
+    A request to the API with a token is not: another site's page cannot send one (CORS), and the cookie is ignored.
+    Otherwise Sec-Fetch-Site decides, else Origin; a program sends neither, and no cookie.
     """
     if _is_api(request) and request.headers.get(hdrs.AUTHORIZATION, "").lower().startswith("bearer "):
         return True
@@ -189,6 +194,6 @@ def _wants_page(request: web.Request) -> bool:
 
 
 def _route(request: web.Request) -> str:
-    """The route's pattern, never the path: a path may hold a token."""
+    """The route's pattern; the path itself may contain a token."""
     resource = request.match_info.route.resource
     return resource.canonical if resource else "?"

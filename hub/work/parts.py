@@ -1,6 +1,6 @@
-"""The kernel's own background work. No part of it ends for good: one that fails is named, and begins again.
+"""The kernel's background tasks, each restarted when it fails.
 
-A failure that the store's trouble caused is the store's, and the part begins again as soon as the store is well.
+A task that failed because of the store is restarted as soon as the store is available.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from hub.store.trouble import in_store
 log = structlog.get_logger("hub")
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 4.0
-"""Short: the hub's parts are few, and everybody waits for them."""
+"""Short, since everything depends on these few parts."""
 WELL_SECONDS = 10.0
 """A part that has run for so long has recovered."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """How the hub is: `problems` names each part and what is wrong with it, None when nothing is.
+    """The hub's health: `problems` maps each part to its problem, or None.
 
-    `remarks` are what somebody should look at, though the hub itself is well.
+    `remarks`: what needs attention although the hub itself works.
     """
 
     problems: Callable[[], dict[str, str | None]]
@@ -36,15 +36,15 @@ class Condition:
 
 
 class Parts:
-    """`problems` has a line for each part that has failed lately; `changed` is called when that changes."""
+    """`problems`: part → problem, for parts that failed recently; `changed` is called when it changes."""
 
     def __init__(self, store: Store, changed: Callable[[], None]) -> None:
         self.problems: dict[str, str] = {}
         self._store = store
         self._changed = changed
 
-    async def keep(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
-        """Run `work` until cancelled; it is meant to have no end."""
+    async def run(self, name: str, work: Callable[[], Awaitable[object]]) -> None:
+        """Run `work`, which should never end, and restart it whenever it does. Runs until cancelled."""
         wait = FIRST_WAIT_SECONDS
         while True:
             began = time.monotonic()
@@ -56,7 +56,7 @@ class Parts:
                     well.cancel()
                 log.error("part_ended", part=name)
                 self._failed(name, "has ended")
-            except Exception as error:  # what it could not take is logged, and tried again
+            except Exception as error:  # logged, and retried
                 if in_store(error):
                     log.warning("part_waiting_for_store", part=name)
                     await self._store.wait_available()

@@ -69,7 +69,7 @@ async def test_it_says_closed_on_a_holiday_and_knows_the_days_to_come(
     town_hall: TownHall, at: str, is_open: bool, says: str
 ) -> None:
     """It said "Open now" on Christmas Day. It goes by its own clock, also without the hub."""
-    await town_hall.hub.exceptions.put("", date(2026, 12, 24), spans_of(["09:00-12:00"]), "test")
+    await town_hall.hub.exceptions.set_day("", date(2026, 12, 24), spans_of(["09:00-12:00"]), "test")
     await town_hall.hub.host.plugins["signage"].instance.signage.publish()
     screen = await town_hall.screen(has_clock=True)
     moment = datetime.fromisoformat(at).replace(tzinfo=ZoneInfo("Europe/Oslo"))
@@ -88,7 +88,7 @@ async def clock_at(kiosk: Page, at: str) -> None:
 
 async def test_the_kiosk_says_whether_the_house_is_open_and_goes_by_its_own_clock(town_hall: TownHall) -> None:
     town_hall.chromium.excuse(GONE)
-    await town_hall.hub.exceptions.put("", date(2026, 12, 24), spans_of(["09:00-12:00"]), "test")
+    await town_hall.hub.exceptions.set_day("", date(2026, 12, 24), spans_of(["09:00-12:00"]), "test")
     kiosk = await town_hall.kiosk(has_clock=True)
     line = kiosk.locator("#opening")
     await clock_at(kiosk, "2026-12-23T15:20:00")

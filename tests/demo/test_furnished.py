@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from hub.configuration.shipped import shipped
-from hub.demo.requests import ApiRequest, DemoRequestError, ask_once
+from hub.demo.requests import ApiRequest, DemoRequestError, send_once
 from hub.demo.town_hall import Demo, Ports, demo_configuration
 from hub.hub import Hub
 from plugins.locks.store import rows
@@ -77,8 +77,8 @@ async def test_a_start_that_was_broken_off_goes_on_where_it_was(town: tuple[Hub,
     requests = [ApiRequest(method="POST", path="/access-rules", body=rule | {"name": name}) for name in ("A", "B", "C")]
     done = tmp_path / "done"
     done.write_text("1")
-    await ask_once(hub, requests, done)
-    await ask_once(hub, requests, done)
+    await send_once(hub, requests, done)
+    await send_once(hub, requests, done)
     kept = [one.name for one in hub.host.plugins["locks"].instance.access.rule_book.rules]
     assert kept[-2:] == ["B", "C"]
     assert len(kept) == 5
@@ -93,7 +93,7 @@ async def test_what_the_hub_does_not_take_is_told_and_asked_again_at_the_next_st
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("hub.demo.requests.PATIENCE_SECONDS", 0.0)
         with pytest.raises(DemoRequestError, match=r"/access-rules.*whom"):
-            await ask_once(hub, wrong, done)
+            await send_once(hub, wrong, done)
     assert not done.exists()
     assert await hub.tokens.all() == []
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from hub.entities.registry import Entities
 from hub.hooks.specifications import Role
 from hub.web.security import SESSION
-from hub.web.standing import Standing
+from hub.web.stream_access import StreamAccess
 
 GATHER_SECONDS = 0.05
 """A listener needs the current state, not every change: changes within this time are merged."""
@@ -17,7 +17,7 @@ HEARTBEAT_SECONDS = 15
 ROLES: frozenset[Role] = frozenset({"it", "caretaker"})
 
 
-def entity_stream(entities: Entities, standing: Standing) -> web.RouteDef:
+def entity_stream(entities: Entities, access: StreamAccess) -> web.RouteDef:
     """`?id=…` (again and again) for some entities; without it all. First their current states, then each change."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
@@ -33,8 +33,8 @@ def entity_stream(entities: Entities, standing: Standing) -> web.RouteDef:
             await answer.prepare(request)
             now = {entity.id: (entity.state, entity.changed_at) for entity in entities if not ids or entity.id in ids}
             await answer.write(_encoded(now))
-            stands = standing.of(request)
-            while await stands():
+            is_allowed = access.of(request)
+            while await is_allowed():
                 try:
                     async with asyncio.timeout(HEARTBEAT_SECONDS):
                         changes = await watcher.changes()

@@ -79,7 +79,7 @@ class OpeningApi:
         except ValueError as error:
             raise _invalid("spans", str(error)) from None
         try:
-            await self._exceptions.put(one.service, one.on, one.spans, one.set_by)
+            await self._exceptions.set_day(one.service, one.on, one.spans, one.set_by)
         except UnknownServiceError:
             raise _invalid("service", "is no service of the calendar") from None
         except DayError as error:

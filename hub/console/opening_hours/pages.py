@@ -45,7 +45,7 @@ class OpeningPages:
             problem = N_("Write the day, and the hours such as 09:00-12:00, 12:30-15:00. Nothing at all means closed.")
             return await self._page(request, problem=problem, typed=typed, status=422)
         try:
-            await self._exceptions.put(typed["service"], on, spans, session_of(request).account)
+            await self._exceptions.set_day(typed["service"], on, spans, session_of(request).account)
         except UnknownServiceError:
             raise web.HTTPBadRequest(text="There is no such service.") from None
         except DayError:

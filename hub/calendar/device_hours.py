@@ -1,4 +1,4 @@
-"""The site's hours as devices get them, so that they say "open now" by themselves; and when to send them anew."""
+"""The site's hours for devices, which display "open now" by themselves, and when to send them again."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,40 +12,40 @@ from hub.configuration.settings import SiteSettings
 from hub.language.translation import Translator
 from hub.store.store import now
 
-LOOK_SECONDS = 60
+CHECK_SECONDS = 60
 
 
-async def call_each_day(zone: ZoneInfo, changed: Callable[[], Awaitable[None]]) -> None:
-    """For ever: which days are to come changes at midnight by the site's clock."""
+async def call_daily(zone: ZoneInfo, changed: Callable[[], Awaitable[None]]) -> None:
+    """Call `changed` at midnight by the site's clock. Runs until cancelled."""
     day = now().astimezone(zone).date()
     while True:
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(CHECK_SECONDS)
         if (today := now().astimezone(zone).date()) != day:
             day = today
             await changed()
 
 
 def week_of(calendar: Calendar) -> list[OpeningDay]:
-    """Monday to Sunday, or none where nobody has said any hours."""
+    """Monday to Sunday; empty if no hours are configured."""
     if not calendar.has_hours:
         return []
-    return [OpeningDay(weekday=day, spans=_written(spans)) for day, spans in enumerate(calendar.week())]
+    return [OpeningDay(weekday=day, spans=_as_texts(spans)) for day, spans in enumerate(calendar.week())]
 
 
 async def other_days(calendar: Calendar, site: SiteSettings, translator: Translator) -> list[OtherDay]:
-    """From today on. In a thread: the first look at holidays reads a large package."""
+    """The days with other hours from today on. In a thread, as holidays may have to be computed."""
     return await asyncio.to_thread(_other_days, calendar, site, translator)
 
 
 def _other_days(calendar: Calendar, site: SiteSettings, translator: Translator) -> list[OtherDay]:
-    def named(holiday: str | None) -> dict[str, str] | None:
+    def translated(holiday: str | None) -> dict[str, str] | None:
         if holiday is None:
             return None
         return {one: ", ".join(translator.text(one, name) for name in names(holiday)) for one in site.languages}
 
     days = islice(calendar.other_days(now().astimezone(site.zone).date()), MOST_OTHER_DAYS)
-    return [OtherDay(on=one.on, spans=_written(one.spans), name=named(one.holiday)) for one in days]
+    return [OtherDay(on=one.on, spans=_as_texts(one.spans), name=translated(one.holiday)) for one in days]
 
 
-def _written(spans: Iterable[Span]) -> list[tuple[str, str]]:
+def _as_texts(spans: Iterable[Span]) -> list[tuple[str, str]]:
     return [(f"{opens:%H:%M}", f"{closes:%H:%M}") for opens, closes in spans]

@@ -14,7 +14,7 @@ TRIES = 10
 TRIES_SECONDS = 60.0
 
 
-def asking_again(pages: Pages, accounts: Accounts) -> Callable[[Serve], Serve]:
+def password_required(pages: Pages, accounts: Accounts) -> Callable[[Serve], Serve]:
     """Wraps a form's POST. The form waits in the page that asks, and is done once the password is right."""
     tries = Limiter(TRIES, TRIES_SECONDS)
 
