@@ -23,7 +23,7 @@ from hub.broker.mosquitto import HUB_ACCOUNT, Broker
 from hub.calendar.device_hours import call_daily
 from hub.calendar.exceptions import Exceptions
 from hub.calendar.opening import Calendar
-from hub.configuration.data_folder import make_room, open_data_folder, reserve_room
+from hub.configuration.data_folder import create_reserve, free_reserve, open_data_folder
 from hub.configuration.settings import Configuration, ExternalBroker, OwnBroker
 from hub.console.audit.api import AuditApi
 from hub.console.audit.pages import SystemPages
@@ -282,7 +282,7 @@ class Hub:
     async def _lock_data(self, stack: AsyncExitStack) -> None:
         """Lock the data folder. A database that was not closed properly is checked."""
         open_data_folder(self.settings.data)
-        make_room(self.settings.data)
+        free_reserve(self.settings.data)
         lock = stack.enter_context(FolderLock(self.settings.data))
         if not lock.was_closed_in_order:
             await asyncio.to_thread(check_database, self.store.path, lock.sound_at)
@@ -368,7 +368,7 @@ class Hub:
         kernel = Pages("hub", KERNEL, shell, lambda _owner, _path, serve: serve)
         shell.ask_again = password_required(kernel, self.accounts)
         limits = LoginLimits(self.settings.data / "keys" / "browser.key", is_secure=secure)
-        shell.wrong_tries = limits.to_tell
+        shell.wrong_tries = limits.pending_warning
         login_pages(kernel, self.accounts, limits, is_secure=secure)
         system = SystemPages(kernel, self.store)
         DevicePages(kernel, self.devices, self.admission, self.enroller, self.diagnostics)
@@ -497,7 +497,7 @@ class Hub:
 
     async def _reserve_room(self) -> None:
         while True:
-            await asyncio.to_thread(reserve_room, self.settings.data)
+            await asyncio.to_thread(create_reserve, self.settings.data)
             await asyncio.sleep(ROOM_SECONDS)
 
     async def _check_absences(self) -> None:

@@ -15,7 +15,7 @@ from devices.contract.topics import parse
 from devices.wire.connection import Received
 from hub.devices.mqtt import UndeclaredMessageError
 from hub.hub import Hub
-from hub.toolkit.published import asyncapi_of, mistakes
+from hub.toolkit.published import asyncapi_of, errors_in
 from tests.conftest import until
 from tests.kiosk_client import KioskClient, a_visit
 
@@ -25,7 +25,7 @@ CHANNELS = [*alive.CHANNELS, *kiosk.CHANNELS, *screen.CHANNELS, *door.CHANNELS]
 
 async def test_the_running_hubs_document_is_valid(hub: Hub) -> None:
     document = asyncapi_of(hub)
-    assert mistakes("asyncapi", document) == []
+    assert errors_in("asyncapi", document) == []
     assert {"kiosk.up.visit", "kiosk.down.offer", "door.down.command", "screen.down.programme"} <= set(
         document["operations"]
     )
@@ -37,7 +37,7 @@ async def test_a_document_that_is_not_valid_is_told(hub: Hub) -> None:
     document = deepcopy(asyncapi_of(hub))
     document["operations"]["kiosk.up.visit"]["action"] = "listen"
     document["channels"]["kiosk.up.visit"]["messages"]["kiosk.up.visit"]["$ref"] = "#/components/messages/nothing"
-    assert [one.split(":")[1].strip()[:12] for one in mistakes("asyncapi", document)] == [
+    assert [one.split(":")[1].strip()[:12] for one in errors_in("asyncapi", document)] == [
         "$.operations",
         "#/components",
     ]

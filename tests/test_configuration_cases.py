@@ -17,7 +17,7 @@ from hub.cli import checking
 from hub.cli.main import main
 from hub.configuration.explaining import explained
 from hub.configuration.settings import HubSettings, TimeOfDay
-from hub.language.mistakes import BEGINNINGS, OTHERWISE, TEXTS, said
+from hub.language.mistakes import BEGINNINGS, OTHERWISE, TEXTS, described
 from hub.store.folder_lock import FolderLock
 from plugins.directory.config import Settings as DirectorySettings
 from plugins.locks.config import Permission
@@ -281,7 +281,7 @@ def nobody() -> Iterator[None]:
 @pytest.mark.usefixtures("nobody")
 def test_a_folder_that_is_not_ours() -> None:
     with pytest.raises(PermissionError, match="/usr: Permission denied"):
-        checking._must_take_files(Path("/usr"))
+        checking._require_writable(Path("/usr"))
 
 
 # -- servers, for real
@@ -347,8 +347,8 @@ def test_the_mail_server_is_asked(good: str, mail_server: MailServer, guarded: C
 @pytest.mark.parametrize("kind", sorted(get_args(core_schema.ErrorType)))
 def test_no_text_of_pydantics_is_told(kind: str) -> None:
     item = {"type": kind, "msg": "Input should be raw", "input": 1, "ctx": {}}
-    assert "Input" not in said(item)
-    assert said(item)
+    assert "Input" not in described(item)
+    assert described(item)
 
 
 def test_the_kernels_and_our_plugins_settings_have_words_of_their_own() -> None:

@@ -174,8 +174,8 @@ STATED = {
     ],
     "configuration.md": [
         f"The server's certificate lasts {tls.SERVER_DAYS} days",
-        f"the limit of {pairing_pages.ASKS_PER_MINUTE} new pairing codes a minute",
-        f"({login_limits.FROM_ONE_ADDRESS} a minute for each address, {login_limits.TRIES} for each name)",
+        f"the limit of {pairing_pages.REQUESTS_PER_MINUTE} new pairing codes a minute",
+        f"({login_limits.PER_ADDRESS} a minute for each address, {login_limits.TRIES} for each name)",
     ],
 }
 

@@ -134,7 +134,7 @@ def test_what_was_sent_is_not_in_the_error(base: type[BaseModel]) -> None:
 
 
 def test_of_one_kind_of_line_there_are_only_so_many() -> None:
-    enough = logs.Enough(most=3, seconds=3600)
+    enough = logs.RateLimit(limit=3, seconds=3600)
     kept = 0
     for n in range(10):
         with suppress(structlog.DropEvent):
@@ -143,12 +143,12 @@ def test_of_one_kind_of_line_there_are_only_so_many() -> None:
     assert kept == 3
     assert enough(None, "warning", {"event": "another"}) == {"event": "another"}
     enough._limit = Limiter(3, 60)
-    assert enough(None, "warning", {"event": "message_refused"})["left_out"] == 7
+    assert enough(None, "warning", {"event": "message_refused"})["suppressed"] == 7
 
 
 def test_a_long_text_is_cut() -> None:
-    found = logs.short(None, "warning", {"event": "x", "why": "a" * 10_000, "exception": "b" * 20_000 + "the end"})
-    assert len(found["why"]) == logs.MOST_TEXT + 1
+    found = logs.truncated(None, "warning", {"event": "x", "why": "a" * 10_000, "exception": "b" * 20_000 + "the end"})
+    assert len(found["why"]) == logs.MAX_TEXT_LENGTH + 1
     assert found["exception"].endswith("the end")
     assert len(found["exception"]) < 10_000
 

@@ -20,7 +20,7 @@ OURS = ("directory", "checkin", "notify", "signage", "locks")
 
 
 def wrong(found: Grade) -> list[str]:
-    return [line for _, lines in found.found for line in lines]
+    return [line for _, lines in found.results for line in lines]
 
 
 def test_a_new_plugin_is_gold(tmp_path: Path) -> None:

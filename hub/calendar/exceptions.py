@@ -8,7 +8,7 @@ from datetime import date
 from sqlalchemy import Connection, delete, insert, select
 
 from hub.calendar.opening import LOOK_AHEAD, Calendar
-from hub.configuration.opening_hours import Span, spans_of, written
+from hub.configuration.opening_hours import Span, as_texts, spans_of
 from hub.store import audit
 from hub.store.store import Store, now
 from hub.store.tables import calendar_day as table
@@ -50,7 +50,7 @@ class Exceptions:
         today = self._calendar.date_at(now())
         if not today <= on < today + LOOK_AHEAD:
             raise DayError("is past" if on < today else "is more than a year ahead")
-        row = {"service": service, "day": on.isoformat(), "spans": written(spans), "made_at": now(), "made_by": actor}
+        row = {"service": service, "day": on.isoformat(), "spans": as_texts(spans), "made_at": now(), "made_by": actor}
 
         def write(connection: Connection) -> None:
             connection.execute(delete(table).where(table.c.service == service, table.c.day == on.isoformat()))

@@ -17,7 +17,7 @@ from hub.configuration.settings import ConfigurationError
 @click.option("--try", "trying", is_flag=True, help="Also connect to the servers that it names, and log in there.")
 def check_configuration(config: Path, *, trying: bool) -> None:
     """Say what is wrong in a configuration file, and what would not work. Starts nothing and changes nothing."""
-    sys.dont_write_bytecode = True  # importing a plugin's folder would leave some in it
+    sys.dont_write_bytecode = True  # importing a plugin's folder would write bytecode into it
     logs.set_up(as_json=not sys.stderr.isatty(), level=logging.CRITICAL)
     try:
         mistakes, hints = check_file(config, trying=trying)

@@ -1,7 +1,7 @@
-"""What would go wrong later with a configuration that is well written. It looks, and changes nothing.
+"""Checks whether a valid configuration would work, without changing anything.
 
-`kommunevert check` names each with its line: mistakes, because of which something would not work, and hints. `--try`
-also connects to the servers that the configuration names.
+`kommunevert check` reports each finding with its line: mistakes, which would prevent something from working, and hints.
+`--try` also connects to the servers that the configuration names.
 """
 
 import asyncio
@@ -32,9 +32,9 @@ CONNECT_SECONDS = 10.0
 
 
 def check_file(path: Path, *, trying: bool) -> tuple[list[str], list[str]]:
-    """All mistakes of this file and all hints, with their lines.
+    """All mistakes and all hints in this file, with their lines.
 
-    Where a plugin's settings are wrong, the others are looked at all the same. Raises ConfigurationError.
+    If a plugin's settings are invalid, the others are still checked. Raises ConfigurationError.
     """
     configuration = Configuration.read(path)
     mistakes: list[str] = []
@@ -47,19 +47,19 @@ def check_file(path: Path, *, trying: bool) -> tuple[list[str], list[str]]:
         except ConfigurationError:
             raise error from None
     found = asyncio.run(remarks(hub, trying=trying))
-    told = [(configuration.mistake(one.where, one.text), one.is_hint) for one in found]
-    return [*mistakes, *(text for text, is_hint in told if not is_hint)], [text for text, is_hint in told if is_hint]
+    lines = [(configuration.mistake(remark.where, remark.text), remark.is_hint) for remark in found]
+    return [*mistakes, *(text for text, is_hint in lines if not is_hint)], [text for text, is_hint in lines if is_hint]
 
 
 async def remarks(hub: Hub, *, trying: bool) -> list[Remark]:
-    """All of them. The hub must not have been started."""
+    """All remarks. The hub must not be started."""
     found = [*_languages(hub), *_files(hub.settings, ())]
     found += _data_folder(hub)
-    found += [one async for one in _ports(hub)]
+    found += [remark async for remark in _ports(hub)]
     if trying:
-        found += [one async for one in _servers(hub)]
+        found += [remark async for remark in _servers(hub)]
     for plugin in hub.host.plugins.values():
-        found += [one async for one in _of_plugin(plugin, trying=trying)]
+        found += [remark async for remark in _of_plugin(plugin, trying=trying)]
     return found
 
 
@@ -71,7 +71,7 @@ def _languages(hub: Hub) -> Iterator[Remark]:
 
 
 def _files(section: BaseModel, where: tuple[str | int, ...]) -> Iterator[Remark]:
-    """Those that are read and cannot be."""
+    """Files that must be readable and are not."""
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, BaseModel):
@@ -91,16 +91,16 @@ def _is_read(annotation: Any) -> bool:
 def _data_folder(hub: Hub) -> Iterator[Remark]:
     folder = hub.settings.data
     try:
-        there = next(one for one in (folder, *folder.parents) if one.exists())
-        if not there.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, f"{there} is no folder")
-        _must_take_files(there)
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        if not existing.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{existing} is no folder")
+        _require_writable(existing)
     except OSError as error:
         yield Remark(("data",), f"{folder} cannot be used: {error.strerror}")
 
 
-def _must_take_files(folder: Path) -> None:
-    """Raises OSError. A file without a name is gone again at once, so that nothing has changed (open(2), O_TMPFILE)."""
+def _require_writable(folder: Path) -> None:
+    """Raises OSError if no file can be created. Uses an unnamed file (open(2), O_TMPFILE), so nothing is changed."""
     try:
         os.close(os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600))
     except OSError as error:
@@ -113,13 +113,13 @@ def _must_take_files(folder: Path) -> None:
 
 
 async def _ports(hub: Hub) -> AsyncIterator[Remark]:
-    """Those that somebody else has, addresses that are not this machine's, and a broker that is not installed."""
+    """Ports in use, addresses that are not this machine's, and a broker that is not installed."""
     web, broker = hub.settings.web, hub.settings.broker
     if isinstance(broker, OwnBroker) and shutil.which(broker.program) is None:
         yield Remark(("broker", "program"), f"the program `{broker.program}` is not installed")
-    if (running := holder(hub.settings.data)) is not None:
-        why = f"a hub runs with this folder (process {running}), so that its ports were not tried"
-        yield Remark(("data",), why, is_hint=True)
+    if (process_id := holder(hub.settings.data)) is not None:
+        hint = f"a hub runs with this folder (process {process_id}), so that its ports were not tried"
+        yield Remark(("data",), hint, is_hint=True)
         return
     wanted = [(("web",), "port", web.host, web.port)]
     if isinstance(broker, OwnBroker):
@@ -130,7 +130,7 @@ async def _ports(hub: Hub) -> AsyncIterator[Remark]:
     for section, name, host, port in wanted:
         try:
             for address in await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM):
-                _must_be_free(address)
+                _require_free_port(address)
         except socket.gaierror as error:
             yield Remark((*section, "host" if section == ("web",) else "bind"), f"{host}: {error.strerror}")
         except OSError as error:
@@ -141,14 +141,14 @@ async def _ports(hub: Hub) -> AsyncIterator[Remark]:
                 yield Remark((*section, name), f"port {port} on {host} cannot be used: {error.strerror}")
 
 
-def _must_be_free(address: Any) -> None:
-    """Raises OSError. Nobody can connect to it meanwhile: it does not listen."""
-    family, kind, protocol, _, place = address
+def _require_free_port(address: Any) -> None:
+    """Raises OSError if the port cannot be bound. Does not listen on it."""
+    family, kind, protocol, _, socket_address = address
     with socket.socket(family, kind, protocol) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.bind(place)
+        sock.bind(socket_address)
 
 
 async def _servers(hub: Hub) -> AsyncIterator[Remark]:
@@ -163,13 +163,13 @@ async def _servers(hub: Hub) -> AsyncIterator[Remark]:
             yield Remark(("broker", "host"), f"{broker.host}:{broker.port} cannot be reached: {reason(error)}")
     if not hub.settings.store_url.startswith("sqlite"):
         try:
-            await asyncio.to_thread(_ask_database, hub.settings.store_url)
+            await asyncio.to_thread(_connect_database, hub.settings.store_url)
         except SQLAlchemyError as error:
             first = str(getattr(error, "orig", None) or error).splitlines()[0]
             yield Remark(("store", "url"), f"the database cannot be used: {first}")
 
 
-def _ask_database(url: str) -> None:
+def _connect_database(url: str) -> None:
     engine = create_engine(url, connect_args={"connect_timeout": int(CONNECT_SECONDS)})
     try:
         with engine.connect() as connection:
@@ -184,19 +184,19 @@ async def _of_plugin(plugin: "HostedPlugin", *, trying: bool) -> AsyncIterator[R
         yield Remark(where, f"the plugin {plugin.reason}")
     if plugin.module is None or plugin.settings is None:
         return
-    for one in _files(plugin.settings, where):
-        yield one
+    for remark in _files(plugin.settings, where):
+        yield remark
     look_over = getattr(plugin.module.Plugin, "look_over", None)
     if look_over is None:
         return
     try:
         async with asyncio.timeout(PLUGIN_SECONDS):
-            for one in await look_over(plugin.settings, trying=trying):
-                yield Remark((*where, *one.where), one.text, is_hint=one.is_hint)
-    except Exception as error:  # noqa: BLE001 (the code is the plugin's, and may raise anything)
+            for remark in await look_over(plugin.settings, trying=trying):
+                yield Remark((*where, *remark.where), remark.text, is_hint=remark.is_hint)
+    except Exception as error:  # noqa: BLE001 (a plugin's code may raise anything)
         yield Remark(where, f"could not be looked over: {type(error).__name__}: {error}")
 
 
 def reason(error: BaseException) -> str:
-    """For somebody who reads it on a terminal."""
+    """The error for a terminal."""
     return f"no answer within {CONNECT_SECONDS:g} s" if isinstance(error, TimeoutError) else str(error)

@@ -1,4 +1,4 @@
-"""How every command of `kommunevert` runs: the hub of a configuration, a loop, and errors that people can read."""
+"""Shared by all commands of `kommunevert`: the hub of a configuration, an event loop, and readable errors."""
 
 import asyncio
 import signal
@@ -12,13 +12,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hub.accounts.accounts import WeakPasswordError
 from hub.broker.mosquitto import BrokerError
-from hub.configuration.data_folder import write_for_us_alone
+from hub.configuration.data_folder import restrict_new_files
 from hub.configuration.settings import Configuration, ConfigurationError
 from hub.demo.simulate import SimulationError
 from hub.devices.admission import TakenNameError, UnknownGatewayError
 from hub.devices.gateways import FilterError
 from hub.hub import Hub
-from hub.language.mistakes import said
+from hub.language.mistakes import described
 from hub.store.trouble import DamagedStoreError, DataInUseError, NewerSchemaError
 from hub.web.assets import MissingAssetsError
 
@@ -31,8 +31,8 @@ CONFIG = click.option(
 
 
 def hub_of(read: Callable[[Path], Configuration], path: Path) -> Hub:
-    """Not started. Raises click.ClickException with what is wrong in the configuration."""
-    write_for_us_alone()
+    """The hub, not started. Raises click.ClickException with the mistakes in the configuration."""
+    restrict_new_files()
     try:
         return Hub(read(path))
     except ConfigurationError as error:
@@ -40,12 +40,12 @@ def hub_of(read: Callable[[Path], Configuration], path: Path) -> Hub:
 
 
 def run_to_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """On a loop of its own. What is refused or away becomes a click.ClickException, a line for its reader."""
+    """Run on a new event loop. Expected errors become a click.ClickException with one line."""
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(work())
     except ValidationError as error:
-        raise click.ClickException("; ".join(said(one) for one in error.errors())) from None
+        raise click.ClickException("; ".join(described(one) for one in error.errors())) from None
     except UnknownGatewayError as error:
         raise click.ClickException(f"there is no account {error}") from None
     except (*REFUSALS, BrokerError, MissingAssetsError, NewerSchemaError, SQLAlchemyError, OSError) as error:
@@ -53,7 +53,7 @@ def run_to_end(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Uvloop where it is installed (the extra `uvloop`): a little quicker, never needed."""
+    """Uvloop if it is installed (the extra `uvloop`): slightly faster, never required."""
     try:
         import uvloop  # noqa: PLC0415 (optional)
     except ImportError:
@@ -63,7 +63,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def stop_event() -> asyncio.Event:
-    """Set by Ctrl-C or SIGTERM, also while the hub starts: it closes in order then. A second one ends it at once."""
+    """Set by Ctrl-C or SIGTERM, also while the hub starts; it then stops properly. A second signal ends it at once."""
     stopped, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def stop() -> None:

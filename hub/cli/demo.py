@@ -22,7 +22,7 @@ from hub.hub import Hub
 def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Path) -> None:
     """Run a town hall with invented people and simulated devices."""
     logs.set_up(as_json=not sys.stderr.isatty(), level=30)
-    asyncio.run(stop_leftover(data.resolve() / "broker"))  # of a demo that was killed: the ports are to be the same
+    asyncio.run(stop_leftover(data.resolve() / "broker"))  # of a demo that was killed, so that its ports are free
     try:
         ports = _demo_ports(port, mqtt_port, ws_port)
     except OSError as error:
@@ -39,27 +39,27 @@ def demo(port: int | None, mqtt_port: int | None, ws_port: int | None, data: Pat
             except DemoRequestError as error:
                 raise click.ClickException(str(error)) from None
             async with town.companions():
-                _greet(hub, town, ports)
+                _print_welcome(hub, town, ports)
                 await stopped.wait()
 
     run_to_end(serve)
 
 
 def _demo_ports(port: int | None, mqtt_port: int | None, ws_port: int | None) -> Ports:
-    wished = {"port": (port, 8420), "mqtt-port": (mqtt_port, 8421), "ws-port": (ws_port, 8422)}
-    wished |= {"smtp-port": (None, 8423), "mailbox-port": (None, 8424)}
-    found: dict[str, int] = {}
-    for name, (asked, usual) in wished.items():
+    wanted = {"port": (port, 8420), "mqtt-port": (mqtt_port, 8421), "ws-port": (ws_port, 8422)}
+    wanted |= {"smtp-port": (None, 8423), "mailbox-port": (None, 8424)}
+    ports: dict[str, int] = {}
+    for name, (requested, default) in wanted.items():
         try:
-            found |= free_ports({name: asked or usual})
+            ports |= free_ports({name: requested or default})
         except OSError:
-            if asked:
+            if requested:
                 raise
-            found |= free_ports({name: None})
-    return Ports(*(found[name] for name in wished))
+            ports |= free_ports({name: None})
+    return Ports(*(ports[name] for name in wanted))
 
 
-def _greet(hub: Hub, town: Demo, ports: Ports) -> None:
+def _print_welcome(hub: Hub, town: Demo, ports: Ports) -> None:
     click.echo(f"\n{hub.settings.site.name} is open. Ctrl-C closes it.\n")
     click.echo(f"  Console   {hub.settings.web.address}/")
     for account in town.accounts:

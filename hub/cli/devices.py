@@ -1,4 +1,4 @@
-"""`kommunevert device`, `account`, `broker`, `simulate`: who may connect to the broker, and a fleet that does."""
+"""`kommunevert device`, `account`, `broker`, `simulate`: accounts on the broker, and a simulated fleet."""
 
 import os
 import sys
@@ -129,9 +129,9 @@ def broker_accounts(config: Path) -> None:
     click.echo(f"Written: {folder / 'passwords'} and {folder / 'acl'}")
 
 
-def _counts(_context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]) -> dict[str, int]:
+def _counts(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
     counts = {}
-    for one in given:
+    for one in values:
         kind, _, number = one.partition("=")
         if not number.isdecimal():
             raise click.BadParameter(f"{one} is not KIND=NUMBER")
@@ -148,7 +148,7 @@ def _counts(_context: click.Context, _parameter: click.Parameter, given: tuple[s
 @click.option("--away/--no-away", default=True, show_default=True, help="Whether devices are away now and then.")
 @CONFIG
 def simulate(
-    asked: dict[str, int],
+    requested: dict[str, int],
     sensors: int,
     seed: int,
     pace: float,
@@ -163,7 +163,7 @@ def simulate(
 
     async def prepare() -> None:
         async with hub.store_only():
-            counts.update(usual_counts(hub) | asked)
+            counts.update(usual_counts(hub) | requested)
             plans.append(await make_plan(hub, counts, sensors))
 
     run_to_end(prepare)

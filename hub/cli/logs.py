@@ -1,4 +1,4 @@
-"""Logs: JSON lines on standard error, or plain coloured lines on a terminal. No personal data, ever."""
+"""Logging: JSON lines on standard error, or coloured text on a terminal. Never any personal data."""
 
 import logging
 import sys
@@ -13,8 +13,8 @@ from structlog.typing import EventDict, WrappedLogger
 
 from hub.hooks.limits import Limiter
 
-MOST_OF_A_KIND, KIND_SECONDS = 120, 60.0
-MOST_TEXT, MOST_TRACEBACK = 500, 8_000
+MAX_LINES_PER_KIND, KIND_SECONDS = 120, 60.0
+MAX_TEXT_LENGTH, MAX_TRACEBACK_LENGTH = 500, 8_000
 
 
 def set_up(*, as_json: bool, level: int = logging.INFO) -> None:
@@ -25,58 +25,58 @@ def set_up(*, as_json: bool, level: int = logging.INFO) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             without_text,
-            short,
-            Enough(),
+            truncated,
+            RateLimit(),
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
-    of_libraries = logging.StreamHandler(sys.stderr)
-    of_libraries.setFormatter(_WithoutText(logging.BASIC_FORMAT))
-    of_libraries.addFilter(_enough_of_libraries())
-    logging.basicConfig(level=logging.WARNING, handlers=[of_libraries])
-    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it writes addresses into its log lines
+    library_handler = logging.StreamHandler(sys.stderr)
+    library_handler.setFormatter(_WithoutText(logging.BASIC_FORMAT))
+    library_handler.addFilter(_library_rate_limit())
+    logging.basicConfig(level=logging.WARNING, handlers=[library_handler])
+    logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it logs addresses
 
 
-class Enough:
-    """A structlog processor: of one kind of line so many a minute, and a count of those that were left out.
+class RateLimit:
+    """A structlog processor that limits each kind of line per minute, and adds a count of those suppressed.
 
-    Whoever can cause a line can cause a million: a device that floods must not fill the disk by what is said of it.
+    Otherwise a device that floods could fill the disk with log lines.
     """
 
-    def __init__(self, most: int = MOST_OF_A_KIND, seconds: float = KIND_SECONDS) -> None:
-        self._limit = Limiter(most, seconds)
-        self._left_out: Counter[str] = Counter()
+    def __init__(self, limit: int = MAX_LINES_PER_KIND, seconds: float = KIND_SECONDS) -> None:
+        self._limit = Limiter(limit, seconds)
+        self._suppressed: Counter[str] = Counter()
 
     def __call__(self, _logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
         kind = str(event.get("event"))
         if self._limit.wait_seconds(kind):
-            self._left_out[kind] += 1
+            self._suppressed[kind] += 1
             raise structlog.DropEvent
-        if left_out := self._left_out.pop(kind, 0):
-            event["left_out"] = left_out
+        if suppressed := self._suppressed.pop(kind, 0):
+            event["suppressed"] = suppressed
         return event
 
 
-def short(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """No value longer than a line has room for; of a traceback, its end."""
+def truncated(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Truncate long values; of a traceback, keep the end."""
     for key, value in event.items():
         if isinstance(value, str):
-            most = MOST_TRACEBACK if key == "exception" else MOST_TEXT
-            if len(value) > most:
-                event[key] = f"…{value[-most:]}" if key == "exception" else f"{value[:most]}…"
+            limit = MAX_TRACEBACK_LENGTH if key == "exception" else MAX_TEXT_LENGTH
+            if len(value) > limit:
+                event[key] = f"…{value[-limit:]}" if key == "exception" else f"{value[:limit]}…"
     return event
 
 
-def _enough_of_libraries() -> Callable[[logging.LogRecord], bool]:
-    limit = Limiter(MOST_OF_A_KIND, KIND_SECONDS)
+def _library_rate_limit() -> Callable[[logging.LogRecord], bool]:
+    limit = Limiter(MAX_LINES_PER_KIND, KIND_SECONDS)
     return lambda record: not limit.wait_seconds(f"{record.name} {record.msg if isinstance(record.msg, str) else ''}")
 
 
 def without_text(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Instead of structlog's format_exc_info: an exception as its frames and type."""
+    """In place of structlog's format_exc_info: an exception's frames and type, without its text."""
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()
@@ -88,21 +88,21 @@ def without_text(_logger: WrappedLogger, _name: str, event: EventDict) -> EventD
 
 
 def frames(error: BaseException, outer: frozenset[int] = frozenset()) -> str:
-    """The traceback without what the exceptions say, as that may be somebody's name: a database quotes rows.
+    """The traceback without the exceptions' texts, which may contain personal data: databases quote rows.
 
-    Those that led to it come first, as Python prints them; `outer` are the ids of those that are being told already.
+    Causes come first, as Python prints them; `outer`: the ids of exceptions that are already included.
     """
     outer |= {id(error)}
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    before = [frames(cause, outer), ""] if cause is not None and id(cause) not in outer else []
+    causes = [frames(cause, outer), ""] if cause is not None and id(cause) not in outer else []
     lines = [line.rstrip("\n") for line in traceback.format_tb(error.__traceback__)]
     parts = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     inner = [frames(part, outer) for part in parts if id(part) not in outer]
-    return "\n".join([*before, *lines, f"{type(error).__module__}.{type(error).__qualname__}", *inner])
+    return "\n".join([*causes, *lines, f"{type(error).__module__}.{type(error).__qualname__}", *inner])
 
 
 class _WithoutText(logging.Formatter):
-    """The same for what libraries log: asyncio, aiohttp."""
+    """The same for the log records of libraries: asyncio, aiohttp."""
 
     def formatException(  # noqa: N802 (logging's name)
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[Any, ...]

@@ -1,4 +1,4 @@
-"""The command line: `kommunevert`. A command's code is imported when it is asked for: a hub that runs needs no demo."""
+"""The command line: `kommunevert`. A command's code is imported only when it is called."""
 
 import gc
 import importlib
@@ -31,7 +31,7 @@ class _Commands(click.Group):
         if name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[name].partition(":")
-        gc.disable()  # of what is imported nothing is garbage, and looking for it takes a tenth of the time
+        gc.disable()  # imports create no garbage, and collection takes a tenth of their time
         try:
             return cast("click.Command", getattr(importlib.import_module(f"hub.cli.{module}"), attribute))
         finally:

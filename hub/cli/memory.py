@@ -1,7 +1,7 @@
-"""The memory of a process that runs a hub: what the C library keeps, and what Python looks through for garbage.
+"""Memory settings of the hub's process: glibc's arenas and Python's garbage collector.
 
-glibc gives each thread that allocates a heap of its own and keeps what was freed in it. Python's threads take turns
-anyway (the interpreter's lock), so one heap for all costs no time and saves a tenth of an idle hub.
+glibc gives each allocating thread an arena, which retains freed memory. Python's threads take turns anyway (the GIL),
+so a single arena costs no time and saves a tenth of an idle hub's memory.
 """
 
 import ctypes
@@ -12,16 +12,16 @@ M_ARENA_MAX = -8
 
 
 def begin() -> None:
-    """Before the first thread starts: one heap, with glibc, and no search for garbage until `settle`."""
+    """Call before the first thread starts: a single arena (glibc), and no garbage collection until `settle`."""
     gc.disable()
     if (set_option := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         set_option(M_ARENA_MAX, 1)
 
 
 def settle() -> None:
-    """Once the hub is ready: hand what lies free to the system, and look through what stays no more.
+    """Call once the hub is ready: return free memory to the system, and exclude present objects from collection.
 
-    What lives as long as the process need not be searched for garbage again and again.
+    They live as long as the process.
     """
     gc.enable()
     gc.collect()

@@ -52,14 +52,14 @@ def plugin_check(path: Path, config: Path | None, least: str) -> None:
         section = Configuration.read(config).plugin_section(folder.name) if config else None
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
-    found = asyncio.run(grade(folder, section or None))
+    graded = asyncio.run(grade(folder, section or None))
     for level in LEVELS:
         click.echo(level)
-        for demand, wrong in found.found:
+        for demand, wrong in graded.results:
             if demand.level == level:
                 click.echo(f"  {'no ' if wrong else 'yes'}  {demand.text}")
                 for line in wrong:
                     click.echo(f"         {line}")
-    click.echo(f"\n{folder.name}: {found.reached or 'below bronze'}")
-    if found.reached is None or LEVELS.index(found.reached) < LEVELS.index(least):
+    click.echo(f"\n{folder.name}: {graded.reached or 'below bronze'}")
+    if graded.reached is None or LEVELS.index(graded.reached) < LEVELS.index(least):
         raise SystemExit(1)

@@ -1,1 +1,1 @@
-"""The configuration file, its mistakes told by line, and the data folder."""
+"""The configuration file, its mistakes by line, and the data folder."""

@@ -1,4 +1,4 @@
-"""The data folder is its owner's alone: the store, the history, keys and secrets lie in it."""
+"""The data folder with the store, history, keys and secrets, accessible only to its owner."""
 
 import os
 import shutil
@@ -12,26 +12,26 @@ log = structlog.get_logger("hub")
 
 RESERVE = "reserve"
 RESERVED_BYTES = 4_194_304
-"""For SQLite's log and index, and the broker's files."""
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
+"""Enough for SQLite's log and index, and the broker's files."""
+GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def open_data_folder(folder: Path) -> None:
-    """Made, or narrowed to 0700 when it is ours and others may look in. Raises OSError."""
+    """Create the folder, or restrict it to 0700 if it is ours. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True, mode=stat.S_IRWXU)
-    found = folder.stat()
-    if not found.st_mode & OTHERS:
+    status = folder.stat()
+    if not status.st_mode & GROUP_AND_OTHERS:
         return
-    mode = f"{stat.S_IMODE(found.st_mode):o}"
-    if found.st_uid != os.geteuid() or found.st_mode & stat.S_ISVTX:  # another's, or one for everybody, as /tmp
+    mode = f"{stat.S_IMODE(status.st_mode):o}"
+    if status.st_uid != os.geteuid() or status.st_mode & stat.S_ISVTX:  # not ours, or shared, as /tmp
         log.warning("data_folder_world_readable", folder=str(folder), mode=mode)
         return
     folder.chmod(stat.S_IRWXU)
     log.warning("data_folder_narrowed", folder=str(folder), mode=mode)
 
 
-def reserve_room(folder: Path) -> None:
-    """A few megabytes that a hub can give free when it is started on a full disk. Without room there is none."""
+def create_reserve(folder: Path) -> None:
+    """Reserve a few megabytes that can be freed when the hub starts on a full disk, if there is enough space."""
     path = folder / RESERVE
     with suppress(OSError):
         if path.exists() or shutil.disk_usage(folder).free < 2 * RESERVED_BYTES:
@@ -45,14 +45,14 @@ def reserve_room(folder: Path) -> None:
             os.close(file)
 
 
-def make_room(folder: Path) -> None:
-    """Give the reserve free when the disk is full, so that the hub can start and say so."""
+def free_reserve(folder: Path) -> None:
+    """Free the reserve if the disk is full, so that the hub can start and report it."""
     with suppress(OSError):
         if shutil.disk_usage(folder).free < RESERVED_BYTES // 4:
             (folder / RESERVE).unlink()
             log.warning("reserve_freed", folder=str(folder))
 
 
-def write_for_us_alone() -> None:
-    """From now on this process, and those it starts, make files that nobody else can read."""
-    os.umask(OTHERS)
+def restrict_new_files() -> None:
+    """Set the umask, so that files of this process and its children are accessible only to the owner."""
+    os.umask(GROUP_AND_OTHERS)

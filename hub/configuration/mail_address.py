@@ -1,4 +1,4 @@
-"""Mail addresses as the mail server takes them: RFC 5321, with other letters by RFC 6531 and IDNA (RFC 5891)."""
+"""Validation of mail addresses: RFC 5321, internationalised by RFC 6531 and IDNA (RFC 5891)."""
 
 import unicodedata
 from typing import Annotated
@@ -15,9 +15,9 @@ ATOM = frozenset("!#$%&'*+-/=?^_`{|}~")
 
 
 def usable_address(address: str) -> str:
-    """The address with its domain in ASCII; what stands before the @ stays as it is.
+    """The address with its domain in ASCII; the part before the @ is unchanged.
 
-    Raises ValueError for what no mail can be sent to, with the reason.
+    Raises ValueError, with the reason, for an address that no mail can be sent to.
     """
     local, at, domain = unicodedata.normalize("NFC", address.strip()).rpartition("@")
     if not at or not local or not domain:
@@ -34,7 +34,7 @@ def usable_address(address: str) -> str:
 
 
 def _may_stand(one: str) -> bool:
-    """`atext`, and RFC 6531's letters; no direction marks and nothing unseen."""
+    """`atext`, and RFC 6531's letters; no bidirectional controls or invisible characters."""
     if one.isascii():
         return one.isalnum() or one in ATOM
     return unicodedata.category(one)[0] in "LMNS"
@@ -46,4 +46,4 @@ def _checked(address: str) -> str:
 
 
 MailAddress = Annotated[str, StringConstraints(max_length=320), AfterValidator(_checked)]
-"""One that mail can be sent to, as it was written."""
+"""A valid mail address, as it was written."""

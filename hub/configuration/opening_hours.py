@@ -13,7 +13,7 @@ from devices.contract.payload import Id
 Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 Span = tuple[time, time]
-"""From, and until, which is not part of it."""
+"""Start, and end, which is excluded."""
 CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
 MOST_SPANS = 6
 """In one day."""
@@ -22,10 +22,10 @@ SPAN = re.compile(rf"{CLOCK}\s*[-\u2013]\s*{CLOCK}", re.ASCII)
 
 def span_of(text: str) -> Span:
     """`09:00-15:30`. Raises ValueError."""
-    found = SPAN.fullmatch(text.strip())
-    if found is None:
+    match = SPAN.fullmatch(text.strip())
+    if match is None:
         raise ValueError('is no span of time; "09:00-15:30" is one')
-    opens, closes = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
+    opens, closes = time(int(match[1]), int(match[2])), time(int(match[3]), int(match[4]))
     if opens >= closes:
         raise ValueError(f"{text} ends before it begins")
     return opens, closes
@@ -40,8 +40,8 @@ def spans_of(texts: list[str]) -> tuple[Span, ...]:
     return tuple(spans)
 
 
-def written(spans: Iterable[Span]) -> list[str]:
-    """As `spans_of` reads them."""
+def as_texts(spans: Iterable[Span]) -> list[str]:
+    """The inverse of `spans_of`."""
     return [f"{opens:%H:%M}-{closes:%H:%M}" for opens, closes in spans]
 
 
@@ -51,7 +51,7 @@ def _spans(texts: list[str]) -> list[str]:
 
 
 def _date(value: object) -> object:
-    """YAML reads a bare date itself; pydantic alone would take a number, as seconds since 1970."""
+    """YAML parses a bare date itself; pydantic alone would also accept a number, as seconds since 1970."""
     if isinstance(value, str):
         try:
             return date.fromisoformat(value)
@@ -63,7 +63,7 @@ def _date(value: object) -> object:
 
 
 def _country(code: str) -> str:
-    """The package with all countries takes a quarter of a second: it is asked only for another country than ours."""
+    """Importing the package takes a quarter of a second, so only another country than Norway is checked with it."""
     if code not in ("", "NO"):
         from holidays import list_supported_countries  # noqa: PLC0415
 

@@ -1,6 +1,6 @@
-"""The configuration file: read, checked as a whole, and explained by file, line and key when it is wrong.
+"""The configuration file: read and validated as a whole, with errors by file, line and key.
 
-YAML 1.2 by ruamel.yaml, which keeps line numbers and in which `no` is Norwegian, not false.
+YAML 1.2 by ruamel.yaml, which has line numbers, and where `no` is Norwegian, not false.
 """
 
 import re
@@ -43,7 +43,7 @@ class ConfigurationError(Exception):
         super().__init__("\n".join(mistakes))
         self.mistakes = list(mistakes)
         self.places = list(places)
-        """Where in the file, as far as that is known."""
+        """Their locations in the file, as far as known."""
 
 
 def _beside_the_file(path: Path, info: ValidationInfo) -> Path:
@@ -72,10 +72,10 @@ def _name_in_topics(name: str) -> str:
 def _public_url(address: str) -> str:
     try:
         parts = urlsplit(address)
-        is_good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        is_valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
-        is_good = False
-    if not is_good or parts.query or parts.fragment or re.search(r"\s", address):
+        is_valid = False
+    if not is_valid or parts.query or parts.fragment or re.search(r"\s", address):
         raise MistakeError(
             N_("is no address that a link can start with, so links in mails would be dead; %(example)s is one"),
             example="https://kommunevert.example",
@@ -90,7 +90,7 @@ def _store_url(url: str) -> str:
 
 
 def _time_of_day(value: object) -> object:
-    """Pydantic takes 6 for six seconds past midnight."""
+    """Pydantic alone would parse 6 as six seconds past midnight."""
     if isinstance(value, time):
         return value
     if not isinstance(value, str) or not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?", value):
@@ -101,11 +101,11 @@ def _time_of_day(value: object) -> object:
 
 
 ConfigPath = Annotated[Path, AfterValidator(_beside_the_file)]
-"""A path; a relative one starts at the folder of the configuration file."""
+"""A path, relative to the configuration file's folder."""
 
 IS_READ = "is read"
 ConfigFile = Annotated[ConfigPath, IS_READ]
-"""The path of a file that must be there: `kommunevert check` looks for it."""
+"""The path of a file that must exist; `kommunevert check` verifies that."""
 
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 """Such as 06:00, by the site's clock."""
@@ -116,7 +116,7 @@ Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class Section(BaseModel):
-    """A part of the configuration. Unknown keys are mistakes, so that a misspelt one is found."""
+    """A part of the configuration. Unknown keys are errors, so that misspellings are found."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -164,7 +164,7 @@ class WebSettings(Section):
 
     @property
     def address(self) -> str:
-        """Without a slash at its end."""
+        """The hub's URL, without a trailing slash."""
         if self.public_url:
             return self.public_url.rstrip("/")
         host = "localhost" if self.host in ("127.0.0.1", "0.0.0.0", "::") else self.host
@@ -227,7 +227,7 @@ class OutsideSettings(Section):
 
 
 class HubSettings(Section):
-    """Everything but the plugins' own sections, which their own models check."""
+    """Everything except the plugins' sections, which their own models validate."""
 
     site: SiteSettings = SiteSettings()
     data: ConfigPath = Field(default=Path("data"), validate_default=True)
@@ -250,7 +250,7 @@ class HubSettings(Section):
 
 
 class Configuration:
-    """One configuration file and where in it everything stands."""
+    """A configuration file, with the lines of its settings."""
 
     def __init__(self, text: str, name: str, base: Path) -> None:
         """Raises ConfigurationError. `base` is the folder that relative paths start at."""
@@ -271,8 +271,8 @@ class Configuration:
         if self._tree.get("broker") is not None and isinstance(self._tree["broker"], dict):
             self._tree["broker"].setdefault("kind", "own")
         self.hub = self.checked(HubSettings, self._tree, ())
-        if wrong := list(self._shared_ports()):
-            raise ConfigurationError(wrong)
+        if errors := list(self._shared_ports()):
+            raise ConfigurationError(errors)
 
     @classmethod
     def read(cls, path: Path) -> "Configuration":
@@ -285,11 +285,11 @@ class Configuration:
         return cls(text, str(path), path.resolve().parent)
 
     def plugin_section(self, name: str) -> Any:
-        """What stands under `plugins: NAME:`; None when nothing does, False when it is switched off."""
+        """The section `plugins: NAME:`; None if there is none, False if the plugin is switched off."""
         return self.hub.plugins.get(name)
 
     def plugin_settings(self, name: str, model: type[S]) -> S:
-        """The plugin's own section, checked by the plugin's own model. Raises ConfigurationError."""
+        """The plugin's section, validated by its model. Raises ConfigurationError."""
         section = self.plugin_section(name)
         return self.checked(model, {} if section in (None, True, False) else section, ("plugins", name))
 
@@ -297,15 +297,15 @@ class Configuration:
         try:
             return model.model_validate(value, context=self._context)
         except ValidationError as error:
-            wrong = [(where + at, text) for at, text in explained(model, error.errors())]
-            raise ConfigurationError([self.mistake(*one) for one in wrong], [place for place, _ in wrong]) from None
+            errors = [(where + at, text) for at, text in explained(model, error.errors())]
+            raise ConfigurationError([self.mistake(*one) for one in errors], [place for place, _ in errors]) from None
 
     def validated(self, model: type[S], value: object) -> S:
-        """As `checked`, for what does not stand in the file. Raises pydantic.ValidationError."""
+        """As `checked`, for values that are not from the file. Raises pydantic.ValidationError."""
         return model.model_validate(value, context=self._context)
 
     def without(self, places: Sequence[tuple[str | int, ...]]) -> "Configuration":
-        """The same without these settings of plugins; a plugin that cannot do without is switched off."""
+        """A copy without these settings of plugins; a plugin is switched off if the setting is not in its section."""
         other = Configuration(self._text, self.name, self._context["base"])
         for _, name, *setting in {place[:3] for place in places}:
             section = other.hub.plugins.get(str(name))
@@ -319,20 +319,20 @@ class Configuration:
         return f"{self.name}:{self._line(where)}: {'.'.join(map(str, where))}: {text}"
 
     def _shared_ports(self) -> Iterator[str]:
-        """Two of the hub's own servers cannot have one port. Both lines are named."""
+        """Errors for servers of the hub with the same port, naming both lines."""
         ports = [("web.port", self.hub.web.port, "")]
         if isinstance(broker := self.hub.broker, OwnBroker):
             ports += [("broker.port", broker.port, ""), ("broker.websocket_port", broker.websocket_port, "")]
             if broker.tls:
                 ports.append(("broker.port", broker.port + 1, " (the one after it, for `broker.tls`)"))
-        for (name, port, why), (other, same, other_why) in combinations(ports, 2):
-            if port == same:
+        for (name, port, why), (other, other_port, other_why) in combinations(ports, 2):
+            if port == other_port:
                 line = self._line(tuple(name.split(".")))
-                text = f"{same}{other_why} is the port of `{name}`{why} too (line {line}); each must have its own"
+                text = f"{other_port}{other_why} is the port of `{name}`{why} too (line {line}); each must have its own"
                 yield self.mistake(tuple(other.split(".")), text)
 
     def _line(self, where: tuple[str | int, ...]) -> int:
-        """The line of the deepest part of `where` that stands in the file."""
+        """The line of the deepest part of `where` that is in the file."""
         node = self._tree
         line = 1
         for part in where:
@@ -346,7 +346,7 @@ class Configuration:
 
 
 def models_in(annotation: object) -> Iterator[type[BaseModel]]:
-    """The models that stand anywhere in a field's type."""
+    """All models in a field's type."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for part in get_args(annotation):
@@ -354,5 +354,5 @@ def models_in(annotation: object) -> Iterator[type[BaseModel]]:
 
 
 def read_section(path: Path, model: type[S]) -> S:
-    """A small file of its own that is one section. Raises OSError or pydantic.ValidationError."""
+    """Read a file that consists of one section. Raises OSError or pydantic.ValidationError."""
     return model.model_validate(YAML(typ="safe").load(path), context={"base": path.parent})

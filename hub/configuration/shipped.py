@@ -6,7 +6,7 @@ _HUB = Path(__file__).resolve().parents[1]
 
 
 def languages() -> list[str]:
-    """Those in which the console or devices' pages have their texts."""
+    """The languages of the console's or devices' pages."""
     folders = (_HUB / "locale", _HUB.parent / "devices" / "locale")
     return sorted({path.parts[-3] for one in folders for path in one.glob("*/LC_MESSAGES/*.po")})
 

@@ -1,4 +1,4 @@
-"""What the demo's town hall is furnished with: requests to the hub's own API, as any program could make them."""
+"""Sets up the demo's town hall by requests to the hub's own API."""
 
 import asyncio
 from datetime import timedelta
@@ -14,15 +14,15 @@ from hub.hub import Hub
 from hub.store.person_ids import PersonIds
 from hub.store.store import now
 
-PATIENCE_SECONDS = 20.0
-AGAIN_SECONDS = 0.2
+RETRY_SECONDS = 20.0
+INTERVAL_SECONDS = 0.2
 NAMED = "uid="
-NOT_YET = frozenset({404, 422})
-"""Answers that may be others when the hub has read its directory."""
+RETRIED_STATUSES = frozenset({404, 422})
+"""Retried, since they may succeed once the hub has read its directory."""
 
 
 class DemoRequestError(Exception):
-    """The hub does not take a request of the demo; the text says which, and what it answered."""
+    """The hub refuses a request of the demo; the text has the request and the response."""
 
 
 class ApiRequest(Section):
@@ -31,10 +31,13 @@ class ApiRequest(Section):
     body: dict[str, Any]
 
 
-async def send_once(hub: Hub, requests: list[ApiRequest], done: Path) -> None:
-    """Those that were not made at an earlier start, in their order; `done` counts them. Raises DemoRequestError."""
-    made = int(done.read_text()) if done.exists() else 0
-    if made >= len(requests):
+async def send_once(hub: Hub, requests: list[ApiRequest], counter: Path) -> None:
+    """Send the requests not sent at an earlier start, in order; the file `counter` counts them.
+
+    Raises DemoRequestError.
+    """
+    sent = int(counter.read_text()) if counter.exists() else 0
+    if sent >= len(requests):
         return
     scopes = frozenset(scopes_of(hub.operations()))
     token, secret = await hub.tokens.make("demo", scopes, "demo", expires_at=now() + timedelta(minutes=10))
@@ -42,27 +45,27 @@ async def send_once(hub: Hub, requests: list[ApiRequest], done: Path) -> None:
     try:
         async with aiohttp.ClientSession(f"{hub.settings.web.address}{PREFIX}/", headers=headers) as api:
             ids = PersonIds.load(hub.settings.data)
-            for number, request in enumerate(requests[made:], made + 1):
-                await _ask(api, request, _with_ids(request.body, ids))
-                done.write_text(str(number))
+            for number, request in enumerate(requests[sent:], sent + 1):
+                await _send(api, request, _with_ids(request.body, ids))
+                counter.write_text(str(number))
     finally:
         await hub.tokens.revoke(token.id, "demo")
 
 
-async def _ask(api: aiohttp.ClientSession, request: ApiRequest, body: dict[str, Any]) -> None:
-    end = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+async def _send(api: aiohttp.ClientSession, request: ApiRequest, body: dict[str, Any]) -> None:
+    end = asyncio.get_running_loop().time() + RETRY_SECONDS
     while True:
         async with api.request(request.method, request.path.removeprefix("/"), json=body) as answer:
             if answer.ok:
                 return
-            said = await answer.text()
-        if answer.status not in NOT_YET or asyncio.get_running_loop().time() > end:
-            raise DemoRequestError(f"{request.method} {request.path}: {said}")
-        await asyncio.sleep(AGAIN_SECONDS)
+            text = await answer.text()
+        if answer.status not in RETRIED_STATUSES or asyncio.get_running_loop().time() > end:
+            raise DemoRequestError(f"{request.method} {request.path}: {text}")
+        await asyncio.sleep(INTERVAL_SECONDS)
 
 
 def _with_ids(value: Any, ids: PersonIds) -> Any:
-    """With the hub's ids of the people who are named as in the directory: `uid=…`."""
+    """Replace user names of the directory, `uid=…`, by the hub's ids."""
     if isinstance(value, dict):
         return {key: _with_ids(one, ids) for key, one in value.items()}
     if isinstance(value, list):

@@ -1,6 +1,6 @@
-"""What a simulated fleet needs of the hub: its accounts, in the plan that `python -m devices.simulator` reads.
+"""Creates accounts for a simulated fleet, and the plan that `python -m devices.simulator` reads.
 
-Accounts are kept from one run to the next: `data/simulator/plan.json` has their secrets, for its owner only.
+Accounts are reused by the next run: `data/simulator/plan.json` has their secrets, and is readable by its owner only.
 """
 
 import json
@@ -29,7 +29,7 @@ NODE_SENSORS = 10
 
 
 class SimulationError(Exception):
-    """There can be no such fleet with this hub; the text says why."""
+    """The hub cannot have such a fleet; the text says why."""
 
 
 class SimulatedKind(Section):
@@ -38,20 +38,20 @@ class SimulatedKind(Section):
 
 
 class FleetFile(Section):
-    """`fleet.yaml`: the kinds of device that `devices.simulator` can play."""
+    """`fleet.yaml`: the kinds of device that `devices.simulator` can simulate."""
 
     kinds: dict[Id, SimulatedKind]
 
 
 def usual_counts(hub: "Hub") -> dict[str, int]:
-    """How many of each kind that a plugin of this hub drives."""
+    """The default number of each kind that a plugin of this hub drives."""
     return {kind: one.count for kind, one in _simulated().items() if kind in hub.enroller.kinds()}
 
 
 async def make_plan(hub: "Hub", counts: Mapping[str, int], sensors: int = 0) -> Path:
-    """Enrols what is missing, `sim-…`. Raises SimulationError, or OSError.
+    """Enrol missing devices, `sim-…`, and write the plan. Raises SimulationError, or OSError.
 
-    `counts`: how many, by kind. Sensors stand behind a Zigbee2MQTT and ESPHome nodes, half and half.
+    `counts`: the number by kind. Half of the sensors are behind a Zigbee2MQTT, half in ESPHome nodes.
     """
     for kind in counts:
         if kind not in _simulated():
@@ -90,15 +90,15 @@ async def _gateways(hub: "Hub", sensors: int, known: dict[str, Any]) -> list[dic
     nodes = -(-(sensors - zigbee) // NODE_SENSORS)
     wanted = [("sim-zigbee2mqtt", "zigbee2mqtt-sim", zigbee)] if zigbee else []
     for number in range(nodes):
-        left = sensors - zigbee - number * NODE_SENSORS
-        wanted.append((f"sim-esp-{number + 1}", f"sim-esp-{number + 1}", min(NODE_SENSORS, left)))
-    found = []
+        remaining = sensors - zigbee - number * NODE_SENSORS
+        wanted.append((f"sim-esp-{number + 1}", f"sim-esp-{number + 1}", min(NODE_SENSORS, remaining)))
+    gateways = []
     for account, topic, count in wanted:
         one = known.get(account)
         if one is None or hub.gateways.get(account) is None:
             one = {"account": account, "secret": await hub.admission.add_gateway(account, [f"{topic}/#"], ACTOR)}
-        found.append(one | {"topic": topic, "sensors": count})
-    return found
+        gateways.append(one | {"topic": topic, "sensors": count})
+    return gateways
 
 
 @cache
@@ -111,5 +111,5 @@ def _place(number: int) -> Place:
 
 
 def _as_json(enrolment: Enrolment) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(enrolment.encoded())
-    return found
+    gateways: dict[str, Any] = json.loads(enrolment.encoded())
+    return gateways

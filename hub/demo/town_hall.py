@@ -1,6 +1,6 @@
-"""The demo town hall: the real hub with invented people, its devices enrolled, simulated ones beside it.
+"""The demo town hall: the real hub with invented people, enrolled devices and simulated ones.
 
-What the demo consists of stands in `config/demo/demo.yaml`; this only prepares it and starts the companions.
+Its content is defined in `config/demo/`; this module prepares it and starts the companion processes.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class DemoDevice(Section):
 
 
 class DemoGateway(Section):
-    """What is not ours, with an account of its own; its program reads a plan as `kommunevert simulate` writes it."""
+    """A gateway with an account; its program reads a plan as `kommunevert simulate` writes it."""
 
     account: Id
     topic: Id
@@ -71,7 +71,7 @@ class DemoAccount(Section):
 
 
 class DemoFile(Section):
-    """`companions.yaml`: what stands around the hub in the demo."""
+    """`companions.yaml`: accounts, devices, gateways and programs beside the hub."""
 
     accounts: list[DemoAccount]
     devices: list[DemoDevice]
@@ -80,7 +80,7 @@ class DemoFile(Section):
 
 
 class DemoRequests(Section):
-    """`requests.yaml`: what the hub's own API is asked once, when the town hall is new."""
+    """`requests.yaml`: requests sent once to the hub's API, when the town hall is new."""
 
     requests: list[ApiRequest]
 
@@ -95,7 +95,7 @@ class Ports:
 
 
 def free_ports(wanted: Mapping[str, int | None]) -> dict[str, int]:
-    """The wanted ports, or free ones where None. Raises OSError when a wanted one is taken."""
+    """The wanted ports, with free ones in place of None. Raises OSError if a wanted one is in use."""
     sockets, ports = [], {}
     try:
         for name, port in wanted.items():
@@ -120,7 +120,7 @@ def demo_configuration(data: Path, ports: Ports) -> Configuration:
 
 
 class Demo:
-    """Around a hub: accounts, enrolled devices, companions."""
+    """A hub's accounts, enrolled devices and companion processes in the demo."""
 
     def __init__(self, hub: Hub, ports: Ports) -> None:
         self._hub = hub
@@ -130,20 +130,20 @@ class Demo:
         self.password = ""
 
     async def prepare(self) -> None:
-        """Accounts with one password, the same at every start; devices and gateways with their files."""
+        """Create accounts with a password that stays the same, and enrol devices and gateways."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.password = self._kept_password()
+        self.password = self._load_or_create_password()
         for account in self._file.accounts:
             await self._hub.accounts.put(account.name, self.password, frozenset(account.roles), "demo")
         for device in self._file.devices:
             await self._enrol(device)
         for gateway in self._file.gateways:
-            await self._admit(gateway)
+            await self._enrol_gateway(gateway)
         wanted = read_section(shipped("demo/requests.yaml"), DemoRequests)
         await send_once(self._hub, wanted.requests, self._folder / "furnished")
 
     def links(self) -> list[tuple[str, str]]:
-        """Name and link of each device that is a page."""
+        """Name and link of each browser device."""
         enroller = self._hub.enroller
         links = [(one.name, enroller.link(Enrolment.read(self._enrolment_file(one.id)))) for one in self._file.devices]
         return [(name, link) for name, link in links if link is not None]
@@ -154,7 +154,7 @@ class Demo:
 
     @asynccontextmanager
     async def companions(self) -> AsyncIterator[None]:
-        """Their standard input is a pipe of ours: they end when it closes, also when we are killed."""
+        """Run the companions. They end when their standard input, our pipe, closes, also if we are killed."""
         running: list[asyncio.subprocess.Process] = []
         try:
             for device in self._file.devices:
@@ -192,11 +192,11 @@ class Demo:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C is for the hub, which then closes the pipe
+                start_new_session=True,  # Ctrl-C only stops the hub, which then closes the pipe
             )
 
     async def _enrol(self, device: DemoDevice) -> None:
-        """A device that is enrolled already keeps its account; its file learns where the broker is now."""
+        """Enrol a device, unless it is enrolled already; update the broker's port in its file."""
         path = self._enrolment_file(device.id)
         if path.exists() and self._hub.devices.get(device.id) is not None:
             enrolment = Enrolment.read(path)
@@ -204,7 +204,7 @@ class Demo:
             enrolment = await self._hub.enroller.enrol(device.id, device.kind, device.name, device.place, "demo")
         _write_secret(path, enrolment.model_copy(update={"port": self._ports.mqtt}).encoded())
 
-    async def _admit(self, gateway: DemoGateway) -> None:
+    async def _enrol_gateway(self, gateway: DemoGateway) -> None:
         """As `_enrol`, for a gateway."""
         path = self._plan_file(gateway.account)
         if path.exists() and self._hub.gateways.get(gateway.account) is not None:
@@ -221,7 +221,7 @@ class Demo:
     def _enrolment_file(self, device: str) -> Path:
         return self._folder / f"{device}.json"
 
-    def _kept_password(self) -> str:
+    def _load_or_create_password(self) -> str:
         path = self._folder / "password"
         if not path.exists():
             _write_secret(path, "-".join(secrets.choice(WORDS) for _ in range(4)).encode())

@@ -1,4 +1,4 @@
-"""The words of the hub and of each plugin: finds every message in the code and checks the catalogues against it.
+"""Finds all messages in the code of the hub and of plugins, and checks that the catalogues are complete.
 
     python -m hub.language.catalogues --check            the hub and the plugins that come with it
     python -m hub.language.catalogues --check FOLDER …   plugins of your own
@@ -35,16 +35,16 @@ PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 
 class NoLiteralError(ValueError):
-    """`N_` around something that nobody can find by reading; the text says where."""
+    """`N_` is called with something other than a literal; the text says where."""
 
 
 @dataclass(frozen=True)
 class Owner:
-    """The hub or one plugin: what it says, and what its catalogues say."""
+    """The hub or a plugin: its messages and its catalogues."""
 
     name: str
     uses: dict[str, str]
-    """Message → the first place where it stands, `plugins/checkin/web.py:12`."""
+    """Message → its first use, `plugins/checkin/web.py:12`."""
     catalogues: dict[str, Catalog]
 
 
@@ -67,68 +67,68 @@ def shipped() -> list[Path]:
     return [HUB, *(path.parent for path in sorted(PLUGINS.glob("*/__init__.py")))]
 
 
-def problems(one: Owner, kernel: Owner) -> Iterator[str]:
-    """One line each, for a human; none: all is well."""
+def problems(subject: Owner, kernel: Owner) -> Iterator[str]:
+    """The problems of its catalogues, one line each."""
     for language in COMPLETE:
-        for message, place in _missing(one, kernel, language):
-            yield f'{one.name}: {language}: not translated: "{message}" ({place})'
-    for language, catalogue in one.catalogues.items():
+        for message, place in _missing(subject, kernel, language):
+            yield f'{subject.name}: {language}: not translated: "{message}" ({place})'
+    for language, catalogue in subject.catalogues.items():
         for entry in catalogue:
             message = str(entry.id)
             if not message:
                 continue
-            used_at = one.uses.get(message)
+            used_at = subject.uses.get(message)
             if used_at is None:
-                yield f'{one.name}: {language}: used nowhere any more, take it out: "{message}"'
+                yield f'{subject.name}: {language}: used nowhere any more, take it out: "{message}"'
             elif entry.fuzzy and language in COMPLETE:
-                yield f'{one.name}: {language}: fuzzy, somebody must look at it: "{message}" ({used_at})'
+                yield f'{subject.name}: {language}: fuzzy, somebody must look at it: "{message}" ({used_at})'
             elif entry.string and not _fits(message, str(entry.string)):
-                yield f'{one.name}: {language}: the %(names)s differ: "{message}" ({used_at})'
+                yield f'{subject.name}: {language}: the %(names)s differ: "{message}" ({used_at})'
         for old in catalogue.obsolete:
-            yield f'{one.name}: {language}: used nowhere any more, take it out: "{old}"'
+            yield f'{subject.name}: {language}: used nowhere any more, take it out: "{old}"'
 
 
-def missing(one: Owner, kernel: Owner) -> str:
-    """What `one` lacks, language by language."""
-    printed = io.BytesIO()
+def missing(subject: Owner, kernel: Owner) -> str:
+    """The untranslated messages, by language, in the format of a .po file."""
+    output = io.BytesIO()
     for language in COMPLETE:
         catalogue = Catalog(language)
-        for message, place in _missing(one, kernel, language):
+        for message, place in _missing(subject, kernel, language):
             file, _, line = place.rpartition(":")
             catalogue.add(message, locations=[(file, int(line))])
         if len(catalogue):
-            printed.write(f"# {one.name}: {language}\n\n".encode())
-            write_po(printed, catalogue, width=0, omit_header=True)
-            printed.write(b"\n")
-    return printed.getvalue().decode()
+            output.write(f"# {subject.name}: {language}\n\n".encode())
+            write_po(output, catalogue, width=0, omit_header=True)
+            output.write(b"\n")
+    return output.getvalue().decode()
 
 
-def _missing(one: Owner, kernel: Owner, language: str) -> Iterator[tuple[str, str]]:
-    """A fuzzy message is there, but not in use; it has a line of its own among the problems."""
-    for message, place in one.uses.items():
-        own, shared = (_entry(each, language, message) for each in (one, kernel))
+def _missing(subject: Owner, kernel: Owner, language: str) -> Iterator[tuple[str, str]]:
+    """Untranslated messages, with their place. Fuzzy ones are not included; `problems` reports them."""
+    for message, place in subject.uses.items():
+        own, shared = (_entry(each, language, message) for each in (subject, kernel))
         if not (own and (own.string or own.fuzzy)) and not (shared and shared.string and not shared.fuzzy):
             yield message, place
 
 
-def _entry(one: Owner, language: str, message: str) -> Entry | None:
-    return one.catalogues[language].get(message) if language in one.catalogues else None
+def _entry(subject: Owner, language: str, message: str) -> Entry | None:
+    return subject.catalogues[language].get(message) if language in subject.catalogues else None
 
 
 def _fits(message: str, translated: str) -> bool:
-    """The same names, and no stray % beside them, which would fail when values are filled in."""
+    """Whether the placeholders are the same, without a stray %, which would fail to format."""
     names = set(PLACEHOLDER.findall(message))
     stray = "%" in PLACEHOLDER.sub("", translated).replace("%%", "")
     return names == set(PLACEHOLDER.findall(translated)) and not (names and stray)
 
 
 def _catalogues(folder: Path) -> dict[str, Catalog]:
-    found: dict[str, Catalog] = {}
+    catalogues: dict[str, Catalog] = {}
     for path in sorted(folder.glob(f"locale/*/LC_MESSAGES/{DOMAIN}.po")):
         language = path.parts[-3]
         with path.open("rb") as file:
-            found[language] = read_po(file, locale=language, abort_invalid=True)
-    return found
+            catalogues[language] = read_po(file, locale=language, abort_invalid=True)
+    return catalogues
 
 
 def _messages(path: Path, place: str) -> Iterator[tuple[str, int]]:
@@ -141,7 +141,7 @@ def _messages(path: Path, place: str) -> Iterator[tuple[str, int]]:
 
 
 def _python_messages(source: str, place: str) -> Iterator[tuple[str, int]]:
-    """Babel's own extractor does not look into f-strings before Python 3.12."""
+    """By `ast`, since Babel's extractor does not find messages in f-strings before Python 3.12."""
     for node in ast.walk(ast.parse(source, place)):
         if not isinstance(node, ast.Call):
             continue
@@ -165,19 +165,19 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "folder", nargs="*", type=Path, help="plugins of your own (default: all that come with the hub)"
     )
-    chosen = parser.parse_args(arguments)
-    for folder in chosen.folder:
+    options = parser.parse_args(arguments)
+    for folder in options.folder:
         if not (folder / "__init__.py").is_file():
             parser.error(f"{folder} is no plugin: it has no __init__.py")
     kernel = owner(HUB)
     try:
-        owners = [owner(folder) for folder in chosen.folder or shipped()]
+        owners = [owner(folder) for folder in options.folder or shipped()]
     except NoLiteralError as error:
         sys.exit(str(error))
-    if chosen.missing:
-        sys.stdout.write("".join(missing(one, kernel) for one in owners))
+    if options.missing:
+        sys.stdout.write("".join(missing(subject, kernel) for subject in owners))
         return
-    wrong = [problem for one in owners for problem in problems(one, kernel)]
+    wrong = [problem for subject in owners for problem in problems(subject, kernel)]
     if wrong:
         sys.exit("the catalogues are not complete:\n  " + "\n  ".join(wrong))
 

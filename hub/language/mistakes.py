@@ -1,6 +1,6 @@
-"""What is wrong with a value, in plain words, whatever found it: pydantic's own texts are for programmers.
+"""Error texts for people, in place of pydantic's, which are for programmers.
 
-Each text begins in the middle of a sentence, after the setting's name: `web.port: must be at most 65535`.
+Each text continues a sentence that begins with the setting's name: `web.port: must be at most 65535`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from pydantic_core import core_schema
 from hub.language.translation import N_, fill
 
 Words = Callable[..., str]
-"""A message in somebody's language, with its values: `Pages.words_of(…)`, or `in_english`."""
+"""Translates a message and fills in its values: `Pages.words_of(…)`, or `in_english`."""
 
 
 class MistakeError(ValueError):
-    """Raised by a validator: `message` stands in the catalogue (`N_`), with `values` in it."""
+    """Raised by a validator: a translatable `message` (`N_`), and the `values` to fill in."""
 
     def __init__(self, message: str, **values: object) -> None:
         super().__init__(fill(message, values))
@@ -27,16 +27,16 @@ def in_english(message: str, **values: object) -> str:
     return fill(message, values)
 
 
-def said(item: Mapping[str, Any], words: Words = in_english) -> str:
-    """One of `ValidationError.errors()`. Needs its context: not `include_context=False`."""
+def described(item: Mapping[str, Any], words: Words = in_english) -> str:
+    """The text for one of `ValidationError.errors()`, which must include its context."""
     kind, context = item["type"], item.get("ctx", {})
     error = context.get("error")
     if isinstance(error, MistakeError):
         return words(error.message, **error.values)
     beginnings = (text for beginning, text in BEGINNINGS.items() if kind.startswith(beginning))
     message = TEXTS.get(kind) or next(beginnings, OTHERWISE)
-    is_ours = kind in PYDANTICS or message != OTHERWISE
-    if isinstance(error, Exception) or not is_ours:  # of a plugin, whose catalogue may have the text
+    is_known = kind in PYDANTICS or message != OTHERWISE
+    if isinstance(error, Exception) or not is_known:  # a plugin's text, which may be in its catalogue
         return words(str(error or item["msg"]))
     values = {name: _plain(value) for name, value in context.items()}
     if kind in ("string_too_short", "too_short") and context.get("min_length") == 1:
@@ -47,12 +47,12 @@ def said(item: Mapping[str, Any], words: Words = in_english) -> str:
 
 
 def _plain(value: object) -> object:
-    """720.0 as people write it: 720."""
+    """720.0 as 720, other values unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _listed(expected: str) -> str:
-    """`'a', 'b' or 'c'` → a, b, c: which has no word of English in it."""
+    """`'a', 'b' or 'c'` → a, b, c, which needs no translation."""
     return ", ".join(one.strip().strip("'") for one in expected.replace("' or '", "', '").split(","))
 
 

@@ -16,25 +16,25 @@ DOMAIN = "messages"
 
 
 def N_(message: str) -> str:  # noqa: N802 (gettext's own name for it)
-    """Mark a literal as a message that is translated later, where it is shown. Returns it as it is."""
+    """Mark a literal as a message that is translated when it is displayed. Returns it unchanged."""
     return message
 
 
-_read: dict[tuple[Path, str], gettext.NullTranslations] = {}
+_cache: dict[tuple[Path, str], gettext.NullTranslations] = {}
 
 
 def catalogue(folder: Path, language: str) -> gettext.NullTranslations:
-    """`folder/locale/<language>/LC_MESSAGES/messages.po`, compiled in memory; an empty one where there is none."""
-    found = _read.get((folder, language))
-    if found is None:
-        found = _read[folder, language] = _compiled(folder, language)
-    return found
+    """`folder/locale/<language>/LC_MESSAGES/messages.po`, compiled in memory; empty if there is none."""
+    translations = _cache.get((folder, language))
+    if translations is None:
+        translations = _cache[folder, language] = _compiled(folder, language)
+    return translations
 
 
 def forget_catalogues(folder: Path) -> None:
-    """Those of this folder are read anew: somebody may have edited them."""
-    for known in [one for one in list(_read) if one[0] == folder]:  # pages may read others meanwhile
-        _read.pop(known, None)
+    """Read this folder's catalogues again: they may have been edited."""
+    for known in [one for one in list(_cache) if one[0] == folder]:  # other threads may add entries
+        _cache.pop(known, None)
 
 
 def _compiled(folder: Path, language: str) -> gettext.NullTranslations:
@@ -50,7 +50,7 @@ def _compiled(folder: Path, language: str) -> gettext.NullTranslations:
 
 
 def fill(text: str, values: Mapping[str, object]) -> str:
-    """The text with its `%(names)s`; as it is when the values do not fit, which must not cost a page."""
+    """Fill values into the text's `%(names)s`; if they do not fit, the text is returned unchanged."""
     if not values:
         return text
     try:
@@ -60,14 +60,14 @@ def fill(text: str, values: Mapping[str, object]) -> str:
 
 
 class Translator:
-    """One owner's words, then the kernel's, then English."""
+    """Translates with a plugin's catalogue, then the kernel's, then falls back to English."""
 
     def __init__(self, folders: Iterable[Path], languages: tuple[str, ...]) -> None:
         self._folders = list(folders)
         self.languages = languages
 
     def best(self, wanted: Iterable[str]) -> str:
-        """The first wanted language that the site has; the site's first otherwise."""
+        """The first of the wanted languages that the site has, else the site's first."""
         return next((one for one in wanted if one in self.languages), self.languages[0])
 
     def translations(self, language: str) -> gettext.NullTranslations:

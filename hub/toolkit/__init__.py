@@ -1,1 +1,1 @@
-"""For developers: `kommunevert plugin new` and `check`, and the documents that are committed."""
+"""For developers: `kommunevert plugin new` and `check`, and the committed API documents."""

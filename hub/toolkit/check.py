@@ -1,6 +1,6 @@
-"""How good a plugin is: bronze, silver or gold. What each demands stands in docs/plugins.md, and a test compares.
+"""Grades a plugin: bronze, silver or gold. docs/plugins.md lists the demands, and a test compares.
 
-Bronze: it works and hurts nobody. Silver: IT can run it. Gold: others can go on with it.
+Bronze: it works and does no harm. Silver: IT can operate it. Gold: others can maintain it.
 """
 
 import importlib.util
@@ -31,12 +31,12 @@ TEST_SECONDS = 300
 MOST_LINES = 400
 RULES = "E4,E7,E9,F,B,ASYNC"
 NOT_RULES = "ASYNC110,ASYNC240"
-"""Waiting for a file or a process in a loop, and small files beside the code, are what a plugin may do."""
+"""A plugin may poll for a file or a process, and read small files of its own."""
 
 
 @dataclass
 class Inspection:
-    """What a look at the plugin has found: its files, and how it starts in an empty hub."""
+    """What is known of the plugin: its files, and how it starts in an empty hub."""
 
     name: str
     folder: Path
@@ -57,100 +57,102 @@ class Demand:
 
 @dataclass(frozen=True)
 class Grade:
-    """`reached` is None when bronze is not met. For each demand what is wrong, nothing when it is met."""
+    """`reached` is None if bronze is not met. `results`: for each demand what is wrong, empty if it is met."""
 
     reached: Level | None
-    found: list[tuple[Demand, list[str]]]
+    results: list[tuple[Demand, list[str]]]
 
 
 async def grade(
     folder: Path, section: dict[str, Any] | None = None, *, run_tests: bool = True, up_to: Level = "gold"
 ) -> Grade:
-    """`section` is what would stand under `plugins: NAME:`, for a plugin that needs settings."""
-    looked = Inspection(folder.name, folder.resolve(), run_tests=run_tests)
-    await _start(looked, section or {})
+    """Grade a plugin; `section` is its section of the configuration, if it needs settings."""
+    inspection = Inspection(folder.name, folder.resolve(), run_tests=run_tests)
+    await _start(inspection, section or {})
     levels = LEVELS[: LEVELS.index(up_to) + 1]
-    found = [(demand, list(demand.wrong(looked))) for demand in DEMANDS if demand.level in levels]
+    results = [(demand, list(demand.wrong(inspection))) for demand in DEMANDS if demand.level in levels]
     reached: Level | None = None
     for level in levels:
-        if any(wrong for demand, wrong in found if demand.level == level):
+        if any(wrong for demand, wrong in results if demand.level == level):
             break
         reached = level
-    return Grade(reached, found)
+    return Grade(reached, results)
 
 
-async def _start(looked: Inspection, section: dict[str, Any]) -> None:
-    """In a hub of its own, on an empty store, with all other plugins switched off."""
+async def _start(inspection: Inspection, section: dict[str, Any]) -> None:
+    """Start the plugin in a hub of its own, with an empty store and all other plugins switched off."""
     installed = sources(None)
-    is_installed = looked.name in installed and folder_of(installed[looked.name]) == looked.folder
-    directory = None if is_installed else looked.folder.parent
-    others = {name: False for name in sources(directory) if name != looked.name}
+    is_installed = inspection.name in installed and folder_of(installed[inspection.name]) == inspection.folder
+    directory = None if is_installed else inspection.folder.parent
+    others = {name: False for name in sources(directory) if name != inspection.name}
     with tempfile.TemporaryDirectory() as data:
         path = Path(data) / "check.yaml"
-        tree: dict[str, Any] = {"data": data, "plugins": others | {looked.name: section}}
+        tree: dict[str, Any] = {"data": data, "plugins": others | {inspection.name: section}}
         if directory is not None:
             tree["plugin_directory"] = str(directory)
         YAML().dump(tree, path)
         try:
             hub = Hub(Configuration.read(path))
         except ConfigurationError as error:
-            looked.problem = f"with its default settings: {error.mistakes[0]}"
+            inspection.problem = f"with its default settings: {error.mistakes[0]}"
             return
         async with hub.store_only():
-            looked.plugin = plugin = hub.host.plugins[looked.name]
+            inspection.plugin = plugin = hub.host.plugins[inspection.name]
             if plugin.state != "running":
-                looked.problem = plugin.reason or plugin.state
+                inspection.problem = plugin.reason or plugin.state
                 return
-            looked.hooks = hub.hooks.implemented_by(looked.name)
+            inspection.hooks = hub.hooks.implemented_by(inspection.name)
             tables = sys.modules.get(f"{plugin.module.__name__}.tables") if plugin.module else None
-            looked.tables = getattr(tables, "metadata", None)
-            if looked.tables is not None:
-                metadata, name = looked.tables, looked.name
-                looked.differences = await hub.store.read(lambda connection: _differences(connection, metadata, name))
+            inspection.tables = getattr(tables, "metadata", None)
+            if inspection.tables is not None:
+                metadata, name = inspection.tables, inspection.name
+                inspection.differences = await hub.store.read(
+                    lambda connection: _differences(connection, metadata, name)
+                )
         if plugin.last_failure is not None:
-            looked.problem = plugin.last_failure
+            inspection.problem = plugin.last_failure
 
 
 def _differences(connection: Connection, tables: MetaData, name: str) -> list[str]:
-    """Between the tables that the migrations made and those that the code has."""
+    """Differences between the tables made by the migrations and those in the code."""
 
-    def is_own(found: str | None, kind: str, _parents: Any) -> bool:
-        return kind != "table" or found in tables.tables or bool(found and found.startswith(f"{name}_"))
+    def is_own(results: str | None, kind: str, _parents: Any) -> bool:
+        return kind != "table" or results in tables.tables or bool(results and results.startswith(f"{name}_"))
 
     options = {"include_name": is_own, "compare_type": False}
-    found = compare_metadata(MigrationContext.configure(connection, opts=options), tables)
-    return [f"the migrations and tables.py differ: {str(one)[:120]}" for one in found]
+    results = compare_metadata(MigrationContext.configure(connection, opts=options), tables)
+    return [f"the migrations and tables.py differ: {str(one)[:120]}" for one in results]
 
 
 # -- bronze
 
 
-def _starts(looked: Inspection) -> Iterator[str]:
-    if looked.problem is not None:
-        yield looked.problem
+def _starts(inspection: Inspection) -> Iterator[str]:
+    if inspection.problem is not None:
+        yield inspection.problem
 
 
-def _words(looked: Inspection) -> Iterator[str]:
+def _words(inspection: Inspection) -> Iterator[str]:
     try:
-        yield from catalogues.problems(catalogues.owner(looked.folder), catalogues.owner(catalogues.HUB))
+        yield from catalogues.problems(catalogues.owner(inspection.folder), catalogues.owner(catalogues.HUB))
     except (catalogues.NoLiteralError, SyntaxError) as error:
         yield str(error)
 
 
-def _imports(looked: Inspection) -> Iterator[str]:
-    yield from plugin_code.private_imports(looked.folder, looked.name)
+def _imports(inspection: Inspection) -> Iterator[str]:
+    yield from plugin_code.private_imports(inspection.folder, inspection.name)
 
 
-def _blocking(looked: Inspection) -> Iterator[str]:
-    yield from plugin_code.blocking_calls(looked.folder)
+def _blocking(inspection: Inspection) -> Iterator[str]:
+    yield from plugin_code.blocking_calls(inspection.folder)
 
 
 # -- silver
 
 
-def _settings(looked: Inspection) -> Iterator[str]:
-    if looked.plugin is not None and looked.plugin.module is not None:
-        yield from _undescribed(looked.plugin.module.Plugin.settings_model, "")
+def _settings(inspection: Inspection) -> Iterator[str]:
+    if inspection.plugin is not None and inspection.plugin.module is not None:
+        yield from _undescribed(inspection.plugin.module.Plugin.settings_model, "")
 
 
 def _undescribed(model: type[BaseModel], path: str) -> Iterator[str]:
@@ -158,84 +160,86 @@ def _undescribed(model: type[BaseModel], path: str) -> Iterator[str]:
         if not one.description:
             yield f"the setting {path}{name} has no description"
         for inner in models_in(one.annotation):
-            if issubclass(inner, Section):  # a message's model is described where messages are
+            if issubclass(inner, Section):  # other models are described elsewhere
                 yield from _undescribed(inner, f"{path}{name}.")
 
 
-def _tables(looked: Inspection) -> Iterator[str]:
-    yield from looked.differences
-    for table in looked.tables.tables if looked.tables is not None else ():
-        if not table.startswith(f"{looked.name}_"):
-            yield f"the table {table} does not begin with {looked.name}_"
+def _tables(inspection: Inspection) -> Iterator[str]:
+    yield from inspection.differences
+    for table in inspection.tables.tables if inspection.tables is not None else ():
+        if not table.startswith(f"{inspection.name}_"):
+            yield f"the table {table} does not begin with {inspection.name}_"
 
 
-def _health(looked: Inspection) -> Iterator[str]:
-    if "health" not in looked.hooks:
+def _health(inspection: Inspection) -> Iterator[str]:
+    if "health" not in inspection.hooks:
         yield "it does not answer `health`"
 
 
-def _held(looked: Inspection) -> Iterator[str]:
-    if looked.tables is not None and "held_data" not in looked.hooks:
+def _held(inspection: Inspection) -> Iterator[str]:
+    if inspection.tables is not None and "held_data" not in inspection.hooks:
         yield "it has tables and does not answer `held_data`; one that holds nothing personal answers an empty list"
 
 
-def _tests(looked: Inspection) -> Iterator[str]:
-    beside = looked.folder.parents[1] / "tests"
-    found = sorted(looked.folder.glob("tests/test_*.py")) or sorted(beside.glob(f"test_{looked.name}*.py"))
-    if not found:
+def _tests(inspection: Inspection) -> Iterator[str]:
+    repository_tests = inspection.folder.parents[1] / "tests"
+    files = sorted(inspection.folder.glob("tests/test_*.py")) or sorted(
+        repository_tests.glob(f"test_{inspection.name}*.py")
+    )
+    if not files:
         yield "it has no tests/test_*.py"
-    elif looked.run_tests:
-        done = _run(["-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, found)], looked.folder.parent)
-        if done is None:
+    elif inspection.run_tests:
+        completed = _run(["-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, files)], inspection.folder.parent)
+        if completed is None:
             yield "pytest is not installed: pip install 'kommunevert[test]'"
-        elif done.returncode != 0:
-            yield "its tests fail: " + (done.stdout.strip().splitlines() or ["?"])[-1]
+        elif completed.returncode != 0:
+            yield "its tests fail: " + (completed.stdout.strip().splitlines() or ["?"])[-1]
 
 
 # -- gold
 
 
-def _types(looked: Inspection) -> Iterator[str]:
+def _types(inspection: Inspection) -> Iterator[str]:
     cache = Path(tempfile.gettempdir()) / "kommunevert-mypy"
     options = ["--strict", "--no-error-summary", "--cache-dir", str(cache)]
-    done = _run(["-m", "mypy", *options, looked.folder.name], looked.folder.parent)
-    if done is None:
+    completed = _run(["-m", "mypy", *options, inspection.folder.name], inspection.folder.parent)
+    if completed is None:
         yield "mypy is not installed: pip install 'kommunevert[check]'"
-    elif done.returncode != 0:
-        yield from (line for line in done.stdout.splitlines() if ": error: " in line)
+    elif completed.returncode != 0:
+        yield from (line for line in completed.stdout.splitlines() if ": error: " in line)
 
 
-def _lint(looked: Inspection) -> Iterator[str]:
-    done = _run(
+def _lint(inspection: Inspection) -> Iterator[str]:
+    completed = _run(
         [
             *("-m", "ruff", "check", "--isolated", "--quiet", "--output-format", "concise"),
-            *("--select", RULES, "--ignore", NOT_RULES, str(looked.folder)),
+            *("--select", RULES, "--ignore", NOT_RULES, str(inspection.folder)),
         ],
-        looked.folder.parent,
+        inspection.folder.parent,
     )
-    if done is None:
+    if completed is None:
         yield "ruff is not installed: pip install 'kommunevert[check]'"
-    elif done.returncode != 0:
-        yield from done.stdout.splitlines()
+    elif completed.returncode != 0:
+        yield from completed.stdout.splitlines()
 
 
-def _docstrings(looked: Inspection) -> Iterator[str]:
-    yield from plugin_code.undocumented(looked.folder)
+def _docstrings(inspection: Inspection) -> Iterator[str]:
+    yield from plugin_code.undocumented(inspection.folder)
 
 
-def _short(looked: Inspection) -> Iterator[str]:
-    for path in plugin_code.files(looked.folder):
+def _short(inspection: Inspection) -> Iterator[str]:
+    for path in plugin_code.files(inspection.folder):
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES:
             yield f"{path.name} has {lines} lines"
 
 
-def _version(looked: Inspection) -> Iterator[str]:
-    if not plugin_code.literal(looked.folder / "__init__.py", "kommunevert_api"):
+def _version(inspection: Inspection) -> Iterator[str]:
+    if not plugin_code.literal(inspection.folder / "__init__.py", "kommunevert_api"):
         yield "__init__.py does not say `kommunevert_api = …`"
 
 
 def _run(arguments: list[str], folder: Path) -> subprocess.CompletedProcess[str] | None:
-    """Python with these arguments; None when the module is not installed."""
+    """Run Python with these arguments; None if the module is not installed."""
     if importlib.util.find_spec(arguments[1]) is None:
         return None
     command = [sys.executable, *arguments]

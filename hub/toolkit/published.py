@@ -1,4 +1,4 @@
-"""The documents that are committed, so that a change of the contract is seen in review: `docs/asyncapi.json`, …
+"""The committed API documents, so that changes are visible in review: `docs/asyncapi.json`, `docs/openapi.json`.
 
 python -m hub.toolkit.published            write them
 python -m hub.toolkit.published --check    exit 1 if one is out of date or is not valid
@@ -27,23 +27,23 @@ site: {id: site, name: Town hall}
 plugins:
   directory: {source: {kind: ldif, file: nobody.ldif}}
 """
-"""The smallest configuration: all plugins that come along, with their defaults."""
+"""The smallest configuration: all included plugins with their defaults."""
 
 
 def asyncapi_of(hub: Hub) -> dict[str, Any]:
-    """All messages of a hub whose plugins have started."""
+    """The AsyncAPI document of a hub whose plugins have started."""
     return asyncapi(hub.settings, hub.mqtt.channels.values(), hub.enroller.kinds(), version=version("kommunevert"))
 
 
 def openapi_of(hub: Hub) -> dict[str, Any]:
-    """All that the HTTP API of a hub whose plugins have started can do."""
+    """The OpenAPI document of a hub whose plugins have started."""
     secure = hub.settings.web.address.startswith("https:")
     return openapi(hub.operations(), version=version("kommunevert"), is_secure=secure)
 
 
 @asynccontextmanager
 async def started(path: Path | None = None) -> AsyncIterator[Hub]:
-    """Of this configuration, or with the plugins that come along; on an empty store that is gone afterwards.
+    """A hub of this configuration, or with the included plugins, on a temporary empty store.
 
     Raises ConfigurationError.
     """
@@ -59,13 +59,13 @@ def as_text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-async def _made() -> dict[str, dict[str, Any]]:
+async def _documents() -> dict[str, dict[str, Any]]:
     async with started() as hub:
         return {"docs/asyncapi.json": asyncapi_of(hub), "docs/openapi.json": openapi_of(hub)}
 
 
-def mistakes(name: str, document: dict[str, Any]) -> list[str]:
-    """What the specification's own JSON schema finds wrong, and references that lead nowhere. For developers."""
+def errors_in(name: str, document: dict[str, Any]) -> list[str]:
+    """Violations of the specification's JSON schema, and unresolved references."""
     from jsonschema import Draft7Validator  # noqa: PLC0415 (`make install-check` has both, a hub does not)
     from openapi_spec_validator import OpenAPIV31SpecValidator  # noqa: PLC0415
 
@@ -75,7 +75,7 @@ def mistakes(name: str, document: dict[str, Any]) -> list[str]:
         schema = json.loads((SPECIFICATIONS / f"{document['asyncapi']}-without-$id.json").read_text())
         errors = Draft7Validator(schema).iter_errors(document)
     found = [f"{name}: {error.json_path}: {error.message[:200]}" for error in errors]
-    return found + [f"{name}: {one} leads nowhere" for one in _references(document) if not _leads(document, one)]
+    return found + [f"{name}: {one} leads nowhere" for one in _references(document) if not _resolves(document, one)]
 
 
 def _references(node: Any) -> Iterator[str]:
@@ -89,7 +89,7 @@ def _references(node: Any) -> Iterator[str]:
             yield from _references(value)
 
 
-def _leads(document: dict[str, Any], reference: str) -> bool:
+def _resolves(document: dict[str, Any], reference: str) -> bool:
     node: Any = document
     for part in reference.removeprefix("#/").split("/"):
         if not isinstance(node, dict) or part not in node:
@@ -99,11 +99,11 @@ def _leads(document: dict[str, Any], reference: str) -> bool:
 
 
 def main(arguments: list[str]) -> None:
-    """Exits 1 with what is wrong and what to do."""
-    made = asyncio.run(_made())
-    if wrong := [one for name, document in made.items() for one in mistakes(name, document)]:
+    """Write or check the documents; exits 1 with what is wrong and what to do."""
+    documents = asyncio.run(_documents())
+    if wrong := [one for name, document in documents.items() for one in errors_in(name, document)]:
         sys.exit("\n".join(wrong))
-    for name, document in made.items():
+    for name, document in documents.items():
         path, text = ROOT / name, as_text(document)
         if "--check" not in arguments:
             path.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A new plugin from the files in `scaffold_files`: one that has a bit of everything, and a test that passes."""
+"""Creates a new plugin from `scaffold_files`: with some of everything, and a test that passes."""
 
 import keyword
 import re
@@ -15,11 +15,11 @@ SUFFIX = ".j2"
 
 
 class ScaffoldError(Exception):
-    """Why no plugin was written."""
+    """The plugin could not be written; the text says why."""
 
 
 def write_plugin(name: str, out: Path) -> Path:
-    """Write the plugin `name` below `out`; the path of its folder. Raises ScaffoldError or OSError."""
+    """Write the plugin `name` below `out`; returns its folder. Raises ScaffoldError or OSError."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{1,30}", name) or keyword.iskeyword(name) or name in sys.stdlib_module_names:
         raise ScaffoldError(f"{name}: a plugin's name is a word of small letters, digits and _, such as `lostfound`")
     if name in sources(None):
@@ -36,7 +36,7 @@ def write_plugin(name: str, out: Path) -> Path:
         comment_end_string="#]",
         undefined=StrictUndefined,
         keep_trailing_newline=True,
-        autoescape=False,  # noqa: S701 (it writes code; the name is checked above)
+        autoescape=False,  # noqa: S701 (the output is code, and the name is validated above)
     )
     dashed = name.replace("_", "-")
     values = {

@@ -1,11 +1,11 @@
-"""What `make dev` starts the hub anew for: the filter that `watchfiles --filter` is given."""
+"""The filter for `watchfiles --filter`: changes for which `make dev` restarts the hub."""
 
 from pathlib import PurePath
 
 READ_AT_START = frozenset({".py", ".po", ".yaml", ".ldif"})
-"""Templates, styles and scripts are read anew for each page."""
+"""Templates, styles and scripts are read again for each page."""
 
 
 def counts(_change: object, path: str) -> bool:
-    """Whether the hub must start anew to know this file as it is now."""
+    """Whether a change of this file needs a restart."""
     return PurePath(path).suffix in READ_AT_START and ".venv" not in PurePath(path).parts

@@ -91,7 +91,7 @@ async def test_what_the_hub_does_not_take_is_told_and_asked_again_at_the_next_st
     wrong = [ApiRequest(method="POST", path="/access-rules", body={"name": "X", "whom": {}})]
     done = tmp_path / "done"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hub.demo.requests.PATIENCE_SECONDS", 0.0)
+        patch.setattr("hub.demo.requests.RETRY_SECONDS", 0.0)
         with pytest.raises(DemoRequestError, match=r"/access-rules.*whom"):
             await send_once(hub, wrong, done)
     assert not done.exists()

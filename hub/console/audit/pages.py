@@ -1,4 +1,4 @@
-"""The kernel's own pages: audit log, and the one for what went wrong."""
+"""The kernel's own pages: the audit log, and the error page."""
 
 from aiohttp import web
 
@@ -30,5 +30,5 @@ class SystemPages:
         )
 
     async def error(self, request: web.Request, status: int, detail: str) -> web.Response:
-        """For a person whose page did not come; `detail` is for whoever they show it to."""
+        """The error page; `detail` is for developers."""
         return await self._pages.render(request, "error.html", status=status, code=status, detail=detail)

@@ -1,4 +1,4 @@
-"""What people call a kind of device, in the words of the plugin that drives it."""
+"""Names of kinds of device, from the plugins that drive them."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from hub.web.pages import Pages
 
 
 def kind_names(pages: Pages, enroller: Enroller, request: web.Request) -> Callable[[str], str]:
-    """Gives a kind's name in the page's language; the kind itself while no plugin names it."""
+    """A function from a kind to its name in the page's language, or the kind itself if no plugin names it."""
 
     def named(kind: str) -> str:
         driven = enroller.driven.get(kind)

@@ -1,4 +1,4 @@
-"""The console's pages of devices: all of them by place, with what is away first, and each with its history."""
+"""The console's pages of devices: all by place, absent ones first, and each with its history."""
 
 import json
 from collections import defaultdict
@@ -22,12 +22,12 @@ from hub.web.pages import Pages, babel_locale, see
 from hub.web.place_form import PARTS, place_in, suggestions
 from hub.web.security import session_of
 
-MOST_NAME = 80
-MOST_SHOWN = 200
+MAX_NAME_LENGTH = 80
+MAX_DEVICES = 200
 LOW_BATTERY_PERCENT = 20
 WEAK_SIGNAL_DBM = -80
 WRONG_CLOCK_SECONDS = 5
-"""More than any way takes; codes that last minutes and signed times suffer from it."""
+"""More than any network delay; short-lived codes and signed times are affected."""
 
 
 class DevicePages:
@@ -49,39 +49,39 @@ class DevicePages:
         pages.action("/devices/{device}/revoke", {"it"}, self.revoke)
 
     async def all(self, request: web.Request) -> web.StreamResponse:
-        sought = request.query.get("q", "").strip()
+        query = request.query.get("q", "").strip()
         devices = self._devices
-        found = [one for one in devices if _is_found(one, sought.lower())]
-        away = {one.id for one in found if self._is_missed(one)}
+        found = [one for one in devices if _matches(one, query.lower())]
+        away = {one.id for one in found if self._is_away(one)}
         found.sort(key=lambda one: (one.id not in away, one.kind, one.name))
         places: dict[str, list[Device]] = defaultdict(list)
-        for one in found[:MOST_SHOWN]:
+        for one in found[:MAX_DEVICES]:
             places[one.place].append(one)
         groups = sorted(places.items(), key=lambda group: (not away & {one.id for one in group[1]}, group[0]))
         return await self._pages.render(
             request,
             "devices.html",
             groups=groups,
-            sought=sought,
+            query=query,
             total=len(found),
             away_count=len(away),
-            most=MOST_SHOWN,
+            most=MAX_DEVICES,
             page_kinds=sorted(self._enroller.pages()),
-            **self._seeing(request),
+            **self._template_values(request),
         )
 
     async def one(self, request: web.Request) -> web.StreamResponse:
-        return await self._device_page(request, self._asked_for(request))
+        return await self._device_page(request, self._device(request))
 
     async def make_link(self, request: web.Request) -> web.StreamResponse:
-        """A new device that is a browser, or a new link for one: the link is shown once."""
+        """Enrol a browser device, or renew its link, which is displayed once."""
         sent = await request.post()
         kind = str(sent.get("kind", ""))
         if kind not in self._enroller.pages():
             raise web.HTTPBadRequest(text=f"kind is one of {', '.join(self._enroller.pages())}")
         device = str(sent.get("device") or "") or self._enroller.free_id(kind)
         known = self._devices.get(device)
-        name = str(clean(str(sent.get("name") or (known.name if known else device))))[:MOST_NAME]
+        name = str(clean(str(sent.get("name") or (known.name if known else device))))[:MAX_NAME_LENGTH]
         place = known.where if known else place_in(sent)
         actor = session_of(request).account
         try:
@@ -94,9 +94,9 @@ class DevicePages:
         return await self._device_page(request, self._devices.require(device), link=link, qr=_qr(str(link)))
 
     async def describe(self, request: web.Request) -> web.StreamResponse:
-        device = self._asked_for(request)
+        device = self._device(request)
         sent = await request.post()
-        name = str(clean(str(sent.get("name", ""))))[:MOST_NAME] or device.name
+        name = str(clean(str(sent.get("name", ""))))[:MAX_NAME_LENGTH] or device.name
         await self._devices.describe(device.id, name, place_in(sent), session_of(request).account)
         return see(f"/devices/{device.id}")
 
@@ -108,11 +108,11 @@ class DevicePages:
         return see("/devices")
 
     async def diagnostics(self, request: web.Request) -> web.StreamResponse:
-        """For whoever helps from afar: no name, no secret, nothing about a person."""
-        device = self._asked_for(request)
-        whole = await self._diagnostics.of(device)
+        """For remote support: no name, no secret, no personal data."""
+        device = self._device(request)
+        document = await self._diagnostics.of(device)
         return web.Response(
-            text=json.dumps(whole, indent=1, default=_written) + "\n",
+            text=json.dumps(document, indent=1, default=_as_json) + "\n",
             content_type="application/json",
             headers={
                 hdrs.CONTENT_DISPOSITION: f'attachment; filename="{device.id}-diagnostics.json"',
@@ -122,7 +122,7 @@ class DevicePages:
 
     async def _device_page(self, request: web.Request, device: Device, **values: Any) -> web.StreamResponse:
         absences, count = await self._devices.absences.of(device.id)
-        nothing: dict[str, Any] = {"link": None, "qr": None}
+        defaults: dict[str, Any] = {"link": None, "qr": None}
         return await self._pages.render(
             request,
             "device.html",
@@ -131,12 +131,12 @@ class DevicePages:
             absences_in_all=count,
             is_browser=device.kind in self._enroller.pages(),
             suggestions=suggestions(self._devices),
-            **self._seeing(request),
-            **(nothing | values),
+            **self._template_values(request),
+            **(defaults | values),
         )
 
-    def _seeing(self, request: web.Request) -> dict[str, Any]:
-        """What both pages ask about a device."""
+    def _template_values(self, request: web.Request) -> dict[str, Any]:
+        """Values for the templates of both pages."""
         return {
             "kind_name": kind_names(self._pages, self._enroller, request),
             "vitals_of": self._devices.vitals,
@@ -150,30 +150,30 @@ class DevicePages:
             "wrong_clock": WRONG_CLOCK_SECONDS,
         }
 
-    def _is_missed(self, device: Device) -> bool:
-        """Away, and not only new."""
+    def _is_away(self, device: Device) -> bool:
+        """Away, and not just never seen."""
         vitals = self._devices.vitals(device.id)
         return not vitals.is_alive and (vitals.last_seen_monotonic is not None or device.first_seen_at is not None)
 
     def _away_since(self, device: Device, vitals: Vitals) -> datetime | None:
         return self._devices.absences.since(device.id) or vitals.last_seen_at
 
-    def _asked_for(self, request: web.Request) -> Device:
+    def _device(self, request: web.Request) -> Device:
         try:
             return self._devices.require(request.match_info["device"])
         except UnknownDeviceError:
             raise web.HTTPNotFound(text="There is no such device.") from None
 
 
-def _is_found(device: Device, sought: str) -> bool:
-    return not sought or any(sought in text.lower() for text in (device.id, device.name, device.place, device.kind))
+def _matches(device: Device, query: str) -> bool:
+    return not query or any(query in text.lower() for text in (device.id, device.name, device.place, device.kind))
 
 
 def _lasting(language: str) -> Callable[[timedelta], str]:
     return lambda span: str(format_timedelta(span, locale=babel_locale(language), threshold=1.2))
 
 
-def _written(value: object) -> str:
+def _as_json(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""The page where IT gives a gateway or another system its account on the broker."""
+"""The page for broker accounts of gateways and other systems."""
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -30,7 +30,7 @@ class GatewayPages:
         return await self._page(request)
 
     async def add(self, request: web.Request) -> web.StreamResponse:
-        """The new password is on the page that answers, and nowhere afterwards."""
+        """The response displays the new password, which is not stored."""
         sent = await request.post()
         name, typed = str(sent.get("name", "")).strip(), str(sent.get("filters", ""))
         filters, announces = typed.split("\n") if typed.strip() else [], sent.get("announces") == "yes"
@@ -44,8 +44,8 @@ class GatewayPages:
             problem = str(error)
         else:
             return await self._page(request, made=self._gateways.get(name), secret=secret)
-        typing = {"name": name, "filters": typed, "announces": announces}
-        return await self._page(request, status=400, problem=problem, typed=typing)
+        entered = {"name": name, "filters": typed, "announces": announces}
+        return await self._page(request, status=400, problem=problem, typed=entered)
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -55,7 +55,7 @@ class GatewayPages:
         return see("/accounts")
 
     async def _page(self, request: web.Request, *, status: int = 200, **values: object) -> web.StreamResponse:
-        nothing = {"made": None, "secret": None, "problem": None, "typed": EMPTY}
+        defaults = {"made": None, "secret": None, "problem": None, "typed": EMPTY}
         return await self._pages.render(
-            request, "gateways.html", status=status, gateways=list(self._gateways), **(nothing | values)
+            request, "gateways.html", status=status, gateways=list(self._gateways), **(defaults | values)
         )

@@ -10,11 +10,11 @@ from hub.web.forms import Form
 from hub.web.pages import LANGUAGE_COOKIE, Pages, see
 from hub.web.security import SESSION, cookie_name, session_of
 
-OURS = re.compile(r"/(?!/)[^\x00-\x20\\]*")
+LOCAL_PATH = re.compile(r"/(?!/)[^\x00-\x20\\]*")
 
 LOGIN = Form(must=("name", "password"), may=("to", "language"))
 LANGUAGE = Form(must=("language",), may=("to", "name", "password"))
-"""Both stand on the same page, and neither changes anything but what the browser itself keeps."""
+"""Both forms are on the same page; the language only sets a cookie."""
 
 
 def login_pages(pages: Pages, accounts: Accounts, limits: LoginLimits, *, is_secure: bool) -> None:
@@ -22,27 +22,29 @@ def login_pages(pages: Pages, accounts: Accounts, limits: LoginLimits, *, is_sec
     _first_pages(pages)
 
     async def form(request: web.Request) -> web.StreamResponse:
-        return await pages.render(request, "login.html", problem=None, name="", to=_ours(request.query.get("to", "/")))
+        return await pages.render(
+            request, "login.html", problem=None, name="", to=_local_path(request.query.get("to", "/"))
+        )
 
     async def login(request: web.Request) -> web.StreamResponse:
         sent = await request.post()
         name, password = str(sent.get("name", "")).strip(), str(sent.get("password", ""))
-        to = _ours(str(sent.get("to", "/")))
+        to = _local_path(str(sent.get("to", "/")))
         if limits.wait_seconds(request, name):
             return await pages.render(request, "login.html", status=429, problem="slow", name=name, to=to)
-        found = await accounts.check(name, password)
-        if found is None:
+        login_result = await accounts.check(name, password)
+        if login_result is None:
             limits.failed(request, name)
             return await pages.render(request, "login.html", status=403, problem="wrong", name=name, to=to)
         answer = see(to)
-        limits.succeeded(request, answer, found.name)
+        limits.succeeded(request, answer, login_result.name)
         answer.set_cookie(
-            cookie, await accounts.begin(found), httponly=True, secure=is_secure, samesite="Lax", path="/"
+            cookie, await accounts.begin(login_result), httponly=True, secure=is_secure, samesite="Lax", path="/"
         )
         return answer
 
-    async def seen(request: web.Request) -> web.StreamResponse:
-        limits.seen(session_of(request).account)
+    async def dismiss(request: web.Request) -> web.StreamResponse:
+        limits.dismiss(session_of(request).account)
         return see("/")
 
     async def logout(request: web.Request) -> web.StreamResponse:
@@ -55,15 +57,15 @@ def login_pages(pages: Pages, accounts: Accounts, limits: LoginLimits, *, is_sec
     pages.public("GET", "/login", form)
     pages.public("POST", "/login", login, LOGIN)
     pages.public("POST", "/logout", logout)
-    pages.action("/login/seen", frozenset(), seen)
+    pages.action("/login/seen", frozenset(), dismiss)
 
 
 def _first_pages(pages: Pages) -> None:
-    """What anybody may ask for before the login."""
+    """The routes that need no login."""
 
     async def language(request: web.Request) -> web.StreamResponse:
         sent = await request.post()
-        answer = see(_ours(str(sent.get("to", "/"))))
+        answer = see(_local_path(str(sent.get("to", "/"))))
         answer.set_cookie(LANGUAGE_COOKIE, str(sent.get("language", "")), samesite="Lax", max_age=31_536_000)
         return answer
 
@@ -77,6 +79,6 @@ def _first_pages(pages: Pages) -> None:
     pages.public("GET", "/", first)
 
 
-def _ours(path: str) -> str:
-    """A path on this site, never another's: `//evil.example`, also where a browser drops a tab or turns a slash."""
-    return path if OURS.fullmatch(path) else "/"
+def _local_path(path: str) -> str:
+    """The path if it is on this site, else "/": not `//evil.example`, nor what a browser would normalise to that."""
+    return path if LOCAL_PATH.fullmatch(path) else "/"

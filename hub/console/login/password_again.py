@@ -1,4 +1,4 @@
-"""What lets somebody in asks for the password again when it was given long ago: a computer left open lets nobody in."""
+"""Asks for the password again before sensitive actions, so that an unattended computer cannot be misused."""
 
 from collections.abc import Callable
 
@@ -15,25 +15,25 @@ TRIES_SECONDS = 60.0
 
 
 def password_required(pages: Pages, accounts: Accounts) -> Callable[[Serve], Serve]:
-    """Wraps a form's POST. The form waits in the page that asks, and is done once the password is right."""
-    tries = Limiter(TRIES, TRIES_SECONDS)
+    """A wrapper for a form's POST. The password page carries the form's fields and submits them with the password."""
+    limiter = Limiter(TRIES, TRIES_SECONDS)
 
     def wrapped(serve: Serve) -> Serve:
         async def guarded(request: web.Request) -> web.StreamResponse:
             session = session_of(request)
             if session.is_confirmed:
                 return await serve(request)
-            sent = await request.post()
-            password, problem, status = str(sent.get(PASSWORD_AGAIN, "")), None, 200
-            if PASSWORD_AGAIN in sent:
-                if tries.wait_seconds(session.account):
+            form = await request.post()
+            password, problem, status = str(form.get(PASSWORD_AGAIN, "")), None, 200
+            if PASSWORD_AGAIN in form:
+                if limiter.wait_seconds(session.account):
                     problem, status = "slow", 429
                 elif await accounts.confirm(session, password):
                     return await serve(request)
                 else:
                     problem, status = "wrong", 403
             fields = [
-                (name, value) for name, value in sent.items() if name != PASSWORD_AGAIN and isinstance(value, str)
+                (name, value) for name, value in form.items() if name != PASSWORD_AGAIN and isinstance(value, str)
             ]
             return await pages.render(
                 request, "again.html", status=status, fields=fields, problem=problem, field=PASSWORD_AGAIN

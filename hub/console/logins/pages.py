@@ -1,4 +1,4 @@
-"""The page Accounts: who can log in with an account of the hub's own, and who is logged in."""
+"""The page Accounts: local accounts, and active sessions."""
 
 from aiohttp import web
 
@@ -24,17 +24,17 @@ class AccountPages:
         pages.action("/logins/{account}/end", {"it"}, self.end)
 
     async def show(self, request: web.Request) -> web.StreamResponse:
-        return await self._shown(request)
+        return await self._page(request)
 
     async def shut(self, request: web.Request) -> web.StreamResponse:
-        """Shut it, or open it again."""
+        """Disable or enable an account."""
         is_shut = (await request.post()).get("shut") == "yes"
         try:
             await self._accounts.shut(_name(request), session_of(request).account, is_shut=is_shut)
         except UnknownAccountError:
             raise web.HTTPNotFound(text="There is no such account.") from None
         except LastAccountError:
-            return await self._shown(request, status=409, is_last=True)
+            return await self._page(request, status=409, is_last=True)
         return see("/logins")
 
     async def remove(self, request: web.Request) -> web.StreamResponse:
@@ -43,15 +43,15 @@ class AccountPages:
         except UnknownAccountError:
             raise web.HTTPNotFound(text="There is no such account.") from None
         except LastAccountError:
-            return await self._shown(request, status=409, is_last=True)
+            return await self._page(request, status=409, is_last=True)
         return see("/logins")
 
     async def end(self, request: web.Request) -> web.StreamResponse:
-        """All sessions of one person, also of the directory's."""
+        """End all sessions of a person, also of the directory."""
         await self._accounts.end_all(_name(request), session_of(request).account)
         return see("/logins")
 
-    async def _shown(self, request: web.Request, *, status: int = 200, is_last: bool = False) -> web.Response:
+    async def _page(self, request: web.Request, *, status: int = 200, is_last: bool = False) -> web.Response:
         text = self._pages.words(self._pages.language(request))
         tokens: dict[str, list[str]] = {}
         for one in await self._tokens.all():

@@ -10,7 +10,7 @@ from devices.contract.payload import Id
 from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from hub.calendar.exceptions import DayError, Exceptions, SetDay
 from hub.calendar.opening import SITE, UnknownServiceError
-from hub.configuration.opening_hours import MOST_SPANS, spans_of, written
+from hub.configuration.opening_hours import MOST_SPANS, as_texts, spans_of
 from hub.web.problems import FieldError, ProblemError
 
 CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -102,7 +102,7 @@ def _id(one: SetDay) -> str:
 
 
 def _document(one: SetDay) -> SetDayDocument:
-    return SetDayDocument(id=_id(one), service=one.service or None, on=one.on, spans=written(one.spans))
+    return SetDayDocument(id=_id(one), service=one.service or None, on=one.on, spans=as_texts(one.spans))
 
 
 def _invalid(field: str, detail: str) -> ProblemError:

@@ -1,4 +1,4 @@
-"""The page Opening hours: the week as configured, holidays and other days to come, and a form for one more."""
+"""The page Opening hours: the week as configured, holidays and other days to come, and a form to set one."""
 
 from collections.abc import Awaitable, Callable
 from datetime import date

@@ -85,7 +85,7 @@ class PairingApi:
         return DeviceDocument.model_validate(found(self._devices.get(device), "such device any more"))
 
     def _found(self, path: CodePath, caller: str) -> Waiting:
-        """A code is short, and must not be found by trying."""
+        """The device with this code. Rate limited, since a code is short and could be guessed."""
         if self._mistyped.is_spent(caller):
             headers = {"Retry-After": str(MISTYPED_WAIT_SECONDS)}
             raise ProblemError("too-many-requests", "Too many wrong codes.", headers=headers)

@@ -1,4 +1,4 @@
-"""Pairing: `/pair` for devices that want an account, and the console's page where an administrator types their code."""
+"""Pairing: `/pair` for devices that request an account, and the console's page to enter their code."""
 
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -21,9 +21,9 @@ from hub.web.place_form import PARTS, place_in, suggestions
 from hub.web.security import session_of
 
 M = TypeVar("M", bound=Payload)
-MOST_BYTES = 2_000
-MOST_PROGRAM = 120
-ASKS_PER_MINUTE = 30
+MAX_BYTES = 2_000
+MAX_PROGRAM_LENGTH = 120
+REQUESTS_PER_MINUTE = 30
 """From one address; behind a reverse proxy all devices share one."""
 CLAIMS_PER_MINUTE = 3_000
 """From one address, behind which may be many devices; a claim cannot be guessed."""
@@ -39,10 +39,10 @@ class PairingPages:
         self._enroller = enroller
         self._public_url = public_url
         self._pairing = pairing
-        self._asks = Limiter(ASKS_PER_MINUTE, 60)
+        self._requests = Limiter(REQUESTS_PER_MINUTE, 60)
         self._claims = Limiter(CLAIMS_PER_MINUTE, 60)
         self._mistyped = Limiter(MISTYPED_PER_MINUTE, 60)
-        pages.public("POST", "/pair", self.ask)
+        pages.public("POST", "/pair", self.request_code)
         pages.public("POST", "/pair/claim", self.claim)
         pages.page("/pair", {"it"}, self.show)
         pages.action(
@@ -53,14 +53,14 @@ class PairingPages:
             Form(must=("code", "name", "kind"), may=PARTS),
         )
 
-    # -- what devices ask
+    # -- for devices
 
-    async def ask(self, request: web.Request) -> web.StreamResponse:
-        self._limit(self._asks, request)
+    async def request_code(self, request: web.Request) -> web.StreamResponse:
+        self._limit(self._requests, request)
         wanted = await _read(request, PairingRequest)
         if wanted.kind not in self._enroller.kinds():
             raise web.HTTPBadRequest(text=f"kind is one of {', '.join(sorted(self._enroller.kinds()))}")
-        program = str(clean(request.headers.get(hdrs.USER_AGENT, "")))[:MOST_PROGRAM]
+        program = str(clean(request.headers.get(hdrs.USER_AGENT, "")))[:MAX_PROGRAM_LENGTH]
         waiting = self._pairing.request_code(wanted.claim, wanted.kind, request.remote or "?", program)
         address = f"{self._address(request)}/pair?code={waiting.code}"
         picture = str(segno.make(address, error="m").svg_data_uri(scale=6, border=2, light="#fff"))
@@ -79,7 +79,7 @@ class PairingPages:
             return _answer(PairingAnswer(state="paired", enrolment=enrolment))
         return _answer(PairingAnswer(state="paired", link=page))
 
-    # -- what an administrator sees
+    # -- for administrators
 
     async def show(self, request: web.Request) -> web.StreamResponse:
         code = request.query.get("code", "")
@@ -124,7 +124,7 @@ class PairingPages:
             return None
 
     async def _page(self, request: web.Request, *, status: int = 200, **values: Any) -> web.StreamResponse:
-        nothing: dict[str, Any] = {"code": "", "waiting": None, "replaces": None, "is_unknown": False}
+        defaults: dict[str, Any] = {"code": "", "waiting": None, "replaces": None, "is_unknown": False}
         return await self._pages.render(
             request,
             "pair.html",
@@ -133,11 +133,11 @@ class PairingPages:
             kind_name=kind_names(self._pages, self._enroller, request),
             shown_at=[(kind, one.shows_code) for kind, one in sorted(self._enroller.driven.items()) if one.shows_code],
             suggestions=suggestions(self._devices),
-            **(nothing | values),
+            **(defaults | values),
         )
 
     def _address(self, request: web.Request) -> str:
-        """How the device reached us is how a phone beside it will, unless the configuration knows better."""
+        """The configured public URL, else the address by which the device reached us, which phones can use too."""
         return self._public_url or f"{request.scheme}://{request.host}"
 
     def _limit(self, limiter: Limiter, request: web.Request) -> None:
@@ -146,7 +146,7 @@ class PairingPages:
 
 
 async def _read(request: web.Request, model: type[M]) -> M:
-    body = await body_of(request, MOST_BYTES)
+    body = await body_of(request, MAX_BYTES)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:

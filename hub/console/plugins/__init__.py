@@ -1,1 +1,1 @@
-"""Plugins: how they are, on or off, and their settings."""
+"""Plugins: state, switches and settings."""

@@ -1,4 +1,4 @@
-"""Plugins and the hub's own parts: how they are, which personal data they hold, and letting one try again."""
+"""Plugins and the hub's parts: their state and health, the personal data that plugins hold, and restarts."""
 
 from datetime import datetime
 from typing import Literal

@@ -9,7 +9,7 @@ from hub.configuration import file_only
 from hub.console.plugins.api import PluginPath
 from hub.hosting.choosing import Choosing
 from hub.hosting.host import HostedPlugin, PluginHost
-from hub.language.mistakes import said
+from hub.language.mistakes import described
 from hub.web.problems import FieldError, ProblemError
 
 
@@ -83,7 +83,7 @@ class PluginChoiceApi:
             raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None
         except ValidationError as error:
             errors = [
-                FieldError(at="/".join(("body/settings", *map(str, one["loc"]))), detail=said(one))
+                FieldError(at="/".join(("body/settings", *map(str, one["loc"]))), detail=described(one))
                 for one in error.errors(include_url=False)
             ]
             raise ProblemError("invalid", "Look at `errors`.", errors=errors) from None

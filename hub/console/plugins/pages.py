@@ -115,7 +115,7 @@ class PluginPages:
         try:
             section = self._choosing.choices.checked(plugin, section_of(form, sent, many))
         except FormError as error:
-            mistakes = error.said(words)
+            mistakes = error.described(words)
             return await self._form(request, plugin, filled(form, sent, many, mistakes), mistakes)
         except ValidationError as error:
             mistakes = mistakes_of(form, error, words)

@@ -1,4 +1,4 @@
-"""A form for a plugin's settings, made of its pydantic model, and what was sent made into a section again."""
+"""Generates a form from a plugin's settings model, and converts a submitted form to a section."""
 
 import re
 import types
@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from hub.configuration import file_only
-from hub.language.mistakes import NUMBER, WHOLE, MistakeError, Words, in_english, said
+from hub.language.mistakes import NUMBER, WHOLE, MistakeError, Words, described, in_english
 from hub.language.translation import N_
 from hub.web.forms import Form
 
@@ -30,16 +30,16 @@ FILE_ONLY = N_(
 
 @dataclass(frozen=True)
 class Field:
-    """One setting as a form shows it. `path` is `mail.port`; a group has fields of its own; `file` is only shown."""
+    """A setting in a form. `path` is `mail.port`; a group has fields of its own; kind `file` is read-only."""
 
     path: str
     kind: Kind
     help: str = ""
     required: bool = False
     optional: bool = False
-    """It may be left out altogether: empty, or a group that is not used."""
+    """It may be None: empty, or a group that is not used."""
     whole: bool = False
-    """A number without decimals."""
+    """An integer."""
     choices: tuple[str, ...] = ()
     limits: dict[str, Any] = field(default_factory=dict)
     fields: tuple["Field", ...] = ()
@@ -51,8 +51,8 @@ class Field:
         return self.path.rpartition(".")[2]
 
     @property
-    def shown(self) -> str:
-        """The value as it stands in an input."""
+    def input_text(self) -> str:
+        """The value as the text of an input."""
         if self.value is None:
             return ""
         if self.kind == "lines" and isinstance(self.value, Sequence) and not isinstance(self.value, str):
@@ -67,61 +67,68 @@ class Field:
 def form_of(model: type[BaseModel], section: Mapping[str, Any], path: str = "") -> tuple[Field, ...]:
     """The model's fields with the values of `section`, or their defaults."""
     form = (_field(f"{path}{name}", name, one, section) for name, one in model.model_fields.items())
-    alone = frozenset[str]() if path else file_only.names(model)  # what stands below is as what stands above
-    return tuple(replace(one, kind="file", fields=()) if one.name in alone else one for one in form)
+    file_only_names = frozenset[str]() if path else file_only.names(model)
+    return tuple(replace(one, kind="file", fields=()) if one.name in file_only_names else one for one in form)
 
 
 def fields_of(form: Sequence[Field], sent: Iterable[str]) -> Form:
-    """What a browser sends of it. `sent` are the names that came: one of the file's is a mistake of `section_of`."""
-    everything = list(_all(form))
-    alone = tuple(rf"{one.path}{end}" for one in everything if one.kind == "file" for end in (".", ":"))
+    """The fields that a browser submits.
+
+    `sent`: the submitted names; `section_of` refuses those only the file may set.
+    """
+    everything = list(_flattened(form))
+    file_only_names = tuple(rf"{one.path}{end}" for one in everything if one.kind == "file" for end in (".", ":"))
     of_file = {one.path for one in everything if one.kind == "file"}
     return Form(
         must=[one.path for one in everything if one.kind in ("text", "number", "choice", "lines", "yaml")],
         may=[one.path for one in everything if one.kind == "switch"]
         + [f"{one.path}:used" for one in everything if one.kind == "group" and one.optional],
         many=[one.path for one in everything if one.kind == "choices"]
-        + [name for name in sent if name in of_file or name.startswith(alone)],
+        + [name for name in sent if name in of_file or name.startswith(file_only_names)],
     )
 
 
-def section_of(form: Sequence[Field], sent: Mapping[str, str], many: Callable[[str], list[str]]) -> dict[str, Any]:
-    """What stands in the form, as it would in the file. Raises FormError for what is not even a value of its kind.
+def section_of(
+    form: Sequence[Field], sent: Mapping[str, str], all_values: Callable[[str], list[str]]
+) -> dict[str, Any]:
+    """The section with the submitted values. Raises FormError for values that are not of the field's kind.
 
-    `many` gives all values of a name, as of checkboxes.
+    `all_values` returns all values of a name, as for checkboxes.
     """
-    alone = [one.path for one in form if one.kind == "file"]
-    refused = [path for path in alone if any(re.match(rf"{re.escape(path)}(?:[.:]|$)", name) for name in sent)]
+    file_only_names = [one.path for one in form if one.kind == "file"]
+    refused = [
+        path for path in file_only_names if any(re.match(rf"{re.escape(path)}(?:[.:]|$)", name) for name in sent)
+    ]
     mistakes = {path: MistakeError(FILE_ONLY) for path in refused}
-    section = _read([one for one in form if one.kind != "file"], sent, many, mistakes)
+    section = _read([one for one in form if one.kind != "file"], sent, all_values, mistakes)
     if mistakes:
         raise FormError(mistakes)
     return section
 
 
 class FormError(Exception):
-    """Mistakes by the path of their field."""
+    """Invalid values, by the path of their field."""
 
     def __init__(self, mistakes: dict[str, MistakeError]) -> None:
         super().__init__("; ".join(f"{path}: {text}" for path, text in mistakes.items()))
         self.mistakes = mistakes
 
-    def said(self, words: Words) -> dict[str, str]:
+    def described(self, words: Words) -> dict[str, str]:
         return {path: _as_sentence(words(mistake.message, **mistake.values)) for path, mistake in self.mistakes.items()}
 
 
 def mistakes_of(form: Sequence[Field], error: ValidationError, words: Words = in_english) -> dict[str, str]:
-    """Each mistake at the deepest field that it belongs to; "" for what belongs to none."""
-    known = {one.path for one in _all(form)}
-    found: dict[str, str] = {}
+    """Each mistake by the path of the deepest field that it belongs to; "" if it belongs to none."""
+    known = {one.path for one in _flattened(form)}
+    mistakes: dict[str, str] = {}
     for item in error.errors(include_url=False):
         parts = [str(part) for part in item["loc"]]
         path = next((".".join(parts[:n]) for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in known), "")
         below = item["loc"][len(path.split(".")) if path else 0 :]
         rest = " ".join(f"#{part + 1}" if isinstance(part, int) else part for part in below)
-        text = said(item, words)
-        found.setdefault(path, f"{rest}: {text}" if rest else _as_sentence(text))
-    return found
+        text = described(item, words)
+        mistakes.setdefault(path, f"{rest}: {text}" if rest else _as_sentence(text))
+    return mistakes
 
 
 def _as_sentence(text: str) -> str:
@@ -129,15 +136,15 @@ def _as_sentence(text: str) -> str:
 
 
 def filled(
-    form: Sequence[Field], sent: Mapping[str, str], many: Callable[[str], list[str]], mistakes: Mapping[str, str]
+    form: Sequence[Field], sent: Mapping[str, str], all_values: Callable[[str], list[str]], mistakes: Mapping[str, str]
 ) -> tuple[Field, ...]:
-    """The form as it was sent, with its mistakes."""
+    """The form with the submitted values and the mistakes."""
     return tuple(
         replace(
             one,
-            value=one.value if one.kind == "file" else _sent(one, sent, many),
+            value=one.value if one.kind == "file" else _sent(one, sent, all_values),
             error=mistakes.get(one.path),
-            fields=filled(one.fields, sent, many, mistakes),
+            fields=filled(one.fields, sent, all_values, mistakes),
         )
         for one in form
     )
@@ -165,8 +172,8 @@ def _shaped(base: Field, annotation: Any, value: Any) -> Field:  # noqa: PLR0911
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return replace(base, kind="choice", choices=tuple(str(each.value) for each in annotation))
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        shown = value if isinstance(value, Mapping) else {}
-        return replace(base, kind="group", fields=form_of(annotation, shown, f"{base.path}."))
+        input_text = value if isinstance(value, Mapping) else {}
+        return replace(base, kind="group", fields=form_of(annotation, input_text, f"{base.path}."))
     if annotation is bool:
         return replace(base, kind="switch")
     if annotation in (int, float):
@@ -193,40 +200,43 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
     return annotation, False
 
 
-def _all(form: Sequence[Field]) -> Iterator[Field]:
+def _flattened(form: Sequence[Field]) -> Iterator[Field]:
     for one in form:
         yield one
-        yield from _all(one.fields)
+        yield from _flattened(one.fields)
 
 
-def _sent(one: Field, sent: Mapping[str, str], many: Callable[[str], list[str]]) -> Any:
+def _sent(one: Field, sent: Mapping[str, str], all_values: Callable[[str], list[str]]) -> Any:
     if one.kind == "switch":
         return one.path in sent
     if one.kind == "choices":
-        return many(one.path)
+        return all_values(one.path)
     if one.kind == "group":
         return {} if f"{one.path}:used" in sent or not one.optional else None
     return sent.get(one.path, "")
 
 
 def _read(
-    form: Sequence[Field], sent: Mapping[str, str], many: Callable[[str], list[str]], mistakes: dict[str, MistakeError]
+    form: Sequence[Field],
+    sent: Mapping[str, str],
+    all_values: Callable[[str], list[str]],
+    mistakes: dict[str, MistakeError],
 ) -> dict[str, Any]:
     section: dict[str, Any] = {}
     for one in form:
-        value = _sent(one, sent, many)
+        value = _sent(one, sent, all_values)
         if one.kind == "group":
             if value is None:
                 section[one.name] = None
             else:
-                section[one.name] = _read(one.fields, sent, many, mistakes)
+                section[one.name] = _read(one.fields, sent, all_values, mistakes)
         elif one.kind in ("switch", "choices"):
             section[one.name] = value
         elif one.kind == "lines":
             section[one.name] = [line.strip() for line in str(value).splitlines() if line.strip()]
         elif not str(value).strip():
             if one.optional:
-                section[one.name] = None  # otherwise its default, or a mistake where it has none
+                section[one.name] = None  # otherwise its default, or a mistake if it has none
         else:
             try:
                 section[one.name] = _value(one, str(value).strip())

@@ -6,15 +6,15 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from devices.contract.payload import clean
 from hub.api.operations import Call, Document, Nothing, Request, operation
-from hub.console.search.search import LEAST, LONGEST, search
+from hub.console.search.search import MAX_LENGTH, MIN_LENGTH, search
 from hub.hooks.asking import Hooks
 
 
 class Question(Request):
     """In a body: what people search for is often a name, and addresses end up in logs."""
 
-    text: Annotated[str, BeforeValidator(clean), StringConstraints(max_length=LONGEST)] = Field(
-        description=f"less than {LEAST} characters find nothing"
+    text: Annotated[str, BeforeValidator(clean), StringConstraints(max_length=MAX_LENGTH)] = Field(
+        description=f"less than {MIN_LENGTH} characters find nothing"
     )
 
 

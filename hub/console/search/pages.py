@@ -1,9 +1,9 @@
-"""The search on the console: every plugin that knows something about it answers."""
+"""The search page."""
 
 from aiohttp import web
 
 from devices.contract.payload import clean
-from hub.console.search.search import LEAST, LONGEST, search
+from hub.console.search.search import MAX_LENGTH, MIN_LENGTH, search
 from hub.hooks.asking import Hooks
 from hub.web.pages import Pages
 from hub.web.security import session_of
@@ -16,8 +16,8 @@ class SearchPage:
         pages.page("/search", set(), self.search)
 
     async def search(self, request: web.Request) -> web.StreamResponse:
-        text = str(clean(request.query.get("q", "")))[:LONGEST]
+        text = str(clean(request.query.get("q", "")))[:MAX_LENGTH]
         titles = dict(await self._pages.titles(request))
         answers = await search(self._hooks, text, session_of(request).roles)
         found = [(titles.get(plugin, plugin), findings) for plugin, findings in answers]
-        return await self._pages.render(request, "search.html", q=text, found=found, least=LEAST)
+        return await self._pages.render(request, "search.html", q=text, found=found, least=MIN_LENGTH)

@@ -1,28 +1,28 @@
-"""One question to all plugins at once: the search on the console and in the API."""
+"""The search in all plugins, for the console and the API."""
 
 from collections.abc import Set as AbstractSet
 
 from hub.hooks.asking import Hooks
 from hub.hooks.specifications import Finding, Role, find
 
-LONGEST = 80
-LEAST = 2
-MOST_EACH = 10
+MAX_LENGTH = 80
+MIN_LENGTH = 2
+MAX_PER_PLUGIN = 10
 
 
 async def search(hooks: Hooks, text: str, roles: AbstractSet[Role]) -> list[tuple[str, list[Finding]]]:
-    """Each plugin that knows something about `text`, with what these roles may see of it, the best first.
+    """Plugin → results visible to these roles, the best first; plugins without results are left out.
 
     Nothing for less than two characters.
     """
-    if len(text) < LEAST:
+    if len(text) < MIN_LENGTH:
         return []
-    answers = await hooks.named(find, text=text, limit=MOST_EACH)
-    seen = ((plugin, [one for one in findings if _is_seen(one, roles)]) for plugin, findings in answers)
-    return [(plugin, findings) for plugin, findings in seen if findings]
+    answers = await hooks.named(find, text=text, limit=MAX_PER_PLUGIN)
+    visible = ((plugin, [one for one in findings if _is_visible(one, roles)]) for plugin, findings in answers)
+    return [(plugin, findings) for plugin, findings in visible if findings]
 
 
-def _is_seen(one: Finding, roles: AbstractSet[Role]) -> bool:
-    """By these roles, and leading to a page of this console: never a script or another site."""
+def _is_visible(one: Finding, roles: AbstractSet[Role]) -> bool:
+    """Whether these roles may see the result, and its link is a path on this site."""
     is_ours = one.path.startswith("/") and not one.path.startswith("//")
     return is_ours and (not one.roles or bool(roles & one.roles))

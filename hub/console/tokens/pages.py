@@ -1,4 +1,4 @@
-"""The page Tokens, and the page on which people read what the HTTP API can do."""
+"""The page Tokens, and the documentation of the HTTP API."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ from hub.web.problems import KINDS
 from hub.web.security import session_of
 
 DAYS = (30, 365, 0)
-"""How long a token is good for; 0: until it is revoked."""
+"""Choices for a token's lifetime; 0: until it is revoked."""
 _NAME = TypeAdapter(Name)
 
 
@@ -37,10 +37,10 @@ class ApiPages:
         self._tokens = tokens
         self._operations = operations
         self._web_address = web_address
-        self._described: tuple[Operation, ...] = ()
-        self._description: dict[str, Any] = {}
+        self._documented_operations: tuple[Operation, ...] = ()
+        self._openapi: dict[str, Any] = {}
         self._text = ""
-        self._describing = asyncio.Lock()
+        self._openapi_lock = asyncio.Lock()
         pages.page("/tokens", {"it"}, self.tokens)
         pages.action(
             "/tokens",
@@ -54,24 +54,24 @@ class ApiPages:
         pages.public("GET", "/api/problems/{name}", self.problem)
 
     async def tokens(self, request: web.Request) -> web.StreamResponse:
-        return await self._shown(request)
+        return await self._page(request)
 
     async def make(self, request: web.Request) -> web.StreamResponse:
-        """The secret is on the answer, and nowhere afterwards."""
+        """The response displays the secret, which is not stored."""
         sent = await request.post()
         scopes = frozenset(str(one) for one in sent.getall("scope", []))
         try:
             name = _NAME.validate_python(str(sent.get("name", "")))
         except ValidationError:
-            return await self._shown(request, status=400, problem="name", chosen=scopes)
+            return await self._page(request, status=400, problem="name", chosen=scopes)
         if not scopes:
-            return await self._shown(request, status=400, problem="scopes", name=name)
+            return await self._page(request, status=400, problem="scopes", name=name)
         if scopes - self._may_give(request):
             raise web.HTTPForbidden(text="A token gets no more than its maker has.")
-        good_for = int(str(sent["days"]))
-        expires_at = now() + timedelta(days=good_for) if good_for else None
+        days = int(str(sent["days"]))
+        expires_at = now() + timedelta(days=days) if days else None
         _, secret = await self._tokens.make(name, scopes, session_of(request).account, expires_at)
-        return await self._shown(request, secret=secret, made=name)
+        return await self._page(request, secret=secret, made=name)
 
     async def revoke(self, request: web.Request) -> web.StreamResponse:
         await self._tokens.revoke(request.match_info["token"], session_of(request).account)
@@ -92,30 +92,30 @@ class ApiPages:
         return as_json(self._text)
 
     async def problem(self, request: web.Request) -> web.StreamResponse:
-        """Where a problem's `type` leads."""
+        """The target of a problem's `type`."""
         name = request.match_info["name"]
         if name not in KINDS:
             raise web.HTTPNotFound(text="There is no such problem.")
         return see(f"/api#problem-{name}")
 
     async def _document(self) -> dict[str, Any]:
-        """Made once for the operations that there are, beside the loop: it takes a third of a second, and is public."""
-        async with self._describing:
+        """The OpenAPI document, cached until the operations change. Made in a thread: it takes a third of a second."""
+        async with self._openapi_lock:
             operations = tuple(self._operations())
-            if self._described != operations:
+            if self._documented_operations != operations:
                 secure = self._web_address.startswith("https:")
                 make = partial(openapi, operations, version=version("kommunevert"), is_secure=secure)
-                self._description = await asyncio.to_thread(make)
-                self._text = json.dumps(self._description)
-                self._described = operations
-            return self._description
+                self._openapi = await asyncio.to_thread(make)
+                self._text = json.dumps(self._openapi)
+                self._documented_operations = operations
+            return self._openapi
 
     def _may_give(self, request: web.Request) -> set[str]:
         session = session_of(request)
         return may_give(Caller("", session.account, session.roles), self._operations())
 
-    async def _shown(self, request: web.Request, *, status: int = 200, **values: Any) -> web.Response:
-        known: dict[str, Any] = {"secret": None, "made": None, "problem": None, "name": "", "chosen": frozenset()}
+    async def _page(self, request: web.Request, *, status: int = 200, **values: Any) -> web.Response:
+        defaults: dict[str, Any] = {"secret": None, "made": None, "problem": None, "name": "", "chosen": frozenset()}
         return await self._pages.render(
             request,
             "tokens.html",
@@ -124,5 +124,5 @@ class ApiPages:
             scopes=sorted(self._may_give(request)),
             days=DAYS,
             now=now(),
-            **(known | values),
+            **(defaults | values),
         )

@@ -1,4 +1,4 @@
-"""The OpenAPI document as people read it: a chapter for each owner, operations with their fields."""
+"""The OpenAPI document for the documentation page: a chapter for each owner, operations with their fields."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,13 +41,13 @@ class Chapter:
 
 
 def chapters(document: dict[str, Any]) -> list[Chapter]:
-    found = {tag["name"]: Chapter(tag["name"]) for tag in document["tags"]}
+    by_owner = {tag["name"]: Chapter(tag["name"]) for tag in document["tags"]}
     for path, operations in document["paths"].items():
         for method in METHODS:
             if method in operations:
                 entry = _entry(document, method, path, operations[method])
-                found[operations[method]["tags"][0]].entries.append(entry)
-    return sorted(found.values(), key=lambda one: (one.owner != "hub", one.owner))
+                by_owner[operations[method]["tags"][0]].entries.append(entry)
+    return sorted(by_owner.values(), key=lambda one: (one.owner != "hub", one.owner))
 
 
 def _entry(document: dict[str, Any], method: str, path: str, operation: dict[str, Any]) -> Entry:
@@ -55,7 +55,7 @@ def _entry(document: dict[str, Any], method: str, path: str, operation: dict[str
     answer = _schema(document, operation["responses"][status])
     is_page = "next" in answer.get("properties", {})
     if is_page:
-        answer = _followed(document, answer["properties"]["items"]["items"])
+        answer = _resolved(document, answer["properties"]["items"]["items"])
     return Entry(
         id=operation["operationId"],
         method=method.upper(),
@@ -81,10 +81,10 @@ def _entry(document: dict[str, Any], method: str, path: str, operation: dict[str
 
 
 def _schema(document: dict[str, Any], holder: dict[str, Any]) -> dict[str, Any]:
-    return _followed(document, holder.get("content", {}).get("application/json", {}).get("schema", {}))
+    return _resolved(document, holder.get("content", {}).get("application/json", {}).get("schema", {}))
 
 
-def _followed(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+def _resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     reference = schema.get("$ref")
     if reference is None:
         return schema
