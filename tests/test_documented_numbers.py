@@ -143,14 +143,14 @@ STATED = {
         f"{word(flood.BURST)} events go out at once and one more every {flood.REFILL_SECONDS:g} s",
         (
             f"{templates.LONGEST_TEMPLATE // 1024} kB each and {discovery.MAX_TEMPLATE_CHARACTERS // 1024} kB in an announcement, "
-            f"{template_meter.RENDER_SECONDS * 1000:g} ms, {spaced(template_meter.MOST_ITEMS)} turns and items, "
+            f"{template_meter.RENDER_SECONDS * 1000:g} ms, {spaced(template_meter.MAX_ITEMS)} turns and items, "
             f"{templates.LONGEST_RESULT // 1024} kB of result"
         ),
         (
             f"cost more than {topics.TOPIC_SECONDS} s within {topics.REST_SECONDS:g} s rests for {topics.REST_SECONDS:g} s, "
             f"and all costly topics together have {topics.ALL_SECONDS} s"
         ),
-        f"at most {depth.MOST_LEVELS} objects and lists in one another",
+        f"at most {depth.MAX_LEVELS} objects and lists in one another",
         f"Orders carry an expiry of {orders.EXPIRY_SECONDS} s",
         f"QoS 0 while {spaced(mqtt.MAX_CONCURRENT)} messages are being worked on",
     ],

@@ -17,7 +17,7 @@ from devices.contract.enrolment import Enrolment
 from devices.contract.pairing import ALPHABET, VALID_SECONDS
 from devices.door.pairing import PairingError, refuse_plain_http
 from devices.wire.connection import Address
-from hub.devices.pairing import COLLECT_SECONDS, MOST_WAITING, Pairing, UnknownCodeError
+from hub.devices.pairing import COLLECT_SECONDS, MAX_WAITING, Pairing, UnknownCodeError
 from hub.hub import Hub
 from tests.accounts.broker_client import is_refused
 from tests.conftest import running_hub, until
@@ -197,4 +197,4 @@ def test_whoever_floods_pushes_out_their_own_codes() -> None:
         pairing.find(flood[0].code)
     another = pairing.request_code("i" * 40, "kiosk", "10.0.0.10", "")
     assert pairing.find(another.code) is another
-    assert len(pairing._by_claim) == MOST_WAITING
+    assert len(pairing._by_claim) == MAX_WAITING

@@ -304,9 +304,9 @@ class Api:
 
     def offer(self, *objects: object) -> None:
         """Offer all operations of these objects, in the order in which their classes define them."""
-        for one in objects:
-            make_operation = (getattr(member, OFFERED, None) for member in vars(type(one)).values())
-            self.operations += [make(self.owner, one) for make in make_operation if make is not None]
+        for source in objects:
+            make_operation = (getattr(member, OFFERED, None) for member in vars(type(source)).values())
+            self.operations += [make(self.owner, source) for make in make_operation if make is not None]
 
 
 def _types(handler: Callable[..., Any]) -> tuple[type[BaseModel], type[BaseModel], type[BaseModel], Any]:
@@ -320,12 +320,12 @@ def _types(handler: Callable[..., Any]) -> tuple[type[BaseModel], type[BaseModel
 
 def _all_required(body: type[B]) -> type[B]:
     """The model with all fields required; itself if they are."""
-    optional = {name: copy(one) for name, one in body.model_fields.items() if not one.is_required()}
+    optional = {name: copy(info) for name, info in body.model_fields.items() if not info.is_required()}
     if not optional:
         return body
-    for one in optional.values():
-        one.default, one.default_factory = PydanticUndefined, None
-    fields: Any = {name: (one.annotation, one) for name, one in optional.items()}
+    for info in optional.values():
+        info.default, info.default_factory = PydanticUndefined, None
+    fields: Any = {name: (info.annotation, info) for name, info in optional.items()}
     return create_model(f"Whole{body.__name__}", __base__=body, __doc__=body.__doc__, **fields)
 
 

@@ -68,16 +68,18 @@ class ApiServer:
         Raises ValueError for two operations with the same method and path.
         """
         offered = list(operations)
-        for one in offered:
-            other = self.operations.setdefault((one.method, one.path), one)
-            if other is not one:
-                raise ValueError(f"{one.method} {PREFIX}{one.path} is offered by {other.owner} and {one.owner}")
-        ordered = sorted(offered, key=lambda one: ("{" in one.path, one.path))
-        return [web.route(one.method, PREFIX + one.path, self._route(one)) for one in ordered]
+        for operation in offered:
+            other = self.operations.setdefault((operation.method, operation.path), operation)
+            if other is not operation:
+                raise ValueError(
+                    f"{operation.method} {PREFIX}{operation.path} is offered by {other.owner} and {operation.owner}"
+                )
+        ordered = sorted(offered, key=lambda operation: ("{" in operation.path, operation.path))
+        return [web.route(operation.method, PREFIX + operation.path, self._route(operation)) for operation in ordered]
 
     def withdraw(self, owner: str) -> None:
         """Remove the owner's operations, so that their paths are free."""
-        self.operations = {key: one for key, one in self.operations.items() if one.owner != owner}
+        self.operations = {key: operation for key, operation in self.operations.items() if operation.owner != owner}
 
     def _route(self, operation: Operation) -> Callable[[web.Request], Any]:
         async def serve(request: web.Request) -> web.StreamResponse:

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, StringConstraints
 from hub.language.mistakes import MistakeError
 from hub.language.translation import N_
 
-MOST_LOCAL_BYTES = 64
-MOST_BYTES = 254
+MAX_LOCAL_BYTES = 64
+MAX_BYTES = 254
 ATOM = frozenset("!#$%&'*+-/=?^_`{|}~")
 
 
@@ -28,7 +28,7 @@ def usable_address(address: str) -> str:
         ascii_domain = idna.encode(domain.rstrip("."), uts46=True, std3_rules=True).decode()
     except (idna.IDNAError, UnicodeError):
         raise MistakeError(N_("is no mail address: behind the @ there is no domain")) from None
-    if len(local.encode()) > MOST_LOCAL_BYTES or len(local.encode()) + 1 + len(ascii_domain) > MOST_BYTES:
+    if len(local.encode()) > MAX_LOCAL_BYTES or len(local.encode()) + 1 + len(ascii_domain) > MAX_BYTES:
         raise MistakeError(N_("is no mail address: it is too long"))
     return f"{local}@{ascii_domain}"
 

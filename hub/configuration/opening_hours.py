@@ -15,7 +15,7 @@ WEEKDAYS: tuple[Weekday, ...] = ("monday", "tuesday", "wednesday", "thursday", "
 Span = tuple[time, time]
 """Start, and end, which is excluded."""
 CLOCK = r"([01]\d|2[0-3]):([0-5]\d)"
-MOST_SPANS = 6
+MAX_SPANS = 6
 """In one day."""
 SPAN = re.compile(rf"{CLOCK}\s*[-\u2013]\s*{CLOCK}", re.ASCII)
 

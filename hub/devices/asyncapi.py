@@ -36,18 +36,19 @@ def asyncapi(
         },
         "defaultContentType": "application/json",
         "servers": _servers(settings),
-        "channels": {_name(one): _channel(one, settings, sorted(kinds)) for one in ordered} | _discovery_channels(),
-        "operations": {_name(one): _operation(one) for one in ordered} | _discovery_operations(),
+        "channels": {_name(channel): _channel(channel, settings, sorted(kinds)) for channel in ordered}
+        | _discovery_channels(),
+        "operations": {_name(channel): _operation(channel) for channel in ordered} | _discovery_operations(),
         "components": {
-            "messages": {_name(one): _message(one) for one in ordered}
+            "messages": {_name(channel): _message(channel) for channel in ordered}
             | {DISCOVERY_CONFIGURATION: _discovery_message()},
             "schemas": _schemas(ordered),
         },
     }
 
 
-def _name(one: Channel) -> str:
-    return f"{one.kind or 'device'}.{one.direction}.{one.what.replace('/', '.')}"
+def _name(channel: Channel) -> str:
+    return f"{channel.kind or 'device'}.{channel.direction}.{channel.what.replace('/', '.')}"
 
 
 def _servers(settings: HubSettings) -> dict[str, Any]:
@@ -71,57 +72,57 @@ def _servers(settings: HubSettings) -> dict[str, Any]:
     }
 
 
-def _channel(one: Channel, settings: HubSettings, kinds: list[str]) -> dict[str, Any]:
+def _channel(channel: Channel, settings: HubSettings, kinds: list[str]) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         "root": {"description": "the hub's setting `root`", "default": settings.root},
         "site": {"description": "the hub's setting `site.id`"},
         "device": {"description": "the device's id, as it was enrolled"},
     }
-    if one.kind is None:
+    if channel.kind is None:
         parameters["kind"] = {"description": "the device's kind", "enum": kinds} if kinds else {}
     return {
-        "address": f"{{root}}/{{site}}/{one.kind or '{kind}'}/{{device}}/{one.direction}/{one.what}",
-        "description": one.summary,
+        "address": f"{{root}}/{{site}}/{channel.kind or '{kind}'}/{{device}}/{channel.direction}/{channel.what}",
+        "description": channel.summary,
         "parameters": parameters,
-        "messages": {_name(one): {"$ref": f"#/components/messages/{_name(one)}"}},
+        "messages": {_name(channel): {"$ref": f"#/components/messages/{_name(channel)}"}},
     }
 
 
-def _operation(one: Channel) -> dict[str, Any]:
-    name = _name(one)
-    mqtt: dict[str, Any] = {"qos": one.qos, "retain": one.retained, **BINDING}
-    if one.expiry_seconds is not None:
-        mqtt["messageExpiryInterval"] = one.expiry_seconds
+def _operation(channel: Channel) -> dict[str, Any]:
+    name = _name(channel)
+    mqtt: dict[str, Any] = {"qos": channel.qos, "retain": channel.retained, **BINDING}
+    if channel.expiry_seconds is not None:
+        mqtt["messageExpiryInterval"] = channel.expiry_seconds
     return {
-        "action": "receive" if one.direction == "up" else "send",
+        "action": "receive" if channel.direction == "up" else "send",
         "channel": {"$ref": f"#/channels/{name}"},
-        "summary": one.summary,
+        "summary": channel.summary,
         "messages": [{"$ref": f"#/channels/{name}/messages/{name}"}],
         "bindings": {"mqtt": mqtt},
     }
 
 
-def _message(one: Channel) -> dict[str, Any]:
+def _message(channel: Channel) -> dict[str, Any]:
     """A signed envelope says what its `content` holds: draft 7 has words for its coding, none for its model."""
-    payload: dict[str, Any] = {"$ref": f"#/components/schemas/{one.model.__name__}"}
-    title = one.model.__name__
-    if one.carries is not None:
-        title = f"{title}({one.carries.__name__})"
+    payload: dict[str, Any] = {"$ref": f"#/components/schemas/{channel.model.__name__}"}
+    title = channel.model.__name__
+    if channel.carries is not None:
+        title = f"{title}({channel.carries.__name__})"
         content = {
             "type": "string",
             "contentEncoding": "base64",
             "contentMediaType": "application/json",
-            "x-content-schema": {"$ref": f"#/components/schemas/{one.carries.__name__}"},
+            "x-content-schema": {"$ref": f"#/components/schemas/{channel.carries.__name__}"},
         }
         payload = {"allOf": [payload], "type": "object", "properties": {"content": content}}
-    return {"name": _name(one), "title": title, "contentType": "application/json", "payload": payload}
+    return {"name": _name(channel), "title": title, "contentType": "application/json", "payload": payload}
 
 
 def _schemas(channels: list[Channel]) -> dict[str, Any]:
     """As each side may send them: what has a default may be left out. Raises ValueError for two models of one name."""
     models: dict[type[Payload], None] = {}
-    for one in channels:
-        models |= dict.fromkeys([one.model, *([one.carries] if one.carries else [])])
+    for channel in channels:
+        models |= dict.fromkeys([channel.model, *([channel.carries] if channel.carries else [])])
     names = [model.__name__ for model in models]
     if doubled := {name for name in names if names.count(name) > 1}:
         raise ValueError(f"two messages have the same name: {', '.join(sorted(doubled))}")

@@ -18,8 +18,8 @@ from hub.store.store import Store, now
 from hub.store.tables import gateway as gateway_table
 
 _ID = TypeAdapter(Id)
-MOST_FILTERS = 50
-MOST_CHARACTERS = 200
+MAX_FILTERS = 50
+MAX_CHARACTERS = 200
 DISCOVERY = "homeassistant/#"
 BIRTH = "homeassistant/status"
 
@@ -59,18 +59,18 @@ class Gateways:
         """Name → filters, normalised by `_folded`."""
 
     async def load(self) -> None:
-        self._known = {one.name: one for one in await self._store.read(_all)}
-        self._folded = {one.name: [_folded(each) for each in one.filters] for one in self._known.values()}
+        self._known = {gateway.name: gateway for gateway in await self._store.read(_all)}
+        self._folded = {gateway.name: [_folded(each) for each in gateway.filters] for gateway in self._known.values()}
 
     def __iter__(self) -> Iterator[Gateway]:
-        return iter(sorted(self._known.values(), key=lambda one: one.name))
+        return iter(sorted(self._known.values(), key=lambda gateway: gateway.name))
 
     def get(self, name: str) -> Gateway | None:
         return self._known.get(name)
 
     def announcers(self) -> frozenset[str]:
         """The accounts that may announce."""
-        return frozenset(one.name for one in self._known.values() if one.announces)
+        return frozenset(gateway.name for gateway in self._known.values() if gateway.announces)
 
     def reaching(self, topic: str) -> tuple[frozenset[str], frozenset[str]]:
         """The accounts that may write this topic: announcing ones by exact match, and all by normalised match.
@@ -80,7 +80,9 @@ class Gateways:
         if not self._known:
             return frozenset(), frozenset()
         folded = _folded(topic)
-        announcing = {one.name for one in self._known.values() if one.announces and _matches(one.filters, topic)}
+        announcing = {
+            gateway.name for gateway in self._known.values() if gateway.announces and _matches(gateway.filters, topic)
+        }
         every = {name for name, filters in self._folded.items() if _matches(filters, folded)}
         return frozenset(announcing), frozenset(every)
 
@@ -89,15 +91,15 @@ class Gateways:
     ) -> Gateway:
         """A validated gateway, not stored yet. Raises FilterError, or pydantic.ValidationError for the name."""
         _ID.validate_python(name)
-        if not filters or len(filters) > MOST_FILTERS:
-            raise FilterError(f"an account needs one topic filter at least, and {MOST_FILTERS} at most")
-        for one in filters:
-            check_filter(one, self._root, may_order=may_order)
+        if not filters or len(filters) > MAX_FILTERS:
+            raise FilterError(f"an account needs one topic filter at least, and {MAX_FILTERS} at most")
+        for topic_filter in filters:
+            check_filter(topic_filter, self._root, may_order=may_order)
         return Gateway(name, secret_hash, tuple(dict.fromkeys(filters)), announces, now())
 
 
 def _matches(filters: Sequence[str], topic: str) -> bool:
-    return any(topic_matches_sub(one, topic) for one in filters)  # type: ignore[no-untyped-call,unused-ignore]
+    return any(topic_matches_sub(topic_filter, topic) for topic_filter in filters)  # type: ignore[no-untyped-call,unused-ignore]
 
 
 def _folded(topic: str) -> str:
@@ -107,8 +109,8 @@ def _folded(topic: str) -> str:
 def check_filter(topic_filter: str, root: str, *, may_order: bool = False) -> None:
     """Raises FilterError if it is no valid filter (MQTT 5, § 4.7), or matches topics of the hub or the broker."""
     levels = topic_filter.split("/")
-    if not topic_filter or len(topic_filter) > MOST_CHARACTERS:
-        raise FilterError(f"a topic filter has 1 to {MOST_CHARACTERS} characters")
+    if not topic_filter or len(topic_filter) > MAX_CHARACTERS:
+        raise FilterError(f"a topic filter has 1 to {MAX_CHARACTERS} characters")
     if not topic_filter.isprintable() or topic_filter != topic_filter.strip():
         raise FilterError(f"{topic_filter!r}: no control characters, and no spaces at either end")
     if any("+" in level and level != "+" for level in levels):

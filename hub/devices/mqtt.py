@@ -121,12 +121,14 @@ class Mqtt:
 
         Raises ValueError if another plugin declares a topic differently.
         """
-        for one in channels:
-            key = (one.kind, one.direction, one.what)
+        for channel in channels:
+            key = (channel.kind, channel.direction, channel.what)
             if key not in self.channels:
                 self._declared.setdefault(plugin, []).append(key)
-            if self.channels.setdefault(key, one) != one:
-                raise ValueError(f"{one.kind}/+/{one.direction}/{one.what} is declared by another plugin already")
+            if self.channels.setdefault(key, channel) != channel:
+                raise ValueError(
+                    f"{channel.kind}/+/{channel.direction}/{channel.what} is declared by another plugin already"
+                )
 
     def receive(
         self,
@@ -151,7 +153,7 @@ class Mqtt:
 
     def remove_plugin(self, plugin: str) -> None:
         """Remove the plugin's routes and channels."""
-        for topic_filter in [one for one in self._filters if self._routes[one].plugin == plugin]:
+        for topic_filter in self.filters_of(plugin):
             self._filters.remove(topic_filter)
             del self._routes[topic_filter]  # type: ignore[no-untyped-call]
         for key in self._declared.pop(plugin, ()):
@@ -161,11 +163,11 @@ class Mqtt:
     def topics_of(self, plugin: str) -> list[str]:
         """The topics that it sends and receives, from the kind on."""
         declared = [f"{kind or '+'}/+/{direction}/{what}" for kind, direction, what in self._declared.get(plugin, ())]
-        received = [one.split("/", 2)[2] for one in self.filters_of(plugin)]
+        received = [topic_filter.split("/", 2)[2] for topic_filter in self.filters_of(plugin)]
         return sorted({*declared, *received})
 
     def filters_of(self, plugin: str) -> list[str]:
-        return [one for one in self._filters if self._routes[one].plugin == plugin]
+        return [topic_filter for topic_filter in self._filters if self._routes[topic_filter].plugin == plugin]
 
     def send(
         self,
@@ -220,9 +222,9 @@ class Mqtt:
         """Clear the retained messages of a revoked device; does nothing while the broker is away."""
         if self.wire is None or self._devices.get(device.id) is not None:
             return
-        for one in list(self.channels.values()):
-            if one.retained and one.kind in (None, device.kind):
-                name = topic(self._root, self._site, device.kind, device.id, one.direction, one.what)
+        for channel in list(self.channels.values()):
+            if channel.retained and channel.kind in (None, device.kind):
+                name = topic(self._root, self._site, device.kind, device.id, channel.direction, channel.what)
                 self.wire.publish(name, b"", qos=1, retain=True)
 
     def branch(self, device: Device) -> str:
@@ -395,7 +397,7 @@ def receive_signs_of_life(mqtt: Mqtt, kinds: set[str]) -> None:
 
     known = set(mqtt.filters_of(HUB))
     for kind in sorted(kinds):
-        if any(f"/{kind}/+/up/heartbeat" in one for one in known):
+        if any(f"/{kind}/+/up/heartbeat" in topic_filter for topic_filter in known):
             continue
         mqtt.receive(HUB, kind, "heartbeat", Heartbeat, ignore)
         mqtt.receive(HUB, kind, "status", Status, ignore, takes_retained=True)

@@ -14,7 +14,7 @@ from ipaddress import ip_address, ip_network
 from devices.contract.enrolment import Enrolment
 from devices.contract.pairing import ALPHABET, CODE_LENGTH, VALID_SECONDS
 
-MOST_WAITING = 500
+MAX_WAITING = 500
 IPV6 = 6
 COLLECT_SECONDS = 120
 """How long the same claim can collect its account again, in case the response was lost."""
@@ -58,7 +58,7 @@ class Pairing:
         known = self._by_claim.get(_digest(claim))
         if known is not None and known.enrolment is None:
             return known
-        if len(self._by_claim) >= MOST_WAITING:
+        if len(self._by_claim) >= MAX_WAITING:
             self._make_room()
         waiting = Waiting(self._free_code(), kind, address, program, self._clock())
         self._by_claim[_digest(claim)] = self._by_code[waiting.code] = waiting

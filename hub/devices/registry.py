@@ -71,7 +71,7 @@ log = structlog.get_logger("devices")
 
 DUPLICATE_SECONDS = 900.0
 """How long an account counts as used twice; devices that disconnect each other reconnect within 5 minutes."""
-MOST_INSTANCES = 8
+MAX_INSTANCES = 8
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class Vitals:
         if last is not None and instance != latest and at - last < DUPLICATE_SECONDS:
             self.duplicate_seen_at = at
         self.instances[instance] = at
-        if len(self.instances) > MOST_INSTANCES:
+        if len(self.instances) > MAX_INSTANCES:
             del self.instances[next(iter(self.instances))]
 
     @property

@@ -15,7 +15,7 @@ import orjson
 
 from hub.entities import abbreviations
 from hub.entities.configs import Common, ConfigError, checked
-from hub.entities.templating.depth import MOST_LEVELS, is_too_deep
+from hub.entities.templating.depth import MAX_LEVELS, is_too_deep
 
 TOPIC = re.compile(r"(\w+)/(?:([A-Za-z0-9_-]+)/)?([A-Za-z0-9_-]+)/config")
 MAX_ANNOUNCEMENT_BYTES = 65_536
@@ -121,7 +121,7 @@ def _decoded(topic: str, raw: bytes) -> dict[str, Any]:
     if not isinstance(payload, dict):
         raise DiscoveryError(f"{topic}: expected a JSON object (found {type(payload).__name__})")
     if is_too_deep(raw, payload):
-        raise DiscoveryError(f"{topic}: expected at most {MOST_LEVELS} objects and lists in one another")
+        raise DiscoveryError(f"{topic}: expected at most {MAX_LEVELS} objects and lists in one another")
     payload = _with_long_names(payload)
     if _template_characters(payload) > MAX_TEMPLATE_CHARACTERS:
         raise DiscoveryError(f"{topic}: expected templates of at most {MAX_TEMPLATE_CHARACTERS} characters in all")

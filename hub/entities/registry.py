@@ -148,7 +148,7 @@ class Entities:
                 self.wire.acknowledge(received)
 
     def set_picture(self, entity: Entity, picture: bytes, kind: str) -> None:
-        """Keep the latest picture of each entity, and of the newest MOST_PICTURES."""
+        """Keep the latest picture of each entity, and of the newest MAX_PICTURES."""
         self.pictures.pop(entity.id, None)
         self.pictures[entity.id] = (picture, kind)
         while len(self.pictures) > MAX_PICTURES:

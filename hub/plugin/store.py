@@ -23,7 +23,7 @@ LONG_WRITE_SECONDS = 1.0
 
 
 class PluginStore:
-    """`kept` is told for how long a piece of work held the one writer; it is called on the loop.
+    """`on_long_write` is called on the loop with the seconds for which a write has blocked the writer.
 
     Waiting for a commit does not count towards the time limit of a handler or hook (hub/hooks/pausable_timeout.py).
     """

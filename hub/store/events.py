@@ -200,35 +200,35 @@ class Events:
             while True:
                 at = time.monotonic()
                 oldest: dict[str, _Parked] = {}
-                for one in parked:
-                    oldest.setdefault(one.event.subject, one)
-                due = [one for one in oldest.values() if one.due <= at][:CONCURRENT_SUBJECTS]
+                for entry in parked:
+                    oldest.setdefault(entry.event.subject, entry)
+                due = [entry for entry in oldest.values() if entry.due <= at][:CONCURRENT_SUBJECTS]
                 if due:
-                    await asyncio.gather(*(self._try_again(name, one, parked, handler) for one in due))
+                    await asyncio.gather(*(self._try_again(name, entry, parked, handler) for entry in due))
                     wake.set()
                     continue
                 parked_changed.clear()
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(one.due for one in oldest.values()) - at if oldest else None):
+                    async with asyncio.timeout(min(entry.due for entry in oldest.values()) - at if oldest else None):
                         await parked_changed.wait()
         finally:
             wake.set()
 
-    async def _try_again(self, name: str, one: _Parked, parked: list[_Parked], handler: EventHandler) -> None:
-        error = await _handled([one.event], handler)
-        one.attempts += 1
-        wait = min(FIRST_WAIT_SECONDS * 2 ** min(one.attempts, 20), MAX_WAIT_SECONDS)
-        one.due = time.monotonic() + wait
-        is_over = error is None or one.is_expired
-        await self._store.write(lambda connection: _save_attempt(connection, name, one, error))
+    async def _try_again(self, name: str, entry: _Parked, parked: list[_Parked], handler: EventHandler) -> None:
+        error = await _handled([entry.event], handler)
+        entry.attempts += 1
+        wait = min(FIRST_WAIT_SECONDS * 2 ** min(entry.attempts, 20), MAX_WAIT_SECONDS)
+        entry.due = time.monotonic() + wait
+        is_over = error is None or entry.is_expired
+        await self._store.write(lambda connection: _save_attempt(connection, name, entry, error))
         if not is_over:
             return
-        parked.remove(one)
+        parked.remove(entry)
         if error is not None:
             self.abandoned[name] += 1
-            log.error("event_abandoned", follower=name, number=one.event.id, error=error)
+            log.error("event_abandoned", follower=name, number=entry.event.id, error=error)
         for later in parked:  # the handler works again, or it is the next one's turn
-            if error is None or later.event.subject == one.event.subject:
+            if error is None or later.event.subject == entry.event.subject:
                 later.due = 0.0
 
 
@@ -254,13 +254,13 @@ def _parked(connection: Connection, name: str) -> tuple[list[_Parked], int]:
     return found, connection.execute(abandoned).scalar_one()
 
 
-def _save_attempt(connection: Connection, name: str, one: _Parked, error: str | None) -> None:
+def _save_attempt(connection: Connection, name: str, entry: _Parked, error: str | None) -> None:
     """Store the outcome of an attempt to deliver a parked event."""
-    mine = (parked_event.c.follower == name) & (parked_event.c.event == one.event.id)
+    mine = (parked_event.c.follower == name) & (parked_event.c.event == entry.event.id)
     if error is None:
         connection.execute(delete(parked_event).where(mine))
         return
-    values = {"attempts": one.attempts, "error": error, "given_up_at": now() if one.is_expired else None}
+    values = {"attempts": entry.attempts, "error": error, "given_up_at": now() if entry.is_expired else None}
     connection.execute(update(parked_event).where(mine).values(**values))
 
 

@@ -28,7 +28,7 @@ from hub.language import catalogues
 Level = Literal["bronze", "silver", "gold"]
 LEVELS: tuple[Level, ...] = ("bronze", "silver", "gold")
 TEST_SECONDS = 300
-MOST_LINES = 400
+MAX_LINES = 400
 RULES = "E4,E7,E9,F,B,ASYNC"
 NOT_RULES = "ASYNC110,ASYNC240"
 """A plugin may poll for a file or a process, and read small files of its own."""
@@ -229,7 +229,7 @@ def _docstrings(inspection: Inspection) -> Iterator[str]:
 
 def _short(inspection: Inspection) -> Iterator[str]:
     for path in plugin_code.files(inspection.folder):
-        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES:
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_LINES:
             yield f"{path.name} has {lines} lines"
 
 
@@ -263,6 +263,6 @@ DEMANDS = (
     Demand("gold", "`mypy --strict` finds nothing.", _types),
     Demand("gold", f"ruff finds nothing ({RULES}).", _lint),
     Demand("gold", "Every file says in its first line what it is about.", _docstrings),
-    Demand("gold", f"No file has more than {MOST_LINES} lines.", _short),
+    Demand("gold", f"No file has more than {MAX_LINES} lines.", _short),
     Demand("gold", "It says for which version it is written (`kommunevert_api`).", _version),
 )

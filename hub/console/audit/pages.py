@@ -7,7 +7,7 @@ from hub.store.store import Store
 from hub.web.forms import number_in
 from hub.web.pages import Pages
 
-MOST_ENTRIES = 100
+MAX_ENTRIES = 100
 
 
 class SystemPages:
@@ -18,7 +18,7 @@ class SystemPages:
 
     async def audit_log(self, request: web.Request) -> web.StreamResponse:
         limit = number_in(request.query.get("before", ""))
-        entries = await self._store.read(lambda connection: audit.newest(connection, MOST_ENTRIES, limit))
+        entries = await self._store.read(lambda connection: audit.newest(connection, MAX_ENTRIES, limit))
         broken = await self._store.read(audit.first_broken) if "verify" in request.query else None
         return await self._pages.render(
             request,
@@ -26,7 +26,7 @@ class SystemPages:
             entries=entries,
             verified="verify" in request.query,
             broken=broken,
-            most=MOST_ENTRIES,
+            most=MAX_ENTRIES,
         )
 
     async def error(self, request: web.Request, status: int, detail: str) -> web.Response:

@@ -51,13 +51,13 @@ class DevicePages:
     async def all(self, request: web.Request) -> web.StreamResponse:
         query = request.query.get("q", "").strip()
         devices = self._devices
-        found = [one for one in devices if _matches(one, query.lower())]
-        away = {one.id for one in found if self._is_away(one)}
-        found.sort(key=lambda one: (one.id not in away, one.kind, one.name))
+        found = [device for device in devices if _matches(device, query.lower())]
+        away = {device.id for device in found if self._is_away(device)}
+        found.sort(key=lambda device: (device.id not in away, device.kind, device.name))
         places: dict[str, list[Device]] = defaultdict(list)
-        for one in found[:MAX_DEVICES]:
-            places[one.place].append(one)
-        groups = sorted(places.items(), key=lambda group: (not away & {one.id for one in group[1]}, group[0]))
+        for device in found[:MAX_DEVICES]:
+            places[device.place].append(device)
+        groups = sorted(places.items(), key=lambda group: (not away & {device.id for device in group[1]}, group[0]))
         return await self._pages.render(
             request,
             "devices.html",

@@ -31,7 +31,7 @@ MAX_DEVICES = 200
 MAX_DAYS = 3650
 DASH = "\N{EN DASH}"
 HISTORY_SPAN = timedelta(days=1)
-MOST_CHANGES = 20
+MAX_CHANGES = 20
 JUST_NOW_SECONDS = 5
 PICTURES = frozenset({"image/gif", "image/jpeg", "image/png", "image/webp"})
 
@@ -212,7 +212,7 @@ class FoundPages:
             asks_of=allowed_verbs,
             history=history,
             suggestions=suggestions(self._devices),
-            most_changes=MOST_CHANGES,
+            most_changes=MAX_CHANGES,
             problem=problem,
             keep_days=self._history.keep_days,
             verbs=verbs,

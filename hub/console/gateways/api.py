@@ -8,7 +8,7 @@ from pydantic import Field
 from devices.contract.payload import Id
 from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from hub.devices.admission import Admission, TakenNameError
-from hub.devices.gateways import MOST_CHARACTERS, MOST_FILTERS, FilterError, Gateway, Gateways
+from hub.devices.gateways import MAX_CHARACTERS, MAX_FILTERS, FilterError, Gateway, Gateways
 from hub.web.problems import FieldError, ProblemError
 
 
@@ -31,9 +31,7 @@ class AccountPage(Page[AccountDocument]):
 
 class NewAccount(Request):
     name: Id = Field(description="user name and client id")
-    filters: list[str] = Field(
-        min_length=1, max_length=MOST_FILTERS, description=f"each at most {MOST_CHARACTERS} long"
-    )
+    filters: list[str] = Field(min_length=1, max_length=MAX_FILTERS, description=f"each at most {MAX_CHARACTERS} long")
     announces: bool = True
 
 
@@ -54,8 +52,10 @@ class AccountApi:
 
     @operation("GET", "/accounts", summary="Accounts on the broker", **LOOK)
     async def accounts(self, call: Call[Nothing, PageQuery, Nothing]) -> AccountPage:
-        part, following = page_of(self._gateways, lambda one: one.name, call.query)
-        return AccountPage(items=[AccountDocument.model_validate(one) for one in map(_fields, part)], next=following)
+        part, following = page_of(self._gateways, lambda gateway: gateway.name, call.query)
+        return AccountPage(
+            items=[AccountDocument.model_validate(gateway) for gateway in map(_fields, part)], next=following
+        )
 
     @operation("GET", "/accounts/{account}", summary="One account", **LOOK)
     async def account(self, call: Call[AccountPath, Nothing, Nothing]) -> AccountDocument:
@@ -92,5 +92,10 @@ class AccountApi:
         return found(self._gateways.get(path.account), "such account")
 
 
-def _fields(one: Gateway) -> dict[str, Any]:
-    return {"name": one.name, "filters": list(one.filters), "announces": one.announces, "made_at": one.made_at}
+def _fields(gateway: Gateway) -> dict[str, Any]:
+    return {
+        "name": gateway.name,
+        "filters": list(gateway.filters),
+        "announces": gateway.announces,
+        "made_at": gateway.made_at,
+    }

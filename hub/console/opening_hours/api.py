@@ -10,7 +10,7 @@ from devices.contract.payload import Id
 from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Query, Request, found, operation, page_of
 from hub.calendar.exceptions import DayError, Exceptions, SetDay
 from hub.calendar.opening import SITE, UnknownServiceError
-from hub.configuration.opening_hours import MOST_SPANS, as_texts, spans_of
+from hub.configuration.opening_hours import MAX_SPANS, as_texts, spans_of
 from hub.web.problems import FieldError, ProblemError
 
 CLOCK = "([01][0-9]|2[0-3]):[0-5][0-9]"
@@ -27,7 +27,7 @@ class NewDay(Request):
     service: Id | None = Field(default=None, description="null: the site itself")
     on: date = Field(description="from today on, and within a year")
     spans: list[SpanText] = Field(
-        max_length=MOST_SPANS, description="such as `09:00-15:30`, by the site's clock; none: closed"
+        max_length=MAX_SPANS, description="such as `09:00-15:30`, by the site's clock; none: closed"
     )
 
 
@@ -58,7 +58,7 @@ class OpeningApi:
     @operation("GET", "/opening-hours/days", summary="Days with other opening hours", **LOOK)
     async def days(self, call: Call[Nothing, PageQuery, Nothing]) -> DayPage:
         part, following = page_of(self._exceptions.days, _id, call.query)
-        return DayPage(items=[_document(one) for one in part], next=following)
+        return DayPage(items=[_document(day) for day in part], next=following)
 
     @operation("GET", "/opening-hours/days/{day}", summary="One day", **LOOK)
     async def day(self, call: Call[DayPath, Nothing, Nothing]) -> SetDayDocument:
@@ -75,34 +75,34 @@ class OpeningApi:
     async def put(self, call: Call[Nothing, Nothing, NewDay]) -> SetDayDocument:
         wanted = call.body
         try:
-            one = SetDay(wanted.service or SITE, wanted.on, spans_of(wanted.spans), call.caller.name)
+            day = SetDay(wanted.service or SITE, wanted.on, spans_of(wanted.spans), call.caller.name)
         except ValueError as error:
             raise _invalid("spans", str(error)) from None
         try:
-            await self._exceptions.set_day(one.service, one.on, one.spans, one.set_by)
+            await self._exceptions.set_day(day.service, day.on, day.spans, day.set_by)
         except UnknownServiceError:
             raise _invalid("service", "is no service of the calendar") from None
         except DayError as error:
             raise _invalid("on", str(error)) from None
         await self._changed()
-        return _document(one)
+        return _document(day)
 
     @operation("DELETE", "/opening-hours/days/{day}", summary="As usual on that day", **ACT)
     async def remove(self, call: Call[DayPath, Nothing, Nothing]) -> None:
-        one = self._found(call.path)
-        await self._exceptions.remove(one.service, one.on, call.caller.name)
+        day = self._found(call.path)
+        await self._exceptions.remove(day.service, day.on, call.caller.name)
         await self._changed()
 
     def _found(self, path: DayPath) -> SetDay:
-        return found(next((one for one in self._exceptions.days if _id(one) == path.day), None), "such day")
+        return found(next((day for day in self._exceptions.days if _id(day) == path.day), None), "such day")
 
 
-def _id(one: SetDay) -> str:
-    return f"{one.on}-{one.service}" if one.service else f"{one.on}"
+def _id(day: SetDay) -> str:
+    return f"{day.on}-{day.service}" if day.service else f"{day.on}"
 
 
-def _document(one: SetDay) -> SetDayDocument:
-    return SetDayDocument(id=_id(one), service=one.service or None, on=one.on, spans=as_texts(one.spans))
+def _document(day: SetDay) -> SetDayDocument:
+    return SetDayDocument(id=_id(day), service=day.service or None, on=day.on, spans=as_texts(day.spans))
 
 
 def _invalid(field: str, detail: str) -> ProblemError:

@@ -8,7 +8,7 @@ from babel.dates import format_date, get_day_names
 
 from hub.calendar.exceptions import DayError, Exceptions
 from hub.calendar.opening import SITE, Calendar, UnknownServiceError, names
-from hub.configuration.opening_hours import MOST_SPANS, Span, spans_of
+from hub.configuration.opening_hours import MAX_SPANS, Span, spans_of
 from hub.hooks.specifications import Role
 from hub.language.translation import N_
 from hub.store.store import now
@@ -17,7 +17,7 @@ from hub.web.pages import Pages, babel_locale, pattern, see
 from hub.web.security import session_of
 
 WHO: frozenset[Role] = frozenset({"front_line", "it"})
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 
 
 class OpeningPages:
@@ -89,7 +89,7 @@ class OpeningPages:
             services=services,
             weeks=[(service, self._calendar.week(service)) for service in services],
             now_open=[(service, self._calendar.at(at, service)) for service in services],
-            coming=coming[:MOST_SHOWN],
+            coming=coming[:MAX_SHOWN],
             own={(one.service, one.on) for one in self._exceptions.days},
             named=lambda holiday: ", ".join(text(one) for one in names(holiday)) if holiday else "",
             weekdays=[get_day_names("wide", locale=language)[day].capitalize() for day in range(7)],
@@ -106,6 +106,6 @@ def _date(day: date, language: str) -> str:
 def _spans_in(text: str) -> tuple[Span, ...]:
     """`09:00-12:00, 12:30-15:00`; nothing: closed. Raises ValueError."""
     parts = [part for part in text.replace(";", ",").split(",") if part.strip()]
-    if len(parts) > MOST_SPANS:
+    if len(parts) > MAX_SPANS:
         raise ValueError
     return spans_of(parts)

@@ -102,17 +102,17 @@ class PluginApi:
         healths = dict(await self._hooks.named(health))
         held = dict(await self._hooks.named(held_data))
         made = []
-        for one in plugins:
-            own = healths.get(one.name)
-            receives = sorted(one.instance.context.handled) if hasattr(one.instance, "context") else []
+        for plugin in plugins:
+            own = healths.get(plugin.name)
+            receives = sorted(plugin.instance.context.handled) if hasattr(plugin.instance, "context") else []
             made.append(
                 PluginDocument(
-                    name=one.name,
-                    version=one.version,
-                    state=one.state,
-                    reason=one.reason,
+                    name=plugin.name,
+                    version=plugin.version,
+                    state=plugin.state,
+                    reason=plugin.reason,
                     problem=own.problem if own else None,
-                    last_failure=one.last_failure,
+                    last_failure=plugin.last_failure,
                     figures=own.figures if own else {},
                     receives=receives,
                     holds=[
@@ -122,7 +122,7 @@ class PluginApi:
                             kept_for=fill(each.kept_for, each.values),
                             oldest=each.oldest,
                         )
-                        for each in held.get(one.name, [])
+                        for each in held.get(plugin.name, [])
                     ],
                 )
             )

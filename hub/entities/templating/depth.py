@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from typing import Any
 
-MOST_LEVELS = 64
+MAX_LEVELS = 64
 
 
 def is_too_deep(raw: bytes, value: Any) -> bool:
-    """Whether `value`, as read from the JSON `raw`, has more than MOST_LEVELS objects and lists in one another."""
-    if raw.count(b"[") + raw.count(b"{") <= MOST_LEVELS:
+    """Whether `value`, as read from the JSON `raw`, has more than MAX_LEVELS objects and lists in one another."""
+    if raw.count(b"[") + raw.count(b"{") <= MAX_LEVELS:
         return False
     level = [value]
-    for _ in range(MOST_LEVELS):
+    for _ in range(MAX_LEVELS):
         level = [item for outer in level for item in _inside(outer)]
     return any(isinstance(item, dict | list) for item in level)
 

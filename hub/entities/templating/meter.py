@@ -10,9 +10,9 @@ from jinja2 import Undefined
 from hub.entities.templating.words import TemplateError, TooSlowError
 
 RENDER_SECONDS = 0.02
-MOST_ITEMS = 10_000
-MOST_CHARACTERS = 131_072
-MOST_BITS = 4096
+MAX_ITEMS = 10_000
+MAX_CHARACTERS = 131_072
+MAX_BITS = 4096
 MAX_TOTAL_SIZE = 1_000_000
 """Characters and items of all values that one rendering computes."""
 LONGEST_ARGUMENT = 64
@@ -39,8 +39,8 @@ class Meter:
 
     def counted(self, items: Iterable[Any]) -> Iterator[Any]:
         for number, item in enumerate(items):
-            if number > MOST_ITEMS:
-                raise TooSlowError(f"it takes more than {MOST_ITEMS} turns")
+            if number > MAX_ITEMS:
+                raise TooSlowError(f"it takes more than {MAX_ITEMS} turns")
             self.check()
             yield item
 
@@ -55,7 +55,7 @@ class Meter:
             items += 1
             characters += len(item) if isinstance(item, str) else 0
             waiting += _inside(item)
-            if items + len(waiting) > MOST_ITEMS + 1 or characters > MOST_CHARACTERS:
+            if items + len(waiting) > MAX_ITEMS + 1 or characters > MAX_CHARACTERS:
                 raise TemplateError("it makes too large a list or text")
         self._count(items + characters)
         return value
@@ -78,7 +78,7 @@ class Meter:
     def concatenated(self, parts: list[Any]) -> str:
         """`~`."""
         texts = [str(self.sized(part)) for part in parts]
-        if sum(map(len, texts)) > MOST_CHARACTERS:
+        if sum(map(len, texts)) > MAX_CHARACTERS:
             raise TemplateError("it makes too long a text")
         return "".join(texts)
 
@@ -125,14 +125,14 @@ def bounded(operator: str, left: Any, right: Any) -> None:
     """Before `*`, `**`, `+` and `%`, which could make something huge. Raises TemplateError."""
     numbers = isinstance(left, int | float) and isinstance(right, int | float)
     if operator == "**" and numbers:
-        if abs(right) > MOST_BITS or int(left).bit_length() * abs(right) > MOST_BITS:
+        if abs(right) > MAX_BITS or int(left).bit_length() * abs(right) > MAX_BITS:
             raise TemplateError("it computes with too large a number")
     elif operator == "*" and numbers:
-        if int(left).bit_length() + int(right).bit_length() > MOST_BITS:
+        if int(left).bit_length() + int(right).bit_length() > MAX_BITS:
             raise TemplateError("it computes with too large a number")
     elif operator == "*":
         sequence, times = (left, right) if isinstance(right, int) else (right, left)
-        if not isinstance(times, int) or len(sequence) * max(times, 0) > MOST_ITEMS:
+        if not isinstance(times, int) or len(sequence) * max(times, 0) > MAX_ITEMS:
             raise TemplateError("it makes too long a list or text")
     elif operator == "%":
         raise TemplateError("`%` does not format here; use `~` and `round`")

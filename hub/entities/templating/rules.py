@@ -13,7 +13,7 @@ from jinja2.visitor import NodeTransformer
 
 from hub.entities.templating.words import GLOBALS, Dictionary, TemplateError, words
 
-MOST_NODES = 1500
+MAX_NODES = 1500
 DEEPEST = 12
 """Levels of `if` and `for` in one another; Python itself gives up at twenty."""
 
@@ -65,8 +65,8 @@ def is_safe(owner: Any, attribute: str) -> bool:
 def allowed(template: nodes.Template) -> nodes.Template:
     """The template with its loops and joins metered. Raises TemplateError if it contains what is not allowed."""
     for count, node in enumerate(_all(template, 0)):
-        if count > MOST_NODES:
-            raise TemplateError(f"it has more than {MOST_NODES} parts")
+        if count > MAX_NODES:
+            raise TemplateError(f"it has more than {MAX_NODES} parts")
         if type(node).__name__ not in ALLOWED:
             raise TemplateError(f"line {node.lineno}: {type(node).__name__} is not allowed here")
         if isinstance(node, nodes.For) and node.recursive:

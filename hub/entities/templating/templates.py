@@ -17,7 +17,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
-from hub.entities.templating.depth import MOST_LEVELS, is_too_deep
+from hub.entities.templating.depth import MAX_LEVELS, is_too_deep
 from hub.entities.templating.meter import METER, bounded
 from hub.entities.templating.rules import allowed, is_safe
 from hub.entities.templating.words import FILTERS, GLOBALS, TESTS, Dictionary, TemplateError, replace
@@ -57,7 +57,7 @@ class Payload:
             except orjson.JSONDecodeError:
                 value = _lenient_json(self.raw)
             if is_too_deep(self.raw, value):
-                raise TemplateError(f"the message has more than {MOST_LEVELS} objects and lists in one another")
+                raise TemplateError(f"the message has more than {MAX_LEVELS} objects and lists in one another")
             self._json = value
         return self._json
 
