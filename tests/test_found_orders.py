@@ -114,7 +114,7 @@ async def test_a_permission_for_one_zone_is_for_none_else(settings: dict[str, An
             for zone, status in (("vest", 403), ("aust", REDIRECT)):
                 entity = hub.entities.get(lock)
                 assert entity is not None
-                await hub.found_places.put(entity.device, Place(zone=zone), "test")
+                await hub.found_places.set_place(entity.device, Place(zone=zone), "test")
                 assert await page(session, hub, lock, verb="unlock") == status
             assert await page(session, hub, lock, verb="lock") == 403
 

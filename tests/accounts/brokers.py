@@ -43,12 +43,12 @@ class _Hub(BrokerClient):
         accounts.attach(self.wire)
 
     def _take(self, received: Received) -> None:
-        if not self._accounts.take(received):
+        if not self._accounts.on_response(received):
             super()._take(received)
 
     def _lost(self) -> None:
         super()._lost()
-        self._accounts.lost()
+        self._accounts.on_disconnected()
 
 
 @asynccontextmanager

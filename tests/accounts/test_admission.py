@@ -189,7 +189,7 @@ async def test_an_account_of_somebody_else_stays_as_it_is(hub: Hub) -> None:
     security = hub.dynamic_security
     if security is None:
         return  # the files of our own broker are ours alone
-    await security._do(
+    await security._send(
         [{"command": "createClient", "username": "theirs", "password": "x", "textname": "ours, by hand"}]
     )
     with pytest.raises(TakenNameError, match="theirs"):
@@ -201,5 +201,5 @@ async def test_an_account_of_somebody_else_stays_as_it_is(hub: Hub) -> None:
     with pytest.raises(BrokerRefusedError, match="theirs"):  # enrolled while the broker was away
         await security.put([BrokerAccount("theirs", "", ("x",), ("x",))], {"theirs": "y"})
     await security.remove(["theirs"])
-    client = await security._ask({"command": "getClient", "username": "theirs"})
+    client = await security._query({"command": "getClient", "username": "theirs"})
     assert client["client"]["textname"] == "ours, by hand"

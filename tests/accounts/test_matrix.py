@@ -169,7 +169,7 @@ async def test_removed_or_renewed_is_cut_at_once_and_others_stay(site: Site) -> 
 async def test_what_no_role_allows_is_denied_by_default(tmp_path: Path) -> None:
     async with brokers.remote(tmp_path) as (accounts, _, _):
         assert isinstance(accounts, DynamicSecurity)
-        found = await accounts._ask({"command": "getDefaultACLAccess"})
+        found = await accounts._query({"command": "getDefaultACLAccess"})
         assert {one["acltype"]: one["allow"] for one in found["acls"]} == dict.fromkeys(ACL_TYPES, False)
 
 
