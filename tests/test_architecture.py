@@ -17,7 +17,8 @@ FLOORS = {
     for top, floors in {
         "hub": "language outside configuration store hooks work calendar accounts broker devices web api entities "
         "plugin hosting console hub toolkit demo cli __main__",
-        "plugins.locks": "config models wording permissions store doors rules history trust operating plans api web",
+        "plugins.locks": "config models wording permissions store doors rules history trust operating plans services api "
+        "web",
         "devices": "contract access contract.door contract.typescript wire parent locale door simulator",
         "devices.door": "deciding memory hardware readers",
     }.items()

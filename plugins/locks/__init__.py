@@ -4,76 +4,26 @@ from datetime import timedelta
 
 from devices.contract import door
 from devices.contract.enrolment import Enrolment
-from hub.plugin import N_, Context, Every, Remark, hookimpl
+from hub.plugin import N_, Every, Remark, hookimpl
 from hub.plugin.hooks import Health, HeldData, MenuEntry, MirroredDevice, Role
-from plugins.locks.api.access import AccessApi
-from plugins.locks.api.doors import DoorApi
-from plugins.locks.api.hub_keys import HubKeyApi
-from plugins.locks.api.plans import PlanApi
-from plugins.locks.api.rules import RuleApi
-from plugins.locks.api.settings import SettingsApi
+from plugins.locks.api.operations import operations
 from plugins.locks.config import Settings
-from plugins.locks.doors.mqtt import DoorTopics
-from plugins.locks.doors.states import DoorStates
-from plugins.locks.history.alarms import Alarms
-from plugins.locks.history.found import FoundLocks, needed
-from plugins.locks.history.log import Log
-from plugins.locks.history.reports import Reports
-from plugins.locks.operating.access_requests import AccessRequests
+from plugins.locks.history.found import needed
 from plugins.locks.operating.dispatch import Dispatcher
 from plugins.locks.operating.home_assistant import mirrored_doors, order_door
-from plugins.locks.operating.lockdowns import Lockdowns
-from plugins.locks.operating.service import Locks
-from plugins.locks.permissions import Permissions, zones_to_compare
-from plugins.locks.plans import Plans
+from plugins.locks.permissions import zones_to_compare
 from plugins.locks.rules import groups
-from plugins.locks.rules.access import Access
-from plugins.locks.rules.inside import Inside
-from plugins.locks.rules.keys import credential_key
+from plugins.locks.services import Services
 from plugins.locks.trust.enrolling import enrol_door
-from plugins.locks.trust.hub_keys import HubKeys
-from plugins.locks.trust.lists import Lists
-from plugins.locks.trust.passes import Passes
-from plugins.locks.trust.signing import Signer
-from plugins.locks.web.door import DoorPage
-from plugins.locks.web.doors import DoorPages
-from plugins.locks.web.hub_keys import HubKeyPages
-from plugins.locks.web.keys import KeyPages
-from plugins.locks.web.passages import PassagePages
-from plugins.locks.web.passes import PassPages
-from plugins.locks.web.plans import PlanPages
-from plugins.locks.web.rules import RulePages
+from plugins.locks.web.pages import add_pages
 
 __all__ = ["Plugin"]
 
 kommunevert_api = "2.0"
 
 
-class Plugin:
+class Plugin(Services):
     settings_model = Settings
-
-    def __init__(self, context: Context, settings: Settings) -> None:
-        self.context = context
-        self.settings = settings
-        self.signer = Signer(context.data / "keys", str(context.store.engine.url.render_as_string(hide_password=False)))
-        self.doors = DoorTopics(context)
-        self.states = DoorStates(context)
-        self.permissions = Permissions(settings.may)
-        self.alarms = Alarms(context, settings)
-        self.reports = Reports(context, self.alarms)
-        self.access = Access(context, settings, credential_key(context.data / "keys"))
-        self.hub_keys = HubKeys(context, self.signer, self.access, self.states)
-        self.locks = Locks(context, settings, self.access, self.hub_keys, self.doors, self.states)
-        self.plans = Plans(context)
-        self.found = FoundLocks(context, self.alarms)
-        self.log = Log(context, self.access)
-        self.lists = Lists(context, self.access, self.hub_keys, self.doors, self.states)
-        self.lockdowns = Lockdowns(context, self.access, self.locks)
-        self.passes = Passes(context, self.access, self.hub_keys)
-        self.inside = Inside(context, settings, self.access)
-        self.access_requests = AccessRequests(
-            context, self.access, self.hub_keys, self.doors, self.states, self.alarms, self.passes, self.inside
-        )
 
     @staticmethod
     async def look_over(settings: Settings, *, trying: bool) -> list[Remark]:
@@ -95,33 +45,8 @@ class Plugin:
         self.context.run("alarms", self.alarms.watch)
         self.context.run("silent doors", self.states.watch_silence)
         self.doors.listen(Dispatcher(self.states, self.locks, self.reports, self.access_requests))
-        doors = DoorPages(
-            self.context,
-            self.access,
-            self.locks,
-            self.states,
-            self.lockdowns,
-            self.alarms,
-            self.found,
-            self.permissions,
-        )
-        RulePages(self.context, self.access)
-        KeyPages(self.context, self.settings, self.access, self.access_requests, self.inside)
-        PassagePages(self.context, self.settings, self.access, self.log, doors)
-        HubKeyPages(self.context, self.hub_keys)
-        PassPages(self.context, self.access, self.passes, self.permissions)
-        PlanPages(self.context, self.plans, self.locks, doors)
-        DoorPage(self.context, self.settings, self.access, self.locks, self.alarms, self.log, doors, self.inside)
-        self.context.api.offer(
-            AccessApi(self.context, self.access, self.locks, self.lockdowns, self.permissions, self.inside),
-            RuleApi(self.context, self.access),
-            SettingsApi(self.context, self.access),
-            PlanApi(self.context, self.plans),
-            HubKeyApi(self.hub_keys),
-            DoorApi(
-                self.context, self.permissions, self.settings.may_search_people, self.locks, self.states, self.alarms
-            ),
-        )
+        add_pages(self)
+        self.context.api.offer(*operations(self))
 
     @hookimpl
     async def enrolled(self, enrolment: Enrolment) -> Enrolment | None:
