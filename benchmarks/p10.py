@@ -18,13 +18,13 @@ from hub.demo.simulate import make_plan
 from hub.hub import Hub
 
 DOORS = 100
-LEAST_SECONDS = 20.0
+MIN_SECONDS = 20.0
 PART = re.compile(r'hx-get="([^"]+)"[^>]*hx-trigger="([^"]+)"')
 PASSWORD = "a password for the bench"  # noqa: S105 (of a hub that is thrown away)
 
 
 async def run(seconds: float) -> dict[str, float]:
-    seconds = max(seconds, LEAST_SECONDS)
+    seconds = max(seconds, MIN_SECONDS)
     async with folder_with_devices([]) as (folder, hub, _):
         preparing = Hub(Configuration.read(folder / "kommunevert.yaml"))
         async with preparing.store_only():

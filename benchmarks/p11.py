@@ -29,12 +29,12 @@ PLUGIN = "floods"
 COMMAND_EVERY, CHECK_IN_EVERY = 0.1, 1 / 30
 RATE = 2_000
 DEVICES = [("door-1", "door"), ("kiosk-1", "kiosk"), ("kiosk-2", "kiosk"), ("screen-1", "screen")]
-LEAST_SECONDS = 10.0
+MIN_SECONDS = 10.0
 """The plugin is put into quarantine and tried again within it."""
 
 
 async def run(seconds: float) -> dict[str, float]:
-    seconds = max(seconds, LEAST_SECONDS)
+    seconds = max(seconds, MIN_SECONDS)
     async with folder_with_devices(DEVICES) as (folder, hub, enrolments):
         let_in(folder / "kommunevert.yaml")
         preparing = Hub(Configuration.read(folder / "kommunevert.yaml"))

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 
 STANDARD_INPUT = 0
-MOST_LINE_BYTES = 4096
+MAX_LINE_BYTES = 4096
 
 
 def watch_parent(on_gone: Callable[[], None], on_line: Callable[[str], None] = lambda _line: None) -> threading.Thread:
@@ -27,9 +27,9 @@ def watch_parent(on_gone: Callable[[], None], on_line: Callable[[str], None] = l
 
     def read() -> None:
         rest = b""
-        while received := os.read(STANDARD_INPUT, MOST_LINE_BYTES):
+        while received := os.read(STANDARD_INPUT, MAX_LINE_BYTES):
             *lines, rest = (rest + received).split(b"\n")
-            rest = rest[-MOST_LINE_BYTES:]
+            rest = rest[-MAX_LINE_BYTES:]
             for line in lines:
                 call(on_line, line.decode(errors="replace").strip())
         call(on_gone)

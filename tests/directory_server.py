@@ -1,7 +1,7 @@
 """A real OpenLDAP for tests: `from tests.directory_server import slapd` in a conftest gives the fixture.
 
 The directory is config/demo/employees.ldif, unchanged, plus a reader's account and passwords for a few. It
-has TLS by a CA of its own, and limits as a municipality's AD has: nobody gets more than MOST_UNPAGED entries
+has TLS by a CA of its own, and limits as a municipality's AD has: nobody gets more than MAX_UNPAGED entries
 without paging, and anonymous gets nothing.
 """
 
@@ -32,7 +32,7 @@ SLAPD, SLAPADD = shutil.which("slapd", path=WHERE), shutil.which("slapadd", path
 SCHEMAS = (Path("/etc/ldap/schema"), Path("/etc/openldap/schema"))
 EMPLOYEES = Path(__file__).parents[1] / "config/demo/employees.ldif"
 BASE = "dc=fjordvik,dc=example"
-MOST_UNPAGED = 100
+MAX_UNPAGED = 100
 
 CONFIGURATION = """
 {includes}
@@ -187,7 +187,7 @@ class DirectoryServer:
                 admin=self.admin_dn,
                 admin_password=self.admin_password,
                 reader=self.bind_dn,
-                unpaged=MOST_UNPAGED,
+                unpaged=MAX_UNPAGED,
             )
         )
         configuration.chmod(0o600)

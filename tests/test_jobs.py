@@ -177,7 +177,7 @@ async def test_after_a_day_it_is_given_up_and_can_be_run_now_or_dropped(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST_WAIT", timedelta())
-    monkeypatch.setattr(module, "LEAST_ATTEMPTS", 2)
+    monkeypatch.setattr(module, "MIN_ATTEMPTS", 2)
     bad = True
     jobs, done = jobs_of(store), Done(fails=lambda _run: bad)
     jobs.on_due("p", "j", done)
@@ -364,7 +364,7 @@ async def test_too_much_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch
         await store.write(lambda connection: jobs.at(connection, "p", "j", "k", now(), {"text": "x" * 5000}))
     with pytest.raises(ValueError, match="key"):
         await store.write(lambda connection: jobs.at(connection, "p", "j", "", now(), {}))
-    monkeypatch.setattr(module, "MOST_ROWS", 2)
+    monkeypatch.setattr(module, "MAX_ROWS", 2)
     await ask(store, jobs, "a")
     await ask(store, jobs, "b")
     with pytest.raises(TooManyJobsError):

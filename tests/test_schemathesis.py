@@ -29,7 +29,7 @@ from tests.kiosk_client import KioskClient
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 150
-LEAST_CASES = 900
+MIN_CASES = 900
 OPTIONS = (
     "--checks=all",
     "--phases=examples,coverage,fuzzing,stateful",
@@ -145,5 +145,5 @@ async def test_no_request_finds_a_fault(prepared: Prepared, scopes: str, tmp_pat
     assert done.returncode == 0, text[-12_000:]
     passed = re.search(r"(\d+) generated, (\d+) passed", text)
     assert passed is not None, text[-3000:]
-    assert int(passed[2]) > LEAST_CASES
+    assert int(passed[2]) > MIN_CASES
     assert "Authentication failed" not in text or scopes == "no_scope", text[-3000:]

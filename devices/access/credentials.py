@@ -16,7 +16,7 @@ KEY_BYTES = 32
 FINGERPRINT_BYTES = 9
 """72 bits: no two of ten thousand credentials meet by chance (1 in 10^14), and ten thousand fit into one message."""
 FINGERPRINT_CHARACTERS = 12
-FEWEST_DIGITS, MOST_DIGITS = 6, 12
+FEWEST_DIGITS, MAX_DIGITS = 6, 12
 
 Fingerprint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{12}$")]
 """Base64url of 9 bytes."""
@@ -28,13 +28,13 @@ class CredentialError(ValueError):
 
 UID_PATTERN = r"^([0-9a-f]{2}){4,10}$"
 """A card's own number as it is written: 4 to 10 bytes."""
-MOST_CARD: dict[int, tuple[int, int]] = {
+MAX_CARD: dict[int, tuple[int, int]] = {
     26: (2**8 - 1, 2**16 - 1),  # HID H10301
     34: (2**16 - 1, 2**16 - 1),  # HID H10306
     37: (2**16 - 1, 2**19 - 1),  # HID H10304
 }
 """Bits of a card → the largest facility code and number that they hold."""
-MOST_PRINTED = 2**35 - 1
+MAX_PRINTED = 2**35 - 1
 """Printed on a card of 37 bits."""
 
 
@@ -47,10 +47,10 @@ def card(bits: int, facility: int, number: int) -> str:
 
     A card of 37 bits may have one number printed on it, and no facility code: it is `number` then, with 0.
     """
-    if bits not in MOST_CARD:
-        raise CredentialError(f"a card has {', '.join(map(str, MOST_CARD))} bits, not {bits}")
-    most_facility, most_number = MOST_CARD[bits]
-    if bits == 37 and facility == 0 and most_number < number <= MOST_PRINTED:  # noqa: PLR2004 (the bits of MOST_CARD)
+    if bits not in MAX_CARD:
+        raise CredentialError(f"a card has {', '.join(map(str, MAX_CARD))} bits, not {bits}")
+    most_facility, most_number = MAX_CARD[bits]
+    if bits == 37 and facility == 0 and most_number < number <= MAX_PRINTED:  # noqa: PLR2004 (the bits of MAX_CARD)
         facility, number = divmod(number, 2**PRINTED_BITS)
     if not (0 <= facility <= most_facility and 0 <= number <= most_number):
         raise CredentialError(
@@ -87,8 +87,8 @@ def uid(identifier: bytes) -> str:
 
 def pin(digits: str) -> str:
     """Raises CredentialError."""
-    if not digits.isascii() or not digits.isdecimal() or not FEWEST_DIGITS <= len(digits) <= MOST_DIGITS:
-        raise CredentialError(f"a PIN has {FEWEST_DIGITS} to {MOST_DIGITS} digits")
+    if not digits.isascii() or not digits.isdecimal() or not FEWEST_DIGITS <= len(digits) <= MAX_DIGITS:
+        raise CredentialError(f"a PIN has {FEWEST_DIGITS} to {MAX_DIGITS} digits")
     if is_easily_guessed(digits):
         raise CredentialError("this PIN is too easy to guess")
     return typed_pin(digits)

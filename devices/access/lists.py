@@ -23,7 +23,7 @@ from devices.access.times import Times
 from devices.contract.payload import Id, Payload
 
 PREFIX = b"list\n"
-MOST_BYTES = 8_000_000
+MAX_BYTES = 8_000_000
 """Unpacked; ten thousand credentials are under one million."""
 
 PACKING = 1
@@ -226,7 +226,7 @@ def _packed(text: str) -> bytes:
 def _unpacked(packed: bytes) -> tuple[bytes, bytes]:
     """The first stream decompressed, and the remaining bytes. Raises zlib.error or ListError."""
     unpacking = zlib.decompressobj()
-    text = unpacking.decompress(packed, MOST_BYTES)
+    text = unpacking.decompress(packed, MAX_BYTES)
     if unpacking.unconsumed_tail:
         raise ListError("is too large")
     if not unpacking.eof:

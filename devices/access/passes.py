@@ -18,8 +18,8 @@ from devices.contract.payload import Id, Payload
 
 PREFIX = b"pass\n"
 FORMAT = "KV1"
-MOST_DOORS = 8
-MOST_CHARACTERS = 500
+MAX_DOORS = 8
+MAX_CHARACTERS = 500
 """A QR code of version 15 with medium correction holds them: readable from a telephone's screen."""
 PARTS = 4
 
@@ -32,7 +32,7 @@ class Pass(Payload):
     """From `first` up to `until`, not included. `once`: the first door that lets it in uses it up."""
 
     id: Id
-    doors: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MOST_DOORS)]
+    doors: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_DOORS)]
     first: int = Field(ge=0)
     until: int = Field(ge=0)
     once: bool
@@ -50,15 +50,15 @@ class Pass(Payload):
     def text(self, key_id: str, signature: bytes) -> str:
         """As it stands in the QR code. Raises PassError when it is too long for one."""
         found = ".".join((FORMAT, key_id, _encoded(self.content()), _encoded(signature)))
-        if len(found) > MOST_CHARACTERS:
-            raise PassError(f"too long: {len(found)} characters, at most {MOST_CHARACTERS}; name fewer doors")
+        if len(found) > MAX_CHARACTERS:
+            raise PassError(f"too long: {len(found)} characters, at most {MAX_CHARACTERS}; name fewer doors")
         return found
 
 
 def read_pass(text: str, keys: Mapping[str, VerifyKey]) -> Pass:
     """The pass, when one of the hub's keys signed it. Raises PassError."""
     parts = text.split(".")
-    if len(text) > MOST_CHARACTERS or len(parts) != PARTS or parts[0] != FORMAT:
+    if len(text) > MAX_CHARACTERS or len(parts) != PARTS or parts[0] != FORMAT:
         raise PassError("is no pass")
     key = keys.get(parts[1])
     if key is None:

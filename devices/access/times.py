@@ -27,7 +27,7 @@ def _written_out(value: object) -> object:
 
 Day = Annotated[date, BeforeValidator(_written_out)]
 DAY_MINUTES = 24 * 60
-MOST_WEEKLY, MOST_OTHER_DAYS, MOST_HOURS_A_DAY = 50, 400, 10
+MAX_WEEKLY, MAX_OTHER_DAYS, MAX_HOURS_A_DAY = 50, 400, 10
 """More than somebody can read; a list must fit into a message."""
 Minute = Annotated[int, Field(ge=0, le=DAY_MINUTES)]
 """Of the day; 1440 is its end."""
@@ -63,15 +63,15 @@ class OtherDay(Payload):
     """One date on which other hours hold than the week's; none: not at all."""
 
     on: Day
-    hours: tuple[Hours, ...] = Field(default=(), max_length=MOST_HOURS_A_DAY)
+    hours: tuple[Hours, ...] = Field(default=(), max_length=MAX_HOURS_A_DAY)
 
 
 class Times(Payload):
     """Without any weekly span it holds always, but for holidays and exceptions."""
 
-    weekly: tuple[Weekly, ...] = Field(default=(), max_length=MOST_WEEKLY)
+    weekly: tuple[Weekly, ...] = Field(default=(), max_length=MAX_WEEKLY)
     on_holidays: Literal["as_usual", "never"] = "as_usual"
-    exceptions: tuple[OtherDay, ...] = Field(default=(), max_length=MOST_OTHER_DAYS)
+    exceptions: tuple[OtherDay, ...] = Field(default=(), max_length=MAX_OTHER_DAYS)
     first: Day | None = Field(default=None, description="the first day")
     last: Day | None = Field(default=None, description="the last day, included")
 

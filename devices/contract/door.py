@@ -53,13 +53,13 @@ RESEND_SECONDS = 10
 RESEND_BATCH = 50
 CONFIRMED_SECONDS = 30
 """A state older than this is shown as unknown (I9)."""
-MOST_PULSE_MS = 30_000
-MOST_HOLD_SECONDS = 12 * 3600
+MAX_PULSE_MS = 30_000
+MAX_HOLD_SECONDS = 12 * 3600
 ANSWER_SECONDS = 0.7
 """So long somebody waits at a reader for the hub before the door decides by itself."""
 PIN_SECONDS = 15.0
 """Between a card and its PIN."""
-MOST_LIST_BYTES = 400_000
+MAX_LIST_BYTES = 400_000
 
 Lock = Literal["locked", "unlocked", "unknown"]
 Contact = Literal["open", "closed", "unknown"]
@@ -215,8 +215,8 @@ class Command(Payload):
     door: Id
     command: Id
     verb: Verb
-    pulse_ms: int | None = Field(default=None, gt=0, le=MOST_PULSE_MS)
-    hold_seconds: int | None = Field(default=None, gt=0, le=MOST_HOLD_SECONDS, description="by the door's own clock")
+    pulse_ms: int | None = Field(default=None, gt=0, le=MAX_PULSE_MS)
+    hold_seconds: int | None = Field(default=None, gt=0, le=MAX_HOLD_SECONDS, description="by the door's own clock")
     why: Reason | None = Field(default=None, description="of a denial, for the reader's light and sound")
     nonce: Nonce
     audit: int = Field(ge=1, description="the audit entry of the committed intent")
@@ -281,7 +281,7 @@ CHANNELS = (
         Signed,
         "who may pass when; sealed for this door",
         retained=True,
-        most_bytes=MOST_LIST_BYTES,
+        most_bytes=MAX_LIST_BYTES,
         kind=KIND,
     ),
     Channel(

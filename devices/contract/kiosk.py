@@ -21,12 +21,12 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from devices.contract.channels import Channel
-from devices.contract.opening import MOST_OTHER_DAYS, OpeningDay, OtherDay
+from devices.contract.opening import MAX_OTHER_DAYS, OpeningDay, OtherDay
 from devices.contract.payload import DeviceTime, Id, Language, Name, Payload, Text, Translated
 
 KIND = "kiosk"
-MOST_HOSTS = 5
-LEAST_LETTERS = 3
+MAX_HOSTS = 5
+MIN_LETTERS = 3
 
 Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")]
 """The visit's number, which the visitor keeps to check out with."""
@@ -47,7 +47,7 @@ class Host(Payload):
 
 class Found(Payload):
     search: Id
-    hosts: list[Host] = Field(max_length=MOST_HOSTS)
+    hosts: list[Host] = Field(max_length=MAX_HOSTS)
     wait_seconds: int = Field(default=0, ge=0, description="above 0: too many searches, ask again after this time")
 
 
@@ -134,7 +134,7 @@ class Offer(Payload):
     time_zone: str = Field(default="", description="the site's, in which hours are; empty: the kiosk's own")
     hours: list[OpeningDay] = Field(default_factory=list, description="none: nobody has said any")
     other_days: list[OtherDay] = Field(
-        default_factory=list, max_length=MOST_OTHER_DAYS, description="in order, from the day it was made on"
+        default_factory=list, max_length=MAX_OTHER_DAYS, description="in order, from the day it was made on"
     )
 
 
@@ -142,7 +142,7 @@ ANSWER_SECONDS = 7200
 
 CHANNELS = (
     Channel("up", "search", Search, "three letters or more of a host's name", kind=KIND),
-    Channel("down", "found", Found, f"at most {MOST_HOSTS} people who can be visited", qos=0, kind=KIND),
+    Channel("down", "found", Found, f"at most {MAX_HOSTS} people who can be visited", qos=0, kind=KIND),
     Channel("up", "visit", Visit, "a visitor registers; sent again until the receipt comes", kind=KIND),
     Channel("up", "checkout", CheckOut, "a visitor leaves; sent again until the receipt comes", kind=KIND),
     Channel("down", "receipt", Receipt, "after the durable commit: the event counts", qos=0, kind=KIND),

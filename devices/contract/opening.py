@@ -9,7 +9,7 @@ from pydantic import Field
 
 from devices.contract.payload import Payload, Translated
 
-MOST_OTHER_DAYS = 60
+MAX_OTHER_DAYS = 60
 
 
 class OpeningDay(Payload):

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import AwareDatetime, Field
 
 from devices.contract.channels import Channel
-from devices.contract.opening import MOST_OTHER_DAYS, OpeningDay, OtherDay
+from devices.contract.opening import MAX_OTHER_DAYS, OpeningDay, OtherDay
 from devices.contract.payload import Id, Language, Payload, Translated
 
 KIND = "screen"
@@ -39,7 +39,7 @@ class Programme(Payload):
     languages: list[Language] = Field(min_length=1, description="shown in turn")
     hours: list[OpeningDay] = Field(default_factory=list)
     other_days: list[OtherDay] = Field(
-        default_factory=list, max_length=MOST_OTHER_DAYS, description="in order, from the day it was made on"
+        default_factory=list, max_length=MAX_OTHER_DAYS, description="in order, from the day it was made on"
     )
     board: list[BoardRow] = Field(default_factory=list)
     notices: list[Notice] = Field(default_factory=list)

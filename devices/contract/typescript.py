@@ -50,8 +50,8 @@ RECEIVED: tuple[type[Payload], ...] = (
 CONSTANTS = {
     "HEARTBEAT_SECONDS": alive.HEARTBEAT_SECONDS,
     "ASK_AGAIN_SECONDS": pairing.ASK_AGAIN_SECONDS,
-    "LEAST_LETTERS": kiosk.LEAST_LETTERS,
-    "MOST_HOSTS": kiosk.MOST_HOSTS,
+    "MIN_LETTERS": kiosk.MIN_LETTERS,
+    "MAX_HOSTS": kiosk.MAX_HOSTS,
 }
 BANNER = (
     "/* Made by `python -m devices.contract.typescript` from devices/contract/*.py.\n"

@@ -9,7 +9,7 @@ import structlog
 
 from devices.access.credentials import fingerprint, readings, typed_pin
 from devices.access.deciding import Circumstances, Decision, Fingerprints, decide
-from devices.access.passes import MOST_CHARACTERS, Pass, PassError, read_pass
+from devices.access.passes import MAX_CHARACTERS, Pass, PassError, read_pass
 from devices.contract.door import ANSWER_SECONDS, PIN_SECONDS, AccessRequest, Command
 from devices.contract.payload import new_id
 from devices.door.deciding.clock import TimeOfDay
@@ -147,7 +147,7 @@ class Admission:
             side=reader.side,
             card=shown.card,
             pin=shown.pin,
-            code=code if code and len(code) <= MOST_CHARACTERS else None,
+            code=code if code and len(code) <= MAX_CHARACTERS else None,
             list_version=known.access.version,
             shown_at=datetime.now(UTC),
         )

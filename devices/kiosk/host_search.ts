@@ -1,6 +1,6 @@
 /** Searches for hosts while the visitor types, within the hub's rate limit. */
 
-import { LEAST_LETTERS, MOST_HOSTS, type Found, type Host } from "../web/contract.ts";
+import { MIN_LETTERS, MAX_HOSTS, type Found, type Host } from "../web/contract.ts";
 import { newId } from "../web/identity.ts";
 
 const PAUSE_IN_TYPING_MS = 350;
@@ -31,7 +31,7 @@ export class HostSearch {
     this.text = text;
     this.asked = null;
     clearTimeout(this.timer);
-    if (Array.from(text).length < LEAST_LETTERS) {
+    if (Array.from(text).length < MIN_LETTERS) {
       this.show({ kind: "too_short" });
       return;
     }
@@ -49,7 +49,7 @@ export class HostSearch {
       this.show({ kind: "busy" });
       this.askIn(wait * 1_000);
     } else {
-      this.show({ kind: "found", hosts: found.hosts.slice(0, MOST_HOSTS) });
+      this.show({ kind: "found", hosts: found.hosts.slice(0, MAX_HOSTS) });
     }
   }
 

@@ -27,7 +27,7 @@ const RECEIPT_MS = 5_000;
 const RECEIPT_WITHOUT_LINE_MS = 1_500;
 const BLANK_MS = 30_000;
 const CLOCK_MS = 5_000;
-const MOST_LATE = 50;
+const MAX_LATE = 50;
 
 const pages = {
   language: languagePage,
@@ -103,7 +103,7 @@ export class Kiosk {
   startOver(): void {
     clearTimeout(this.receiptTimer);
     const sent = this.visitor.sent;
-    if (sent?.what === "visit" && sent.receipt === null && this.late.size < MOST_LATE) this.late.add(sent.id);
+    if (sent?.what === "visit" && sent.receipt === null && this.late.size < MAX_LATE) this.late.add(sent.id);
     this.visitor = newVisitor();
     speak(this.languages[0] ?? "nn");
     if (!this.isPaired) this.go("unpaired");

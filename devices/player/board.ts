@@ -9,14 +9,14 @@ export interface Room {
   rows: number;
 }
 
-const LEAST_COLUMN_WIDTH = 27;
+const MIN_COLUMN_WIDTH = 27;
 const ROW_HEIGHT = 4.4;
 
 /** How much fits into `list`; `unit` is the stylesheet's --u in pixels, in which rows are measured. */
 export function roomIn(list: HTMLElement | null, unit: number, people: number): Room {
   if (list === null) return { columns: 1, rows: 8 };
   const rows = Math.max(1, Math.floor(list.clientHeight / (ROW_HEIGHT * unit)));
-  const widest = Math.max(1, Math.floor(list.clientWidth / (LEAST_COLUMN_WIDTH * unit)));
+  const widest = Math.max(1, Math.floor(list.clientWidth / (MIN_COLUMN_WIDTH * unit)));
   return { columns: Math.min(widest, Math.ceil(people / rows)) || 1, rows };
 }
 

@@ -59,7 +59,7 @@ export function hoursSection(programme: Programme, now: SiteTime): HTMLElement |
   const isOther = otherDayOn(hours, now.date) !== undefined;
   const rows = [
     ...otherDaysWithin(hours, now, COMING_DAYS)
-      .slice(0, MOST_COMING)
+      .slice(0, MAX_COMING)
       .map((day) => hoursRow(otherDayName(day), day.spans ?? [], day.on === now.date)),
     ...dayGroups(hours.week).map((group) =>
       hoursRow([dayNames(group, days)], group.spans, !isOther && group.first <= now.weekday && now.weekday <= group.last),
@@ -80,7 +80,7 @@ export function hoursSection(programme: Programme, now: SiteTime): HTMLElement |
 
 /** How far ahead a reader wants to know of a day with other hours, and of how many. */
 const COMING_DAYS = 8;
-const MOST_COMING = 3;
+const MAX_COMING = 3;
 
 function hoursRow(name: (string | HTMLElement)[], spans: [string, string][], isToday: boolean): HTMLElement {
   const times = spans.map(([from, to], at) => `${from}–${to}${at + 1 < spans.length ? "," : ""}`);

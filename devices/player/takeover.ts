@@ -6,7 +6,7 @@ import { icon } from "../web/icon.ts";
 import { gettext, speakable, translated } from "../web/i18n.ts";
 
 const TURN_MS = 8_000;
-const MOST_PARTS = 12;
+const MAX_PARTS = 12;
 const STEPS = 20;
 
 /** One picture of the screen: a notice, in a language that it is written in, and a part of its text. */
@@ -50,12 +50,12 @@ export function takeoverSection({ notice, part, parts }: Picture): HTMLElement {
 
 /** The fewest parts in which the text fits; `fits` renders one and measures it. */
 export function fewestParts(fits: (part: number, parts: number) => boolean): number {
-  for (let parts = 1; parts < MOST_PARTS; parts += 1) {
+  for (let parts = 1; parts < MAX_PARTS; parts += 1) {
     let part = 0;
     while (part < parts && fits(part, parts)) part += 1;
     if (part === parts) return parts;
   }
-  return MOST_PARTS;
+  return MAX_PARTS;
 }
 
 /** As large as there is room for (`--room` from 1 to 0); false when even the smallest type is too large. */

@@ -25,7 +25,7 @@ from devices.parent import watch_parent
 from devices.simulator.mails import Mailbox
 
 PAGES = Path(__file__).with_name("mailbox_pages")
-MOST_BYTES = 10_000_000
+MAX_BYTES = 10_000_000
 QUIET_SECONDS = 15.0
 HEADERS = {
     "Content-Security-Policy": ("default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
@@ -135,7 +135,7 @@ async def serve(options: argparse.Namespace, stop: asyncio.Event) -> None:
     reception = Reception(mailbox)
 
     def session() -> SMTP:
-        return SMTP(reception, data_size_limit=MOST_BYTES, enable_SMTPUTF8=True, ident="Demopostkasse")
+        return SMTP(reception, data_size_limit=MAX_BYTES, enable_SMTPUTF8=True, ident="Demopostkasse")
 
     smtp = await loop.create_server(session, options.host, options.smtp_port)
     runner = web.AppRunner(application(mailbox, options.time_zone), access_log=None, shutdown_timeout=2)

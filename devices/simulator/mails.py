@@ -1,4 +1,4 @@
-"""The mails of the demo's mailbox, in memory: the last MOST_KEPT, with bounded texts."""
+"""The mails of the demo's mailbox, in memory: the last MAX_KEPT, with bounded texts."""
 
 from collections import deque
 from collections.abc import Callable
@@ -8,8 +8,8 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from html.parser import HTMLParser
 
-MOST_KEPT = 200
-MOST_TEXT = 50_000
+MAX_KEPT = 200
+MAX_TEXT = 50_000
 
 Callback = Callable[[], None]
 
@@ -31,7 +31,7 @@ class Mailbox:
     """Received mails. `on_change` callbacks are called after each new mail."""
 
     def __init__(self) -> None:
-        self._mails: deque[Mail] = deque(maxlen=MOST_KEPT)
+        self._mails: deque[Mail] = deque(maxlen=MAX_KEPT)
         self._count = 0
         self.on_change: set[Callback] = set()
 
@@ -45,7 +45,7 @@ class Mailbox:
         """Parse and store a mail; one that cannot be parsed is stored as its raw text."""
         self._count += 1
         subject, text, attachments = _read(raw)
-        mail = Mail(self._count, datetime.now(UTC), sender, recipients, subject, text[:MOST_TEXT], attachments)
+        mail = Mail(self._count, datetime.now(UTC), sender, recipients, subject, text[:MAX_TEXT], attachments)
         self._mails.append(mail)
         for callback in list(self.on_change):
             callback()

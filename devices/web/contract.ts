@@ -339,8 +339,8 @@ export interface Visit {
 
 export const HEARTBEAT_SECONDS = 15;
 export const ASK_AGAIN_SECONDS = 2;
-export const LEAST_LETTERS = 3;
-export const MOST_HOSTS = 5;
+export const MIN_LETTERS = 3;
+export const MAX_HOSTS = 5;
 
 /** What a device receives. */
 export type Received = "Found" | "Receipt" | "HostAnswer" | "Told" | "Offer" | "Programme" | "PairingOffer" | "PairingAnswer";

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from devices.contract.opening import MOST_OTHER_DAYS, OpeningDay, OtherDay
+from devices.contract.opening import MAX_OTHER_DAYS, OpeningDay, OtherDay
 from hub.calendar.opening import Calendar, names
 from hub.configuration.opening_hours import Span
 from hub.configuration.settings import SiteSettings
@@ -43,7 +43,7 @@ def _other_days(calendar: Calendar, site: SiteSettings, translator: Translator) 
             return None
         return {one: ", ".join(translator.text(one, name) for name in names(holiday)) for one in site.languages}
 
-    days = islice(calendar.other_days(now().astimezone(site.zone).date()), MOST_OTHER_DAYS)
+    days = islice(calendar.other_days(now().astimezone(site.zone).date()), MAX_OTHER_DAYS)
     return [OtherDay(on=one.on, spans=_as_texts(one.spans), name=translated(one.holiday)) for one in days]
 
 

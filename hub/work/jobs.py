@@ -40,16 +40,16 @@ END_SECONDS = 7.0
 """Longer than the guard leaves a task that ignores its cancellation (hub/hooks/guard.py)."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=1)
 GIVEN_UP_AFTER = timedelta(hours=24)
-"""Since it was due, and not before LEAST_ATTEMPTS: a clock that jumps ahead gives nothing up."""
-LEAST_ATTEMPTS = 10
-MOST_UNENDED = 3
+"""Since it was due, and not before MIN_ATTEMPTS: a clock that jumps ahead gives nothing up."""
+MIN_ATTEMPTS = 10
+MAX_UNENDED = 3
 UNENDED = "the hub ended during each of three runs"
-MOST_ROWS = 100_000
+MAX_ROWS = 100_000
 """A plugin."""
-MOST_BYTES = 4096
+MAX_BYTES = 4096
 """Of a job's data, as JSON."""
 LONGEST_KEY = 120
-MOST_SHOWN = 500
+MAX_SHOWN = 500
 
 
 class Host(Protocol):
@@ -61,7 +61,7 @@ class Host(Protocol):
 
 
 class TooManyJobsError(RuntimeError):
-    """The plugin has MOST_ROWS jobs waiting."""
+    """The plugin has MAX_ROWS jobs waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +176,11 @@ class Jobs:
         """
         if not 0 < len(key) <= LONGEST_KEY:
             raise ValueError(f"a job's key has 1 to {LONGEST_KEY} characters")
-        if len(orjson.dumps(dict(data))) > MOST_BYTES:
-            raise ValueError(f"a job's data has at most {MOST_BYTES} bytes")
+        if len(orjson.dumps(dict(data))) > MAX_BYTES:
+            raise ValueError(f"a job's data has at most {MAX_BYTES} bytes")
         mine = select(table.c.key).where(table.c.plugin == plugin)
-        if connection.execute(mine.offset(MOST_ROWS - 1).limit(1)).first() is not None:
-            raise TooManyJobsError(f"{plugin} has {MOST_ROWS} jobs already")
+        if connection.execute(mine.offset(MAX_ROWS - 1).limit(1)).first() is not None:
+            raise TooManyJobsError(f"{plugin} has {MAX_ROWS} jobs already")
         connection.execute(delete(table).where(_of(plugin, job, key)))
         connection.execute(insert(table), _row(plugin, job, key, due_at, dict(data), is_scheduled=False))
         after_commit(connection, self._ring.set)
@@ -205,9 +205,9 @@ class Jobs:
     # -- what the console asks for
 
     async def states(self) -> list[JobState]:
-        """All schedules, then what was given up, then what is due soonest; at most MOST_SHOWN in all."""
+        """All schedules, then what was given up, then what is due soonest; at most MAX_SHOWN in all."""
         order = table.c.is_scheduled.desc(), table.c.given_up_at.is_(None), table.c.next_at
-        query = select(table).order_by(*order).limit(MOST_SHOWN)
+        query = select(table).order_by(*order).limit(MAX_SHOWN)
         return await self._store.read(lambda connection: [_state(row) for row in connection.execute(query)])
 
     def run_now(self, connection: Connection, plugin: str, job: str, key: str) -> bool:
@@ -279,7 +279,7 @@ class Jobs:
         )
         if declared is None:  # the plugin has stopped meanwhile
             self._ended.append((run, ""))
-        elif row.starts >= MOST_UNENDED:
+        elif row.starts >= MAX_UNENDED:
             self._ended.append((run, UNENDED))
         else:
             task = self._running[_key(row)] = kernel_task(self._one(run, declared), name=f"{row.plugin}: {row.job}")
@@ -483,6 +483,6 @@ def _failed(run: Run, error: str) -> dict[str, Any]:
         slot = run.schedule.after(max(at, run.due_at), run.zone)
         if error == UNENDED or slot <= at + wait:
             values |= {"due_at": slot, "next_at": slot, "attempts": 0}
-    elif error == UNENDED or (run.attempt >= LEAST_ATTEMPTS and at - run.due_at > GIVEN_UP_AFTER):
+    elif error == UNENDED or (run.attempt >= MIN_ATTEMPTS and at - run.due_at > GIVEN_UP_AFTER):
         values["given_up_at"] = at
     return values

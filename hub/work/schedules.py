@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-LEAST_INTERVAL = timedelta(seconds=10)
+MIN_INTERVAL = timedelta(seconds=10)
 WEEK = frozenset(range(7))
 
 
@@ -15,8 +15,8 @@ class Every:
     interval: timedelta
 
     def __post_init__(self) -> None:
-        if self.interval < LEAST_INTERVAL:
-            raise ValueError(f"a job runs every {LEAST_INTERVAL.seconds} s at most, this one: {self.interval}")
+        if self.interval < MIN_INTERVAL:
+            raise ValueError(f"a job runs every {MIN_INTERVAL.seconds} s at most, this one: {self.interval}")
 
     def after(self, last: datetime, zone: ZoneInfo) -> datetime:
         """The first time after `last`, both aware."""

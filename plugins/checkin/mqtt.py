@@ -58,7 +58,7 @@ class Kiosks:
         wait = self._searches.wait_seconds(device) or self._enumeration.wait_seconds(text, device)
         if wait:
             self._context.live.touch("visits")
-        hosts = [] if wait else await self._visits.find_hosts(text, kiosk.MOST_HOSTS, device)
+        hosts = [] if wait else await self._visits.find_hosts(text, kiosk.MAX_HOSTS, device)
         found = [kiosk.Host(id=host.id, name=host.name, unit=host.unit) for host in hosts]
         answer = kiosk.Found(search=incoming.message.id, hosts=found, wait_seconds=int(wait) + 1 if wait else 0)
         self._context.send(incoming.device, "found", answer)

@@ -32,7 +32,7 @@ log = structlog.get_logger("checkin")
 ANSWERS: tuple[Answer, ...] = ("coming", "five_minutes", "ask_desk")
 SWEEP_SECONDS = 60
 HOST_SECONDS = 600.0
-MOST_ACCEPTED = 5_000
+MAX_ACCEPTED = 5_000
 
 
 class Visits:
@@ -105,7 +105,7 @@ class Visits:
         if new.id not in self._accepted and (wait := self._new_visits.wait_seconds(new.by)):
             raise TooManyVisitsError(wait)
         self._accepted[new.id] = None
-        if len(self._accepted) > MOST_ACCEPTED:
+        if len(self._accepted) > MAX_ACCEPTED:
             self._accepted.popitem(last=False)
 
     async def check_out_by_number(

@@ -12,7 +12,7 @@ from plugins.checkin.models import NewVisit, TooManyVisitsError, UnknownHostErro
 from plugins.checkin.mqtt import Kiosks
 from plugins.checkin.service import Visits
 
-MOST_HOSTS = 12
+MAX_HOSTS = 12
 NAME = TypeAdapter[str](Name)
 
 
@@ -80,7 +80,7 @@ class VisitPages:
     async def _form(
         self, request: web.Request, typed: dict[str, str], problem: str | None = None
     ) -> web.StreamResponse:
-        hosts = await self._visits.find_hosts(typed["q"], MOST_HOSTS, device=None)
+        hosts = await self._visits.find_hosts(typed["q"], MAX_HOSTS, device=None)
         return await self._context.pages.render(
             request,
             "new_visit.html",

@@ -9,9 +9,9 @@ from hub.plugin.hooks import Role
 from plugins.directory.config import DisabledWhen, Settings
 from plugins.directory.models import Employee, folded
 
-MOST_NAMED = 3
-MOST_DN = 400
-MOST_ADDRESS = 200
+MAX_NAMED = 3
+MAX_DN = 400
+MAX_ADDRESS = 200
 
 Entry = Mapping[str, list[str]]
 
@@ -67,7 +67,7 @@ def _group_dn(dn: str) -> str:
     from ldap3.utils.dn import parse_dn  # noqa: PLC0415
 
     try:
-        return ",".join(f"{kind}={value}" for kind, value, _ in parse_dn(dn, strip=True))[:MOST_DN]
+        return ",".join(f"{kind}={value}" for kind, value, _ in parse_dn(dn, strip=True))[:MAX_DN]
     except LDAPException:
         return ""
 
@@ -81,8 +81,8 @@ def is_disabled(entry: Entry, rule: DisabledWhen) -> bool:
 
 def referral_notice(addresses: Sequence[str]) -> str:
     """A sentence for IT that names the referrals."""
-    named = ", ".join(str(clean(address))[:MOST_ADDRESS] for address in addresses[:MOST_NAMED])
-    more = f" and {len(addresses) - MOST_NAMED} more" if len(addresses) > MOST_NAMED else ""
+    named = ", ".join(str(clean(address))[:MAX_ADDRESS] for address in addresses[:MAX_NAMED])
+    more = f" and {len(addresses) - MAX_NAMED} more" if len(addresses) > MAX_NAMED else ""
     return f"the directory refers to {named}{more}. Referrals are not followed, so nobody was read from there"
 
 

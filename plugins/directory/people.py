@@ -9,7 +9,7 @@ from plugins.directory.config import Settings
 from plugins.directory.contract import Person, Presence
 from plugins.directory.models import Employee, folded
 
-LEAST_LETTERS = 3
+MIN_LETTERS = 3
 
 
 class People:
@@ -50,7 +50,7 @@ class People:
     def hosts(self, text: str, limit: int) -> list[Person]:
         """People who can be visited and whose name matches every word of `text` by prefix."""
         wanted = folded(text)
-        if sum(map(len, wanted)) < LEAST_LETTERS:
+        if sum(map(len, wanted)) < MIN_LETTERS:
             return []
         found: list[Person] = []
         for employee in self._employees.values():
@@ -63,12 +63,12 @@ class People:
     def is_canary(self, text: str) -> bool:
         """Whether the search matches the canary, a made-up name that no visitor looks for."""
         wanted = folded(text)
-        return sum(map(len, wanted)) >= LEAST_LETTERS and _begins(wanted, self._canary)
+        return sum(map(len, wanted)) >= MIN_LETTERS and _begins(wanted, self._canary)
 
     def canary_resembles_somebody(self) -> bool:
         """Whether a real name shares the canary's prefix, so that visitors would set it off."""
-        beginnings = {word[:LEAST_LETTERS] for word in self._canary}
-        return any(word[:LEAST_LETTERS] in beginnings for employee in self for word in employee.words)
+        beginnings = {word[:MIN_LETTERS] for word in self._canary}
+        return any(word[:MIN_LETTERS] in beginnings for employee in self for word in employee.words)
 
     def host(self, person_id: str) -> Person | None:
         """A person who can be visited; also by an old id, from visits that waited in a kiosk."""

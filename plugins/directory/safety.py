@@ -12,11 +12,11 @@ from hub.plugin import PersonIds
 from plugins.directory.config import Settings, folded_unit
 from plugins.directory.models import Employee
 
-MOST_MISSING = 0.01
+MAX_MISSING = 0.01
 """The share of entries that may lack a needed attribute."""
 FEW = 3
-"""Fewer changes than this are always plausible; of many people, up to MOST_CHANGED."""
-MOST_CHANGED = 0.05
+"""Fewer changes than this are always plausible; of many people, up to MAX_CHANGED."""
+MAX_CHANGED = 0.05
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ def doubts(
         reasons.append(f"{attribute} is missing from {found.without_state} of {found.entries} people")
     if before is not None:
         let_in = sum(person_id in employees for person_id in before.disabled)
-        if let_in > max(FEW - 1, MOST_CHANGED * len(before.disabled)):
+        if let_in > max(FEW - 1, MAX_CHANGED * len(before.disabled)):
             reasons.append(f"{let_in} of {len(before.disabled)} who were left out are not any more")
         shown = sum(person_id in employees and person_id not in found.protected for person_id in before.protected)
-        if settings.protected_units and shown > max(FEW - 1, MOST_CHANGED * len(before.protected)):
+        if settings.protected_units and shown > max(FEW - 1, MAX_CHANGED * len(before.protected)):
             reasons.append(f"{shown} of {len(before.protected)} people of protected units are in another one now")
     return reasons
 
@@ -92,4 +92,4 @@ def unmatched(settings: Settings, employees: Iterable[Employee]) -> list[str]:
 
 
 def _is_more(missing: int, before: int, entries: int) -> bool:
-    return missing - before > max(FEW - 1, MOST_MISSING * entries)
+    return missing - before > max(FEW - 1, MAX_MISSING * entries)

@@ -7,7 +7,7 @@ from hub.plugin.web import Form, see, session_of
 from plugins.directory.people import People
 from plugins.directory.service import Directory
 
-MOST_SHOWN = 200
+MAX_SHOWN = 200
 
 
 class PeoplePages:
@@ -34,7 +34,7 @@ class PeoplePages:
             request,
             "people.html",
             q=text,
-            found=[(employee, self._people.is_in(employee)) for employee in found[:MOST_SHOWN]],
+            found=[(employee, self._people.is_in(employee)) for employee in found[:MAX_SHOWN]],
             total=len(found),
             directory=self._directory,
             alarms={self._name(device): at for device, at in self._directory.alarms().items()},

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from devices.contract.door import MOST_PULSE_MS
+from devices.contract.door import MAX_PULSE_MS
 from hub.plugin import N_, MistakeError, PluginSettings
 from hub.plugin.hooks import Role
 from hub.plugin.settings import MailAddress, TimeOfDay
@@ -46,7 +46,7 @@ EVERYTHING = Permission(role="caretaker", verbs=frozenset({"pulse", "hold_open",
 
 class Settings(PluginSettings):
     pulse_seconds: float = Field(
-        default=4, gt=0, le=MOST_PULSE_MS / 1000, description=N_("how long a door stays unlocked")
+        default=4, gt=0, le=MAX_PULSE_MS / 1000, description=N_("how long a door stays unlocked")
     )
     may: tuple[Permission, ...] = Field(
         default=(EVERYTHING, Permission(role="front_line", verbs=frozenset({"pulse"}))),

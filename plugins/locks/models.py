@@ -9,12 +9,12 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from devices.access.deciding import Reason
 from devices.access.lists import Opening, Ref, WithoutClock
 from devices.access.times import Times
-from devices.contract.door import MOST_PULSE_MS, Contact, Lock, Mode, Power, Verb
+from devices.contract.door import MAX_PULSE_MS, Contact, Lock, Mode, Power, Verb
 from devices.contract.payload import Id, clean
 
 Severity = Literal["warning", "grave"]
 Result = Literal["done", "refused", "unknown"]
-MOST_OFFLINE_HOURS = 168
+MAX_OFFLINE_HOURS = 168
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class DoorSettings(_Stored):
     """One door's habits, as a caretaker sets them."""
 
     opening: Opening | None = None
-    pulse_ms: int | None = Field(default=None, gt=0, le=MOST_PULSE_MS, description="none: as the configuration says")
+    pulse_ms: int | None = Field(default=None, gt=0, le=MAX_PULSE_MS, description="none: as the configuration says")
     held_open_seconds: int | None = Field(
         default=60, ge=5, le=86_400, description="open longer is an alarm; none: never"
     )
@@ -145,7 +145,7 @@ class DoorSettings(_Stored):
         default="", description="the zone behind it, for anti-passback"
     )
     interlock_with: Id | None = Field(default=None, description="the other door of a sluice")
-    offline_hours: int = Field(default=36, ge=0, le=MOST_OFFLINE_HOURS)
+    offline_hours: int = Field(default=36, ge=0, le=MAX_OFFLINE_HOURS)
     tells_grants: bool = Field(default=True, description="false: by credential only denials and alarms are logged")
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from hub.plugin import N_, Context, MistakeError, audit
 from plugins.locks.store.tables import placed, plan
 
-MOST_BYTES = 900_000
+MAX_BYTES = 900_000
 SVG = "{http://www.w3.org/2000/svg}svg"
 LENGTH = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?:px|mm|cm|in|pt|pc)?")
 LARGEST = 1_000_000.0
@@ -113,8 +113,8 @@ class Plans:
 
 def size_of(picture: bytes) -> tuple[float, float]:
     """Width and height of an SVG, from its outermost element. Raises MistakeError."""
-    if len(picture) > MOST_BYTES:
-        raise MistakeError(N_("The picture is larger than %(size)s kB."), size=MOST_BYTES // 1000)
+    if len(picture) > MAX_BYTES:
+        raise MistakeError(N_("The picture is larger than %(size)s kB."), size=MAX_BYTES // 1000)
     if b"\0" in picture:  # UTF-16 among them, in which the next look would find nothing
         raise MistakeError(NO_SVG)
     if b"<!ENTITY" in picture:

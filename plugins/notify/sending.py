@@ -27,8 +27,8 @@ log = structlog.get_logger("notify")
 
 MAIL = "mail"
 SHARED, OWN = "webhook", "own"
-MOST_CONCURRENT = 8
-MOST_CONCURRENT_PER_ADDRESS = 2
+MAX_CONCURRENT = 8
+MAX_CONCURRENT_PER_ADDRESS = 2
 """So that one slow mailbox does not block all others."""
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(minutes=10)
@@ -135,9 +135,9 @@ class Sender:
         found = []
         for (message, channel), pending in sorted(self._state.waiting.items(), key=lambda item: item[1].due):
             outage = self._state.outages.get(channel)
-            places = MOST_CONCURRENT if outage is None else 1 if outage.until <= at else 0
+            places = MAX_CONCURRENT if outage is None else 1 if outage.until <= at else 0
             is_free = (
-                sending.get(channel, 0) < places and to.get((channel, pending.address), 0) < MOST_CONCURRENT_PER_ADDRESS
+                sending.get(channel, 0) < places and to.get((channel, pending.address), 0) < MAX_CONCURRENT_PER_ADDRESS
             )
             if not pending.is_sending and pending.due <= at and is_free:
                 sending[channel] = sending.get(channel, 0) + 1

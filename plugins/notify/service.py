@@ -18,7 +18,7 @@ from plugins.notify.tables import message as message_table
 from plugins.notify.tables import outbox
 from plugins.notify.tokens import Tokens
 
-MOST_SHOWN = 1000
+MAX_SHOWN = 1000
 A_DAY = timedelta(days=1)
 """Pending messages stay this much longer, so that a clock that jumps ahead deletes none of them."""
 
@@ -107,7 +107,7 @@ class Notices:
         )
 
     async def outbox(self) -> list[OutboxEntry]:
-        """The newest MOST_SHOWN entries, including sent ones."""
+        """The newest MAX_SHOWN entries, including sent ones."""
         return await self._context.store.read(_outbox)
 
     async def answer(self, message_id: str, chosen: Answer) -> bool:
@@ -229,7 +229,7 @@ def _delete_before(connection: Connection, before: datetime) -> None:
 
 def _outbox(connection: Connection) -> list[OutboxEntry]:
     columns = [outbox.c[name] for name in OutboxEntry.__dataclass_fields__]
-    newest = select(*columns).order_by(outbox.c.made_at.desc()).limit(MOST_SHOWN)
+    newest = select(*columns).order_by(outbox.c.made_at.desc()).limit(MAX_SHOWN)
     return [OutboxEntry(**row._asdict()) for row in connection.execute(newest)]
 
 

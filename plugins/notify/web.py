@@ -12,7 +12,7 @@ from hub.plugin.web import Form, see
 from plugins.notify.service import Notices
 from plugins.notify.tokens import Tokens
 
-RETRY_SECONDS, MOST_RETRIES = 0.1, 4
+RETRY_SECONDS, MAX_RETRIES = 0.1, 4
 
 
 class AnswerPages:
@@ -28,7 +28,7 @@ class AnswerPages:
         if notice is None:
             return await self._pages.render(request, "answer.html", status=404, notice=None)
         retries = 0
-        while notice.seen == "not_shown" and retries < MOST_RETRIES:  # the kiosk acknowledges quickly
+        while notice.seen == "not_shown" and retries < MAX_RETRIES:  # the kiosk acknowledges quickly
             await asyncio.sleep(RETRY_SECONDS)
             retries += 1
             notice = await self._notices.notice(notice.id) or notice

@@ -29,7 +29,7 @@ Title = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, m
 Text = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=400)]
 
 
-MOST_SCREENS = 200
+MAX_SCREENS = 200
 
 _NO_OTHER: dict[str, Any] = {"additionalProperties": False}
 """Pydantic says what a language's text must be, and leaves open that there is nothing else."""
@@ -66,7 +66,7 @@ class NewNotice(Request):
     since: Moment | None = Field(default=None, description="put up by itself then; null: at once")
     until: Moment | None = Field(default=None, description="taken down by itself then; null: never")
     screens: list[Id] | None = Field(
-        default=None, min_length=1, max_length=MOST_SCREENS, description="on these screens; null: on all"
+        default=None, min_length=1, max_length=MAX_SCREENS, description="on these screens; null: on all"
     )
 
 

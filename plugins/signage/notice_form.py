@@ -13,7 +13,7 @@ from hub.plugin.settings import SiteSettings
 from plugins.signage.models import ScreenNotice, make_notice
 
 SEVERITIES = ("info", "warning", "danger")
-MOST_TITLE, MOST_TEXT = 80, 400
+MAX_TITLE, MAX_TEXT = 80, 400
 LOCAL = "%Y-%m-%dT%H:%M"
 
 
@@ -36,8 +36,8 @@ def parse_notice(
     sent: Any, site: SiteSettings, screens: Collection[str], was: ScreenNotice | None = None
 ) -> ScreenNotice:
     """Parse a form. `was`: the notice that it changes. Raises MistakeError."""
-    titles = _translated(sent, "title", MOST_TITLE, was.title if was else {}, site)
-    texts = _translated(sent, "text", MOST_TEXT, was.text if was else {}, site)
+    titles = _translated(sent, "title", MAX_TITLE, was.title if was else {}, site)
+    texts = _translated(sent, "text", MAX_TEXT, was.text if was else {}, site)
     if not titles:
         raise MistakeError(N_("Write a title in one language at least."))
     if not texts.keys() <= titles.keys():

@@ -17,10 +17,10 @@ from plugins.signage.contract import slides
 from plugins.signage.models import ScreenNotice
 from plugins.signage.tables import notice, off
 
-MOST_SLIDES = 3
+MAX_SLIDES = 3
 END = "end notice"
 """The job that takes a notice down at its end."""
-MOST_ROWS = 60
+MAX_ROWS = 60
 """More people than a screen can show, and well below the limit of a payload."""
 
 
@@ -56,7 +56,7 @@ class Signage:
             screen.BoardRow(name=presence.person.name, unit=presence.person.unit, is_in=presence.is_in)
             for some in found
             for presence in some
-        ][:MOST_ROWS]
+        ][:MAX_ROWS]
         return screen.Programme(
             revision="",
             site_name=site.name,
@@ -76,7 +76,7 @@ class Signage:
         """Slides of other plugins; a few each, so that none fills the screens."""
         shown: list[screen.Notice] = []
         for plugin, offered in await self._context.hooks.named(slides):
-            for slide in offered[:MOST_SLIDES]:
+            for slide in offered[:MAX_SLIDES]:
                 with suppress(ValidationError):  # an id or a language that is none
                     shown.append(
                         screen.Notice(

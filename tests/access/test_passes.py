@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from devices.access.deciding import Circumstances, Decision, Fingerprints, decide
 from devices.access.lists import DoorAccess
-from devices.access.passes import MOST_CHARACTERS, PREFIX, Pass, PassError, read_pass
+from devices.access.passes import MAX_CHARACTERS, PREFIX, Pass, PassError, read_pass
 
 NOW = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 HUB = SigningKey(bytes(range(32)))
@@ -36,7 +36,7 @@ def decided(one: Pass, at: datetime = NOW, known: Circumstances | None = None, *
 def test_what_was_signed_is_read() -> None:
     assert read_pass(text_of(a_pass()), KEYS) == a_pass()
     longest = a_pass(doors=tuple(f"floor-2-door-{n}-east" for n in range(8)))
-    assert len(text_of(longest)) <= MOST_CHARACTERS
+    assert len(text_of(longest)) <= MAX_CHARACTERS
 
 
 @given(st.integers(0, 10_000), st.integers(0, 127))

@@ -12,7 +12,7 @@ import pytest
 from ldap3.core.exceptions import LDAPException
 
 from plugins.directory.ldap import CheckedTls
-from tests.directory_server import EMPLOYEES, MOST_UNPAGED, DirectoryServer
+from tests.directory_server import EMPLOYEES, MAX_UNPAGED, DirectoryServer
 
 WANTED = [
     "uid",
@@ -125,8 +125,8 @@ def test_more_than_a_few_need_pages(slapd: DirectoryServer) -> None:
     with connection(slapd) as reader:
         reader.search(slapd.people, "(uid=*)")
         assert reader.result["description"] == "sizeLimitExceeded"  # ldap3 raises nothing for this one
-        assert len(reader.entries) == MOST_UNPAGED
-    assert len(search(slapd, slapd.people, "(uid=*)")) > MOST_UNPAGED
+        assert len(reader.entries) == MAX_UNPAGED
+    assert len(search(slapd, slapd.people, "(uid=*)")) > MAX_UNPAGED
 
 
 def test_a_person_binds_with_the_right_password_only(slapd: DirectoryServer) -> None:

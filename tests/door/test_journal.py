@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devices.door.deciding.exchange import MOST_ACTED
+from devices.door.deciding.exchange import MAX_ACTED
 from devices.door.deciding.flood import HeldBack
 from devices.door.memory.journal import QUOTAS, Entry, Journal, Receipt
 
@@ -69,7 +69,7 @@ def test_of_outcomes_the_oldest_gives_way(journal: Journal) -> None:
 def test_the_file_stays_small_whatever_happens(journal: Journal, tmp_path: Path) -> None:
     for number in range(3000):
         journal.apply([Entry(f"c-{number}", "outcome", b"x" * 700, acted=True), event(number)])
-    assert len(journal.acted()) == MOST_ACTED
+    assert len(journal.acted()) == MAX_ACTED
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2_000_000
 
 

@@ -91,7 +91,7 @@ async def test_a_disk_that_never_comes_back_fills_no_memory(disk: Disk, recordin
     recorder, _, _ = recording
     disk.free.clear()
     put = [recorder.put(event(number)) for number in range(5000)]
-    assert put.count(True) == recorder_module.MOST_QUEUED
+    assert put.count(True) == recorder_module.MAX_QUEUED
     disk.free.set()
 
 

@@ -26,7 +26,7 @@ from tests.mail_server import MailServer
 pytestmark = pytest.mark.fault
 KIOSKS = 4
 RESEND_SECONDS = 0.5
-MOST_WAITING = 100
+MAX_WAITING = 100
 """A hub that takes long to start on a busy machine is not met by a crowd."""
 
 
@@ -49,7 +49,7 @@ class Outbox(KioskClient):
 
     async def keep_arriving(self) -> None:
         while True:
-            if len(self.waiting) < MOST_WAITING:
+            if len(self.waiting) < MAX_WAITING:
                 self.arrive()
             await asyncio.sleep(random.uniform(0.005, 0.03))
 

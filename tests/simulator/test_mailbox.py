@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from devices.simulator.mailbox import linked
-from devices.simulator.mails import MOST_KEPT, Mailbox
+from devices.simulator.mails import MAX_KEPT, Mailbox
 from tests.patience import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
@@ -136,10 +136,10 @@ def test_only_web_addresses_become_links() -> None:
 
 def test_the_box_is_bounded_and_eats_anything() -> None:
     mailbox = Mailbox()
-    for number in range(MOST_KEPT + 50):
+    for number in range(MAX_KEPT + 50):
         mailbox.put("a", ["b"], f"Subject: {number}\n\nx".encode())
-    assert len(mailbox) == MOST_KEPT
-    assert mailbox.newest_first()[0].subject == str(MOST_KEPT + 49)
+    assert len(mailbox) == MAX_KEPT
+    assert mailbox.newest_first()[0].subject == str(MAX_KEPT + 49)
     broken = b"Content-Type: text/plain; charset=none-such\nSubject: =?x?q?=FF?=\n\n\xff\xfe"
     for raw in (b"", b"\0\xff" * 100, broken, b"Content-Type: multipart/mixed; boundary=x\n\n--x"):
         mailbox.put("", [], raw)

@@ -27,8 +27,8 @@ from devices.contract.door import (
 from devices.contract.payload import MAX_PAYLOAD_BYTES, Id, Payload
 
 NONCE_BYTES = 16
-MOST_ISSUED = 64
-MOST_ACTED = 1000
+MAX_ISSUED = 64
+MAX_ACTED = 1000
 VERBS = frozenset(get_args(Verb))
 ANSWERS = frozenset({"pulse", "deny"})
 """Verbs that may answer an access request; only such an answer can be a denial."""
@@ -135,7 +135,7 @@ class Exchange:
         if pending is None or pending.command != command or not self._is_young(pending, now):
             pending = self._pending = _Pending(command, self._make_nonce(), now)
             self._issued[pending.nonce] = command
-            _trim(self._issued, MOST_ISSUED)
+            _trim(self._issued, MAX_ISSUED)
         return Challenge(door=self._door, command=command, nonce=pending.nonce)
 
     def decide(self, payload: bytes, *, retained: bool) -> Act | Refuse:
@@ -159,7 +159,7 @@ class Exchange:
             return self._refuse_unasked(claim)
         if isinstance(decision, Act):
             self._acted[claim.command] = None
-            _trim(self._acted, MOST_ACTED)
+            _trim(self._acted, MAX_ACTED)
         return decision
 
     def _judge(

@@ -1,7 +1,7 @@
 """Events and outcomes that the hub has not acknowledged yet, on disk: durable over kill -9 and power cuts.
 
 SQLite in WAL mode with synchronous=FULL: fsync has been done when `apply` returns. Each kind of event has a quota, so
-that the file stays under MOST_PAGES; entries over the quota are returned, to be counted (flood.py). The oldest outcome
+that the file stays under MAX_PAGES; entries over the quota are returned, to be counted (flood.py). The oldest outcome
 makes room for a new one, since the hub has recorded it as unknown long ago.
 
 Events are numbered when they are stored, so that the numbers have no gaps, also across restarts.
@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from devices.door.deciding.exchange import MOST_ACTED
+from devices.door.deciding.exchange import MAX_ACTED
 from devices.door.deciding.flood import HeldBack, Key
 
 QUOTAS = {"granted": 100_000, "denied": 30_000, "exit_button": 20_000, "command_refused": 200, "outcome": 100}
 OTHERS = 1000
 """Of each other kind."""
-MOST_PAGES = 50_000
+MAX_PAGES = 50_000
 """200 MB; the quotas stay below, this is a second limit."""
 
 TABLES = """
@@ -193,7 +193,7 @@ class Journal:
         try:
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
-            self._database.execute(f"PRAGMA max_page_count = {MOST_PAGES}")
+            self._database.execute(f"PRAGMA max_page_count = {MAX_PAGES}")
             self._database.execute("PRAGMA wal_autocheckpoint = 100")
             self._database.executescript(TABLES)
             with self._database:
@@ -244,6 +244,6 @@ class Journal:
             self._database.execute("INSERT INTO acted (command) VALUES (?) ON CONFLICT DO NOTHING", (entry.id,))
             self._database.execute(
                 "DELETE FROM acted WHERE n <= (SELECT n FROM acted ORDER BY n DESC LIMIT 1 OFFSET ?)",
-                (MOST_ACTED,),
+                (MAX_ACTED,),
             )
         return entry

@@ -9,7 +9,7 @@ from nacl.signing import SigningKey, VerifyKey
 from pydantic import ValidationError
 
 from devices.access.lists import AccessList, Credential, DoorAccess, ListError
-from devices.contract.door import MOST_LIST_BYTES, Signed
+from devices.contract.door import MAX_LIST_BYTES, Signed
 from devices.door.deciding.exchange import Exchange
 
 log = structlog.get_logger("door.lists")
@@ -91,7 +91,7 @@ class Lists:
 
 
 def _signed(payload: bytes) -> Signed:
-    if len(payload) > MOST_LIST_BYTES:
+    if len(payload) > MAX_LIST_BYTES:
         raise ListError("is too large")
     try:
         return Signed.model_validate_json(payload)

@@ -15,7 +15,7 @@ from devices.door.memory.journal import Applied, Change, Entry, Journal, Persist
 log = structlog.get_logger("door.recorder")
 
 T = TypeVar("T")
-MOST_QUEUED = 2000
+MAX_QUEUED = 2000
 BATCH = 200
 RETRY_SECONDS = 5.0
 WRITE_SECONDS = 1.0
@@ -42,7 +42,7 @@ class Recorder:
         self._journal = journal
         self._on_applied = on_applied
         self._on_stuck = on_stuck
-        self._changes: asyncio.Queue[Change] = asyncio.Queue(MOST_QUEUED)
+        self._changes: asyncio.Queue[Change] = asyncio.Queue(MAX_QUEUED)
         self._batch: list[Change] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
 
@@ -124,7 +124,7 @@ class Recorder:
         """Write the rest and close the file; writing an entry twice stores it once."""
         self._thread.shutdown()
         try:
-            self._journal.apply([*self._batch, *self._queued(MOST_QUEUED)])
+            self._journal.apply([*self._batch, *self._queued(MAX_QUEUED)])
         except sqlite3.Error as error:
             self._record_failure(error)
         self._journal.close()

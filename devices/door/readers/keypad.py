@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from devices.access.credentials import MOST_DIGITS
+from devices.access.credentials import MAX_DIGITS
 
 SILENCE_SECONDS = 10.0
 
@@ -30,7 +30,7 @@ class Keypad:
             if digits:
                 self._on_pin(digits)
         elif key.isascii() and key.isdecimal():
-            self._digits = (digits + key)[: MOST_DIGITS + 1]  # one too many is no PIN: it opens nothing
+            self._digits = (digits + key)[: MAX_DIGITS + 1]  # one too many is no PIN: it opens nothing
             self._silence = asyncio.get_running_loop().call_later(self._silence_seconds, self.clear)
         elif key != "*" and digits:
             self._digits = digits

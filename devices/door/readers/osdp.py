@@ -26,7 +26,7 @@ log = structlog.get_logger("door.osdp")
 AGAIN_SECONDS = 1.0
 ALIVE_SECONDS = 5.0
 """The process reports every second that it is alive."""
-MOST_WAITING_BYTES = 65536
+MAX_WAITING_BYTES = 65536
 KEYS = {0x0D: "#", 0x7F: "*"}
 """OSDP 2.2 § 7.12: the other keys are ASCII."""
 
@@ -89,7 +89,7 @@ class OsdpLine:
 
     def _on_output(self, pipe: int) -> None:
         try:
-            received = os.read(pipe, MOST_WAITING_BYTES)
+            received = os.read(pipe, MAX_WAITING_BYTES)
         except BlockingIOError:
             return
         if not received:

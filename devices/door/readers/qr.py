@@ -14,7 +14,7 @@ from devices.door.readers.serial_port import Baud, open_serial
 
 log = structlog.get_logger("door.qr")
 
-MOST_CHARACTERS = 512
+MAX_CHARACTERS = 512
 AGAIN_SECONDS = 2.0
 READ_BYTES = 4096
 LINE_ENDS = "\r\n"
@@ -52,7 +52,7 @@ class Lines:
         for character in text:
             if character in LINE_ENDS:
                 self._end()
-            elif not " " <= character <= "~" or len(self._piece) == MOST_CHARACTERS:
+            elif not " " <= character <= "~" or len(self._piece) == MAX_CHARACTERS:
                 self._is_bad = True  # with what follows, up to its end
             else:
                 self._piece += character
@@ -62,7 +62,7 @@ class Lines:
         self._piece, self._is_bad = "", False
         if is_bad:
             self.dropped += 1
-            log.warning("code_dropped", dropped=self.dropped, most_characters=MOST_CHARACTERS)
+            log.warning("code_dropped", dropped=self.dropped, most_characters=MAX_CHARACTERS)
         elif line:
             self._on_line(line)
 

@@ -21,7 +21,7 @@ log = structlog.get_logger("door.wiegand")
 SILENCE_SECONDS = 0.025
 """Ends a frame; within one the bits are at most 20 ms apart (SIA AC-01)."""
 KEY_BITS = (4, 8)
-MOST_BITS = 256
+MAX_BITS = 256
 LIGHT_SECONDS: dict[Signal, float] = {"granted": 3.0, "pin_wanted": 15.0}
 BEEPS: dict[Signal, int] = {"granted": 1, "pin_wanted": 1, "denied": 3}
 BEEP_SECONDS = 0.1
@@ -55,7 +55,7 @@ class WiegandReader:
         self._devices: list[Any] = []
         self._light: Any = None
         self._beeper: Any = None
-        self._bits: deque[tuple[int, float]] = deque(maxlen=MOST_BITS)
+        self._bits: deque[tuple[int, float]] = deque(maxlen=MAX_BITS)
         """And when they came: written by the pins' thread, taken on the loop."""
         self._frame_end: asyncio.TimerHandle | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}

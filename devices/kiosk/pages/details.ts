@@ -4,7 +4,7 @@ import { gettext } from "../../web/i18n.ts";
 import type { Kiosk } from "../kiosk.ts";
 import type { Page } from "../page.ts";
 
-const MOST_LETTERS = 80;
+const MAX_LETTERS = 80;
 const FEW_LEFT = 15;
 
 /** As little as the host and the evacuation list need: a name, and a company if the visitor wants. */
@@ -70,11 +70,11 @@ export function detailsPage(kiosk: Kiosk): Page {
 function roomLeft(field: HTMLInputElement): HTMLElement {
   const line = element("p", { class: "hint room", role: "status" });
   const changed = () => {
-    const left = MOST_LETTERS - field.value.length;
+    const left = MAX_LETTERS - field.value.length;
     line.toggleAttribute("data-full", left <= 0);
     if (left > FEW_LEFT) line.textContent = "";
     else if (left > 0) line.textContent = gettext("Room for {count} more characters.", { count: String(left) });
-    else line.textContent = gettext("There is no room for more than {count} characters.", { count: String(MOST_LETTERS) });
+    else line.textContent = gettext("There is no room for more than {count} characters.", { count: String(MAX_LETTERS) });
   };
   field.addEventListener("input", changed);
   changed();
@@ -87,7 +87,7 @@ function field(id: string, text: string, error: string | null, changed: (text: s
     id,
     name: id,
     type: "text",
-    maxlength: MOST_LETTERS,
+    maxlength: MAX_LETTERS,
     autocomplete: "off",
     autocorrect: "off",
     autocapitalize: "words",

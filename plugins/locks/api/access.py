@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 
-from devices.access.credentials import MOST_PRINTED, UID_PATTERN, CredentialError
+from devices.access.credentials import MAX_PRINTED, UID_PATTERN, CredentialError
 from devices.access.lists import Ref
 from devices.contract import door
-from devices.contract.door import MOST_HOLD_SECONDS
+from devices.contract.door import MAX_HOLD_SECONDS
 from devices.contract.payload import Id, clean
 from hub.plugin import Context
 from hub.plugin.api import (
@@ -52,7 +52,7 @@ class OrderRequest(Request):
     """How a door shall stand. `resume` goes back to its opening schedule."""
 
     verb: Literal["hold_open", "lock", "resume"]
-    hold_seconds: Whole = Field(default=3600, ge=1, le=MOST_HOLD_SECONDS, description="of hold_open")
+    hold_seconds: Whole = Field(default=3600, ge=1, le=MAX_HOLD_SECONDS, description="of hold_open")
     reason: Reason = Field(default="", description="stands in the audit log")
 
 
@@ -120,7 +120,7 @@ class WiegandCard(Request):
 
     bits: Literal[26, 34, 37]
     facility: int = Field(ge=0, le=2**16 - 1)
-    number: int = Field(ge=0, le=MOST_PRINTED, description="of 37 bits also the printed one, with facility 0")
+    number: int = Field(ge=0, le=MAX_PRINTED, description="of 37 bits also the printed one, with facility 0")
 
 
 class UidCard(Request):

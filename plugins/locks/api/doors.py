@@ -31,14 +31,14 @@ from plugins.locks.operating.service import Locks
 from plugins.locks.permissions import WHOLE_SITE, Permissions
 from plugins.locks.store import rows
 
-MOST_REASON = 200
+MAX_REASON = 200
 RETRY_SECONDS = 60
-MOST_PASSAGES = 1000
+MAX_PASSAGES = 1000
 
 
-Reason = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=MOST_REASON)]
+Reason = Annotated[str, BeforeValidator(clean), StringConstraints(max_length=MAX_REASON)]
 GivenReason = Annotated[
-    str, BeforeValidator(clean), StringConstraints(strip_whitespace=True, min_length=1, max_length=MOST_REASON)
+    str, BeforeValidator(clean), StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_REASON)
 ]
 
 
@@ -235,7 +235,7 @@ class DoorApi:
 
         def read(connection: Connection) -> list[Command]:
             audit.record(connection, call.caller.name, "passages.read", "*")
-            return rows.latest_commands(connection, MOST_PASSAGES, by="reader")
+            return rows.latest_commands(connection, MAX_PASSAGES, by="reader")
 
         shown = await self._context.store.write(read)
         part, following = page_of(shown, _by_time, call.query, newest_first=True)

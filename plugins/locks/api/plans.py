@@ -23,7 +23,7 @@ from hub.plugin.api import (
     page_of,
 )
 from plugins.locks.api.doors import READ, DoorPath
-from plugins.locks.plans import MOST_BYTES, Placed, Plan, Plans, UnknownPlanError
+from plugins.locks.plans import MAX_BYTES, Placed, Plan, Plans, UnknownPlanError
 
 Called = Annotated[str, BeforeValidator(clean), StringConstraints(min_length=1, max_length=80)]
 
@@ -36,7 +36,7 @@ class NewPlan(Request):
     """A picture of a floor."""
 
     name: Called
-    picture: str = Field(min_length=1, description=f"SVG of at most {MOST_BYTES // 1000} kB, with a viewBox or a size")
+    picture: str = Field(min_length=1, description=f"SVG of at most {MAX_BYTES // 1000} kB, with a viewBox or a size")
 
 
 class PlanDocument(Document):

@@ -13,7 +13,7 @@ from plugins.locks.rules.access import Access
 from plugins.locks.store import timeline
 from plugins.locks.store.timeline import Entry
 
-MOST_EXPORTED = 50_000
+MAX_EXPORTED = 50_000
 COLUMNS = ("time", "door", "what", "result", "why", "by", "credential", "reason", "count", "audit", "received")
 
 
@@ -57,7 +57,7 @@ class Log:
         def read(connection: Connection) -> list[Entry]:
             details = {"reason": reason, "first": first.isoformat(), "before": before.isoformat()}
             audit.record(connection, actor, "passages.exported", door_id or "*", details)
-            return timeline.passages(connection, door=door_id, first=first, before=before, limit=MOST_EXPORTED)
+            return timeline.passages(connection, door=door_id, first=first, before=before, limit=MAX_EXPORTED)
 
         return as_csv(reversed(await self._context.store.write(read)), zone)
 

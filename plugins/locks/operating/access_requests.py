@@ -26,7 +26,7 @@ from plugins.locks.trust.signing import SigningError
 
 log = structlog.get_logger("locks")
 
-MOST_SEEN = 10_000
+MAX_SEEN = 10_000
 SHOWN_PER_MINUTE = 120
 """For each door; requests over the limit get no answer, and the door decides by itself."""
 
@@ -72,7 +72,7 @@ class AccessRequests:
         if device is None or (shown.door, shown.id) in self._seen or self._limit.wait_seconds(shown.door):
             return None
         self._seen[shown.door, shown.id] = None
-        if len(self._seen) > MOST_SEEN:
+        if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
         if self._is_learnt(shown):
             return await self._answer(device, shown, Decision("unknown"), "learnt", until=until)

@@ -7,7 +7,7 @@ from plugins.directory.contract import Person
 from plugins.locks.models import Credential
 from plugins.locks.rules.access import Access
 
-MOST_ALIKE = 5
+MAX_ALIKE = 5
 
 
 def find_person(text: str, people: Mapping[str, Person]) -> str:
@@ -26,7 +26,7 @@ def find_person(text: str, people: Mapping[str, Person]) -> str:
         raise MistakeError(
             N_("Nobody is called exactly %(name)s. Do you mean: %(names)s?"),
             name=wanted,
-            names=", ".join(alike[:MOST_ALIKE]),
+            names=", ".join(alike[:MAX_ALIKE]),
         )
     raise MistakeError(N_("Nobody is called %(name)s."), name=wanted or "?")
 

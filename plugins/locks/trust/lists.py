@@ -117,8 +117,8 @@ class Lists:
         if latest is not None and is_good and not _is_old(latest, lasting, made_at):
             return
         content = await asyncio.to_thread(whole.sealed, key, packed)
-        if (size := len(content) * 4 // 3 + SIGNED_BYTES) > door.MOST_LIST_BYTES:
-            self.problem = f"the list of {device.id} is too long: {size} bytes, at most {door.MOST_LIST_BYTES}"
+        if (size := len(content) * 4 // 3 + SIGNED_BYTES) > door.MAX_LIST_BYTES:
+            self.problem = f"the list of {device.id} is too long: {size} bytes, at most {door.MAX_LIST_BYTES}"
             log.error("list_too_long", door=device.id, size=size)
             return
         sha256 = hashlib.sha256(content).hexdigest()

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from devices.access.passes import MOST_DOORS, PREFIX, Pass, PassError, read_pass
+from devices.access.passes import MAX_DOORS, PREFIX, Pass, PassError, read_pass
 from devices.contract.payload import new_id
 from hub.plugin import N_, Context, MistakeError, now
 from plugins.locks.models import UnknownPassError, VisitPass
@@ -31,8 +31,8 @@ class Passes:
         """
         if not doors:
             raise MistakeError(N_("Choose at least one door."))
-        if len(doors) > MOST_DOORS:
-            raise MistakeError(N_("A pass is for %(count)s doors at most."), count=MOST_DOORS)
+        if len(doors) > MAX_DOORS:
+            raise MistakeError(N_("A pass is for %(count)s doors at most."), count=MAX_DOORS)
         if until <= first:
             raise MistakeError(N_("It ends before it begins."))
         if until <= now():

@@ -13,7 +13,7 @@ from hub.plugin.web import Form, see, session_of
 from plugins.locks.config import Settings
 from plugins.locks.history.alarms import Alarms
 from plugins.locks.history.log import Log
-from plugins.locks.models import MOST_OFFLINE_HOURS, DoorSettings
+from plugins.locks.models import MAX_OFFLINE_HOURS, DoorSettings
 from plugins.locks.operating.service import Locks
 from plugins.locks.permissions import EDITORS
 from plugins.locks.rules.access import Access
@@ -182,8 +182,8 @@ class DoorPage:
                 {device.where.zone for device in self._context.devices.of_kind(door.KIND) if device.where.zone}
             ),
             pulse_seconds=self._settings.pulse_seconds,
-            most_pulse=door.MOST_PULSE_MS // 1000,
-            most_offline=MOST_OFFLINE_HOURS,
+            most_pulse=door.MAX_PULSE_MS // 1000,
+            most_offline=MAX_OFFLINE_HOURS,
             mistake=mistake,
         )
 

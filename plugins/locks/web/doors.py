@@ -12,7 +12,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from devices.contract import door
-from devices.contract.door import CONFIRMED_SECONDS, MOST_HOLD_SECONDS
+from devices.contract.door import CONFIRMED_SECONDS, MAX_HOLD_SECONDS
 from devices.contract.payload import clean
 from hub.plugin import N_, Context, Device, MistakeError, Vitals, in_store, now
 from hub.plugin.entities import STATES, NotAllowedError, OrderError, UnknownEntityError, UnreachableError
@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 READ_SECONDS = 1.0
 VIEWERS = frozenset[Any]({"caretaker", "front_line", "it"})
-MOST_REASON = 200
-MOST_SHOWN = 12
+MAX_REASON = 200
+MAX_SHOWN = 12
 NEWS = timedelta(minutes=2)
 
 
@@ -131,8 +131,8 @@ class DoorPages:
         reports = await self._or_nothing(self._locks.latest_reports())
         return self.words | {
             "names": self._names(),
-            "commands": commands[:MOST_SHOWN],
-            "reports": reports[:MOST_SHOWN],
+            "commands": commands[:MAX_SHOWN],
+            "reports": reports[:MAX_SHOWN],
             "grave": alarm_rows.GRAVE,
         }
 
@@ -276,7 +276,7 @@ class DoorPages:
     def _hold_seconds(self, sent: Any) -> int:
         """From the minutes in `hold`, or until the next time that it is `until`. Raises MistakeError."""
         until = str(sent.get("until", ""))
-        if minutes := number_in(str(sent.get("hold", "")), MOST_HOLD_SECONDS // 60):
+        if minutes := number_in(str(sent.get("hold", "")), MAX_HOLD_SECONDS // 60):
             return minutes * 60
         try:
             clock = datetime.strptime(until, "%H:%M").time()  # noqa: DTZ007 (a time of day)
@@ -287,11 +287,11 @@ class DoorPages:
         if end <= local:
             end = (local + timedelta(days=1)).replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
         seconds = round((end.astimezone(UTC) - local.astimezone(UTC)).total_seconds())
-        if seconds > MOST_HOLD_SECONDS:
+        if seconds > MAX_HOLD_SECONDS:
             raise MistakeError(
                 N_("%(time)s has passed today, or is more than %(hours)s hours away: no door is held open so long."),
                 time=until,
-                hours=MOST_HOLD_SECONDS // 3600,
+                hours=MAX_HOLD_SECONDS // 3600,
             )
         return max(seconds, 1)
 
@@ -305,4 +305,4 @@ def required_reason(sent: Any) -> str:
 
 def optional_reason(sent: Any) -> str:
     """The reason in a form, for the audit log; empty when there is none."""
-    return str(clean(str(sent.get("reason", ""))))[:MOST_REASON]
+    return str(clean(str(sent.get("reason", ""))))[:MAX_REASON]

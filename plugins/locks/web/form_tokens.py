@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from hub.plugin import N_, MistakeError
 
-MOST_USED = 1000
+MAX_USED = 1000
 
 
 class FormTokens:
@@ -19,5 +19,5 @@ class FormTokens:
             raise MistakeError(N_("This was made before, and was shown once. Fill in the form again for another one."))
         if token:
             self._used[token] = None
-            if len(self._used) > MOST_USED:
+            if len(self._used) > MAX_USED:
                 self._used.popitem(last=False)

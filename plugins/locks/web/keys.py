@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from devices.access.credentials import MOST_CARD, MOST_PRINTED, UID_PATTERN
+from devices.access.credentials import MAX_CARD, MAX_PRINTED, UID_PATTERN
 from devices.contract import door
 from devices.contract.payload import clean, new_id
 from hub.plugin import N_, Context, MistakeError
@@ -22,8 +22,8 @@ from plugins.locks.web.form_tokens import FormTokens
 from plugins.locks.web.times_form import parse_day
 
 LEARN_SECONDS = 30.0
-MOST_SHOWN = 200
-MOST_LABEL = 80
+MAX_SHOWN = 200
+MAX_LABEL = 80
 UID = re.compile(UID_PATTERN, re.IGNORECASE)
 KNOWN = N_("Somebody has this card already.")
 NOT_SHOWN = N_("No new card was shown. Try again, and hold the card to the reader while the button counts.")
@@ -80,7 +80,7 @@ class KeyPages:
     async def add_card(self, request: web.Request) -> web.StreamResponse:
         """Add a card by its number, or learn the next unknown one at a door within LEARN_SECONDS."""
         sent, actor = await request.post(), session_of(request).account
-        label = str(clean(str(sent.get("label", "")))).strip()[:MOST_LABEL]
+        label = str(clean(str(sent.get("label", "")))).strip()[:MAX_LABEL]
         try:
             person = self._holder(str(sent.get("person", "")).strip(), label)
             until = self._end_of(str(sent.get("until", "")))
@@ -159,12 +159,12 @@ class KeyPages:
                 raise MistakeError(N_("A card's own number is pairs of 0-9 and a-f, such as 04a2b3c4."))
             return self._access.uid_fingerprint(bytes.fromhex(number))
         bits = number_in(str(sent.get("format", "")))
-        if bits not in MOST_CARD:
+        if bits not in MAX_CARD:
             raise MistakeError(N_("Choose the card's format."))
-        most_facility, most_number = MOST_CARD[bits]
+        most_facility, most_number = MAX_CARD[bits]
         code = str(sent.get("facility", "")).strip()
         if bits == 37 and not code:  # noqa: PLR2004 (one number is printed on it, and no facility code)
-            most_number = MOST_PRINTED
+            most_number = MAX_PRINTED
         facility = number_in(code or "0", most_facility)
         if facility is None or (card := number_in(number, most_number)) is None:
             raise MistakeError(
@@ -206,7 +206,7 @@ class KeyPages:
             request,
             "keys.html",
             status=status,
-            found=found[:MOST_SHOWN],
+            found=found[:MAX_SHOWN],
             total=len(found),
             sought=sought,
             is_narrowed=is_narrowed,

@@ -13,7 +13,7 @@ from plugins.locks.rules.access import Access
 from plugins.locks.rules.naming import find_person
 from plugins.locks.web.doors import DoorPages, required_reason
 
-MOST_PASSAGES = 500
+MAX_PASSAGES = 500
 
 
 class PassagePages:
@@ -40,7 +40,7 @@ class PassagePages:
             person = find_person(str(sent.get("person", "")), self._access.names)
         except MistakeError as mistake:
             return await self._page(request, mistake=mistake, sent=sent, status=422)
-        found = await self._log.of_person(person, reason, session_of(request).account, MOST_PASSAGES)
+        found = await self._log.of_person(person, reason, session_of(request).account, MAX_PASSAGES)
         return await self._page(request, of=self._access.names[person].name, entries=found)
 
     def _must_search(self, request: web.Request) -> None:

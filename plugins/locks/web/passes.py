@@ -6,7 +6,7 @@ from typing import Any
 import segno
 from aiohttp import web
 
-from devices.access.passes import MOST_DOORS
+from devices.access.passes import MAX_DOORS
 from devices.contract import door
 from devices.contract.payload import clean, new_id
 from hub.plugin import N_, Context, Device, MistakeError, now
@@ -20,7 +20,7 @@ from plugins.locks.web.form_tokens import FormTokens
 from plugins.locks.web.times_form import parse_moment
 
 ISSUERS = frozenset[Any]({"caretaker", "front_line"})
-MOST_LABEL = 80
+MAX_LABEL = 80
 
 
 class PassPages:
@@ -47,7 +47,7 @@ class PassPages:
     async def make(self, request: web.Request) -> web.StreamResponse:
         """The code is only in the response."""
         sent = await request.post()
-        label = str(clean(str(sent.get("label", "")))).strip()[:MOST_LABEL]
+        label = str(clean(str(sent.get("label", "")))).strip()[:MAX_LABEL]
         known = {device.id for device in self._doors(request)}
         doors = [str(door_id) for door_id in sent.getall("door", []) if door_id in known]
         try:
@@ -97,7 +97,7 @@ class PassPages:
             doors=self._doors(request),
             names={device.id: device.name for device in self._context.devices.of_kind(door.KIND)},
             once=new_id(),
-            most_doors=MOST_DOORS,
+            most_doors=MAX_DOORS,
             longest_days=LONGEST.days,
             first=f"{local:%Y-%m-%dT%H:%M}",
             until=f"{local + timedelta(hours=8):%Y-%m-%dT%H:%M}",

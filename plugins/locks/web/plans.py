@@ -14,7 +14,7 @@ from plugins.locks.permissions import EDITORS
 from plugins.locks.plans import Plan, Plans, UnknownPlanError
 from plugins.locks.web.doors import VIEWERS, DoorPages
 
-MOST_NAME = 80
+MAX_NAME = 80
 STILL = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 """Content-Security-Policy of the picture: it may draw and run nothing."""
 MARKERS_ACROSS = 20
@@ -50,10 +50,10 @@ class PlanPages:
     async def add(self, request: web.Request) -> web.StreamResponse:
         sent = await request.post()
         file = sent.get("picture")
-        name = str(clean(str(sent.get("name", "")))).strip()[:MOST_NAME]
+        name = str(clean(str(sent.get("name", "")))).strip()[:MAX_NAME]
         try:
             picture, shown_as = (file.file.read(), file.filename) if isinstance(file, web.FileField) else (b"", "")
-            called = name or str(clean(shown_as))[:MOST_NAME]
+            called = name or str(clean(shown_as))[:MAX_NAME]
             number = await self._plans.add(called, picture, session_of(request).account)
         except MistakeError as mistake:
             return await self._list(request, mistake=mistake, name=name, status=422)

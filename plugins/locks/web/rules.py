@@ -24,8 +24,8 @@ from plugins.locks.rules.what_if import Foreseen
 from plugins.locks.web.times_form import TIMES, clock, parse_moment, parse_times, times_as_form, typed_form
 from plugins.locks.wording import WHY
 
-MOST_SHOWN = 100
-MOST_NAME = 80
+MAX_SHOWN = 100
+MAX_NAME = 80
 RULE = Form(
     must=("name", "people", *TIMES.must),
     may=("everybody", "everywhere", "with_pin", "preview", *TIMES.may),
@@ -181,8 +181,8 @@ class RulePages:
             ],
             doors=self._doors(),
             zones=sorted({device.where.zone for device in self._doors() if device.where.zone} | set(rule.where.zones)),
-            preview=None if preview is None else preview[:MOST_SHOWN],
-            more=0 if preview is None else max(0, len(preview) - MOST_SHOWN),
+            preview=None if preview is None else preview[:MAX_SHOWN],
+            more=0 if preview is None else max(0, len(preview) - MAX_SHOWN),
         )
 
     def _groups(self) -> set[str]:
@@ -197,7 +197,7 @@ class RulePages:
             raise MistakeError(N_("Say for whom the rule is."))
         if where == Where():
             raise MistakeError(N_("Say at which doors the rule holds."))
-        name = str(clean(str(sent.get("name", ""))))[:MOST_NAME]
+        name = str(clean(str(sent.get("name", ""))))[:MAX_NAME]
         if not name:
             raise MistakeError(N_("Give the rule a name."))
         return AccessRule(id=number, name=name, who=who, where=where, times=parse_times(sent), asks=_asks(sent))
@@ -256,4 +256,4 @@ def _number(request: web.Request) -> int:
 
 
 def _by_name(rows: list[tuple[str, Foreseen]]) -> list[tuple[str, Foreseen]]:
-    return sorted(rows, key=lambda row: row[0].casefold())[:MOST_SHOWN]
+    return sorted(rows, key=lambda row: row[0].casefold())[:MAX_SHOWN]

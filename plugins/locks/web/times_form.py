@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from devices.access.times import (
     DAY_MINUTES,
-    MOST_HOURS_A_DAY,
-    MOST_OTHER_DAYS,
-    MOST_WEEKLY,
+    MAX_HOURS_A_DAY,
+    MAX_OTHER_DAYS,
+    MAX_WEEKLY,
     Hours,
     OtherDay,
     Times,
@@ -23,7 +23,7 @@ SPARE_ROWS = 2
 MIDNIGHT = "24:00"
 D = TypeVar("D", bound=date)
 WEEK = frozenset("1234567")
-MOST_TOLD = 20
+MAX_TOLD = 20
 TIMES = Form(
     must=("first_day", "last_day"),
     may=("never_on_holidays",),
@@ -103,8 +103,8 @@ def parse_times(sent: Any) -> Times:
         if not days:
             raise MistakeError(N_("%(hours)s: choose on which days."), hours=f"{start}-{end}")
         weekly.append(Weekly(days=frozenset(_day(day) for day in days), **_span(start, end)))
-    if len(weekly) > MOST_WEEKLY:
-        raise MistakeError(N_("At most %(count)s rows of hours: make a second rule."), count=MOST_WEEKLY)
+    if len(weekly) > MAX_WEEKLY:
+        raise MistakeError(N_("At most %(count)s rows of hours: make a second rule."), count=MAX_WEEKLY)
     first, last = (parse_day(str(sent.get(name, ""))) for name in ("first_day", "last_day"))
     if first and last and last < first:
         raise MistakeError(N_("The last day is before the first."))
@@ -128,7 +128,7 @@ def minute(text: str) -> int:
     before, _, after = text.partition(":")
     hours, minutes = number_in(before, DAY_MINUTES // 60), number_in(after, 59)
     if hours is None or minutes is None or hours * 60 + minutes > DAY_MINUTES:
-        raise MistakeError(N_("%(text)s is no time of day, such as 08:30."), text=text[:MOST_TOLD])
+        raise MistakeError(N_("%(text)s is no time of day, such as 08:30."), text=text[:MAX_TOLD])
     return hours * 60 + minutes
 
 
@@ -142,11 +142,11 @@ def _exceptions(sent: Any) -> tuple[OtherDay, ...]:
         start, end = str(sent.get(f"from-{n}", "")), str(sent.get(f"to-{n}", ""))
         if start or end:
             hours.append(Hours(**_span(start, end)))
-        if len(hours) > MOST_HOURS_A_DAY or len(by_date) > MOST_OTHER_DAYS:
+        if len(hours) > MAX_HOURS_A_DAY or len(by_date) > MAX_OTHER_DAYS:
             raise MistakeError(
                 N_("At most %(hours)s rows for one date, and %(days)s dates."),
-                hours=MOST_HOURS_A_DAY,
-                days=MOST_OTHER_DAYS,
+                hours=MAX_HOURS_A_DAY,
+                days=MAX_OTHER_DAYS,
             )
     return tuple(OtherDay(on=on, hours=tuple(hours)) for on, hours in sorted(by_date.items()))
 
@@ -185,7 +185,7 @@ def parse_day(text: str) -> date | None:
     try:
         found = date.fromisoformat(text)
     except ValueError:
-        raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD]) from None
+        raise MistakeError(N_("%(text)s is no date."), text=text[:MAX_TOLD]) from None
     return _plausible(found, text)
 
 
@@ -194,12 +194,12 @@ def parse_moment(text: str, zone: tzinfo) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD] or "?") from None
+        raise MistakeError(N_("%(text)s is no date."), text=text[:MAX_TOLD] or "?") from None
     return _plausible(found, text).replace(tzinfo=zone)
 
 
 def _plausible(found: D, text: str) -> D:
     """Raises MistakeError for an implausible year."""
     if not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise MistakeError(N_("%(text)s is no date."), text=text[:MOST_TOLD])
+        raise MistakeError(N_("%(text)s is no date."), text=text[:MAX_TOLD])
     return found
