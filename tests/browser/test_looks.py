@@ -327,6 +327,7 @@ async def test_each_page_of_the_console(
         await expect(page.locator("#enrolment-link")).to_be_visible()
         await seen("", "devices-link")
         await seen("/plugins", "plugins")
+        await seen("/jobs", "jobs")
         await seen("/tokens", "tokens")
         await page.locator("#token-name").fill("Skjerm i kantina")
         await page.locator("[value='screens:read']").check()
