@@ -1,8 +1,11 @@
 """What comes in by the wire is what was sent, with MQTT 5 properties and without: the two are read by different code."""
 
-from devices.wire.connection import Received
+import asyncio
+
+from devices.wire.connection import Address, Received, Wire
 from hub.hub import Hub
 from tests.conftest import until
+from tests.patience import PATIENCE_SECONDS
 
 
 async def test_messages_with_and_without_properties(hub: Hub) -> None:
@@ -35,3 +38,32 @@ async def test_messages_with_and_without_properties(hub: Hub) -> None:
     wire.subscribe("prøve/kept/#")
     await until(lambda: len(heard) == 2)
     assert all(one.retained and one.payload == b"kept" for one in heard)
+
+
+async def test_cancelled_while_a_connection_is_ending_it_ends() -> None:
+    """It took the cancellation for that of its own keepalive, connected again, and nobody could stop it any more."""
+    lines: list[asyncio.StreamWriter] = []
+
+    async def cut(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines.append(writer)
+        writer.close()
+
+    server = await asyncio.start_server(cut, "127.0.0.1", 0)
+    wire = Wire(Address("127.0.0.1", server.sockets[0].getsockname()[1], "kiosk-1", "x"), on_message=lambda _: None)
+
+    async def tick() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            running.cancel()  # while `run` waits for this task to end
+
+    wire._tick = tick  # type: ignore[method-assign]
+    running = asyncio.create_task(wire.run())
+    try:
+        done, _ = await asyncio.wait({running}, timeout=PATIENCE_SECONDS)
+        assert done
+        assert running.cancelled()
+        assert len(lines) == 1
+    finally:
+        running.cancel()
+        server.close()

@@ -10,7 +10,7 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -289,9 +289,8 @@ class Wire:
             yield
         finally:
             ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await ticking
             self._close()
+            await asyncio.gather(ticking, return_exceptions=True)  # a suppressed CancelledError might be our own
 
     def _close(self) -> None:
         if self._socket is None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -338,6 +337,5 @@ async def _end(tasks: Any) -> bool:
     _, stuck = await asyncio.wait(waiting, timeout=END_SECONDS)
     for task in stuck:
         log.error("task_stuck", task=task.get_name())
-    with suppress(asyncio.CancelledError, Exception):
-        await asyncio.gather(*(task for task in waiting if task.done()), return_exceptions=True)
+    await asyncio.gather(*(task for task in waiting if task.done()), return_exceptions=True)  # else "never retrieved"
     return not stuck
