@@ -1,6 +1,6 @@
 """`make bench`: run the benchmarks named (all by default), write JSON and a Markdown table to benchmarks/results.
 
-python -m benchmarks [p1] [p2] [p3] [p3_reader] [p3_offline] [p4] [p8] [p9] [p10] [p11] [--rounds 3] [--seconds 5]
+python -m benchmarks [p1] [p2] [p3] [p3_reader] [p3_offline] [p4] [p8] [p9] [p10] [p11] [p12] [--rounds 3] [--seconds 5]
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import p1, p2, p3, p3_offline, p3_reader, p4, p8, p9, p10, p11
+from benchmarks import p1, p2, p3, p3_offline, p3_reader, p4, p8, p9, p10, p11, p12
 
 Bench = Callable[[float], Coroutine[Any, Any, dict[str, float]]]
 BENCHES: dict[str, Bench] = {
@@ -27,6 +27,7 @@ BENCHES: dict[str, Bench] = {
     "p9": p9.run,
     "p10": p10.run,
     "p11": p11.run,
+    "p12": p12.run,
 }
 RESULTS = Path(__file__).parent / "results"
 
