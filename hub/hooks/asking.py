@@ -205,12 +205,12 @@ class Hooks:
     ) -> list[tuple[str, R | BaseException]]:
         if len(implementations) == 1:
             return [(implementations[0].plugin_name, await self._call(implementations[0], spec, arguments))]
-        answer_type = await asyncio.gather(
+        answers = await asyncio.gather(
             *(kernel_task(self._call(implementation, spec, arguments)) for implementation in implementations)
         )
         return [
             (implementation.plugin_name, answer)
-            for implementation, answer in zip(implementations, answer_type, strict=True)
+            for implementation, answer in zip(implementations, answers, strict=True)
         ]
 
     def _implementations(self, spec: Callable[..., Any], args: tuple[Any, ...]) -> list[pluggy.HookImpl]:
@@ -228,8 +228,7 @@ class Hooks:
         plugin, name = implementation.plugin_name, spec.__name__
         time_limit: float = spec.within_seconds  # type: ignore[attr-defined]
         arguments_used = {key: value for key, value in arguments.items() if key in implementation.argnames}
-        time_limit_for = self._blame.time_limit_for(plugin, name, time_limit)
-        limit = PausableTimeout(time_limit_for)
+        limit = PausableTimeout(self._blame.time_limit_for(plugin, name, time_limit))
         try:
             with limit:
                 answer = await self._run(implementation, arguments_used)
