@@ -448,7 +448,7 @@ class Hub:
     async def _devices_changed(self) -> None:
         """Another program has changed devices: plugins must read them again."""
         self.live.touch("devices")
-        await self.hooks.every(devices_changed)
+        await self.hooks.all(devices_changed)
         self._to_project.set()
 
     async def _day_begins(self) -> None:
@@ -457,7 +457,7 @@ class Hub:
 
     async def opening_changed(self) -> None:
         """The hours of the site or a service have changed, or a new day has begun."""
-        await self.hooks.every(opening_changed)
+        await self.hooks.all(opening_changed)
 
     async def _project(self) -> None:
         """Retained topics are projections of the store: publish them again whenever the connection is new."""
@@ -466,7 +466,7 @@ class Hub:
             self._to_project.clear()
             for revoked in await self.devices.revoked_devices():
                 self.mqtt.clear(revoked)  # the broker was away when it was revoked, or its last will came later
-            await self.hooks.every(project)
+            await self.hooks.all(project)
 
     async def _refresh_roles(self) -> None:
         """Refresh sessions' roles once a minute, and when the directory touches `people`."""

@@ -162,7 +162,7 @@ async def test_the_evacuation_list_is_who_has_come_and_not_left(hub: Hub, kiosk:
     out = _check_out(second.number)
     kiosk.say("checkout", out)
     await kiosk.hear(contract.Receipt, of=out.id)
-    inside = [one for found in await hub.hooks.every(present) for one in found]
+    inside = [one for found in await hub.hooks.all(present) for one in found]
     assert [(one.name, one.belongs_to) for one in inside] == [("Ada Inne", "Kari Nordmann")]
     assert first.number != second.number
 

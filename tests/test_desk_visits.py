@@ -37,7 +37,7 @@ def visits(hub: Hub) -> Visits:
 
 
 async def host_of(hub: Hub, name: str) -> str:
-    return (await hub.hooks.every(find_hosts, text=name, limit=5, device=None))[0][0].id
+    return (await hub.hooks.all(find_hosts, text=name, limit=5, device=None))[0][0].id
 
 
 async def only_visit(hub: Hub) -> Visit:

@@ -57,7 +57,7 @@ async def test_the_canary_tells_and_is_never_shown(settings: dict[str, Any], tmp
         enrolment = await hub.enroller.enrol("kiosk-7", "kiosk", "Nettbrettet ved heisen", "", "test")
         async with KioskClient(enrolment).connected() as kiosk:
             assert (await kiosk.search("kari")).hosts
-            assert await hub.hooks.every(find_hosts, text="qvi", limit=5, device=None) == [[]], "an employee may"
+            assert await hub.hooks.all(find_hosts, text="qvi", limit=5, device=None) == [[]], "an employee may"
             assert (await health(hub, "directory")).problem is None
             for text in ("qvi", "zyl", "Qvintus Zylander"):
                 assert (await kiosk.search(text)).hosts == []

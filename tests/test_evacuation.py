@@ -9,12 +9,14 @@ from sqlalchemy.exc import OperationalError
 
 from devices.contract.payload import new_id
 from hub.hub import Hub
+from hub.plugin import hookimpl
 from plugins.checkin import rows
+from plugins.checkin.contract import Present
 from plugins.checkin.inside import Inside
 from plugins.checkin.models import NewVisit
 from plugins.checkin.service import Visits
 from plugins.directory.contract import find_hosts
-from tests.api_client import browser
+from tests.api_client import browser, program
 from tests.conftest import until
 from tests.test_failures_of_plugins import sqlite_error
 
@@ -30,7 +32,7 @@ def visits(hub: Hub) -> Visits:
 
 
 async def a_visit(hub: Hub) -> NewVisit:
-    host = (await hub.hooks.every(find_hosts, text="kari", limit=5, device=None))[0][0].id
+    host = (await hub.hooks.all(find_hosts, text="kari", limit=5, device=None))[0][0].id
     return NewVisit(new_id(), host, "Gro Gjest", None, "nb", datetime.now(UTC), "anna")
 
 
@@ -89,3 +91,28 @@ async def test_the_page_never_says_that_nobody_is_inside_when_nothing_has_answer
     assert "Ingenting som veit kven som er i bygget, har svart" in shown
     assert "Ingen gjester i bygget" not in shown
     assert "i bygget: 0" not in shown
+
+
+async def test_a_plugin_that_does_not_answer_is_named(
+    hub: Hub, visits: Visits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may be missing, and nobody would see it."""
+    await visits.register(await a_visit(hub))
+
+    async def answer(self: object) -> list[Present]:
+        raise LookupError
+
+    class Another:
+        present = hookimpl(answer)
+
+    hub.hooks.register("another", Another())
+    async with browser(hub, "front_line") as desk:
+        page = await (await desk.get(f"{hub.settings.web.address}/visits/evacuation")).text()
+        assert "Gro Gjest" in page
+        assert "Det kan mangle folk på denne lista: another svarte ikkje." in page
+    async with program(hub, "visits:read") as client:
+        listed = await (await client.get("evacuation")).json()
+        assert (listed["sources"], listed["missing"]) == (["checkin"], ["another"])
+    hub.hooks.unregister("another")
+    async with browser(hub, "front_line") as desk:
+        assert "kan mangle folk" not in await (await desk.get(f"{hub.settings.web.address}/visits/evacuation")).text()

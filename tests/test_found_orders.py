@@ -125,7 +125,7 @@ async def test_while_nobody_knows_who_may_a_lock_is_not_opened(hub: Hub) -> None
         hub.host.failed("locks", f"test {number}", RuntimeError())
     roles = frozenset[Any]({"caretaker"})
     with pytest.raises(UnansweredError):
-        await hub.hooks.unopposed(may_order, entity=lock, verb="unlock", roles=roles)
+        await hub.hooks.veto(may_order, entity=lock, verb="unlock", roles=roles)
     async with browser(hub, "caretaker") as session:
         assert await page(session, hub, lock, verb="unlock") == 403
         assert await problem(await session.post(f"entities/{lock}/command", json={"verb": "unlock"})) == "forbidden"

@@ -127,7 +127,7 @@ async def test_a_webhook_that_leads_inside_is_refused_and_says_so(
     settings["outside"] = {"allowed": allowed}
     settings["plugins"]["notify"] = {"webhooks": [f"json://127.0.0.1:{chat.port}/x"]}
     async with running_hub(settings, tmp_path) as hub:
-        await hub.hooks.every(deliver, message=Message("m1", KARI, "Gjest", "Du har besøk", "nn"))
+        await hub.hooks.all(deliver, message=Message("m1", KARI, "Gjest", "Du har besøk", "nn"))
         sender = hub.host.plugins["notify"].instance.sender
 
         async def problem() -> str:

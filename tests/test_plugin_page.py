@@ -148,7 +148,7 @@ async def test_its_page_is_for_the_desk(lostfound: Hub) -> None:
 
 
 async def test_it_says_which_personal_data_it_holds(lostfound: Hub) -> None:
-    held = dict(await lostfound.hooks.named(held_data))["lostfound"]
+    held = dict((await lostfound.hooks.all(held_data)).by_plugin)["lostfound"]
     assert [(one.count, one.values) for one in held] == [(0, {"days": 60})]
 
 

@@ -81,7 +81,6 @@ class Plugin:
     @hookimpl
     async def can_reach(self, person):
         await self.act()
-        return False
 """
 
 
@@ -105,7 +104,7 @@ async def test_each_can_be_switched_off_and_the_rest_works(
         assert not any(hub.problems().values())
         assert [
             person.name
-            for found in await hub.hooks.every(find_hosts, text="kari", limit=5, device="kiosk-1")
+            for found in await hub.hooks.all(find_hosts, text="kari", limit=5, device="kiosk-1")
             for person in found
         ] == ["Kari Nordmann"]
         async with aiohttp.ClientSession() as browser:
@@ -138,7 +137,7 @@ async def test_a_plugin_that_raises_or_hangs_is_left_out_of_the_answers(
     async with await hostile_hub(settings, tmp_path, mood) as hub:
         monkeypatch.setattr("hub.hooks.asking.PausableTimeout", patience)
         for _ in range(2):
-            found = await hub.hooks.every(find_hosts, text="kari", limit=5, device="kiosk-1")
+            found = await hub.hooks.all(find_hosts, text="kari", limit=5, device="kiosk-1")
             assert [person.name for people in found for person in people] == ["Kari Nordmann"]
         short = [one for one in waits if one <= 2]  # others, with longer limits, may be asked meanwhile
         assert short[:2] == [2, 2]
@@ -153,14 +152,14 @@ async def test_a_plugin_that_keeps_failing_is_quarantined_with_a_reason(
     async with await hostile_hub(settings, tmp_path, "raise") as hub:
         person = Person("x", "X", "Y")
         for _ in range(10):
-            await hub.hooks.every(can_reach, person=person)
+            await hub.hooks.all(can_reach, person=person)
         hostile = hub.host.plugins["hostile"]
         assert hostile.state == "quarantined"
         assert hostile.reason is not None
         assert "RuntimeError at __init__.py" in hostile.reason
         assert hub.problems()["plugin hostile"] == hostile.reason
         before = len(hostile.failures)
-        await hub.hooks.every(can_reach, person=person)
+        await hub.hooks.all(can_reach, person=person)
         assert len(hostile.failures) == before
         await hub.lifecycle.restart("hostile")
         assert hostile.state == "running"
@@ -200,7 +199,7 @@ async def test_an_operation_that_runs_into_its_time_limit_still_counts(
 
 async def test_the_watchdog_names_who_blocks_the_loop(settings: dict[str, Any], tmp_path: Path) -> None:
     async with await hostile_hub(settings, tmp_path, "block") as hub:
-        await hub.hooks.every(present)
+        await hub.hooks.all(present)
         hostile = hub.host.plugins["hostile"]
         await until(lambda: hostile.last_failure and "blocked the loop" in hostile.last_failure)
         assert "hostile/__init__.py" in str(hostile.last_failure)
@@ -215,7 +214,7 @@ async def test_a_plugin_that_cannot_be_imported_stops_nobody(
     async with running_hub(settings, tmp_path) as hub:
         assert hub.host.plugins["hostile"].state == "failed"
         assert "cannot be imported" in str(hub.host.plugins["hostile"].reason)
-        assert len(await hub.hooks.every(find_hosts, text="kari", limit=5, device="kiosk-1")) == 1
+        assert len(await hub.hooks.all(find_hosts, text="kari", limit=5, device="kiosk-1")) == 1
 
 
 async def test_quarantine_ends_its_jobs_and_trying_again_starts_them(settings: dict[str, Any], tmp_path: Path) -> None:

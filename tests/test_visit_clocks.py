@@ -77,7 +77,7 @@ async def inside(hub: Hub) -> list[Present]:
     at = now()
     await hub.store.write(lambda connection: rows.end_day(connection, visits(hub)._last_day_end(at), at))
     await hub.store.write(lambda connection: rows.forget(connection, at - timedelta(hours=24)))
-    return [one for found in await hub.hooks.every(present) for one in found]
+    return [one for found in await hub.hooks.all(present) for one in found]
 
 
 async def stored(hub: Hub, visit: str) -> Visit:

@@ -112,6 +112,6 @@ class Enroller:
             secret=secret,
             **broker_connection(self._settings.broker, reached_at),
         )
-        for complete in await self._hooks.every(enrolled, enrolment=enrolment):
+        for complete in await self._hooks.all(enrolled, enrolment=enrolment):
             enrolment = complete or enrolment
         return enrolment

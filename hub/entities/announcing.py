@@ -158,7 +158,7 @@ class Announcer:
     # -- announcements
 
     async def _publish_changes(self) -> None:
-        self._mirrored = _merged(device for answer in await self._hooks.every(mirrored) for device in answer)
+        self._mirrored = _merged(device for answer in await self._hooks.all(mirrored) for device in answer)
         wanted: dict[str, bytes] = {}
         for device in self._devices:
             wanted |= self._announcements(device, self._mirrored.get(device.id))

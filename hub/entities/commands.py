@@ -56,7 +56,7 @@ class Commands:
     async def may_order(self, entity: Entity, verb: str, roles: frozenset[Role]) -> bool:
         """Whether no plugin objects. If a plugin does not answer, what opens a building is refused."""
         try:
-            return await self._hooks.unopposed(may_order, entity=entity.id, verb=verb, roles=roles)
+            return await self._hooks.veto(may_order, entity=entity.id, verb=verb, roles=roles)
         except UnansweredError:
             return not self._entities.opens(entity)
 

@@ -27,6 +27,16 @@ class UnansweredError(Exception):
     """No plugin has answered, but one that might has failed or is not running: try again later."""
 
 
+class Replies(list[R]):
+    """The answers of a hook."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_plugin: list[tuple[str, R]] = []
+        self.missing: list[str] = []
+        """Plugins that failed, were late, or are not running, though they should answer."""
+
+
 class Blame(Protocol):
     """Keeps count of plugins' failures."""
 
@@ -48,7 +58,10 @@ class Blame(Protocol):
 
 
 class Hooks:
-    """Calls hooks: `await hooks.every(present)` is a list of the plugins' answers, in plugin order."""
+    """Calls hooks: `all` for everybody's answers, `first` or `required` for one, `veto` for leave.
+
+    `some` and `must` pass messages on, and end with the kernel's own messages; `one` is for the plugins' lifecycle.
+    """
 
     def __init__(self, blame: Blame) -> None:
         self._manager = pluggy.PluginManager("kommunevert")
@@ -96,24 +109,28 @@ class Hooks:
         plugin = self._manager.get_plugin(name)
         return sorted(caller.name for caller in self._manager.get_hookcallers(plugin) or ()) if plugin else []
 
-    async def every(self, spec: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> list[R]:
-        """All answers, without those of plugins that raise or time out."""
-        return [answer for _, answer in await self.named(spec, *args, **kwargs)]
-
-    async def named(self, spec: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> list[tuple[str, R]]:
-        """As `every`, each answer with the plugin's name."""
+    async def all(self, spec: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> Replies[R]:
+        """All answers, in plugin order; `missing` names the plugins that could not give theirs."""
         outcomes = await self._call_all(self._implementations(spec, args), spec, kwargs)
-        return [(plugin, answer) for plugin, answer in outcomes if not isinstance(answer, BaseException)]
+        replies = Replies[R]()
+        failed = []
+        for plugin, answer in outcomes:
+            if isinstance(answer, BaseException):
+                failed.append(plugin)
+            else:
+                replies.append(answer)
+                replies.by_plugin.append((plugin, answer))
+        replies.missing = sorted({*failed, *self._blame.missing(spec.__name__)})
+        return replies
 
     async def first(self, spec: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R | None:
-        """The first answer that is not None, in plugin order; calls to later plugins are cancelled."""
+        """The first answer that is not None, in plugin order; calls to later plugins are cancelled.
+
+        A yes is True, and a no is None.
+        """
         return (await self._first(spec, lambda answer: answer is not None, *args, **kwargs))[0]
 
-    async def any(self, spec: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Whether any answer is true; calls to later plugins are cancelled."""
-        return (await self._first(spec, bool, *args, **kwargs))[0] is not None
-
-    async def certain(self, spec: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R | None:
+    async def required(self, spec: Callable[P, Awaitable[R]], *args: P.args, **kwargs: P.kwargs) -> R | None:
         """As `first`, for callers that must not mistake a failure for None.
 
         Raises UnansweredError instead of returning None if a plugin that might answer has failed or is not running.
@@ -125,8 +142,8 @@ class Hooks:
                 raise UnansweredError(f"{spec.__name__}: no answer from {', '.join(sorted({*failed, *missing}))}")
         return found
 
-    async def unopposed(self, spec: Callable[P, Awaitable[bool | None]], *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Whether no answer is False.
+    async def veto(self, spec: Callable[P, Awaitable[bool | None]], *args: P.args, **kwargs: P.kwargs) -> bool:
+        """True when no plugin says False.
 
         Raises UnansweredError if none is, but a plugin that might object has failed or is not running.
         """

@@ -73,7 +73,7 @@ class Shell:
         language = self.language(request)
         return [
             (owner, self.translators[owner].text(language, offered[0].title))
-            for owner, offered in await self.hooks.named(pages)
+            for owner, offered in (await self.hooks.all(pages)).by_plugin
             if offered
         ]
 
@@ -84,7 +84,7 @@ class Shell:
             return []
         text = [
             (page, self.translators[owner].text(self.language(request), page.title))
-            for owner, offered in [("hub", KERNEL_PAGES), *await self.hooks.named(pages)]
+            for owner, offered in [("hub", KERNEL_PAGES), *(await self.hooks.all(pages)).by_plugin]
             for page in offered
             if session.may(page.roles)
         ]

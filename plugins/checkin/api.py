@@ -87,10 +87,11 @@ class PresentDocument(Document):
 
 
 class EvacuationDocument(Document):
-    """Who is in the building, by all plugins that answered; one that did not is not among the sources."""
+    """Who is in the building, by all plugins that answered."""
 
     made_at: datetime
     sources: list[str]
+    missing: list[str] = Field(description="plugins that could not answer: somebody may be missing from the list")
     people: list[PresentDocument]
 
 
@@ -175,13 +176,12 @@ class VisitApi:
 
     @operation("GET", "/evacuation", summary="Who is in the building", **EVACUATION)
     async def evacuation(self, _call: Call[Nothing, Nothing, Nothing]) -> EvacuationDocument:
-        answers = await self._context.hooks.named(present)
-        people = sorted(
-            (person for _, people_here in answers for person in people_here), key=lambda person: person.since
-        )
+        replies = await self._context.hooks.all(present)
+        people = sorted((person for people_here in replies for person in people_here), key=lambda person: person.since)
         return EvacuationDocument(
             made_at=now(),
-            sources=[name for name, _ in answers],
+            sources=[name for name, _ in replies.by_plugin],
+            missing=replies.missing,
             people=[PresentDocument.model_validate(person) for person in people],
         )
 

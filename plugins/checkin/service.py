@@ -49,7 +49,7 @@ class Visits:
 
     async def find_hosts(self, text: str, limit: int, device: str | None) -> list[Person]:
         """`device`: the kiosk where somebody searches; None: at the desk."""
-        found = await self._context.hooks.every(find_hosts, text=text, limit=limit, device=device)
+        found = await self._context.hooks.all(find_hosts, text=text, limit=limit, device=device)
         return [person for people in found for person in people][:limit]
 
     async def register(self, new: NewVisit, offset_seconds: float | None = None) -> tuple[str | None, bool]:
@@ -62,7 +62,7 @@ class Visits:
         gone. Raises hub.hooks.UnansweredError while the directory does not answer.
         """
         self._check_rate(new)
-        host = await self._context.hooks.certain(host_question, person_id=new.host)
+        host = await self._context.hooks.required(host_question, person_id=new.host)
         if host is None:
             known = await self.get(new.id)
             if known is None:
@@ -81,7 +81,8 @@ class Visits:
             raise
         if number == rows.ID_TAKEN:
             raise VisitIdTakenError(new.id)
-        return number, timing != "late" and await self._context.hooks.any(can_reach, person=host)
+        is_notified = timing != "late" and await self._context.hooks.first(can_reach, person=host) is not None
+        return number, is_notified
 
     def _add_all(self, connection: Connection, arrivals: list[rows.Arrival]) -> list[str | None]:
         numbers, fresh = rows.add_all(connection, arrivals)
@@ -226,7 +227,7 @@ class Visits:
         await self._context.store.write(write)
 
     async def _notify_host(self, visit: Visit) -> bool:
-        host = await self._context.hooks.certain(host_question, person_id=visit.host or "")
+        host = await self._context.hooks.required(host_question, person_id=visit.host or "")
         if host is None or self._messages.wait_seconds(host.id):
             return False
         return await self._context.hooks.some(deliver, message=self._message(visit, host))

@@ -105,13 +105,14 @@ class VisitPages:
 
     async def evacuation(self, request: web.Request) -> web.StreamResponse:
         """All plugins' answers; one that gives none is named as missing (I6)."""
-        answers = await self._context.hooks.named(present)
-        people = sorted((person for _, answer in answers for person in answer), key=lambda person: person.since)
+        replies = await self._context.hooks.all(present)
+        people = sorted((person for answer in replies for person in answer), key=lambda person: person.since)
         return await self._context.pages.render(
             request,
             "evacuation.html",
             people=people,
-            sources=[name for name, _ in answers],
+            sources=[name for name, _ in replies.by_plugin],
+            missing=replies.missing,
             made_at=now(),
             is_from_memory=self._context.store.problem is not None,
         )

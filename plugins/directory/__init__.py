@@ -88,7 +88,7 @@ class Plugin:
 
     @hookimpl
     async def project(self) -> None:
-        await self.context.hooks.every(presence_changed)
+        await self.context.hooks.all(presence_changed)
 
     @hookimpl
     async def health(self) -> Health:

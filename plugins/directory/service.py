@@ -112,9 +112,9 @@ class Directory:
         self.problem = None
         self.note = await asyncio.to_thread(self._note_on, found)
         self._context.live.touch("people")
-        await self._context.hooks.every(presence_changed)
+        await self._context.hooks.all(presence_changed)
         if is_first or has_changed:
-            await self._context.hooks.every(employees_changed)
+            await self._context.hooks.all(employees_changed)
 
     def _note_on(self, found: list[Employee]) -> str | None:
         notes = [referral_notice(self._source.referrals)] if self._source.referrals else []
@@ -133,7 +133,7 @@ class Directory:
 
         await self._context.store.write(write)
         self._people.set_presence(employee.id, is_in=is_in)
-        await self._context.hooks.every(presence_changed)
+        await self._context.hooks.all(presence_changed)
 
     async def authenticate(self, name: str, password: str) -> Login | None:
         loop = asyncio.get_running_loop()

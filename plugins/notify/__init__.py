@@ -1,6 +1,7 @@
 """Messages to people by mail and Teams, from a durable outbox, with a signed link to answer."""
 
 from datetime import timedelta
+from typing import Literal
 
 from hub.plugin import Context, Every, Remark, hookimpl
 from hub.plugin.hooks import Health, HeldData
@@ -41,8 +42,8 @@ class Plugin:
         await self.context.every("delete expired", Every(timedelta(minutes=5)), self.notices.delete_expired)
 
     @hookimpl
-    async def can_reach(self, person: Person) -> bool:
-        return self.notices.can_reach(person)
+    async def can_reach(self, person: Person) -> Literal[True] | None:
+        return True if self.notices.can_reach(person) else None
 
     @hookimpl
     async def deliver(self, message: Message) -> bool:

@@ -45,8 +45,8 @@ async def deliver(message: Message) -> bool:
 
 
 @question(within_seconds=0.05)
-async def can_reach(person: Person) -> bool:
-    """Whether a message to this person would have a channel to go by. Know it: a visitor waits for the answer."""
+async def can_reach(person: Person) -> Literal[True] | None:
+    """True if there is a channel to this person, else None. From memory: a visitor waits for the answer."""
     raise NotImplementedError
 
 

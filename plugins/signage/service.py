@@ -51,7 +51,7 @@ class Signage:
     async def _base_programme(self) -> screen.Programme:
         """The programme without notices. The board says who is in or out, never why; never a visitor."""
         site, calendar = self._context.site, self._context.calendar
-        found = await self._context.hooks.every(presences)
+        found = await self._context.hooks.all(presences)
         board = [
             screen.BoardRow(name=presence.person.name, unit=presence.person.unit, is_in=presence.is_in)
             for some in found
@@ -75,7 +75,7 @@ class Signage:
     async def _slides(self) -> list[screen.Notice]:
         """Slides of other plugins; a few each, so that none fills the screens."""
         shown: list[screen.Notice] = []
-        for plugin, offered in await self._context.hooks.named(slides):
+        for plugin, offered in (await self._context.hooks.all(slides)).by_plugin:
             for slide in offered[:MAX_SLIDES]:
                 with suppress(ValidationError):  # an id or a language that is none
                     shown.append(

@@ -99,8 +99,8 @@ class PluginApi:
         return found(self._host.plugins.get(path.plugin), "such plugin")
 
     async def _documents(self, plugins: list[HostedPlugin]) -> list[PluginDocument]:
-        healths = dict(await self._hooks.named(health))
-        held = dict(await self._hooks.named(held_data))
+        healths = dict((await self._hooks.all(health)).by_plugin)
+        held = dict((await self._hooks.all(held_data)).by_plugin)
         made = []
         for plugin in plugins:
             own = healths.get(plugin.name)

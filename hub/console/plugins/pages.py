@@ -63,8 +63,8 @@ class PluginPages:
         pages.action("/plugins/{plugin}/file", {"it"}, self.reset_to_file)
 
     async def plugin_list(self, request: web.Request) -> web.StreamResponse:
-        healths: dict[str, Health] = dict(await self._hooks.named(health))
-        held: dict[str, list[HeldData]] = dict(await self._hooks.named(held_data))
+        healths: dict[str, Health] = dict((await self._hooks.all(health)).by_plugin)
+        held: dict[str, list[HeldData]] = dict((await self._hooks.all(held_data)).by_plugin)
         language, problems = self._pages.language(request), self._condition.problems()
         return await self._pages.render(
             request,

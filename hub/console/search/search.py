@@ -17,7 +17,7 @@ async def search(hooks: Hooks, text: str, roles: AbstractSet[Role]) -> list[tupl
     """
     if len(text) < MIN_LENGTH:
         return []
-    answers = await hooks.named(find, text=text, limit=MAX_PER_PLUGIN)
+    answers = (await hooks.all(find, text=text, limit=MAX_PER_PLUGIN)).by_plugin
     visible = ((plugin, [one for one in findings if _is_visible(one, roles)]) for plugin, findings in answers)
     return [(plugin, findings) for plugin, findings in visible if findings]
 

@@ -126,5 +126,5 @@ class Alarms:
                 body=f"{where}: {body}",
                 language=language,
             )
-            is_accepted = any(await self._context.hooks.every(deliver, message=message)) and is_accepted
+            is_accepted = any(await self._context.hooks.all(deliver, message=message)) and is_accepted
         return is_accepted

@@ -68,7 +68,7 @@ class Access:
 
     async def refresh_employees(self) -> None:
         """Read the employees from the directory; without an answer the last ones stay."""
-        answers = await self._context.hooks.every(employees)
+        answers = await self._context.hooks.all(employees)
         if not answers:
             return
         self.names = {person.id: person for answer in answers for person in answer}

@@ -41,4 +41,4 @@ class Plugin:
     @hookimpl
     async def can_reach(self, person):
         asyncio.create_task(self.stubborn())
-        return False
+        return None
