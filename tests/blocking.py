@@ -32,7 +32,7 @@ ALLOWED = {
     ("hub/store/folder_lock.py", "_write"): "one line into one file, before the hub serves anybody and after it has",
     ("hub/configuration/settings.py", "_time_zone"): "the configuration is read before anything starts",
     ("devices/door/memory/journal.py", "_open"): "once, before the controller does anything",
-    ("devices/door/readers/osdp.py", "_end"): "it was killed a moment before, and its line must be free for the next",
+    ("devices/door/readers/osdp.py", "_stop"): "it was killed a moment before, and its line must be free for the next",
     ("hub/toolkit/check.py", "_run"): OF_A_DEVELOPER,
     ("hub/toolkit/published.py", "errors_in"): OF_A_DEVELOPER,
 }

@@ -140,7 +140,9 @@ def _counts(_context: click.Context, _parameter: click.Parameter, values: tuple[
 
 
 @click.command()
-@click.option("--count", "asked", multiple=True, callback=_counts, metavar="KIND=NUMBER", help="So many of this kind.")
+@click.option(
+    "--count", "requested", multiple=True, callback=_counts, metavar="KIND=NUMBER", help="So many of this kind."
+)
 @click.option("--sensors", type=click.IntRange(0), default=20, show_default=True, help="Zigbee2MQTT and ESPHome.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed is the same fleet.")
 @click.option("--pace", type=float, default=1.0, show_default=True, help="60: an hour's visitors in a minute.")

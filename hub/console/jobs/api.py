@@ -1,6 +1,7 @@
 """Plugins' durable jobs: how they stand, and having one run now, or never."""
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import Field
 
@@ -35,6 +36,9 @@ class JobChoice(Request):
     key: str = Field(default="", max_length=120)
 
 
+WRITE: dict[str, Any] = {"scope": "plugins:write", "roles": {"it"}}
+
+
 class JobApi:
     def __init__(self, store: Store, jobs: Jobs) -> None:
         self._store = store
@@ -45,11 +49,11 @@ class JobApi:
         part, following = page_of(await self._jobs.states(), _name, call.query)
         return JobPage(items=[JobDocument.model_validate(one) for one in part], next=following)
 
-    @operation("POST", "/jobs/run-now", summary="Run a job now", scope="plugins:write", roles={"it"})
+    @operation("POST", "/jobs/run-now", summary="Run a job now", problems=("not-found",), **WRITE)
     async def run_now(self, call: Call[Nothing, Nothing, JobChoice]) -> None:
         await self._change(call, runs=True)
 
-    @operation("POST", "/jobs/drop", summary="Never do a job", scope="plugins:write", roles={"it"})
+    @operation("POST", "/jobs/drop", summary="Never do a job", problems=("not-found",), **WRITE)
     async def drop(self, call: Call[Nothing, Nothing, JobChoice]) -> None:
         await self._change(call, runs=False)
 
