@@ -87,7 +87,7 @@ class Signage:
 
     async def held(self) -> HeldData:
         count, oldest = await self._context.store.read(_writers)
-        return HeldData(N_("who put up notices"), count, N_("until the notice is taken down"), oldest)
+        return HeldData(N_("who put up notices"), count, N_("until the notice ends or is taken down"), oldest)
 
     async def put_up(self, added: ScreenNotice, actor: str) -> None:
         row = added.model_dump() | {"made_at": now(), "made_by": actor}
