@@ -55,4 +55,3 @@ class Plugin:
             with one, other:
                 one.settimeout(SECONDS)
                 one.recv(1)
-        return False

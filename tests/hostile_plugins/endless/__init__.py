@@ -50,7 +50,7 @@ class Plugin:
 
     @hookimpl
     async def can_reach(self, person):
-        return await self.never(False)
+        return await self.never(None)
 
     @hookimpl
     async def find_hosts(self, text, limit):
