@@ -75,3 +75,22 @@ async def test_a_part_that_the_store_fails_waits_for_the_store_and_is_not_named(
     running.cancel()
     await asyncio.wait({running})
     await store.close()
+
+
+async def test_a_part_that_the_store_fails_though_it_is_well_does_not_take_the_loop(store: Store) -> None:
+    """It began again at once, for ever, and nothing else ran."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+    begun: list[int] = []
+
+    async def work() -> None:
+        begun.append(1)
+        if len(begun) < 1000:
+            raise OperationalError("SELECT", {}, error)
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(Parts(store, lambda: None).run("jobs", work))
+    await until(lambda: begun)
+    assert len(begun) == 1
+    running.cancel()
+    await asyncio.wait({running})

@@ -17,6 +17,7 @@ log = structlog.get_logger("hub")
 
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 4.0
 """Short, since everything depends on these few parts."""
+AFTER_STORE_SECONDS = 0.5
 WELL_SECONDS = 10.0
 """A part that has run for so long has recovered."""
 
@@ -59,6 +60,7 @@ class Parts:
             except Exception as error:  # logged, and retried
                 if in_store(error):
                     log.warning("part_waiting_for_store", part=name)
+                    await asyncio.sleep(AFTER_STORE_SECONDS)  # the store may not know of it, and be available
                     await self._store.wait_available()
                     continue
                 log.exception("part_failed", part=name, retry_seconds=wait)
