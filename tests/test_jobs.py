@@ -394,3 +394,44 @@ def test_when_a_schedule_is_due(schedule: Schedule, last: str, due: str) -> None
 def test_schedules_that_make_no_sense_are_refused(wrong: Callable[[], Schedule]) -> None:
     with pytest.raises(ValueError, match="job"):
         wrong()
+
+
+async def test_a_run_that_is_cancelled_before_its_first_step_keeps_no_slot(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it had run, so nothing noted its end, and its job never came again."""
+    jobs, done = jobs_of(store), Done()
+    jobs.on_due("p", "j", done)
+    begun = jobs._start
+
+    def start_and_stop(row: Any) -> None:
+        begun(row)
+        for task in jobs._running.values():
+            task.cancel()
+        monkeypatch.setattr(jobs, "_start", begun)
+
+    monkeypatch.setattr(jobs, "_start", start_and_stop)
+    async with running(jobs):
+        await ask(store, jobs, "k")
+        await until_empty(store)
+    assert [one.attempt for one in done.runs] == [1]
+
+
+async def test_what_is_run_now_or_dropped_is_given_up_no_more(store: Store) -> None:
+    jobs = jobs_of(store)
+    for key in ("a", "b"):
+        await unended(store, key, 3)
+    jobs.on_due("p", "j", Done())
+    async with running(jobs):
+        await until(lambda: jobs.given_up == {"p": 2})
+        await store.write(lambda connection: jobs.drop(connection, "p", "j", "a") and None)
+        await until(lambda: jobs.given_up == {"p": 1})
+        await store.write(lambda connection: jobs.run_now(connection, "p", "j", "b") and None)
+        await until(lambda: jobs.given_up == {})
+
+
+async def test_no_schedule_is_cancelled_by_a_jobs_key(store: Store) -> None:
+    jobs = jobs_of(store)
+    await jobs.every("p", "nightly", Every(timedelta(hours=1)), Done())
+    await store.write(lambda connection: jobs.cancel(connection, "p", "nightly", ""))
+    assert [one.job for one in await rows(store)] == ["nightly"]

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Protocol
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -44,6 +45,7 @@ GIVEN_UP_AFTER = timedelta(hours=24)
 MIN_ATTEMPTS = 10
 MAX_UNENDED = 3
 UNENDED = "the hub ended during each of three runs"
+CANCELLED = ""
 MAX_ROWS = 100_000
 """A plugin."""
 MAX_BYTES = 4096
@@ -132,9 +134,10 @@ class Jobs:
         self._running: dict[Key, asyncio.Task[None]] = {}
         """Until their end is written: a row whose run has just ended looks due."""
         self._ended: list[tuple[Run, str | None]] = []
-        """Runs, and what they raised: "" when they were cancelled, which is no attempt."""
+        """Runs, and the type of what they raised, or CANCELLED, which is no attempt; None: done."""
         self._suspect: Key | None = None
         self._waits_for_quiet = False
+        self._counts_are_stale = True
 
     # -- what plugins ask for
 
@@ -187,7 +190,7 @@ class Jobs:
 
     def cancel(self, connection: Connection, plugin: str, job: str, key: str) -> None:
         """Part of the caller's transaction. A run that has begun goes on."""
-        connection.execute(delete(table).where(_of(plugin, job, key)))
+        self.drop(connection, plugin, job, key)
 
     async def started(self, plugin: str) -> None:
         """The plugin has declared all it has: schedules of its that are not among it are forgotten."""
@@ -213,26 +216,28 @@ class Jobs:
     def run_now(self, connection: Connection, plugin: str, job: str, key: str) -> bool:
         """Due at once, also when it was given up. False when there is no such job."""
         values = {"next_at": now(), "attempts": 0, "starts": 0, "given_up_at": None}
-        found = connection.execute(update(table).where(_of(plugin, job, key)).values(values)).rowcount
-        after_commit(connection, self._ring.set)
-        return found == 1
+        after_commit(connection, self._on_change)
+        return connection.execute(update(table).where(_of(plugin, job, key)).values(values)).rowcount == 1
 
     def drop(self, connection: Connection, plugin: str, job: str, key: str) -> bool:
         """It is never done. False when there is no such job, or it is a schedule."""
         mine = and_(_of(plugin, job, key), table.c.is_scheduled.is_(False))
-        after_commit(connection, self._ring.set)
+        after_commit(connection, self._on_change)
         return connection.execute(delete(table).where(mine)).rowcount == 1
 
     # -- running
 
     async def run(self) -> None:
         """For ever. Raises what the store raises, and may be begun anew."""
-        self.given_up = await self._store.read(_given_up)
         try:
             while True:
                 self._ring.clear()
                 if self._ended:
                     await self._write_ended()
+                if self._counts_are_stale:
+                    self._counts_are_stale = False
+                    self.given_up = await self._store.read(_given_up)
+                    self._live.touch("plugins")
                 if not await self._begin_due() and not self._ended:
                     seconds = LOOK_SECONDS if self._waits_for_quiet else await self._seconds_to_next()
                     with suppress(TimeoutError):
@@ -278,12 +283,12 @@ class Jobs:
             self._zone,
         )
         if declared is None:  # the plugin has stopped meanwhile
-            self._ended.append((run, ""))
+            self._ended.append((run, CANCELLED))
         elif row.starts >= MAX_UNENDED:
             self._ended.append((run, UNENDED))
         else:
-            task = self._running[_key(row)] = kernel_task(self._one(run, declared), name=f"{row.plugin}: {row.job}")
-            task.add_done_callback(lambda _task: self._ring.set())
+            task = self._running[_key(row)] = kernel_task(self._work(run, declared), name=f"{row.plugin}: {row.job}")
+            task.add_done_callback(partial(self._on_done, run))
 
     @staticmethod
     async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
@@ -292,22 +297,24 @@ class Jobs:
         if tasks:
             await asyncio.wait(tasks, timeout=END_SECONDS)
 
-    async def _one(self, run: Run, declared: _Declared) -> None:
+    async def _work(self, run: Run, declared: _Declared) -> None:
         owner = self._host.owner(run.plugin)
-        try:
-            with PausableTimeout(declared.seconds):
-                if owner is None:
-                    await declared.work(run)
-                else:
-                    await guarded(owner, call_guarded(owner, declared.work, run))
-        except asyncio.CancelledError:
-            self._ended.append((run, ""))
-            raise
-        except Exception as error:  # noqa: BLE001 (a plugin's failure is its own)
+        with PausableTimeout(declared.seconds):
+            if owner is None:
+                await declared.work(run)
+            else:
+                await guarded(owner, call_guarded(owner, declared.work, run))
+
+    def _on_done(self, run: Run, task: asyncio.Task[None]) -> None:
+        """Also called for a task that was cancelled before its first step."""
+        if task.cancelled():
+            self._ended.append((run, CANCELLED))
+        elif (error := task.exception()) is not None:
             self._host.raised(run.plugin, f"job {run.job}", error)
             self._ended.append((run, type(error).__name__[:80]))
         else:
             self._ended.append((run, None))
+        self._ring.set()
 
     async def _write_ended(self) -> None:
         ended = self._ended
@@ -315,16 +322,14 @@ class Jobs:
             return
         self._ended = []
         try:
-            given_up = await self._store.write(lambda connection: _end_all(connection, ended))
+            await self._store.write(lambda connection: _end_all(connection, ended))
         except BaseException:
             self._ended = ended + self._ended
             raise
         for run, error in ended:
             self._running.pop((run.plugin, run.job, run.key), None)
-            jobs_total.labels(run.plugin, "done" if error is None else "cancelled" if error == "" else "failed").inc()
-        for plugin, count in given_up.items():
-            self.given_up[plugin] = self.given_up.get(plugin, 0) + count
-        self._live.touch("plugins")
+            jobs_total.labels(run.plugin, "done" if error is None else "failed" if error else "cancelled").inc()
+        self._counts_are_stale = True
 
     async def _seconds_to_next(self) -> float:
         free = [
@@ -349,6 +354,10 @@ class Jobs:
         if next_at is None:
             return LOOK_SECONDS
         return min(LOOK_SECONDS, max((next_at - now()).total_seconds(), 0.0))
+
+    def _on_change(self) -> None:
+        self._counts_are_stale = True
+        self._ring.set()
 
     def _declare(self, plugin: str, job: str, declared: _Declared) -> None:
         self._declared.setdefault(plugin, {})[job] = declared
@@ -451,21 +460,17 @@ def _next(run: Run, schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def _end_all(connection: Connection, ended: Iterable[tuple[Run, str | None]]) -> dict[str, int]:
-    """How many were given up, by plugin."""
-    given_up: dict[str, int] = {}
+def _end_all(connection: Connection, ended: Iterable[tuple[Run, str | None]]) -> None:
     for run, error in ended:
         if error is None:
             _settled(connection, run)  # nothing happens when the work has done it
-        elif error == "":
+        elif error == CANCELLED:
             connection.execute(update(table).where(_same(run)).values(starts=0))
         else:
             values = _failed(run, error)
             connection.execute(update(table).where(_same(run)).values(values))
-            if values.get("given_up_at") is not None:
-                given_up[run.plugin] = given_up.get(run.plugin, 0) + 1
+            if "given_up_at" in values:
                 log.error("job_abandoned", plugin=run.plugin, job=run.job, error=error)
-    return given_up
 
 
 def _failed(run: Run, error: str) -> dict[str, Any]:
