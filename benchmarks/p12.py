@@ -18,7 +18,8 @@ from hub.hooks.guard import Owner
 from hub.store.live import Live
 from hub.store.store import Store, now
 from hub.store.tables import event, metadata
-from hub.work.jobs import Jobs, Run
+from hub.work.job_rows import Run
+from hub.work.jobs import Jobs
 
 STORM = 1_000
 OTHERS = 60

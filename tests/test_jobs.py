@@ -14,8 +14,9 @@ from hub.hooks.guard import Owner
 from hub.store.live import Live
 from hub.store.store import Store, now
 from hub.store.tables import job as table
-from hub.work import jobs as module
-from hub.work.jobs import Jobs, Run, TooManyJobsError
+from hub.work import job_rows as module
+from hub.work.job_rows import Run, TooManyJobsError
+from hub.work.jobs import Jobs
 from hub.work.schedules import Daily, Every, Schedule
 from tests.conftest import until, until_async
 
@@ -281,7 +282,7 @@ async def test_a_plugin_that_stops_takes_its_runs_along_and_finds_its_jobs_again
 
 async def unended(store: Store, key: str, starts: int, plugin: str = "p") -> None:
     """As a hub leaves it that is killed during a run."""
-    row = module._row(plugin, "j", key, now() - timedelta(minutes=1), {}, is_scheduled=False)
+    row = module.new_row(plugin, "j", key, now() - timedelta(minutes=1), {}, is_scheduled=False)
     await store.write(lambda connection: connection.execute(insert(table), row | {"starts": starts}) and None)
 
 

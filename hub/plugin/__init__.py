@@ -43,7 +43,8 @@ from hub.store.retention import delete_part, in_parts
 from hub.store.store import after_commit, now
 from hub.store.trouble import in_store
 from hub.web.pages import Pages
-from hub.work.jobs import LIMIT_SECONDS, Jobs, Run
+from hub.work.job_rows import Run
+from hub.work.jobs import LIMIT_SECONDS, Jobs
 from hub.work.schedules import Daily, Every, Schedule
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from hub.api.operations import Call, Document, Nothing, Page, PageQuery, Request
 from hub.console.jobs.changing import UnknownJobError, change
 from hub.store.store import Store
 from hub.web.problems import ProblemError
-from hub.work.jobs import Jobs, JobState
+from hub.work.job_rows import JobState
+from hub.work.jobs import Jobs
 
 
 class JobDocument(Document):
