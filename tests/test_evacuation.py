@@ -97,7 +97,8 @@ async def test_a_plugin_that_does_not_answer_is_named(
     hub: Hub, visits: Visits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody may be missing, and nobody would see it."""
-    await visits.register(await a_visit(hub))
+    new = await a_visit(hub)
+    await visits.register(new)
 
     async def answer(self: object) -> list[Present]:
         raise LookupError
@@ -110,6 +111,11 @@ async def test_a_plugin_that_does_not_answer_is_named(
         page = await (await desk.get(f"{hub.settings.web.address}/visits/evacuation")).text()
         assert "Gro Gjest" in page
         assert "Det kan mangle folk på denne lista: another svarte ikkje." in page
+        assert "Kjende gjester i bygget: 1." in page
+        await visits.check_out(new.id, "anna")
+        empty = await (await desk.get(f"{hub.settings.web.address}/visits/evacuation")).text()
+        assert "Ingen gjester i bygget" not in empty
+        assert "Gjester i bygget: 0" not in empty
     async with program(hub, "visits:read") as client:
         listed = await (await client.get("evacuation")).json()
         assert (listed["sources"], listed["missing"]) == (["checkin"], ["another"])
